@@ -1,0 +1,410 @@
+"""Every parameter of every stage, declared once.
+
+The ROS declaration (description, range), the check of parameter files and of
+`--set stage.parameter=value`, and the table in the docs are all made from these classes.
+A parameter is `parameter(default, doc, …)`; its type is that of the annotation: bool, int,
+float, str or tuple[str, ...]. `live=True` marks what may change while the node is active.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, get_type_hints
+
+from .errors import ConfigError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """What is known of one parameter besides its default."""
+
+    name: str
+    type: type
+    default: Any
+    doc: str
+    unit: str = ""
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[str, ...] = ()
+    live: bool = False
+
+    @property
+    def range_text(self) -> str:
+        """The values allowed, for messages and tables."""
+        if self.choices:
+            return ", ".join(self.choices)
+        if self.minimum is None and self.maximum is None:
+            return ""
+        low = "" if self.minimum is None else f"{self.minimum:g}"
+        high = "" if self.maximum is None else f"{self.maximum:g}"
+        return f"{low} to {high}" if low and high else f">= {low}" if low else f"<= {high}"
+
+    def check(self, value: Any) -> Any:
+        """Return `value` as this parameter's type, or raise ConfigError naming what is allowed."""
+        if self.type is float and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        if self.type is tuple and isinstance(value, (list, tuple)):
+            value = tuple(value)
+            if not all(isinstance(item, str) for item in value):
+                raise ConfigError(f"{self.name}: expected a list of strings, got {value!r}")
+        if type(value) is not self.type:
+            raise ConfigError(
+                f"{self.name}: expected {self.type.__name__}, got {type(value).__name__} {value!r}"
+            )
+        if self.choices and value not in self.choices:
+            raise ConfigError(f"{self.name}: expected one of {self.range_text}, got {value!r}")
+        if self.type in (int, float):
+            low = -math.inf if self.minimum is None else self.minimum
+            high = math.inf if self.maximum is None else self.maximum
+            if not low <= value <= high:
+                unit = f" {self.unit}" if self.unit else ""
+                raise ConfigError(f"{self.name}: expected {self.range_text}{unit}, got {value!r}")
+        return value
+
+
+def parameter(
+    default: Any,
+    doc: str,
+    *,
+    unit: str = "",
+    minimum: float | None = None,
+    maximum: float | None = None,
+    choices: tuple[str, ...] = (),
+    live: bool = False,
+) -> Any:
+    """Declare one parameter as a dataclass field."""
+    return field(
+        default=default,
+        metadata={
+            "doc": doc,
+            "unit": unit,
+            "minimum": minimum,
+            "maximum": maximum,
+            "choices": choices,
+            "live": live,
+        },
+    )
+
+
+def parameters_of(config: type) -> dict[str, Parameter]:
+    """The parameters of a config class, by name, in the order of declaration."""
+    hints = get_type_hints(config)
+    return {
+        f.name: Parameter(
+            f.name,
+            tuple if getattr(hints[f.name], "__origin__", None) is tuple else hints[f.name],
+            f.default,
+            **f.metadata,
+        )
+        for f in dataclasses.fields(config)
+    }
+
+
+def build(config: type[T], values: Mapping[str, Any]) -> T:
+    """Make a config from plain values; all the problems are named in one ConfigError."""
+    known = parameters_of(config)
+    problems = [
+        f"{name}: unknown parameter, known are {', '.join(known)}"
+        for name in values
+        if name not in known
+    ]
+    checked = {}
+    for name, value in values.items():
+        if name in known:
+            try:
+                checked[name] = known[name].check(value)
+            except ConfigError as error:
+                problems.append(str(error))
+    if problems:
+        raise ConfigError("; ".join(problems))
+    return config(**checked)
+
+
+@dataclass(frozen=True)
+class NodeConfig:
+    """What every node has."""
+
+    autostart: bool = parameter(True, "configure and activate the node when it starts")
+    silence_warning_s: float = parameter(
+        5.0, "warn after hearing nothing for so long", unit="s", minimum=0.1, maximum=3600.0
+    )
+
+
+@dataclass(frozen=True)
+class CameraConfig(NodeConfig):
+    """Parameters of the camera: where frames come from."""
+
+    source: str = parameter(
+        "synthetic:pcb?seed=1",
+        "synthetic:pcb?seed=N, folder:DIR, file:VIDEO, v4l2:/dev/videoN or rtsp://…",
+    )
+    rate_hz: float = parameter(
+        15.0, "frames a second; 0 follows the source", unit="Hz", minimum=0.0, maximum=1000.0
+    )
+    width_px: int = parameter(
+        0, "width to ask the source for; 0 leaves it alone", unit="px", minimum=0, maximum=16384
+    )
+    height_px: int = parameter(
+        0, "height to ask the source for; 0 leaves it alone", unit="px", minimum=0, maximum=16384
+    )
+    frame_limit: int = parameter(0, "stop after so many frames; 0 never", minimum=0)
+    loop: bool = parameter(False, "start a folder or file again at its end")
+    stamps: str = parameter(
+        "own", "stamp frames with the clock at capture or as recorded", choices=("own", "recorded")
+    )
+    frame_id: str = parameter("camera", "coordinate frame in the header")
+    stall_timeout_s: float = parameter(
+        3.0, "reopen a live source silent for so long", unit="s", minimum=0.1, maximum=600.0
+    )
+    reopen_delay_max_s: float = parameter(
+        10.0, "longest pause between two attempts to reopen", unit="s", minimum=0.1, maximum=600.0
+    )
+
+
+@dataclass(frozen=True)
+class InferenceConfig(NodeConfig):
+    """Parameters of the inference on the device."""
+
+    bundle: str = parameter("models/board_defects", "bundle: a folder, or a name in our share")
+    engine: str = parameter("auto", "runtime", choices=("auto", "litert", "onnxruntime"))
+    threads: int = parameter(1, "threads of the runtime", minimum=1, maximum=64)
+    delegate: str = parameter("xnnpack", "LiteRT delegate: xnnpack, none or a library's path")
+    providers: tuple[str, ...] = parameter(
+        ("CPUExecutionProvider",), "ONNX Runtime execution providers, in order"
+    )
+    score_threshold: float = parameter(
+        0.0, "least score of a detection; 0 takes the bundle's", minimum=0.0, maximum=1.0, live=True
+    )
+    warmup_runs: int = parameter(3, "runs at activation, not published", minimum=0, maximum=100)
+    ring_frames: int = parameter(
+        24, "recent frames kept for falling back", minimum=2, maximum=1000
+    )
+
+
+@dataclass(frozen=True)
+class SchedulingConfig(NodeConfig):
+    """Parameters of the scheduler and arbiter."""
+
+    policy: str = parameter("dta", "how routes are chosen", choices=("dta", "fixed"), live=True)
+    route: str = parameter(
+        "local", "route of the policy fixed", choices=("local", "split", "cloud"), live=True
+    )
+    deadline_ms: float = parameter(
+        150.0,
+        "a frame sent away is inferred locally after this",
+        unit="ms",
+        minimum=5.0,
+        maximum=60000.0,
+        live=True,
+    )
+    load_high: float = parameter(
+        0.8, "dta: to the cloud above this load", minimum=0.0, maximum=1.0, live=True
+    )
+    load_low: float = parameter(
+        0.4, "dta: to the device below this load", minimum=0.0, maximum=1.0, live=True
+    )
+    delay_ms: float = parameter(
+        200.0,
+        "dta: delay that divides good from bad links",
+        unit="ms",
+        minimum=0.0,
+        maximum=60000.0,
+        live=True,
+    )
+    start_route: str = parameter(
+        "local", "route before the first decision", choices=("local", "cloud")
+    )
+    dwell_ms: float = parameter(
+        1000.0,
+        "least time between two voluntary switches",
+        unit="ms",
+        minimum=0.0,
+        maximum=600000.0,
+        live=True,
+    )
+    recovery_heartbeats: int = parameter(
+        3, "answered heartbeats in a row before a lost link counts again", minimum=1, maximum=100
+    )
+    escalate_below: float = parameter(
+        0.5,
+        "results with a detection of less confidence are refined by the cloud; 0 never",
+        minimum=0.0,
+        maximum=1.0,
+        live=True,
+    )
+    escalate_deadline_ms: float = parameter(
+        400.0,
+        "a refinement counts until this long after the provisional result",
+        unit="ms",
+        minimum=5.0,
+        maximum=60000.0,
+        live=True,
+    )
+    local_in_flight: int = parameter(
+        2, "frames given to the local model at once; more wait, newest wins", minimum=1, maximum=16
+    )
+    local_timeout_ms: float = parameter(
+        2000.0,
+        "a local inference without answer for so long has failed",
+        unit="ms",
+        minimum=50.0,
+        maximum=600000.0,
+    )
+    archive_interval_ms: float = parameter(
+        500.0,
+        "during an outage a frame this often goes to the spool; 0 keeps every one",
+        unit="ms",
+        minimum=0.0,
+        maximum=3600000.0,
+        live=True,
+    )
+    load_interval_ms: float = parameter(
+        100.0, "time between two samples of the load", unit="ms", minimum=10.0, maximum=10000.0
+    )
+
+
+@dataclass(frozen=True)
+class CompressionConfig(NodeConfig):
+    """Parameters of the compression before upload."""
+
+    codec: str = parameter("jpeg", "still codec of regions", choices=("jpeg", "webp", "png"))
+    quality: int = parameter(85, "quality of jpeg and webp", minimum=1, maximum=100, live=True)
+    tile_px: int = parameter(32, "side of a tile", unit="px", minimum=8, maximum=512)
+    change_threshold: float = parameter(
+        10.0,
+        "a tile has changed when its mean absolute difference exceeds this",
+        unit="gray levels",
+        minimum=0.0,
+        maximum=255.0,
+        live=True,
+    )
+    key_interval_frames: int = parameter(
+        60, "at most so many delta frames between two key frames", minimum=0, maximum=100000
+    )
+    key_share: float = parameter(
+        0.6, "more changed area than this makes a key frame", minimum=0.0, maximum=1.0
+    )
+    ring_frames: int = parameter(24, "recent frames kept for late requests", minimum=2, maximum=1000)
+
+
+@dataclass(frozen=True)
+class BridgeConfig(NodeConfig):
+    """Parameters of the bridge to the gateway, and of the spool on disk."""
+
+    gateway: str = parameter("", "wss://host:port of the gateway; empty works without one")
+    device: str = parameter("camera-1", "name of this device: the subject of its tokens")
+    stream: str = parameter("main", "name of this stream on the device")
+    audience: str = parameter("mastra-gateway", "audience of the tokens")
+    keys_dir: str = parameter("", "folder with ca.crt and the device's key; empty: MASTRA_KEYS")
+    token_lifetime_s: float = parameter(
+        300.0, "life of a token", unit="s", minimum=10.0, maximum=3600.0
+    )
+    heartbeat_interval_ms: float = parameter(
+        100.0, "time between two heartbeats", unit="ms", minimum=10.0, maximum=60000.0
+    )
+    heartbeat_timeout_ms: float = parameter(
+        500.0,
+        "silence after which the link counts as lost",
+        unit="ms",
+        minimum=20.0,
+        maximum=600000.0,
+    )
+    connect_timeout_s: float = parameter(
+        3.0, "limit for TCP, TLS and hello together", unit="s", minimum=0.1, maximum=120.0
+    )
+    reconnect_delay_min_s: float = parameter(
+        0.1, "first pause before reconnecting", unit="s", minimum=0.01, maximum=60.0
+    )
+    reconnect_delay_max_s: float = parameter(
+        2.0, "longest pause before reconnecting", unit="s", minimum=0.01, maximum=600.0
+    )
+    in_flight_max: int = parameter(
+        8, "live packets without acknowledgement before new ones are spooled", minimum=1, maximum=1000
+    )
+    message_bytes_max: int = parameter(
+        8_388_608, "largest message either way", unit="bytes", minimum=4096, maximum=268435456
+    )
+    spool_path: str = parameter("", "SQLite file; empty: a folder of this user's state")
+    spool_bytes_max: int = parameter(
+        536_870_912, "most bytes kept on disk", unit="bytes", minimum=65536
+    )
+    spool_age_max_s: float = parameter(
+        604_800.0, "oldest record kept", unit="s", minimum=1.0, maximum=1e9
+    )
+    backlog_in_flight: int = parameter(
+        2, "spooled packets without acknowledgement at once", minimum=1, maximum=100
+    )
+
+
+@dataclass(frozen=True)
+class PipelineConfig(NodeConfig):
+    """Parameters of the factory inspection."""
+
+    trigger: str = parameter(
+        "belt",
+        "belt: boards pass through the picture; frame: every frame is a board of its own",
+        choices=("belt", "frame"),
+    )
+    reject_score: float = parameter(
+        0.5, "a defect of this score rejects the board", minimum=0.0, maximum=1.0, live=True
+    )
+    confirm_frames: int = parameter(
+        2, "frames of a board that must show a defect (belt)", minimum=1, maximum=100
+    )
+    log_path: str = parameter("", "JSON-lines file of verdicts; empty writes none")
+    pictures_dir: str = parameter("", "folder for annotated pictures of boards; empty saves none")
+    pictures_max: int = parameter(50, "at most so many pictures are kept", minimum=0, maximum=100000)
+
+
+@dataclass(frozen=True)
+class GatewayConfig(NodeConfig):
+    """Parameters of the gateway."""
+
+    host: str = parameter("127.0.0.1", "address to listen on")
+    port: int = parameter(8443, "TCP port; 0 takes a free one", minimum=0, maximum=65535)
+    keys_dir: str = parameter("", "folder with the server's key and devices' public keys")
+    bundles: tuple[str, ...] = parameter(
+        ("models/board_defects",), "bundles served; the first answers streams that name none"
+    )
+    audience: str = parameter("mastra-gateway", "audience that tokens must name")
+    allow: tuple[str, ...] = parameter(
+        ("127.0.0.0/8", "::1/128"), "networks that may connect (CIDR)"
+    )
+    state_dir: str = parameter("", "folder of the results' database; empty: in keys_dir's parent")
+    batch_size_max: int = parameter(8, "most frames in one run of a model", minimum=1, maximum=256)
+    batch_delay_ms: float = parameter(
+        2.0, "longest wait for a batch to fill", unit="ms", minimum=0.0, maximum=1000.0
+    )
+    threads: int = parameter(1, "threads of ONNX Runtime a model", minimum=1, maximum=256)
+    queue_frames_max: int = parameter(
+        256, "frames waiting for a model before new ones are refused", minimum=1, maximum=100000
+    )
+    message_bytes_max: int = parameter(
+        8_388_608, "largest message either way", unit="bytes", minimum=4096, maximum=268435456
+    )
+    pixels_max: int = parameter(
+        33_554_432, "largest picture decoded", unit="px", minimum=4096, maximum=268435456
+    )
+    heartbeat_timeout_ms: float = parameter(
+        10_000.0, "a device silent for so long is dropped", unit="ms", minimum=100.0, maximum=6e5
+    )
+    references_kept: int = parameter(
+        16, "decoded pictures kept a stream as references", minimum=1, maximum=1000
+    )
+
+
+STAGES: dict[str, type[NodeConfig]] = {
+    "camera": CameraConfig,
+    "inference": InferenceConfig,
+    "scheduling": SchedulingConfig,
+    "compression": CompressionConfig,
+    "bridge": BridgeConfig,
+    "pipeline": PipelineConfig,
+    "gateway": GatewayConfig,
+}
+"""The config of each stage, by the name that the node and the parameter file use."""

@@ -1,0 +1,218 @@
+"""The values that cross the borders between stages.
+
+All are frozen and check themselves at birth, so that a stage may trust what it is given.
+Times: `stamp_ns` is the time of capture on the source's own clock (the stamp of the ROS
+header, ns since its epoch); every other `*_ns` is monotonic time of this process. A frame
+is known everywhere by its `FrameKey`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import FrameError
+
+CHANNELS = {"mono8": 1, "bgr8": 3, "rgb8": 3}
+"""Encodings of `Frame.image` and their channels."""
+
+MAX_SIDE_PX = 16_384
+
+
+class Route(str, Enum):
+    """Where a frame is inferred; also the origin of a result."""
+
+    LOCAL = "local"
+    SPLIT = "split"
+    CLOUD = "cloud"
+
+
+class PacketKind(str, Enum):
+    """How the payload of a packet is to be read."""
+
+    KEY = "key"  # a whole picture
+    DELTA = "delta"  # changed regions over a reference picture
+    FEATURES = "features"  # the tensor at the cut of a split model
+
+
+class FrameKey(NamedTuple):
+    """Names one frame of one stream of one device."""
+
+    stream: str
+    stamp_ns: int
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture: `image` is uint8, (height, width) for mono8, else (height, width, 3)."""
+
+    key: FrameKey
+    image: NDArray[np.uint8]
+    encoding: str = "bgr8"
+    frame_id: str = "camera"  # the coordinate frame of the ROS header
+
+    def __post_init__(self) -> None:
+        if self.encoding not in CHANNELS:
+            raise FrameError(f"encoding: expected one of {sorted(CHANNELS)}, got {self.encoding!r}")
+        if self.image.dtype != np.uint8:
+            raise FrameError(f"image: expected uint8, got {self.image.dtype}")
+        expected = 2 if CHANNELS[self.encoding] == 1 else 3
+        shape = self.image.shape
+        if len(shape) != expected or (expected == 3 and shape[2] != 3):
+            raise FrameError(f"image: shape {shape} does not fit encoding {self.encoding}")
+        if not (0 < shape[0] <= MAX_SIDE_PX and 0 < shape[1] <= MAX_SIDE_PX):
+            raise FrameError(f"image: expected sides of 1 to {MAX_SIDE_PX} px, got {shape}")
+
+    @property
+    def height_px(self) -> int:
+        return int(self.image.shape[0])
+
+    @property
+    def width_px(self) -> int:
+        return int(self.image.shape[1])
+
+
+@dataclass(frozen=True)
+class Detections:
+    """What a detector found in one frame.
+
+    boxes: float32 (n, 4), x1 y1 x2 y2 in px of the frame, x1 <= x2, y1 <= y2.
+    scores: float32 (n,), 0 to 1. classes: int32 (n,), index into `labels`.
+    """
+
+    boxes: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    classes: NDArray[np.int32]
+    labels: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        n = len(self.scores)
+        if self.boxes.shape != (n, 4) or self.scores.shape != (n,) or self.classes.shape != (n,):
+            raise ValueError(
+                "detections: expected boxes (n, 4), scores (n,), classes (n,), got "
+                f"{self.boxes.shape}, {self.scores.shape}, {self.classes.shape}"
+            )
+        if n and not (0 <= int(self.classes.min()) and int(self.classes.max()) < len(self.labels)):
+            raise ValueError(f"detections: classes outside 0..{len(self.labels) - 1}")
+        if not np.isfinite(self.boxes).all():
+            raise ValueError("detections: boxes are not finite")
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    @classmethod
+    def empty(cls, labels: tuple[str, ...] = ()) -> Detections:
+        """No detections."""
+        return cls(
+            np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int32), labels
+        )
+
+
+@dataclass(frozen=True)
+class Features:
+    """The tensor at the cut of a split model, quantised: real = (tensor - zero_point) * scale."""
+
+    key: FrameKey
+    cut: str  # name of the cut in the bundle
+    tensor: NDArray[np.int8]
+    scale: float
+    zero_point: int
+    width_px: int  # of the frame that the head has seen
+    height_px: int
+
+
+@dataclass(frozen=True)
+class LoadSample:
+    """The load of this device at one moment. Shares are 0 to 1; NaN where there is no sensor."""
+
+    at_ns: int
+    cpu: float
+    memory: float
+    temperature_c: float = math.nan
+    inference_ms: float = math.nan  # of the latest local inference
+    queue_frames: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("cpu", "memory"):
+            value = getattr(self, name)
+            if not (math.isnan(value) or 0.0 <= value <= 1.0):
+                raise ValueError(f"load: expected {name} between 0 and 1, got {value}")
+
+
+@dataclass(frozen=True)
+class LinkSample:
+    """The link to the gateway at one moment, as the bridge sees it; NaN while not yet known."""
+
+    at_ns: int
+    connected: bool
+    rtt_ms: float = math.nan  # smoothed round trip of heartbeats
+    rtt_var_ms: float = math.nan
+    loss: float = 0.0  # share of heartbeats and packets without an answer in time, 0 to 1
+    goodput_bps: float = math.nan  # upward, bits a second
+    last_heard_ns: int = 0  # when anything last came from the gateway
+    in_flight: int = 0  # live packets sent and not yet acknowledged
+    spooled: int = 0  # records waiting on disk
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.loss <= 1.0:
+            raise ValueError(f"link: expected loss between 0 and 1, got {self.loss}")
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a policy wants for the coming frames, and why (a few words for people)."""
+
+    route: Route
+    reason: str
+
+
+@dataclass(frozen=True)
+class Packet:
+    """One frame (or its features) on its way to the gateway.
+
+    A delta names in `reference_ns` the stamp of the picture that it changes; others have 0.
+    """
+
+    key: FrameKey
+    kind: PacketKind
+    payload: bytes
+    width_px: int
+    height_px: int
+    encoding: str
+    reference_ns: int = 0
+    hard: bool = False  # escalated: the device was unsure, so the spool keeps it longest
+    late: bool = False  # comes from the spool (or goes straight there): no deadline any more
+    meta: dict[str, Any] = field(default_factory=dict)  # of features: cut, shape, scale, zero point
+
+    def __post_init__(self) -> None:
+        if (self.kind is PacketKind.DELTA) != (self.reference_ns != 0):
+            raise ValueError(f"packet: {self.kind.value} with reference {self.reference_ns} ns")
+        if not (0 < self.width_px <= MAX_SIDE_PX and 0 < self.height_px <= MAX_SIDE_PX):
+            raise ValueError(f"packet: size {self.width_px}x{self.height_px} px is out of range")
+
+
+@dataclass(frozen=True)
+class Result:
+    """The answer for one frame. Exactly one final result leaves the arbiter for each frame."""
+
+    key: FrameKey
+    origin: Route
+    detections: Detections
+    model: str = ""
+    model_version: str = ""
+    reason: str = ""  # why this route was taken
+    final: bool = True  # False: provisional, the cloud's answer may follow
+    late: bool = False  # of a frame that waited in the spool or came after its deadline
+    age_ms: float = math.nan  # from capture to publication
+    inference_ms: float = math.nan  # spent in the model
+    error: str = ""  # not empty: inference failed, and the detections mean nothing
+
+    @property
+    def confidence(self) -> float:
+        """Lowest score among the detections, 1.0 where there is none."""
+        return float(self.detections.scores.min()) if len(self.detections) else 1.0
