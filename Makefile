@@ -1,0 +1,43 @@
+# What can be run is listed by `make help`. PYTHON=python3.12 chooses the interpreter.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+ENV := source ./env.sh &&
+
+.PHONY: help setup demo test check lint format types bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## make .venv and build; quick when nothing has changed
+	@scripts/setup.sh
+
+demo: setup ## a minute of factory inspection, the link cut for 10 s
+	@$(ENV) mastra run factory_inspection --duration 60 --rate 15 --fault down@25s..35s \
+	  --report demo/report.json --pictures demo/pictures
+
+test: setup ## colcon test, with the result per test file and a total
+	@scripts/test.sh
+
+check: format_check lint types test ## format, lint, strict types and tests
+
+.PHONY: format_check
+format_check: setup
+	@$(ENV) ruff format --check .
+
+lint: setup ## ruff
+	@$(ENV) ruff check .
+
+types: setup ## mypy --strict
+	@$(ENV) mypy
+
+format: setup ## lay out the code and mend what ruff can
+	@$(ENV) ruff check --fix-only . && ruff format .
+
+bench: setup ## measure: age of results, frames per second, set-up, build and test
+	@$(ENV) python bench/pipeline.py
+
+clean: ## remove what was built; .venv stays (rm -rf .venv for that)
+	@rm -rf build install log

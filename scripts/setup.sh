@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# Makes .venv with all that Mastra needs, then builds. Quick when nothing has changed.
+# PYTHON names the interpreter (default python3). Where ROS 2 is sourced, the system's is used.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+python=${PYTHON:-python3}
+started=$SECONDS
+
+scripts/system_packages.sh "$python"
+
+# One set-up at a time in this checkout; the lock goes when the shell ends.
+exec 9>.setup.lock
+flock 9
+
+"$python" - <<'END'
+import platform
+import sys
+
+if not (3, 10) <= sys.version_info[:2] <= (3, 13):
+    sys.exit(f"setup: Python {platform.python_version()} is not supported: need 3.10 to 3.13; "
+             "name another one, for example: make setup PYTHON=python3.12")
+END
+if [[ -z ${ROS_DISTRO:-} && $(uname -sm) != "Linux x86_64" ]]; then
+  echo "setup: the wheels of ROS 2 are for Linux on x86-64; on $(uname -sm) install ROS 2 and source it" >&2
+  exit 1
+fi
+
+identity=$("$python" -c 'import sys; print(sys.version, sys.base_prefix)')" ros=${ROS_DISTRO:-wheels}"
+stamp=$(echo "$identity" | cat - requirements/*.txt scripts/setup.sh scripts/patch_wheels.py | sha256sum)
+
+if [[ $(cat .venv/.stamp 2>/dev/null) != "$stamp" ]]; then
+  # Without a stamp the environment is half made; with another identity it is somebody else's.
+  [[ -e .venv/.stamp && $(cat .venv/.identity 2>/dev/null) == "$identity" ]] || rm -rf .venv
+  rm -f .venv/.stamp
+  scripts/make_venv.sh "$python"
+  echo "$identity" >.venv/.identity
+  echo "$stamp" >.venv/.stamp.new
+  mv .venv/.stamp.new .venv/.stamp
+fi
+
+scripts/build.sh
+echo "setup: ready in $((SECONDS - started)) s; now: source env.sh"

@@ -1,0 +1,38 @@
+"""Serves `pip install .` on a server without ROS; colcon builds from CMakeLists.txt instead."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+
+def requirements(name: str) -> list[str]:
+    """Lines of a file in requirements/ that are not blank or a comment."""
+    lines = Path("requirements", f"{name}.txt").read_text(encoding="utf-8").splitlines()
+    return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+
+
+def share_files() -> list[tuple[str, list[str]]]:
+    """The files that `mastra_ros.share` looks for, folder by folder, below the prefix."""
+    found = []
+    for top in ("config", "launch", "models"):
+        for folder, folders, names in os.walk(top):
+            folders[:] = sorted(name for name in folders if name != "__pycache__")
+            files = [os.path.join(folder, name) for name in sorted(names)]
+            found.append((f"share/mastra_ros/{folder}", files))
+    return found
+
+
+setup(
+    packages=find_packages(include=["mastra_ros", "mastra_ros.*"]),
+    entry_points={"console_scripts": ["mastra = mastra_ros.cli.main:main"]},
+    data_files=share_files(),
+    install_requires=requirements("runtime"),
+    extras_require={
+        "convert": requirements("convert"),
+        "tensorflow": ["tensorflow>=2.16"],
+        "dev": requirements("test"),
+    },
+)
