@@ -5,6 +5,7 @@ MastraError
 ├── SourceError            a camera, video or folder that cannot be read
 │   └── SourceEnded        a finite source has given its last frame
 ├── FrameError             one frame that is not an image we understand; the next may be fine
+├── MessageError           a ROS message whose fields make no sense; it is dropped
 ├── ModelError             a model or bundle that is missing, damaged or of the wrong shape
 ├── DependencyError        an optional package is needed and not installed; says how to install it
 ├── CodecError             one packet that cannot be decoded
@@ -38,6 +39,10 @@ class SourceEnded(SourceError):  # noqa: N818 - the end of a file is no fault
 
 class FrameError(MastraError):
     """One frame is not an image that we understand; the next one may be."""
+
+
+class MessageError(MastraError):
+    """The fields of a ROS message make no sense."""
 
 
 class ModelError(MastraError):

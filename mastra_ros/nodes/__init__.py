@@ -1,0 +1,1 @@
+"""The only code that knows ROS: one thin lifecycle node a stage."""
