@@ -1,0 +1,68 @@
+"""Labelled boards: DeepPCB from its folder, and synthetic ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from mastra_ros.camera.board import LABELS, draw_board
+
+HELD_OUT = 80
+SPLIT_SEED = 20
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """`image` (H, W) uint8 gray, `boxes` (K, 4) x1 y1 x2 y2 in px, `labels` (K,) into LABELS."""
+
+    image: npt.NDArray[np.uint8]
+    boxes: Floats
+    labels: npt.NDArray[np.int64]
+
+
+def read_ids(root: Path, name: str) -> list[str]:
+    """The ids listed in `ROOT/name`, e.g. train.txt."""
+    return (root / name).read_text().split()
+
+
+def split_train(ids: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Ids to train on, and HELD_OUT ids kept back to choose checkpoints and score thresholds."""
+    order = np.random.default_rng(SPLIT_SEED).permutation(len(ids))
+    held = {int(i) for i in order[:HELD_OUT]}
+    return (
+        [name for i, name in enumerate(ids) if i not in held],
+        [name for i, name in enumerate(ids) if i in held],
+    )
+
+
+def read_sample(root: Path, name: str) -> Sample:
+    """Read `images/NAME.jpg` and `labels/NAME.txt` (x1 y1 x2 y2 type, types from 1).
+
+    Raises:
+        ValueError: the image cannot be decoded.
+    """
+    image = cv2.imread(str(root / "images" / f"{name}.jpg"), cv2.IMREAD_GRAYSCALE)
+    if image is None:
+        raise ValueError(f"expected an image at {root}/images/{name}.jpg")
+    text = (root / "labels" / f"{name}.txt").read_text().split()
+    rows = np.array(text, dtype=np.int64).reshape(-1, 5)
+    return Sample(image.astype(np.uint8), rows[:, :4].astype(np.float32), rows[:, 4] - 1)
+
+
+def synthetic_sample(rng: np.random.Generator, width_px: int = 640, height_px: int = 640) -> Sample:
+    """A drawn board; one in ten is clean."""
+    board = draw_board(rng, width_px, height_px, 0 if rng.random() < 0.1 else None)
+    boxes = [(d.x1, d.y1, d.x2, d.y2) for d in board.defects]
+    labels = [LABELS.index(d.label) for d in board.defects]
+    return Sample(
+        board.image,
+        np.array(boxes, dtype=np.float32).reshape(-1, 4),
+        np.array(labels, dtype=np.int64),
+    )

@@ -1,0 +1,224 @@
+"""Train a detector: python -m train.fit --config device|gateway --data DIR --out DIR [--resume].
+
+Writes OUT/last.pt (to resume from) and OUT/best.pt (averaged weights with the highest F on the
+held-out slice of train.txt). Runs on a CPU; bfloat16 where the processor computes with it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import logging
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from train.augment import random_crop
+from train.data import Sample, read_ids, read_sample, split_train, synthetic_sample
+from train.decode import Found, best_threshold, decode
+from train.loss import cell_centres, detection_loss, targets
+from train.network import CLASSES, STRIDE_PX, Detector, build
+
+log = logging.getLogger("train.fit")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train. The schedule ends at `steps` or after `minutes`, whichever comes first."""
+
+    steps: int = 16000
+    minutes: float = 1e9
+    batch: int = 8
+    crop_px: int = 320
+    peak_rate: float = 2e-3
+    decay: float = 0.05
+    warmup_steps: int = 300
+    average: float = 0.998
+    synthetic_share: float = 0.22
+    synthetic_boards: int = 400
+    check_minutes: float = 5.0
+    seed: int = 7
+
+
+def rate_at(progress: float, step: int, recipe: Recipe) -> float:
+    """Linear warm-up, then half a cosine down to a hundredth of the peak; progress in 0..1."""
+    warm = min(1.0, (step + 1) / recipe.warmup_steps)
+    return recipe.peak_rate * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
+
+
+def make_batch(
+    rng: np.random.Generator, real: list[Sample], drawn: list[Sample], recipe: Recipe
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Images (N, 1, S, S) float32, classes (N, A) int64, distances (N, A, 4) float32."""
+    centres = cell_centres(recipe.crop_px // STRIDE_PX)
+    images, classes, distances = [], [], []
+    for _ in range(recipe.batch):
+        synthetic = rng.random() < recipe.synthetic_share
+        pool, scales = (drawn, (0.55, 1.25)) if synthetic else (real, (0.75, 1.25))
+        sample = pool[int(rng.integers(len(pool)))]
+        crop = random_crop(rng, sample, recipe.crop_px, scales=scales)
+        label, sides = targets(crop, centres)
+        images.append(crop.image)
+        classes.append(label)
+        distances.append(sides)
+    return (
+        torch.from_numpy(np.stack(images)[:, None]),
+        torch.from_numpy(np.stack(classes)),
+        torch.from_numpy(np.stack(distances)),
+    )
+
+
+def find(model: Detector, samples: list[Sample]) -> list[Found]:
+    """Detections of the network in float on whole images of 640x640."""
+    model.eval()
+    found = []
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=_has_bfloat16()):
+        for sample in samples:
+            image = torch.from_numpy(sample.image.astype(np.float32) / 255)[None, None]
+            scores, boxes = model(image.contiguous(memory_format=torch.channels_last))
+            found.append(decode(scores[0].float().numpy(), boxes[0].float().numpy()))
+    return found
+
+
+def held_out_score(model: Detector, samples: list[Sample]) -> tuple[float, float]:
+    """The best score threshold on `samples`, and F there."""
+    truth = [(s.boxes, s.labels) for s in samples]
+    return best_threshold(find(model, samples), truth, CLASSES)
+
+
+def fit(config: str, data: Path, out: Path, recipe: Recipe, *, resume: bool) -> None:
+    """Train until the schedule ends."""
+    out.mkdir(parents=True, exist_ok=True)
+    train_ids, held_ids = split_train(read_ids(data, "train.txt"))
+    real = [read_sample(data, name) for name in train_ids]
+    held = [read_sample(data, name) for name in held_ids]
+    rng = np.random.default_rng(recipe.seed)
+    torch.manual_seed(recipe.seed)
+    drawn = [synthetic_sample(rng) for _ in range(recipe.synthetic_boards)]
+    model = build(config).to(memory_format=torch.channels_last)
+    average = copy.deepcopy(model)
+    weights = [p for p in model.parameters() if p.ndim > 1]
+    others = [p for p in model.parameters() if p.ndim <= 1]
+    groups = [{"params": weights, "weight_decay": recipe.decay}, {"params": others}]
+    optimiser = torch.optim.AdamW(groups, lr=recipe.peak_rate, weight_decay=0.0)
+    step, spent, best = 0, 0.0, 0.0
+    if resume and (out / "last.pt").exists():
+        state = torch.load(out / "last.pt", weights_only=True)
+        model.load_state_dict(state["model"])
+        average.load_state_dict(state["average"])
+        optimiser.load_state_dict(state["optimiser"])
+        step, spent, best = state["step"], state["minutes"], state["best"]
+        rng = np.random.default_rng([recipe.seed, step])
+    log.info("%s: %d parameters", config, sum(p.numel() for p in model.parameters()))
+    log.info("%d real boards, %d held out, %d drawn", len(real), len(held), len(drawn))
+    start = time.monotonic() - 60 * spent
+    checked, sums = spent, np.zeros(3)
+    while True:
+        spent = (time.monotonic() - start) / 60
+        progress = min(1.0, max(step / recipe.steps, spent / recipe.minutes))
+        for group in optimiser.param_groups:
+            group["lr"] = rate_at(progress, step, recipe)
+        images, classes, distances = make_batch(rng, real, drawn, recipe)
+        model.train()
+        with torch.autocast("cpu", torch.bfloat16, enabled=_has_bfloat16()):
+            scores, boxes = model(images.contiguous(memory_format=torch.channels_last))
+        score_loss, box_loss = detection_loss(scores, boxes, classes, distances)
+        optimiser.zero_grad()
+        (score_loss + box_loss).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 10.0)
+        optimiser.step()
+        step += 1
+        _follow(average, model, min(recipe.average, (1 + step) / (10 + step)))
+        if step % 4 == 0:
+            drawn[step // 4 % len(drawn)] = synthetic_sample(rng)
+        sums += (score_loss.item(), box_loss.item(), 1)
+        if step % 100 == 0:
+            log.info(
+                "step %d, %.1f min, rate %.5f, score loss %.3f, box loss %.3f",
+                step,
+                spent,
+                rate_at(progress, step, recipe),
+                *(sums[:2] / sums[2]),
+            )
+            sums[:] = 0
+        if spent - checked >= recipe.check_minutes or progress >= 1:
+            checked = spent
+            threshold, f_score = held_out_score(average, held)
+            log.info("step %d: held-out F %.4f at threshold %.2f", step, f_score, threshold)
+            if f_score >= best:
+                best = f_score
+                _save(
+                    out / "best.pt",
+                    {
+                        "config": config,
+                        "average": average.state_dict(),
+                        "threshold": threshold,
+                        "f_score": f_score,
+                        "step": step,
+                    },
+                )
+            _save(
+                out / "last.pt",
+                {
+                    "config": config,
+                    "model": model.state_dict(),
+                    "average": average.state_dict(),
+                    "best": best,
+                    "step": step,
+                    "optimiser": optimiser.state_dict(),
+                    "minutes": spent,
+                },
+            )
+        if progress >= 1:
+            return
+
+
+def _follow(average: Detector, model: Detector, keep: float) -> None:
+    """Exponential moving average of weights and of the normalisation's statistics."""
+    with torch.no_grad():
+        for mean, value in zip(
+            average.state_dict().values(), model.state_dict().values(), strict=True
+        ):
+            if mean.dtype.is_floating_point:
+                mean.lerp_(value, 1 - keep)
+            else:
+                mean.copy_(value)
+
+
+def _save(path: Path, state: dict[str, object]) -> None:
+    """Replace the file at once, so that it is never half written."""
+    partial = path.with_suffix(".partial")
+    torch.save(state, partial)
+    partial.replace(path)
+
+
+def _has_bfloat16() -> bool:
+    return bool(torch.backends.cpu.get_cpu_capability() == "AVX512") and (
+        torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    )
+
+
+def main() -> None:
+    """Read the command line and train."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", choices=("device", "gateway"), required=True)
+    parser.add_argument("--data", type=Path, required=True, help="the folder deeppcb")
+    parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints")
+    parser.add_argument("--minutes", type=float, default=Recipe.minutes)
+    parser.add_argument("--steps", type=int, default=Recipe.steps)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--resume", action="store_true")
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    torch.set_num_threads(options.threads)
+    recipe = Recipe(minutes=options.minutes, steps=options.steps)
+    fit(options.config, options.data, options.out, recipe, resume=options.resume)
+
+
+if __name__ == "__main__":
+    main()

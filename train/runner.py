@@ -1,0 +1,106 @@
+"""Run an exported detector on one thread: TFLite (int8 or float) with LiteRT, or ONNX."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from train.decode import Floats
+
+SIZE_PX = 640
+
+Gray = npt.NDArray[np.uint8]
+
+
+class LiteRtRunner:
+    """A TFLite detector; quantised inputs and outputs are converted by their own parameters."""
+
+    def __init__(self, path: Path) -> None:
+        from ai_edge_litert.interpreter import Interpreter
+
+        self._model: Any = Interpreter(model_path=str(path), num_threads=1)
+        self._model.allocate_tensors()
+        self._input = self._model.get_input_details()[0]
+        outputs = {int(o["shape"][-1]): o for o in self._model.get_output_details()}
+        self._scores, self._boxes = outputs[6], outputs[4]
+
+    def feed(self, image: Gray) -> None:
+        """Set the input from a gray image (640, 640)."""
+        values = image.astype(np.float32)[None, :, :, None] / 255
+        if self._input["dtype"] == np.int8:
+            scale, zero = self._input["quantization"]
+            values = np.clip(np.rint(values / scale) + zero, -128, 127).astype(np.int8)
+        self._model.set_tensor(self._input["index"], values)
+
+    def invoke(self) -> None:
+        """Run the network on the input that was fed."""
+        self._model.invoke()
+
+    def __call__(self, image: Gray) -> tuple[Floats, Floats]:
+        """Logits (6400, 6) and distances (6400, 4) in cells, of a gray image (640, 640)."""
+        self.feed(image)
+        self.invoke()
+        return self._output(self._scores), self._output(self._boxes)
+
+    def _output(self, detail: dict[str, Any]) -> Floats:
+        values = self._model.get_tensor(detail["index"])[0]
+        if detail["dtype"] == np.int8:
+            scale, zero = detail["quantization"]
+            values = (values.astype(np.float32) - zero) * scale
+        return np.asarray(values, dtype=np.float32)
+
+
+class OnnxRunner:
+    """An ONNX detector with the input `image` and the outputs `scores` and `boxes`."""
+
+    def __init__(self, path: Path) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        self._session: Any = onnxruntime.InferenceSession(
+            str(path), options, providers=["CPUExecutionProvider"]
+        )
+        self._values: Floats = np.zeros((1, 1, SIZE_PX, SIZE_PX), np.float32)
+        self._out: list[Floats] = []
+
+    def feed(self, image: Gray) -> None:
+        """Set the input from a gray image (640, 640)."""
+        self._values = image.astype(np.float32)[None, None] / np.float32(255)
+
+    def invoke(self) -> None:
+        """Run the network on the input that was fed."""
+        self._out = self._session.run(["scores", "boxes"], {"image": self._values})
+
+    def __call__(self, image: Gray) -> tuple[Floats, Floats]:
+        """Logits (6400, 6) and distances (6400, 4) in cells, of a gray image (640, 640)."""
+        self.feed(image)
+        self.invoke()
+        return self._out[0][0], self._out[1][0]
+
+
+Runner = LiteRtRunner | OnnxRunner
+
+
+def open_runner(path: Path) -> Runner:
+    """The runner for the file's suffix."""
+    return LiteRtRunner(path) if path.suffix == ".tflite" else OnnxRunner(path)
+
+
+def letterbox(image: Gray, boxes: Floats) -> tuple[Gray, Floats]:
+    """Fit an image into 640x640, centred on black, and move its boxes (K, 4) along."""
+    height, width = image.shape
+    scale = min(SIZE_PX / width, SIZE_PX / height)
+    if scale == 1.0 and height == width:
+        return image, boxes
+    size = (round(width * scale), round(height * scale))
+    mode = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    left, top = (SIZE_PX - size[0]) // 2, (SIZE_PX - size[1]) // 2
+    out = np.zeros((SIZE_PX, SIZE_PX), np.uint8)
+    out[top : top + size[1], left : left + size[0]] = cv2.resize(image, size, interpolation=mode)
+    shift = np.array([left, top, left, top], dtype=np.float32)
+    return out, (boxes * np.float32(scale) + shift).astype(np.float32)
