@@ -1,7 +1,7 @@
 """Synthetic bare printed circuit boards with ground truth, in the look of DeepPCB.
 
-As in DeepPCB (Tang et al., "Online PCB Defect Detector On A New PCB Defect Dataset", 2019) copper is
-black (0), the substrate white (255), and every defect is boxed with a margin of about 10 px on a
+As in DeepPCB (Tang et al., "Online PCB Defect Detector On A New PCB Defect Dataset", 2019) copper
+is black (0), the substrate white (255), and every defect is boxed with a margin of about 10 px on a
 board of 640 px. All lengths below are in units of 1/640 of the board's longer side, so that a board
 letterboxed into 640x640 always shows lines and defects of the same size.
 """
@@ -48,9 +48,9 @@ def draw_board(
     height_px: int = 640,
     defect_count: int | None = None,
 ) -> Board:
-    """Draw a board with `defect_count` defects (3 to 10 at random where None, 0 for a clean board).
+    """Draw a board with `defect_count` defects: 3 to 10 where None, 0 for a clean board.
 
-    A crowded or nearly empty board may have no place for some of them; `Board.defects` is the truth.
+    A crowded or nearly empty board may lack the place for some; `Board.defects` is the truth.
 
     Raises:
         ValueError: a side is shorter than 64 px, or the count is negative.
@@ -69,7 +69,7 @@ def draw_board(
 
 
 class _Painter:
-    """Adds defects to a copper mask, one at a time, each where it makes sense and apart from others."""
+    """Adds defects to a copper mask, each where it makes sense and apart from the others."""
 
     def __init__(self, rng: np.random.Generator, layout: Layout) -> None:
         self.rng = rng
@@ -210,7 +210,7 @@ class _Painter:
         cap: bool = True,
     ) -> Image:
         """Mask (H, W) of a slightly bent line; without `cap` it grows thinner towards its end."""
-        mask = np.zeros_like(self.copper)
+        mask: Image = np.zeros_like(self.copper)
         start, end = ends
         length = float(np.hypot(*(end - start)))
         middle = (start + end) / 2 + self._jitter(bend * length)
@@ -227,13 +227,12 @@ class _Painter:
 
     def _blob(self, point: npt.NDArray[np.float64], radius: float) -> Image:
         """Mask (H, W) of an irregular spot within `radius` units of the point."""
-        mask = np.zeros_like(self.copper)
+        mask: Image = np.zeros_like(self.copper)
         kind = self.rng.random()
         if kind < 0.35:
             angle = self.rng.uniform(0, np.pi)
             reach = np.array([np.cos(angle), np.sin(angle)]) * radius * self.unit * 0.7
-            stroke = self._stroke((point - reach, point + reach), 0.6 * radius + 1.5, bend=0.3)
-            return stroke
+            return self._stroke((point - reach, point + reach), 0.6 * radius + 1.5, bend=0.3)
         corners = int(self.rng.integers(5, 11))
         angles = np.sort(self.rng.uniform(0, 2 * np.pi, corners))
         if kind < 0.55:
@@ -246,7 +245,7 @@ class _Painter:
         return mask
 
     def _edge(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """A random point (x, y) on a copper edge and the unit normal that points away from copper."""
+        """A random point (x, y) on a copper edge, and the unit normal away from copper."""
         if len(self.edge_points) == 0:
             return self._anywhere(), np.array([1.0, 0.0])
         y, x = self.edge_points[int(self.rng.integers(len(self.edge_points)))]
@@ -287,7 +286,7 @@ class _Painter:
         return bool(0 <= point[0] < width - 0.5 and 0 <= point[1] < height - 0.5)
 
     def _index(self, point: npt.NDArray[np.float64]) -> tuple[int, int]:
-        return int(round(float(point[1]))), int(round(float(point[0])))
+        return round(float(point[1])), round(float(point[0]))
 
     def _is(self, point: npt.NDArray[np.float64], *, copper: bool) -> bool:
         """Whether the point lies in the image and on copper (or on substrate)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -66,7 +67,7 @@ class _Pen:
     def bundles(
         self, tries: int, *, widths: tuple[float, float], gaps: tuple[float, float], most: int
     ) -> None:
-        """Parallel traces with bends of 45 degrees, cut short where they would meet other copper."""
+        """Parallel traces with bends of 45 degrees, cut short before they meet other copper."""
         base = self.rng.uniform(*widths) * self.unit
         for _ in range(tries):
             width = base * self.rng.uniform(0.8, 1.25)
@@ -134,10 +135,9 @@ class _Pen:
         cv2.polylines(self.copper, [points], False, 1, thick)
         clear = max(1, round(width + 2 * 9 * self.unit))
         cv2.polylines(self.blocked, [points], False, 1, clear)
-        pairs = zip(kept[:-1], kept[1:], strict=True)
         self.segments += [
             Segment((float(a[0]), float(a[1])), (float(b[0]), float(b[1])), float(thick))
-            for a, b in pairs
+            for a, b in pairwise(kept)
         ]
         for tip, shown in ((kept[0], True), (kept[-1], not whole)):
             if shown and end > 0:
@@ -148,7 +148,7 @@ class _Pen:
                 self._disc(tip, radius + 9 * self.unit, value=1, mask=self.blocked)
 
     def _free_until(self, start: Points, target: Points, width: float) -> Points | None:
-        """Where a trace from `start` has to stop before blocked ground; None if it reaches its target."""
+        """Where a trace has to stop before blocked ground; None if it reaches its target."""
         length = float(np.hypot(*(target - start)))
         along = (target - start) / max(length, 1e-6)
         across = np.array([-along[1], along[0]]) * width / 2
@@ -194,7 +194,7 @@ class _Pen:
         return True
 
     def _disc(self, at: Points, radius: float, *, value: int, mask: Mask | None = None) -> None:
-        centre = (int(round(float(at[0]))), int(round(float(at[1]))))
+        centre = (round(float(at[0])), round(float(at[1])))
         target = self.copper if mask is None else mask
         cv2.circle(target, centre, max(1, round(radius)), value, -1)
 
@@ -233,6 +233,6 @@ def _roughen(rng: np.random.Generator, copper: Mask, unit: float) -> Mask:
     height, width = copper.shape
     small = (max(2, round(height / unit / 2)), max(2, round(width / unit / 2)))
     noise = rng.standard_normal(small, dtype=np.float32) * np.float32(rng.uniform(0.03, 0.14))
-    noise = cv2.resize(noise, (width, height), interpolation=cv2.INTER_LINEAR)
+    uneven = cv2.resize(noise, (width, height), interpolation=cv2.INTER_LINEAR)
     soft = cv2.GaussianBlur(copper.astype(np.float32), (0, 0), 1.2 * unit)
-    return (soft + noise > 0.5).astype(np.uint8)
+    return np.asarray(soft + uneven > 0.5).astype(np.uint8)
