@@ -1,0 +1,180 @@
+"""What happened in a run: counted while it happens, told as JSON or as a summary."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from ..types import LinkSample, Result
+
+
+def percentile(values: Iterable[float], share: float) -> float | None:
+    """Percentile of the finite values, or None when there is none."""
+    finite = [v for v in values if math.isfinite(v)]
+    return round(float(np.percentile(finite, share * 100)), 2) if finite else None
+
+
+class RunReport:
+    """Observes a pipeline (see nodes/monitor.py); thread-safe.
+
+    A frame *enters* when the inference node has it. `missing` are frames that entered, were
+    not superseded by a newer one under overload, and got no final result or one with an error.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._entered: set[int] = set()
+        self._finals: dict[int, str] = {}
+        self._failed: dict[int, str] = {}
+        self._ages_ms: list[float] = []
+        self._origins: Counter[str] = Counter()
+        self._late: set[int] = set()
+        self._verdicts: Counter[str] = Counter()
+        self._link_counters: dict[str, int] = {}
+        self.duplicates = 0
+        self.provisional = 0
+        self.defects = 0  # in the latest final result
+        self.latest: Result | None = None
+        self.link: LinkSample | None = None
+        self.superseded = 0  # told by the scheduler
+        self.switches: list[dict[str, Any]] = []  # likewise
+
+    def on_frame(self, stamp_ns: int) -> None:
+        with self._lock:
+            self._entered.add(stamp_ns)
+
+    def on_result(self, result: Result) -> None:
+        with self._lock:
+            if not result.final:
+                self.provisional += 1
+                return
+            stamp_ns = result.key.stamp_ns
+            if stamp_ns in self._finals:
+                self.duplicates += 1
+                return
+            self._finals[stamp_ns] = result.origin.value
+            self.latest = result
+            if result.error:
+                self._failed[stamp_ns] = result.error
+                return
+            self.defects = len(result.detections)
+            self._origins[result.origin.value] += 1
+            self._ages_ms.append(result.age_ms)
+
+    def on_late_result(self, result: Result) -> None:
+        with self._lock:
+            self._late.add(result.key.stamp_ns)
+
+    def on_link(self, link: LinkSample, counters: dict[str, int]) -> None:
+        with self._lock:
+            self.link = link
+            self._link_counters = counters
+
+    def on_verdict(self, board: int, verdict: str, defects: int) -> None:
+        with self._lock:
+            self._verdicts[verdict] += 1
+
+    @property
+    def frames(self) -> int:
+        """Frames that entered."""
+        return len(self._entered)
+
+    @property
+    def open(self) -> int:
+        """Frames that entered and have no final result yet."""
+        return len(self._entered) - len(self._finals) - self.superseded
+
+    @property
+    def spooled_now(self) -> int:
+        """Records waiting on disk."""
+        return self._link_counters.get("spooled", 0)
+
+    @property
+    def missing(self) -> int:
+        """Frames without a result that says something."""
+        return max(0, self.open) + len(self._failed)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as plain values, ready for JSON."""
+        with self._lock:
+            link = self._link_counters
+            return {
+                "frames": len(self._entered),
+                "results": len(self._finals) - len(self._failed),
+                "missing": self.missing,
+                "duplicates": self.duplicates,
+                "superseded": self.superseded,
+                "failed": dict(Counter(self._failed.values())),
+                "provisional": self.provisional,
+                "by_origin": dict(sorted(self._origins.items())),
+                "age_ms": {
+                    "p50": percentile(self._ages_ms, 0.50),
+                    "p99": percentile(self._ages_ms, 0.99),
+                    "max": percentile(self._ages_ms, 1.0),
+                },
+                "switches": self.switches,
+                "upload_bytes": link.get("uploaded_bytes", 0),
+                "spooled": link.get("spooled_total", 0),
+                "spooled_left": link.get("spooled", 0),
+                "delivered_late": link.get("delivered_late", 0),
+                "late_results": len(self._late),
+                "dropped": link.get("dropped", 0),
+                "verdicts": dict(sorted(self._verdicts.items())),
+            }
+
+    def live_line(self, elapsed_s: float) -> str:
+        """One line on how it goes."""
+        latest, link = self.latest, self.link
+        route = latest.origin.value if latest else "-"
+        age = f"{latest.age_ms:.0f} ms" if latest and math.isfinite(latest.age_ms) else "-"
+        if link is None or not link.connected:
+            state = f"down, {self.spooled_now} spooled"
+        else:
+            state = f"up {link.rtt_ms:.1f} ms" if math.isfinite(link.rtt_ms) else "up"
+            if self.spooled_now:
+                state += f", {self.spooled_now} spooled"
+        boards = sum(self._verdicts.values())
+        return (
+            f"{elapsed_s:6.1f} s  frames {self.frames:5d}  route {route:5s}  age {age:>7s}  "
+            f"link {state}  defects {self.defects}  boards {boards}"
+        )
+
+    def summary(self) -> str:
+        """The report for people."""
+        told = self.to_dict()
+        age = told["age_ms"]
+        rows = [
+            ("frames in", told["frames"]),
+            ("results out", told["results"]),
+            ("missing", told["missing"]),
+            ("duplicates", told["duplicates"]),
+            ("superseded by newer frames", told["superseded"]),
+            ("by origin", _pairs(told["by_origin"])),
+            ("result age p50 / p99 / max", " / ".join(f"{v} ms" for v in age.values())),
+            ("bytes up", f"{told['upload_bytes']:,}"),
+            (
+                "frames spooled / delivered later / dropped / left",
+                f"{told['spooled']} / {told['delivered_late']} / {told['dropped']} / "
+                f"{told['spooled_left']}",
+            ),
+            ("verdicts", _pairs(told["verdicts"])),
+            ("switches", len(told["switches"])),
+        ]
+        lines = [f"  {name:50s} {value}" for name, value in rows]
+        for switch in told["switches"]:
+            latency = switch["latency_ms"]
+            lines.append(
+                f"    at {switch['t_s']:6.2f} s  {switch['from']} -> {switch['to']}  "
+                f"{'-' if latency is None else f'{latency:.1f} ms'}  {switch['reason']}"
+            )
+        lines += [f"  failed: {n} x {why}" for why, n in told["failed"].items()]
+        return "\n".join(lines)
+
+
+def _pairs(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.items()) or "none"

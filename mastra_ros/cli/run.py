@@ -1,0 +1,255 @@
+"""`mastra run`: a pipeline in one process, over real DDS, with an embedded gateway if wanted."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import ConfigError, DependencyError, MastraError
+from ..parameter_files import apply_sets, load_parameters
+from ..share import share_file
+from .report import RunReport
+
+HELP = "run a pipeline in one process"
+EXAMPLE = "mastra run factory_inspection --duration 60 --fault down@25s..35s --report report.json"
+PIPELINES = ("factory_inspection",)
+CONNECT_TIMEOUT_S = 10.0
+DELIVERY_TIMEOUT_S = 30.0
+LIVE_PERIOD_S = 0.5
+LIVE_PERIOD_PLAIN_S = 5.0  # where the output is no terminal
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("pipeline", choices=PIPELINES)
+    parser.add_argument("--source", help="where frames come from; see camera.source")
+    end = parser.add_mutually_exclusive_group()
+    end.add_argument("--frames", type=int, help="stop after so many frames")
+    end.add_argument("--duration", type=float, metavar="S", help="stop after so many seconds")
+    parser.add_argument("--rate", type=float, metavar="FPS", help="frames a second")
+    parser.add_argument(
+        "--gateway", default="embedded", help="embedded (default), none, or wss://host:port"
+    )
+    parser.add_argument("--fault", default="", help="what happens on the link: down@5s..15s, …")
+    parser.add_argument("--report", type=Path, metavar="FILE", help="write the report as JSON")
+    parser.add_argument("--pictures", type=Path, metavar="DIR", help="save annotated pictures")
+    parser.add_argument("--params-file", type=Path, metavar="FILE", help="parameter file")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="STAGE.PARAMETER=VALUE", dest="sets"
+    )
+    parser.add_argument("--quiet", action="store_true", help="print the summary only")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run; exit status 0 only when no frame is without its result."""
+    parameters = _parameters(args)
+    stop = threading.Event()
+    with _signals(stop), contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mastra-")))
+        link = _open_link(args, parameters, folder, stack)
+        report = _run_nodes(args, parameters, link, stop)
+    if args.report:
+        args.report.parent.mkdir(parents=True, exist_ok=True)
+        args.report.write_text(json.dumps(report.to_dict(), indent=2) + "\n")
+    print(f"\n{args.pipeline}\n{report.summary()}")
+    if args.pictures:
+        print(f"  annotated pictures in {args.pictures}")
+    return 0 if report.frames and not report.missing else 1
+
+
+def _parameters(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    path = args.params_file or share_file(f"config/{args.pipeline}.yaml")
+    parameters = load_parameters(path)
+    camera = parameters.setdefault("camera", {})
+    if args.source:
+        camera["source"] = args.source
+    if args.frames is not None:
+        if args.frames < 1:
+            raise ConfigError(f"--frames: expected at least 1, got {args.frames}")
+        camera["frame_limit"] = args.frames
+    if args.duration is not None and not args.duration > 0:
+        raise ConfigError(f"--duration: expected more than 0 s, got {args.duration:g}")
+    if args.rate is not None:
+        camera["rate_hz"] = args.rate
+    if args.pictures:
+        parameters.setdefault("pipeline", {})["pictures_dir"] = str(args.pictures)
+    return apply_sets(parameters, args.sets)
+
+
+@dataclass(frozen=True)
+class _Link:
+    """How the run reaches its gateway."""
+
+    start_clock: Callable[[], None]  # the faults count from here
+    expected: bool  # a gateway should answer
+
+
+def _open_link(
+    args: argparse.Namespace,
+    parameters: dict[str, dict[str, Any]],
+    folder: Path,
+    stack: contextlib.ExitStack,
+) -> _Link:
+    """Start gateway and proxy as asked, and tell the bridge where they are."""
+    from ..emulation import ShapingProxy, parse_faults
+
+    faults = parse_faults(args.fault)
+    bridge = parameters.setdefault("bridge", {})
+    bridge.setdefault("spool_path", str(folder / "spool.sqlite"))
+    if args.gateway != "embedded":
+        if faults:
+            raise ConfigError("--fault: works on the link to the embedded gateway only")
+        bridge["gateway"] = "" if args.gateway == "none" else args.gateway
+        return _Link(lambda: None, args.gateway != "none")
+
+    from ..config import BridgeConfig, GatewayConfig, build
+    from ..gateway.embedded import EmbeddedGateway
+    from ..protocol.keys import add_device, init_keys
+
+    keys = folder / "keys"
+    init_keys(keys)
+    add_device(keys, build(BridgeConfig, bridge).device)
+    served = build(GatewayConfig, parameters.get("gateway", {}))
+    gateway = stack.enter_context(
+        EmbeddedGateway(keys, bundles=served.bundles, state_dir=folder / "gateway")
+    )
+    proxy = stack.enter_context(ShapingProxy("127.0.0.1", gateway.port, faults))
+    bridge["gateway"] = f"wss://127.0.0.1:{proxy.port}"
+    bridge["keys_dir"] = str(keys)
+    return _Link(proxy.restart_clock, True)
+
+
+def _run_nodes(
+    args: argparse.Namespace,
+    parameters: dict[str, dict[str, Any]],
+    link: _Link,
+    stop: threading.Event,
+) -> RunReport:
+    try:
+        from ..nodes.compose import ORDER, Composition
+        from ..nodes.monitor import MonitorNode
+    except ImportError as error:
+        raise DependencyError(
+            f"{error}: source ROS 2 and the workspace, or `source env.sh` after `make setup`"
+        ) from error
+
+    report = RunReport()
+    with Composition(parameters) as composition:
+        composition.configure()
+        composition.add(lambda **options: MonitorNode(report, **options))
+        composition.activate(*(stage for stage in ORDER if stage != "camera"))
+        composition.await_discovery()
+        if link.expected:
+            _wait(lambda: report.link is not None and report.link.connected, CONNECT_TIMEOUT_S)
+        began = time.monotonic()
+        link.start_clock()
+        composition.activate("camera")
+        camera: Any = composition.nodes["camera"]
+
+        def update() -> None:
+            scheduler = getattr(composition.nodes["scheduling"], "scheduler", None)
+            if scheduler is not None:
+                report.superseded = scheduler.counters()["superseded"]
+                report.switches = [s.to_dict(began) for s in scheduler.switches]
+
+        live = _LiveLine(report, began, quiet=args.quiet)
+        while not stop.is_set() and composition.failure is None and not camera.ended.is_set():
+            if args.duration is not None and time.monotonic() - began >= args.duration:
+                break
+            camera.ended.wait(0.05)
+            update()
+            live.print()
+        composition.stop("camera")
+
+        def settled() -> bool:
+            update()
+            live.print()
+            return composition.failure is not None or report.open <= 0
+
+        _wait(settled, _answer_limit_s(parameters))
+        if not stop.is_set():
+            _wait(
+                lambda: settled() and (not report.spooled_now or not _connected(report)),
+                DELIVERY_TIMEOUT_S,
+            )
+        finish = getattr(composition.nodes["pipeline"], "finish", None)
+        if finish is not None:
+            verdicts_due = finish()
+            _wait(lambda: sum(report.to_dict()["verdicts"].values()) >= verdicts_due, 2.0)
+        update()
+        if composition.failure is not None:
+            raise MastraError(f"a node failed: {composition.failure}")
+    return report
+
+
+def _connected(report: RunReport) -> bool:
+    return report.link is not None and report.link.connected
+
+
+def _answer_limit_s(parameters: dict[str, dict[str, Any]]) -> float:
+    """By then the arbiter has closed every frame."""
+    from ..config import SchedulingConfig, build
+
+    config = build(SchedulingConfig, parameters.get("scheduling", {}))
+    return 1.0 + (
+        config.deadline_ms + 2 * config.local_timeout_ms + config.escalate_deadline_ms
+    ) / 1e3
+
+
+def _wait(condition: Callable[[], bool], timeout_s: float) -> bool:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+@contextlib.contextmanager
+def _signals(stop: threading.Event) -> Iterator[None]:
+    """SIGINT and SIGTERM end the run in order; a second one ends it at once."""
+
+    def handler(number: int, _: Any) -> None:
+        if stop.is_set():
+            os._exit(128 + number)
+        stop.set()
+
+    before = {n: signal.signal(n, handler) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
+
+
+class _LiveLine:
+    """Rewrites one line on a terminal; elsewhere prints a line now and then."""
+
+    def __init__(self, report: RunReport, began: float, *, quiet: bool) -> None:
+        self._report = report
+        self._began = began
+        self._quiet = quiet
+        self._terminal = sys.stdout.isatty()
+        self._next = 0.0
+
+    def print(self) -> None:
+        now = time.monotonic()
+        if self._quiet or now < self._next:
+            return
+        self._next = now + (LIVE_PERIOD_S if self._terminal else LIVE_PERIOD_PLAIN_S)
+        line = self._report.live_line(now - self._began)
+        if self._terminal:
+            print(f"\r{line}\033[K", end="", flush=True)
+        else:
+            print(line, flush=True)

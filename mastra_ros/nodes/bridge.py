@@ -1,0 +1,107 @@
+"""The bridge node: `packet` -> gateway -> `cloud_result`, and the state of the `link`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..bridge import BridgeClient, BridgeStatus
+from ..config import BridgeConfig
+from ..errors import MessageError
+from ..msg import InferenceResult, LinkState, Packet
+from ..types import Detections, FrameKey, Result, Route
+from . import convert
+from .lifecycle import RELIABLE, Health, StageNode, settings_text
+from .process import run
+
+STOP_TIMEOUT_S = 3.0
+
+
+class BridgeNode(StageNode):
+    """Hands packets to the bridge and publishes what it hears."""
+
+    stage = "bridge"
+    config: BridgeConfig
+
+    def __init__(self, **node_options: Any) -> None:
+        self._client: BridgeClient | None = None
+        self.status: BridgeStatus | None = None
+        super().__init__(**node_options)
+
+    def set_up(self) -> None:
+        self._results = self.advertise(InferenceResult, "cloud_result", RELIABLE)
+        self._links = self.advertise(LinkState, "link", RELIABLE)
+
+    def start(self) -> None:
+        self._client = BridgeClient(
+            self.config,
+            on_result=self._on_result,
+            on_failed=self._on_failed,
+            on_status=self._on_status,
+        )
+        self._client.start()
+        self.listen(Packet, "packet", self._on_packet, RELIABLE)
+        self.get_logger().info(f"gateway {self.config.gateway or 'none'}: "
+                               f"{settings_text(self.config)}")
+
+    def halt(self) -> None:
+        if self._client is not None:
+            self._client.stop(STOP_TIMEOUT_S)
+            self._client = None
+
+    def health(self) -> Health:
+        status = self.status
+        if status is None:
+            return "ok", "inactive", {}
+        values = {
+            "connected": status.link.connected,
+            "rtt_ms": f"{status.link.rtt_ms:.1f}",
+            "spooled": status.link.spooled,
+            "dropped": status.dropped,
+        }
+        if status.link.connected or not self.config.gateway:
+            return "ok", "running", values
+        return "warn", status.error or "not connected", values
+
+    def _on_packet(self, message: Packet) -> None:
+        assert self._client is not None
+        try:
+            packet = convert.packet_from_ros(message, self.config.stream)
+        except MessageError as error:
+            self.get_logger().error(str(error))
+            return
+        self._client.send(packet, float(message.deadline_ms))
+
+    def _on_result(self, result: Result) -> None:
+        self._results.publish(convert.result_to_ros(result, ""))
+
+    def _on_failed(self, key: FrameKey, reason: str) -> None:
+        failure = Result(key, Route.CLOUD, Detections.empty(), error=reason)
+        self._results.publish(convert.result_to_ros(failure, ""))
+
+    def _on_status(self, status: BridgeStatus) -> None:
+        before, self.status = self.status, status
+        if before is None or before.link.connected != status.link.connected:
+            state = "connected to" if status.link.connected else "no link to"
+            self.get_logger().info(f"{state} {status.gateway or 'any gateway'} {status.error}")
+        self._links.publish(
+            convert.link_to_ros(
+                convert.LinkStatus(
+                    status.link,
+                    gateway=status.gateway,
+                    spooled_bytes=status.spooled_bytes,
+                    uploaded_bytes=status.uploaded_bytes,
+                    spooled_total=status.spooled_total,
+                    delivered_late=status.delivered_late,
+                    dropped=status.dropped,
+                    session=status.session,
+                    acknowledged_ns=status.acknowledged_ns,
+                    key_frame_needed=status.key_frame_needed,
+                ),
+                self.now_stamp_ns(),
+            )
+        )
+
+
+def main() -> int:
+    """Entry point of the executable `bridge`."""
+    return run(BridgeNode)

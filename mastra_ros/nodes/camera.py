@@ -1,0 +1,75 @@
+"""The camera node: a source of frames -> `image_raw`, `camera_info`, `image_raw/compressed`."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from sensor_msgs.msg import CameraInfo, CompressedImage
+
+from ..camera import CameraEvent, CaptureLoop
+from ..config import CameraConfig
+from ..types import Frame
+from . import convert
+from .frames import PUBLISHED, STREAM, FramePublisher
+from .lifecycle import Health, StageNode, settings_text
+from .process import run
+
+LEVELS = {"info": "ok", "warning": "warn", "error": "error"}
+
+
+class CameraNode(StageNode):
+    """Publishes the frames of one source."""
+
+    stage = "camera"
+    config: CameraConfig
+
+    def __init__(self, **node_options: Any) -> None:
+        self.captured = 0
+        self.ended = threading.Event()  # a finite source has given its last frame
+        self.loop: CaptureLoop | None = None
+        self._event = ("ok", "")
+        super().__init__(**node_options)
+
+    def set_up(self) -> None:
+        self._images = FramePublisher(self, "image_raw")
+        self._info = self.advertise(CameraInfo, "camera_info")
+        self._compressed = self.advertise(CompressedImage, "image_raw/compressed", PUBLISHED)
+
+    def start(self) -> None:
+        self.ended.clear()
+        self.loop = CaptureLoop(
+            self.config, self._publish, self._on_event, stream=STREAM, stamp_ns=self.now_stamp_ns
+        )
+        self.loop.start()
+        self.get_logger().info(f"capturing: {settings_text(self.config)}")
+
+    def halt(self) -> None:
+        if self.loop is not None:
+            self.loop.stop()
+            self.loop = None
+
+    def health(self) -> Health:
+        level, message = self._event
+        return level, message or "running", {"frames": self.captured}
+
+    def _publish(self, frame: Frame) -> None:
+        self.captured += 1
+        self._images.publish(frame)
+        if self._info.get_subscription_count() > 0:
+            self._info.publish(convert.camera_info_to_ros(frame))
+        if self._compressed.get_subscription_count() > 0:
+            self._compressed.publish(convert.compressed_to_ros(frame))
+
+    def _on_event(self, event: CameraEvent) -> None:
+        self._event = (LEVELS[event.severity], str(event))
+        log = self.get_logger()
+        report = {"info": log.info, "warning": log.warning, "error": log.error}[event.severity]
+        report(str(event))
+        if event.kind in ("ended", "failed"):
+            self.ended.set()
+
+
+def main() -> int:
+    """Entry point of the executable `camera`."""
+    return run(CameraNode)

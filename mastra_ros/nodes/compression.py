@@ -1,0 +1,129 @@
+"""The compression node: encodes the frames that the scheduler sends away -> `packet`."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from ..compression import Encoder
+from ..config import CompressionConfig
+from ..errors import CodecError
+from ..msg import Decision, LinkState, Packet
+from ..types import Frame, Route
+from . import convert
+from .frames import STREAM, listen_to_frames
+from .lifecycle import RELIABLE, Health, StageNode, settings_text
+from .process import run
+from .ring import FrameRing
+
+WAITING_MAX = 16
+"""Frames waiting to be encoded; beyond, the arbiter's deadline takes care of them."""
+
+
+class CompressionNode(StageNode):
+    """Encodes against what the gateway has acknowledged.
+
+    The encoder belongs to one thread; frames and news of the link reach it as tasks, in order.
+    """
+
+    stage = "compression"
+    config: CompressionConfig
+
+    def __init__(self, **node_options: Any) -> None:
+        self._thread: threading.Thread | None = None
+        self._encoder: Encoder | None = None
+        self._session = -1
+        self.encoded = 0
+        self.refused = 0
+        super().__init__(**node_options)
+
+    def set_up(self) -> None:
+        self._encoder = Encoder(self.config, STREAM)
+        self._ring: FrameRing[Decision] = FrameRing(self.config.ring_frames)
+        self._tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._waiting = 0
+        self._packets = self.advertise(Packet, "packet")
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._work, name="encode", daemon=True)
+        self._thread.start()
+        self.listen(Decision, "decision", self._on_decision, RELIABLE)
+        self.listen(LinkState, "link", self._on_link, RELIABLE)
+        listen_to_frames(self, "image_raw", self._on_frame)
+        self.get_logger().info(f"encoding: {settings_text(self.config)}")
+
+    def halt(self) -> None:
+        if self._thread is not None:
+            self._tasks.put(None)
+            self._thread.join()
+            self._thread = None
+
+    def reconfigured(self) -> None:
+        if self._encoder is not None:
+            self._tasks.put(partial(self._encoder.configure, self.config))
+
+    def health(self) -> Health:
+        level, message, values = super().health()
+        return level, message, {**values, "encoded": self.encoded, "refused": self.refused}
+
+    def _on_frame(self, frame: Frame) -> None:
+        for decision in self._ring.put(frame):
+            self._enqueue(frame, decision)
+
+    def _on_decision(self, message: Decision) -> None:
+        if message.route != Route.CLOUD.value:
+            return
+        frame = self._ring.request(convert.key_from_ros(message.header, STREAM), message)
+        if frame is not None:
+            self._enqueue(frame, message)
+
+    def _enqueue(self, frame: Frame, decision: Decision) -> None:
+        if self._waiting >= WAITING_MAX:
+            self.refused += 1
+            self.get_logger().warning(
+                f"{WAITING_MAX} frames wait to be encoded, one more is left to its deadline",
+                throttle_duration_sec=5.0,
+            )
+            return
+        self._waiting += 1
+        self._tasks.put(partial(self._encode, frame, decision))
+
+    def _on_link(self, message: LinkState) -> None:
+        """What the gateway holds changes what the next frame may refer to."""
+        assert self._encoder is not None
+        if message.session != self._session:
+            self._session = message.session
+            self._tasks.put(self._encoder.forget)
+        acknowledged_ns = convert.stamp_from_ros(message.acknowledged)
+        if acknowledged_ns:
+            self._tasks.put(partial(self._encoder.acknowledge, acknowledged_ns))
+        if message.key_frame_needed:
+            self._tasks.put(self._encoder.require_key)
+
+    def _work(self) -> None:
+        while (task := self._tasks.get()) is not None:
+            task()
+
+    def _encode(self, frame: Frame, decision: Decision) -> None:
+        assert self._encoder is not None
+        self._waiting -= 1
+        began = time.perf_counter()
+        try:
+            packet = self._encoder.encode(frame, hard=decision.hard, late=decision.archive)
+        except CodecError as error:
+            self.get_logger().error(f"frame {frame.key.stamp_ns}: {error}")
+            return
+        self.encoded += 1
+        encode_ms = (time.perf_counter() - began) * 1e3
+        message = convert.packet_to_ros(packet, frame.frame_id, encode_ms)
+        message.deadline_ms = decision.deadline_ms
+        self._packets.publish(message)
+
+
+def main() -> int:
+    """Entry point of the executable `compression`."""
+    return run(CompressionNode)

@@ -1,0 +1,115 @@
+"""The inference node: keeps recent frames, announces each, infers those it is told to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from std_msgs.msg import Header
+
+from ..config import InferenceConfig
+from ..inference import Detector, InferenceWorker, load_bundle
+from ..msg import Decision, InferenceResult
+from ..types import Detections, Frame, FrameKey, Result, Route
+from . import convert
+from .frames import STREAM, listen_to_frames
+from .lifecycle import RELIABLE, Health, StageNode, settings_text
+from .process import run
+from .ring import FrameRing
+
+
+class InferenceNode(StageNode):
+    """Every frame put in the ring is announced on `frame`: from then on it has entered.
+
+    So that whatever becomes of it elsewhere, it can still be inferred here.
+    """
+
+    stage = "inference"
+    config: InferenceConfig
+
+    def __init__(self, **node_options: Any) -> None:
+        self._worker: InferenceWorker | None = None
+        self._detector: Detector | None = None
+        super().__init__(**node_options)
+
+    def set_up(self) -> None:
+        config = self.config
+        self._detector = Detector.open(
+            load_bundle(config.bundle),
+            "local",
+            threads=config.threads,
+            delegate=config.delegate,
+            providers=config.providers,
+            score_threshold=config.score_threshold,
+        )
+        self._ring: FrameRing[Decision] = FrameRing(config.ring_frames)
+        self._announce = self.advertise(Header, "frame")
+        self._results = self.advertise(InferenceResult, "local_result")
+
+    def start(self) -> None:
+        assert self._detector is not None
+        self._detector.warm_up(self.config.warmup_runs)
+        self._worker = InferenceWorker(self._detector, self._publish)
+        self.listen(Decision, "decision", self._on_decision, RELIABLE)
+        listen_to_frames(self, "image_raw", self._on_frame)
+        self.get_logger().info(
+            f"model {self._detector.model} {self._detector.version}: {settings_text(self.config)}"
+        )
+
+    def halt(self) -> None:
+        if self._worker is not None:
+            self._worker.stop()
+            self._worker = None
+
+    def tear_down(self) -> None:
+        if self._detector is not None:
+            self._detector.close()
+            self._detector = None
+
+    def reconfigured(self) -> None:
+        if self._detector is not None:
+            self._detector.score_threshold = self.config.score_threshold
+
+    def health(self) -> Health:
+        if self._detector is None or self._worker is None:
+            return "ok", "inactive", {}
+        return (
+            "ok",
+            "running",
+            {
+                "model": f"{self._detector.model} {self._detector.version}",
+                "queue_frames": self._worker.queue_frames,
+            },
+        )
+
+    def _on_frame(self, frame: Frame) -> None:
+        self._ring.put(frame)
+        self._announce.publish(convert.header_to_ros(frame.key, frame.frame_id))
+
+    def _on_decision(self, message: Decision) -> None:
+        if message.route != Route.LOCAL.value:
+            return
+        key = convert.key_from_ros(message.header, STREAM)
+        frame = self._ring.get(key)
+        if frame is None:
+            self._publish(self._lost(key, message.reason))
+        elif self._worker is not None:
+            self._worker.submit(frame, message.reason)
+
+    def _publish(self, result: Result) -> None:
+        frame = self._ring.get(result.key)
+        frame_id = frame.frame_id if frame else ""
+        self._results.publish(convert.result_to_ros(result, frame_id))
+
+    def _lost(self, key: FrameKey, reason: str) -> Result:
+        return Result(
+            key,
+            Route.LOCAL,
+            Detections.empty(),
+            reason=reason,
+            error=f"the frame has left the ring of {self.config.ring_frames} frames",
+        )
+
+
+def main() -> int:
+    """Entry point of the executable `inference`."""
+    return run(InferenceNode)

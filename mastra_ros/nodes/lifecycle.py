@@ -1,0 +1,232 @@
+"""What all nodes have: lifecycle with autostart, parameters, diagnostics, a watch on silence."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.event_handler import (
+    PublisherEventCallbacks,
+    SubscriptionEventCallbacks,
+    UnsupportedEventTypeError,
+)
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos_overriding_options import QoSOverridingOptions
+
+from ..config import STAGES, NodeConfig
+from ..errors import MastraError
+from . import convert, params
+from .frames import FrameBus
+
+RELIABLE = QoSProfile(depth=50, reliability=ReliabilityPolicy.RELIABLE)
+"""Small messages: every one counts."""
+
+Health = tuple[str, str, dict[str, Any]]
+
+
+class StageNode(LifecycleNode):
+    """A lifecycle node around one stage.
+
+    A stage's node overrides `set_up` (check everything, load, make publishers), `start`
+    (subscriptions, threads), `halt` and `tear_down`, their opposites. A MastraError there is
+    logged as one line and refuses the transition.
+    """
+
+    stage: ClassVar[str]
+
+    def __init__(self, *, bus: FrameBus | None = None, **node_options: Any) -> None:
+        super().__init__(self.stage, **node_options)
+        self.bus = bus
+        self.problem = ""  # why the last transition was refused
+        self._heard: dict[str, float] = {}
+        self._warned: set[str] = set()
+        self._mismatches: dict[str, str] = {}
+        self._made: list[tuple[Callable[[Any], Any], Any]] = []  # undone by deactivation
+        config_class = STAGES[self.stage]
+        self.config: Any = params.declare(self, config_class)
+        self.add_on_set_parameters_callback(
+            params.on_set(self, config_class, self._apply)
+        )
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", RELIABLE)
+        self.create_timer(1.0, self._report)
+
+    def set_up(self) -> None:
+        """Check and load everything; make publishers."""
+
+    def start(self) -> None:
+        """Subscribe and start threads."""
+
+    def halt(self) -> None:
+        """Stop threads; what `listen` and `every` made is destroyed afterwards."""
+
+    def tear_down(self) -> None:
+        """Free what `set_up` loaded."""
+
+    def reconfigured(self) -> None:
+        """`self.config` has changed while running."""
+
+    def health(self) -> Health:
+        """Level (ok, warn, error), message and values for the diagnostics."""
+        return "ok", "running", {}
+
+    def autostart(self) -> bool:
+        """Configure and activate, unless the parameter `autostart` is false."""
+        if not self.config.autostart:
+            return True
+        return (
+            self.trigger_configure() == TransitionCallbackReturn.SUCCESS
+            and self.trigger_activate() == TransitionCallbackReturn.SUCCESS
+        )
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        return self._transition("configure", self.set_up, self.tear_down)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        return self._transition("activate", self.start, self._stop)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        return self._transition("deactivate", self._stop, None)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        return self._transition("clean up", self.tear_down, None)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        return self._transition("shut down", self.close, None)
+
+    def close(self) -> None:
+        """Stop whatever runs; safe in every state."""
+        self._stop()
+        self.tear_down()
+
+    def listen(
+        self,
+        message: type,
+        topic: str,
+        callback: Callable[[Any], None],
+        qos: QoSProfile = RELIABLE,
+        *,
+        watch: bool = False,
+    ) -> None:
+        """Subscribe until deactivation; `watch` warns when nothing comes for long."""
+
+        def heard(received: Any) -> None:
+            self.heard(topic)
+            callback(received)
+
+        def mismatch(event: Any) -> None:
+            policy = getattr(event.last_policy_kind, "name", event.last_policy_kind)
+            self._mismatches[topic] = f"{topic}: a publisher's QoS does not fit ({policy})"
+            self.get_logger().warning(self._mismatches[topic])
+
+        options = {"qos_overriding_options": QoSOverridingOptions.with_default_policies()}
+        events = SubscriptionEventCallbacks(incompatible_qos=mismatch)
+        try:
+            made = self.create_subscription(
+                message, topic, heard, qos, event_callbacks=events, **options
+            )
+        except UnsupportedEventTypeError:
+            made = self.create_subscription(message, topic, heard, qos, **options)
+        self._made.append((self.destroy_subscription, made))
+        if watch:
+            self.heard(topic)
+
+    def on_stop(self, action: Callable[[], None]) -> None:
+        """Do this once at deactivation."""
+        self._made.append((lambda made: made(), action))
+
+    def every(self, period_s: float, callback: Callable[[], None]) -> None:
+        """Call back periodically until deactivation."""
+        self._made.append((self.destroy_timer, self.create_timer(period_s, callback)))
+
+    def advertise(self, message: type, topic: str, qos: QoSProfile = RELIABLE) -> Any:
+        """Make a publisher whose QoS parameters can override."""
+
+        def mismatch(event: Any) -> None:
+            policy = getattr(event.last_policy_kind, "name", event.last_policy_kind)
+            self._mismatches[topic] = f"{topic}: a subscriber's QoS does not fit ({policy})"
+            self.get_logger().warning(self._mismatches[topic])
+
+        return self.create_publisher(
+            message,
+            topic,
+            qos,
+            event_callbacks=PublisherEventCallbacks(incompatible_qos=mismatch),
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+        )
+
+    def heard(self, topic: str) -> None:
+        """Something came on `topic` just now."""
+        self._heard[topic] = time.monotonic()
+        self._warned.discard(topic)
+
+    def now_stamp_ns(self) -> int:
+        """ROS time, ns."""
+        return int(self.get_clock().now().nanoseconds)
+
+    def _apply(self, config: NodeConfig) -> None:
+        self.config = config
+        self.reconfigured()
+
+    def _transition(
+        self, name: str, action: Callable[[], None], undo: Callable[[], None] | None
+    ) -> TransitionCallbackReturn:
+        try:
+            action()
+        except (MastraError, OSError) as error:
+            self.problem = str(error)
+            self.get_logger().error(f"cannot {name}: {error}")
+            if undo is not None:
+                undo()
+            return TransitionCallbackReturn.FAILURE
+        except Exception as error:  # rclpy would swallow it without a word
+            self.problem = f"{type(error).__name__}: {error}"
+            self.get_logger().fatal(f"cannot {name}: {self.problem}")
+            raise
+        self.problem = ""
+        return TransitionCallbackReturn.SUCCESS
+
+    def _stop(self) -> None:
+        self.halt()
+        while self._made:
+            destroy, made = self._made.pop()
+            destroy(made)
+        self._heard.clear()
+
+    def _silent(self) -> list[str]:
+        limit_s = self.config.silence_warning_s
+        now = time.monotonic()
+        return [topic for topic, at in list(self._heard.items()) if now - at > limit_s]
+
+    def _report(self) -> None:
+        level, message, values = self.health()
+        silent = self._silent()
+        for topic in silent:
+            if topic not in self._warned:
+                self._warned.add(topic)
+                self.get_logger().warning(
+                    f"{self.resolve_topic_name(topic)}: nothing heard for "
+                    f"{self.config.silence_warning_s:g} s"
+                )
+        problems = [f"{topic}: silent" for topic in silent] + list(self._mismatches.values())
+        if problems and level == "ok":
+            level, message = "warn", "; ".join(problems)
+        if self.problem:
+            level, message = "error", self.problem
+        status = convert.diagnostic_to_ros(
+            self.get_fully_qualified_name().lstrip("/"), level, message, values
+        )
+        self._diagnostics.publish(convert.diagnostics_to_ros([status], self.now_stamp_ns()))
+
+
+def settings_text(config: NodeConfig) -> str:
+    """The values that differ from the defaults, for one line in the log."""
+    changed = [
+        f"{f.name}={getattr(config, f.name)!r}"
+        for f in dataclasses.fields(config)
+        if getattr(config, f.name) != f.default
+    ]
+    return ", ".join(changed) or "defaults"

@@ -1,0 +1,128 @@
+"""The scheduling node: hears frames, load, link and answers -> `decision`, `result`."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from std_msgs.msg import Header
+
+from ..config import SchedulingConfig
+from ..errors import MessageError
+from ..msg import Decision, InferenceResult, LinkState, LoadState
+from ..scheduling import Action, Dispatch, LoadSampler, Publish, PublishLate, Scheduler
+from . import convert
+from .frames import STREAM
+from .lifecycle import RELIABLE, Health, StageNode, settings_text
+from .process import run
+
+TICK_S = 0.005
+STAMP_TRUSTED_NS = 10_000_000_000
+"""A stamp further from now than this is recorded, and says nothing of the frame's age."""
+
+
+class SchedulingNode(StageNode):
+    """Asks the scheduler what to do with each frame, and does it."""
+
+    stage = "scheduling"
+    config: SchedulingConfig
+
+    def __init__(self, **node_options: Any) -> None:
+        self.scheduler: Scheduler | None = None
+        self._frame_id = ""
+        super().__init__(**node_options)
+
+    def set_up(self) -> None:
+        self.scheduler = Scheduler(self.config)
+        self._sampler = LoadSampler()
+        self._decisions = self.advertise(Decision, "decision", RELIABLE)
+        self._results = self.advertise(InferenceResult, "result", RELIABLE)
+        self._late_results = self.advertise(InferenceResult, "late_result", RELIABLE)
+        self._load = self.advertise(LoadState, "load", RELIABLE)
+
+    def start(self) -> None:
+        self.listen(Header, "frame", self._on_frame, RELIABLE, watch=True)
+        self.listen(InferenceResult, "local_result", self._on_local_result, RELIABLE)
+        self.listen(InferenceResult, "cloud_result", self._on_cloud_result, RELIABLE)
+        self.listen(LinkState, "link", self._on_link, RELIABLE)
+        self.every(self.config.load_interval_ms / 1e3, self._sample_load)
+        self.every(TICK_S, self._tick)
+        self.get_logger().info(f"policy {self.config.policy}: {settings_text(self.config)}")
+
+    def reconfigured(self) -> None:
+        if self.scheduler is not None:
+            self.scheduler.configure(self.config)
+
+    def health(self) -> Health:
+        if self.scheduler is None:
+            return "ok", "inactive", {}
+        return "ok", "running", {"route": self.scheduler.route.value, **self.scheduler.counters()}
+
+    def _on_frame(self, header: Header) -> None:
+        assert self.scheduler is not None
+        self._frame_id = header.frame_id
+        key = convert.key_from_ros(header, STREAM)
+        now_ns = time.monotonic_ns()
+        age_ns = self.now_stamp_ns() - key.stamp_ns
+        captured_ns = now_ns - age_ns if 0 <= age_ns < STAMP_TRUSTED_NS else now_ns
+        self._carry_out(self.scheduler.on_frame(key, captured_ns, now_ns))
+
+    def _on_local_result(self, message: InferenceResult) -> None:
+        assert self.scheduler is not None
+        result = convert.result_from_ros(message, STREAM)
+        self._carry_out(self.scheduler.on_local_result(result, time.monotonic_ns()))
+
+    def _on_cloud_result(self, message: InferenceResult) -> None:
+        assert self.scheduler is not None
+        try:
+            result = convert.result_from_ros(message, STREAM)
+        except MessageError as error:
+            self.get_logger().error(str(error))
+            return
+        self._carry_out(self.scheduler.on_cloud_result(result, time.monotonic_ns()))
+
+    def _on_link(self, message: LinkState) -> None:
+        assert self.scheduler is not None
+        now_ns = time.monotonic_ns()
+        self._carry_out(
+            self.scheduler.on_link(convert.link_from_ros(message, now_ns).sample, now_ns)
+        )
+
+    def _sample_load(self) -> None:
+        assert self.scheduler is not None
+        sample = self._sampler.sample(time.monotonic_ns())
+        if sample is not None:
+            self.scheduler.on_load(sample)
+            self._load.publish(convert.load_to_ros(sample, self.now_stamp_ns()))
+
+    def _tick(self) -> None:
+        assert self.scheduler is not None
+        now_ns = time.monotonic_ns()
+        deadline_ns = self.scheduler.next_deadline_ns()
+        if deadline_ns is not None and deadline_ns <= now_ns:
+            self._carry_out(self.scheduler.tick(now_ns))
+
+    def _carry_out(self, actions: list[Action]) -> None:
+        now_ns = time.monotonic_ns()
+        for action in actions:
+            if isinstance(action, Dispatch):
+                left_ms = (action.deadline_ns - now_ns) / 1e6 if action.deadline_ns else 0.0
+                self._decisions.publish(
+                    convert.decision_to_ros(
+                        convert.header_to_ros(action.key, self._frame_id),
+                        action.route,
+                        action.reason,
+                        deadline_ms=max(0.0, left_ms),
+                        hard=action.hard,
+                        archive=action.archive,
+                    )
+                )
+            elif isinstance(action, Publish):
+                self._results.publish(convert.result_to_ros(action.result, self._frame_id))
+            elif isinstance(action, PublishLate):
+                self._late_results.publish(convert.result_to_ros(action.result, self._frame_id))
+
+
+def main() -> int:
+    """Entry point of the executable `scheduling`."""
+    return run(SchedulingNode)
