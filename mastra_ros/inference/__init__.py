@@ -1,0 +1,29 @@
+"""Inference: models from bundles, on LiteRT or ONNX Runtime, one by one or in batches.
+
+A runtime is imported only when a model that needs it is opened.
+"""
+
+from .batcher import LATE, LIVE, DynamicBatcher
+from .bundle import Bundle, BundleInput, BundleOutput, BundlePart, load_bundle
+from .detector import Detector, StageTimes
+from .engine import Engine, TensorSpec, open_engine
+from .fake import FakeEngine
+from .worker import InferenceWorker
+
+__all__ = [
+    "LATE",
+    "LIVE",
+    "Bundle",
+    "BundleInput",
+    "BundleOutput",
+    "BundlePart",
+    "Detector",
+    "DynamicBatcher",
+    "Engine",
+    "FakeEngine",
+    "InferenceWorker",
+    "StageTimes",
+    "TensorSpec",
+    "load_bundle",
+    "open_engine",
+]

@@ -1,0 +1,156 @@
+"""A detector: frames in, detections out, by one part of a bundle on one engine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import ConfigError, ModelError
+from ..types import Detections, Frame, FrameKey
+from .bundle import Bundle, BundlePart
+from .contract import agree
+from .engine import Engine, Tensor, open_engine
+from .postprocess import anchor_free, suppress, to_detections
+from .preprocess import Transform, fill, fit, value_table
+
+
+@dataclass(frozen=True)
+class StageTimes:
+    """Where the latest call spent its time, in ms."""
+
+    pre_ms: float = 0.0
+    infer_ms: float = 0.0
+    post_ms: float = 0.0
+
+
+class Detector:
+    """Not for two threads at once; `score_threshold` may be set from any thread."""
+
+    def __init__(
+        self, bundle: Bundle, part: BundlePart, engine: Engine, *, score_threshold: float = 0.0
+    ) -> None:
+        self._bundle, self._part, self.engine = bundle, part, engine
+        self._contract = agree(bundle, part, engine)
+        self._table = value_table(bundle.input, self._contract.feed)
+        self.score_threshold = score_threshold
+        self.times = StageTimes()
+
+    @classmethod
+    def open(
+        cls,
+        bundle: Bundle,
+        part_name: str,
+        *,
+        engine: str = "auto",
+        threads: int = 1,
+        delegate: str = "xnnpack",
+        providers: Sequence[str] = ("CPUExecutionProvider",),
+        score_threshold: float = 0.0,
+    ) -> Detector:
+        """Load a part of a bundle. A `score_threshold` of 0 takes the bundle's.
+
+        Raises:
+            ModelError: no such part, the file cannot be run, differs from what the bundle
+                says, or is not for the `engine` asked for (unless that is auto).
+            DependencyError: the part's runtime is not installed.
+        """
+        part = bundle.part(part_name)
+        if engine not in ("auto", part.engine):
+            raise ModelError(f"{part.path}: asked for engine {engine}, the part is {part.engine}")
+        opened = open_engine(part, threads=threads, delegate=delegate, providers=providers)
+        try:
+            return cls(bundle, part, opened, score_threshold=score_threshold)
+        except ModelError:
+            opened.close()
+            raise
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return self._bundle.labels
+
+    @property
+    def model(self) -> str:
+        return self._part.model
+
+    @property
+    def version(self) -> str:
+        return self._part.version
+
+    @property
+    def score_threshold(self) -> float:
+        """The least score of a detection, as it is now used."""
+        return self._threshold
+
+    @score_threshold.setter
+    def score_threshold(self, value: float) -> None:
+        if not 0.0 <= value <= 1.0:
+            raise ConfigError(f"score_threshold: expected 0 to 1, got {value}")
+        self._threshold = value or self._part.score_threshold
+
+    def detect(self, frame: Frame) -> Detections:
+        """Find what is in one frame. Raises ModelError when the runtime fails."""
+        return self.detect_batch([frame])[0]
+
+    def detect_batch(self, frames: Sequence[Frame]) -> list[Detections]:
+        """Find what is in each frame; in one run of the model where it takes any number."""
+        if not frames:
+            return []
+        size = len(frames) if self._contract.batch is None else self._contract.batch
+        found: list[Detections] = []
+        times = StageTimes()
+        for start in range(0, len(frames), size):
+            some, spent = self._run(frames[start : start + size], size)
+            found += some
+            times = StageTimes(
+                times.pre_ms + spent.pre_ms,
+                times.infer_ms + spent.infer_ms,
+                times.post_ms + spent.post_ms,
+            )
+        self.times = times
+        return found
+
+    def warm_up(self, runs: int) -> None:
+        """Run on an empty picture, so that the first frame does not pay for first-time work."""
+        spec = self._bundle.input
+        picture = np.zeros((spec.height_px, spec.width_px), np.uint8)
+        for _ in range(runs):
+            self.detect(Frame(FrameKey("warm-up", 0), picture, "mono8"))
+
+    def close(self) -> None:
+        """Free the model."""
+        self.engine.close()
+
+    def _run(self, frames: Sequence[Frame], size: int) -> tuple[list[Detections], StageTimes]:
+        """One run of the model with `size` places; the last of a batch may leave some empty."""
+        started = time.perf_counter()
+        tensor = np.zeros((size, *self._contract.item_shape), self._contract.feed.dtype)
+        transforms = []
+        for place, frame in zip(tensor, frames, strict=False):
+            image, transform = fit(frame, self._bundle.input)
+            fill(image, self._table, place, self._contract.layout)
+            transforms.append(transform)
+        ready = time.perf_counter()
+        outputs = self.engine.run(tensor)
+        answered = time.perf_counter()
+        found = [self._read(outputs, i, transform) for i, transform in enumerate(transforms)]
+        ended = time.perf_counter()
+        return found, StageTimes(
+            (ready - started) * 1e3, (answered - ready) * 1e3, (ended - answered) * 1e3
+        )
+
+    def _read(self, outputs: list[Tensor], index: int, transform: Transform) -> Detections:
+        contract, output = self._contract, self._bundle.output
+        found = anchor_free(
+            outputs[contract.scores_at][index],
+            outputs[contract.boxes_at][index],
+            scores_spec=self.engine.outputs[contract.scores_at],
+            distances_spec=self.engine.outputs[contract.boxes_at],
+            columns=contract.columns,
+            stride_px=output.stride_px,
+            threshold=self._threshold,
+        )
+        kept = suppress(found, output.nms_iou, per_class=output.nms == "per_class")
+        return to_detections(found, kept, transform, self.labels)

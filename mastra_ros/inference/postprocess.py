@@ -1,0 +1,130 @@
+"""From a detector's raw outputs to detections in the frame. Pure functions.
+
+Most cells of the grid hold nothing, so scores are compared as they come, as logits and, in an
+int8 model, as integers; only what passes is turned into probabilities and boxes.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ..types import Detections
+from .engine import Tensor, TensorSpec
+from .preprocess import Floats, Transform
+
+CANDIDATES_MAX = 1000
+"""So many of the best boxes go into the suppression, which takes quadratic time."""
+
+DETECTIONS_MAX = 300
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Boxes in px of the model's input, best first. Types and shapes as in Detections."""
+
+    boxes: Floats
+    scores: Floats
+    classes: NDArray[np.int32]
+
+
+def least_raw(threshold: float, spec: TensorSpec) -> float:
+    """The least value of a raw logit tensor whose sigmoid is at least `threshold` (0 to 1)."""
+    if threshold <= 0.0:
+        return -math.inf
+    logit = math.inf if threshold >= 1.0 else math.log(threshold / (1.0 - threshold))
+    return logit / spec.scale + spec.zero_point if spec.scale else logit
+
+
+def dequantise(values: Tensor, spec: TensorSpec) -> Floats:
+    """Raw values -> float32."""
+    real = values.astype(np.float32)
+    if spec.scale:
+        real = (real - np.float32(spec.zero_point)) * np.float32(spec.scale)
+    return real
+
+
+def anchor_free(
+    scores: Tensor,
+    distances: Tensor,
+    *,
+    scores_spec: TensorSpec,
+    distances_spec: TensorSpec,
+    columns: int,
+    stride_px: int,
+    threshold: float,
+) -> Candidates:
+    """Decode one frame's grid; the best class of a cell counts.
+
+    `scores` (cells, classes) are logits; `distances` (cells, 4) lead from the cell's centre to
+    the left, top, right and bottom of the box, in units of the stride. Row-major: cell i is at
+    column i % columns and its centre at (column + 0.5) * stride.
+    """
+    raw = np.ascontiguousarray(scores).reshape(-1)
+    hits = np.flatnonzero(raw >= _as_raw(least_raw(threshold, scores_spec), scores.dtype))
+    cells = hits // scores.shape[1]  # ascending, a cell once for each class that passes
+    if len(cells):
+        cells = cells[np.concatenate(([True], cells[1:] != cells[:-1]))]
+    rows = scores[cells]
+    classes = rows.argmax(axis=1).astype(np.int32)
+    logits = dequantise(rows[np.arange(len(rows)), classes], scores_spec)
+    order = np.argsort(-logits, kind="stable")[:CANDIDATES_MAX]
+    cells, classes, logits = cells[order], classes[order], logits[order]
+    centres = np.stack([cells % columns, cells // columns], axis=1).astype(np.float32)
+    centres += np.float32(0.5)
+    reach = np.maximum(dequantise(distances[cells], distances_spec), np.float32(0))
+    boxes = np.concatenate([centres - reach[:, :2], centres + reach[:, 2:]], axis=1)
+    boxes *= np.float32(stride_px)
+    sound = np.isfinite(boxes).all(axis=1)
+    return Candidates(boxes[sound], _sigmoid(logits[sound]), classes[sound])
+
+
+def suppress(found: Candidates, iou_max: float, *, per_class: bool) -> NDArray[np.intp]:
+    """Greedy non-maximum suppression: indices of what stays, best first.
+
+    A box goes when its intersection over union with a better one exceeds `iou_max`; with
+    `per_class` only where both are of one class.
+    """
+    if not len(found.scores):
+        return np.zeros(0, np.intp)
+    corners = found.boxes.astype(np.float64)
+    sizes = corners[:, 2:] - corners[:, :2]
+    corners = corners[:, :2].copy()
+    if per_class:  # classes are moved apart, where they cannot meet
+        span = float(np.abs(found.boxes).max()) * 2.0 + 1.0
+        corners += found.classes[:, None] * span
+    rectangles: Any = np.concatenate([corners, sizes], axis=1)
+    scores: Any = found.scores
+    kept = cv2.dnn.NMSBoxes(rectangles, scores, -1.0, iou_max)
+    return np.asarray(kept, np.intp).reshape(-1)
+
+
+def to_detections(
+    found: Candidates, kept: NDArray[np.intp], transform: Transform, labels: tuple[str, ...]
+) -> Detections:
+    """The candidates `kept`, in px of the frame and clipped to it; at most DETECTIONS_MAX.
+
+    What lies wholly outside the frame (in the border of a letterbox) is left out.
+    """
+    boxes = transform.to_frame(found.boxes[kept])
+    inside = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
+    kept, boxes = kept[inside][:DETECTIONS_MAX], boxes[inside][:DETECTIONS_MAX]
+    return Detections(boxes, found.scores[kept], found.classes[kept], labels)
+
+
+def _as_raw(least: float, dtype: np.dtype[Any]) -> float | int:
+    """`least` as a number that compares with a tensor of this dtype in its own arithmetic."""
+    if dtype.kind == "f" or not np.iinfo(dtype).min <= least <= np.iinfo(dtype).max:
+        return least
+    return math.ceil(least)
+
+
+def _sigmoid(logits: Floats) -> Floats:
+    # Beyond 80 the result is 0 or 1 in float32 anyway, and exp would overflow.
+    scores = 1.0 / (1.0 + np.exp(-np.clip(logits, -80.0, 80.0)))
+    return np.asarray(scores, np.float32)
