@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from setuptools import find_packages, setup
@@ -16,13 +15,12 @@ def requirements(name: str) -> list[str]:
 
 def share_files() -> list[tuple[str, list[str]]]:
     """The files that `mastra_ros.share` looks for, folder by folder, below the prefix."""
-    found = []
+    found: dict[Path, list[str]] = {}
     for top in ("config", "launch", "models"):
-        for folder, folders, names in os.walk(top):
-            folders[:] = sorted(name for name in folders if name != "__pycache__")
-            files = [os.path.join(folder, name) for name in sorted(names)]
-            found.append((f"share/mastra_ros/{folder}", files))
-    return found
+        for path in sorted(Path(top).rglob("*")):
+            if path.is_file() and path.suffix != ".pyc":
+                found.setdefault(path.parent, []).append(str(path))
+    return [(f"share/mastra_ros/{folder}", files) for folder, files in found.items()]
 
 
 setup(

@@ -35,6 +35,4 @@ def patch_prefix(prefix: Path, include: str, site_packages: str) -> int:
 
 
 if __name__ == "__main__":
-    patch_prefix(
-        Path(sys.prefix), sysconfig.get_path("include"), sysconfig.get_path("platlib")
-    )
+    patch_prefix(Path(sys.prefix), sysconfig.get_path("include"), sysconfig.get_path("platlib"))
