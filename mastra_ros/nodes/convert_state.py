@@ -18,13 +18,13 @@ from ..types import LinkSample, LoadSample, Packet, PacketKind
 from .convert_image import bytes_to_ros, header_to_ros, key_from_ros, stamp_from_ros, stamp_to_ros
 from .convert_result import understood
 
-LEVELS = (
-    DiagnosticStatus.OK,
-    DiagnosticStatus.WARN,
-    DiagnosticStatus.ERROR,
-    DiagnosticStatus.STALE,
-)
-"""Levels of diagnostics."""
+LEVELS = {
+    "ok": DiagnosticStatus.OK,
+    "warn": DiagnosticStatus.WARN,
+    "error": DiagnosticStatus.ERROR,
+    "stale": DiagnosticStatus.STALE,
+}
+"""Names of the levels of diagnostics."""
 
 
 @dataclass(frozen=True)
@@ -168,13 +168,13 @@ def load_from_ros(msg: LoadState, now_ns: int) -> LoadSample:
 
 
 def diagnostic_to_ros(
-    name: str, level: bytes, message: str, values: Mapping[str, object] | None = None
+    name: str, level: str, message: str, values: Mapping[str, object] | None = None
 ) -> DiagnosticStatus:
-    """One status of /diagnostics; `level` is a constant of DiagnosticStatus."""
+    """One status of /diagnostics; `level` is ok, warn, error or stale."""
     if level not in LEVELS:
-        raise MessageError(f"diagnostics: expected a level of {LEVELS}, got {level!r}")
+        raise MessageError(f"diagnostics: expected a level of {', '.join(LEVELS)}, got {level!r}")
     pairs = [KeyValue(key=key, value=str(value)) for key, value in (values or {}).items()]
-    return DiagnosticStatus(level=level, name=name, message=message, values=pairs)
+    return DiagnosticStatus(level=LEVELS[level], name=name, message=message, values=pairs)
 
 
 def diagnostics_to_ros(statuses: list[DiagnosticStatus], stamp_ns: int) -> DiagnosticArray:

@@ -129,11 +129,11 @@ def test_shares_outside_0_to_1_are_refused() -> None:
 
 def test_diagnostics_name_level_and_values() -> None:
     status = convert.diagnostic_to_ros(
-        "camera", DiagnosticStatus.WARN, "image_raw: silent", {"frames": 3, "source": "file:x"}
+        "camera", "warn", "image_raw: silent", {"frames": 3, "source": "file:x"}
     )
     array = sent(convert.diagnostics_to_ros([status], KEY.stamp_ns))
     assert array.status[0].level == DiagnosticStatus.WARN
     assert array.status[0].message == "image_raw: silent"
     assert {v.key: v.value for v in array.status[0].values} == {"frames": "3", "source": "file:x"}
-    with pytest.raises(MessageError, match="expected a level"):
-        convert.diagnostic_to_ros("camera", b"\x09", "")
+    with pytest.raises(MessageError, match="expected a level of ok, warn, error, stale, got 'bad'"):
+        convert.diagnostic_to_ros("camera", "bad", "")
