@@ -181,9 +181,7 @@ class InferenceConfig(NodeConfig):
         0.0, "least score of a detection; 0 takes the bundle's", minimum=0.0, maximum=1.0, live=True
     )
     warmup_runs: int = parameter(3, "runs at activation, not published", minimum=0, maximum=100)
-    ring_frames: int = parameter(
-        24, "recent frames kept for falling back", minimum=2, maximum=1000
-    )
+    ring_frames: int = parameter(24, "recent frames kept for falling back", minimum=2, maximum=1000)
 
 
 @dataclass(frozen=True)
@@ -248,9 +246,39 @@ class SchedulingConfig(NodeConfig):
     local_in_flight: int = parameter(
         2, "frames given to the local model at once; more wait, newest wins", minimum=1, maximum=16
     )
+    cloud_in_flight: int = parameter(
+        8, "frames sent away at once; more wait, newest wins", minimum=1, maximum=1000, live=True
+    )
+    escalate_in_flight: int = parameter(
+        2, "refinements awaited at once", minimum=1, maximum=100, live=True
+    )
+    hold_max_ms: float = parameter(
+        10000.0,
+        "after a missed deadline frames stay local for dwell_ms, doubled each time, up to this",
+        unit="ms",
+        minimum=0.0,
+        maximum=600000.0,
+        live=True,
+    )
+    link_silence_ms: float = parameter(
+        1000.0,
+        "the link counts as lost when nothing came from the gateway for so long",
+        unit="ms",
+        minimum=20.0,
+        maximum=600000.0,
+        live=True,
+    )
+    load_smoothing_ms: float = parameter(
+        300.0,
+        "time constant that smooths the load",
+        unit="ms",
+        minimum=0.0,
+        maximum=60000.0,
+        live=True,
+    )
     local_timeout_ms: float = parameter(
         2000.0,
-        "a local inference without answer for so long has failed",
+        "a frame given to the local model and not answered for so long has failed",
         unit="ms",
         minimum=50.0,
         maximum=600000.0,
@@ -289,7 +317,9 @@ class CompressionConfig(NodeConfig):
     key_share: float = parameter(
         0.6, "more changed area than this makes a key frame", minimum=0.0, maximum=1.0
     )
-    ring_frames: int = parameter(24, "recent frames kept for late requests", minimum=2, maximum=1000)
+    ring_frames: int = parameter(
+        24, "recent frames kept for late requests", minimum=2, maximum=1000
+    )
 
 
 @dataclass(frozen=True)
@@ -324,7 +354,10 @@ class BridgeConfig(NodeConfig):
         2.0, "longest pause before reconnecting", unit="s", minimum=0.01, maximum=600.0
     )
     in_flight_max: int = parameter(
-        8, "live packets without acknowledgement before new ones are spooled", minimum=1, maximum=1000
+        8,
+        "live packets without acknowledgement before new ones are spooled",
+        minimum=1,
+        maximum=1000,
     )
     message_bytes_max: int = parameter(
         8_388_608, "largest message either way", unit="bytes", minimum=4096, maximum=268435456
@@ -358,7 +391,9 @@ class PipelineConfig(NodeConfig):
     )
     log_path: str = parameter("", "JSON-lines file of verdicts; empty writes none")
     pictures_dir: str = parameter("", "folder for annotated pictures of boards; empty saves none")
-    pictures_max: int = parameter(50, "at most so many pictures are kept", minimum=0, maximum=100000)
+    pictures_max: int = parameter(
+        50, "at most so many pictures are kept", minimum=0, maximum=100000
+    )
 
 
 @dataclass(frozen=True)
@@ -385,7 +420,13 @@ class GatewayConfig(NodeConfig):
         256, "frames waiting for a model before new ones are refused", minimum=1, maximum=100000
     )
     message_bytes_max: int = parameter(
-        8_388_608, "largest message either way", unit="bytes", minimum=4096, maximum=268435456
+        8_388_608, "largest message either way", unit="bytes", minimum=4096, maximum=16777216
+    )
+    sessions_max: int = parameter(
+        256, "devices connected at once; more are refused", minimum=1, maximum=100000
+    )
+    in_flight_max: int = parameter(
+        16, "frames of one device in work before more are refused", minimum=1, maximum=10000
     )
     pixels_max: int = parameter(
         33_554_432, "largest picture decoded", unit="px", minimum=4096, maximum=268435456
@@ -395,6 +436,19 @@ class GatewayConfig(NodeConfig):
     )
     references_kept: int = parameter(
         16, "decoded pictures kept a stream as references", minimum=1, maximum=1000
+    )
+    streams_kept: int = parameter(
+        64, "streams whose references are kept, newest in use first", minimum=1, maximum=100000
+    )
+    results_max: int = parameter(
+        5_000_000, "most results kept on disk; the oldest are forgotten", minimum=1
+    )
+    results_age_max_s: float = parameter(
+        1_209_600.0,
+        "oldest result kept; longer than any spool keeps a frame, or that may count twice",
+        unit="s",
+        minimum=60.0,
+        maximum=1e9,
     )
 
 

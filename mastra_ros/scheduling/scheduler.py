@@ -1,0 +1,205 @@
+"""The scheduler: estimators, policy, hysteresis and arbiter of one stream, joined."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+from mastra_ros.config import SchedulingConfig
+from mastra_ros.scheduling.actions import Action, DeadlineMissed, Event, Publish
+from mastra_ros.scheduling.arbiter import Arbiter
+from mastra_ros.scheduling.clock import SteadyClock
+from mastra_ros.scheduling.frames import Counters
+from mastra_ros.scheduling.hysteresis import Hysteresis
+from mastra_ros.scheduling.link import LinkEstimate, LinkEstimator
+from mastra_ros.scheduling.load import LoadEstimator
+from mastra_ros.scheduling.policy import Policy, make_policy
+from mastra_ros.scheduling.switches import Switch, SwitchLog
+from mastra_ros.types import FrameKey, LinkSample, LoadSample, Result, Route
+
+FAILURES_IN_ROW = 3
+"""So many failed answers in a row force the route to local: one alone is no trend."""
+
+
+class Scheduler:
+    """Takes what happens, returns what a node has to do, in order.
+
+    Pure: no threads, no I/O. `now_ns` is a monotonic clock's; steps backwards are survived.
+    `policy` replaces the one that the configuration names.
+    """
+
+    def __init__(self, config: SchedulingConfig, policy: Policy | None = None) -> None:
+        self._config = config
+        self._clock = SteadyClock()
+        self._arbiter = Arbiter(config, self._clock)
+        self._hysteresis = Hysteresis(policy or make_policy(config), config)
+        self._load = LoadEstimator(config.load_smoothing_ms)
+        self._link = LinkEstimator(config.link_silence_ms, self._clock)
+        self._link_up = False
+        self._switches = SwitchLog()
+        self._failures = 0
+        self._first_failure_ns = 0
+        self._inference_ms = math.nan
+
+    def configure(self, config: SchedulingConfig) -> None:
+        """Take over parameters; they count from the next frame on. A new policy or route need
+        not wait for dwell."""
+        policy = None
+        if (config.policy, config.route) != (self._config.policy, self._config.route):
+            wanted = self._hysteresis.wanted
+            start = "local" if wanted is Route.LOCAL else "cloud"
+            policy = make_policy(replace(config, start_route=start))
+        self._config = config
+        self._hysteresis.configure(config, policy)
+        self._arbiter.configure(config)
+        self._load.configure(config.load_smoothing_ms)
+        self._link.configure(config.link_silence_ms)
+
+    def on_frame(self, key: FrameKey, captured_ns: int, now_ns: int) -> list[Action]:
+        """A frame has entered: it can be inferred here and encoded. `captured_ns` is monotonic."""
+        now, events = self._begin(now_ns)
+        link = self._link.estimate(now_ns)
+        before = self._hysteresis.route
+        decision = self._hysteresis.decide(self._load.estimate, link, now)
+        if before is not None and decision.route is not before:
+            switch = Switch(now, before, decision.route, decision.reason, now, forced=False)
+            self._switches.add(switch, key)
+        events += self._arbiter.frame(
+            key, captured_ns, decision, link.usable, now_ns, self._hysteresis.wanted
+        )
+        return self._carry_out(events, now)
+
+    def on_load(self, sample: LoadSample) -> LoadSample:
+        """A sample of this device's load; returns the smoothed load."""
+        return self._load.update(sample)
+
+    def on_link(self, sample: LinkSample, now_ns: int, *, gateway: bool = True) -> list[Action]:
+        """A sample of the bridge; `gateway` is false where none is configured."""
+        self._arbiter.spooling = gateway
+        self._link.update(sample, now_ns)
+        now, events = self._begin(now_ns)
+        return self._carry_out(events, now)
+
+    def on_local_result(self, result: Result, now_ns: int) -> list[Action]:
+        """The model on the device has answered."""
+        now, events = self._begin(now_ns)
+        if not result.error:
+            self._inference_ms = result.inference_ms
+        return self._carry_out(events + self._arbiter.local_result(result, now_ns), now)
+
+    def on_cloud_result(self, result: Result, now_ns: int) -> list[Action]:
+        """The gateway has answered, or the bridge reports a failure in `error`."""
+        self._clock.advance(now_ns)
+        if not result.error:
+            self._link.heard(now_ns)
+        now, events = self._begin(now_ns)
+        awaited = self._arbiter.away(result.key)
+        events += self._arbiter.cloud_result(result, now_ns)
+        if awaited:
+            self._judge(result, now)
+        return self._carry_out(events, now)
+
+    def tick(self, now_ns: int) -> list[Action]:
+        """Do what is due; to be called at `next_deadline_ns`."""
+        now, events = self._begin(now_ns)
+        return self._carry_out(events + self._arbiter.tick(now_ns), now)
+
+    def next_deadline_ns(self) -> int | None:
+        """When `tick` has something to do, on the caller's clock; None while it has not."""
+        silent_ns = self._link.silent_at_ns()
+        due = [] if silent_ns is None else [self._clock.outside(silent_ns)]
+        frames_ns = self._arbiter.next_deadline_ns()
+        if frames_ns is not None:
+            due.append(frames_ns)
+        return min(due, default=None)
+
+    def take_switches(self) -> list[Switch]:
+        """The switches closed since last time: latency known, or followed by another."""
+        return self._switches.take()
+
+    @property
+    def switches(self) -> list[Switch]:
+        """All switches kept, oldest first; the latency of the newest may still be unknown (NaN)."""
+        return self._switches.all
+
+    @property
+    def route(self) -> Route:
+        """The route in force."""
+        return self._hysteresis.route or Route.LOCAL
+
+    @property
+    def counters(self) -> Counters:
+        """What has been counted since start."""
+        return self._arbiter.counters
+
+    @property
+    def load(self) -> LoadSample:
+        """The smoothed load; NaN before the first sample."""
+        return self._load.estimate
+
+    @property
+    def inference_ms(self) -> float:
+        """Spent in the model by the latest local inference; NaN before."""
+        return self._inference_ms
+
+    @property
+    def local_queue(self) -> int:
+        """Frames that are with the local model or wait for it."""
+        return self._arbiter.local_queue
+
+    @property
+    def in_progress(self) -> int:
+        """Frames admitted and not yet finished."""
+        return self._arbiter.in_progress
+
+    def link(self, now_ns: int) -> LinkEstimate:
+        """What is known of the link."""
+        return self._link.estimate(now_ns)
+
+    def _begin(self, now_ns: int) -> tuple[int, list[Event]]:
+        """Steady time, and what follows if the link was lost meanwhile."""
+        now = self._clock.advance(now_ns)
+        was_up, heard_ns = self._link_up, self._link.heard_ns
+        self._link_up = self._link.estimate(now_ns).usable
+        if heard_ns is not None:
+            self._arbiter.heard(self._clock.outside(heard_ns))
+        if not was_up or self._link_up:
+            return now, []
+        self._force("link lost", now, now if heard_ns is None else heard_ns, hold=False)
+        return now, self._arbiter.link_lost(now_ns)
+
+    def _judge(self, result: Result, now: int) -> None:
+        """Trust a gateway that answers in time; leave one whose answers fail in a row."""
+        if not result.error:
+            self._failures = 0
+            self._hysteresis.trust()
+            return
+        self._failures += 1
+        if self._failures == 1:
+            self._first_failure_ns = now
+        if self._failures >= FAILURES_IN_ROW:
+            self._failures = 0
+            self._force(f"cloud failed: {result.error}", now, self._first_failure_ns, hold=True)
+
+    def _force(self, reason: str, now: int, cause_ns: int, *, hold: bool) -> None:
+        """Go local at once. Where the route is local already, stragglers change nothing more."""
+        self._link.distrust()
+        before = self._hysteresis.route
+        if before is None or before is Route.LOCAL:
+            return
+        self._hysteresis.bar(reason, now, hold=hold)
+        switch = Switch(now, before, Route.LOCAL, reason, cause_ns, forced=True)
+        self._switches.add(switch)
+
+    def _carry_out(self, events: Sequence[Event], now: int) -> list[Action]:
+        """Take note of what happened and keep what the node has to do."""
+        actions: list[Action] = []
+        for event in events:
+            if isinstance(event, DeadlineMissed):
+                self._force("deadline missed", now, event.sent_ns, hold=True)
+                continue
+            if isinstance(event, Publish):
+                self._switches.published(event.result, now)
+            actions.append(event)
+        return actions
