@@ -1,0 +1,90 @@
+"""What a run reports of itself."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+
+from mastra_ros.cli.report import RunReport
+from mastra_ros.types import Detections, FrameKey, LinkSample, Result, Route
+
+
+def result(stamp_ns: int, origin: Route = Route.LOCAL, **more: object) -> Result:
+    more.setdefault("age_ms", 10.0)
+    found = Detections(
+        np.array([[1, 2, 3, 4]], np.float32), np.ones(1, np.float32), np.zeros(1, np.int32), ("a",)
+    )
+    return Result(FrameKey("main", stamp_ns), origin, found, **more)  # type: ignore[arg-type]
+
+
+def test_every_frame_with_one_final_result_leaves_nothing_missing() -> None:
+    report = RunReport()
+    for stamp_ns in (1, 2, 3):
+        report.on_frame(stamp_ns)
+        report.on_result(result(stamp_ns, Route.CLOUD if stamp_ns == 3 else Route.LOCAL))
+    told = report.to_dict()
+    assert (told["frames"], told["results"], told["missing"], told["duplicates"]) == (3, 3, 0, 0)
+    assert told["by_origin"] == {"cloud": 1, "local": 2}
+    json.dumps(told)
+
+
+def test_a_frame_without_a_final_result_is_missing_although_a_provisional_one_came() -> None:
+    report = RunReport()
+    report.on_frame(1)
+    report.on_result(result(1, final=False))
+    assert report.missing == 1
+    assert report.to_dict()["provisional"] == 1
+
+
+def test_a_second_final_result_is_a_duplicate_and_counts_once() -> None:
+    report = RunReport()
+    report.on_frame(1)
+    report.on_result(result(1))
+    report.on_result(result(1, Route.CLOUD))
+    told = report.to_dict()
+    assert (told["duplicates"], told["results"], told["by_origin"]) == (1, 1, {"local": 1})
+
+
+def test_a_result_with_an_error_counts_as_missing_and_says_why() -> None:
+    report = RunReport()
+    report.on_frame(1)
+    report.on_result(result(1, error="no answer"))
+    told = report.to_dict()
+    assert (told["missing"], told["results"], told["failed"]) == (1, 0, {"no answer": 1})
+
+
+def test_frames_superseded_under_overload_are_told_apart_from_missing_ones() -> None:
+    report = RunReport()
+    report.on_frame(1)
+    report.on_frame(2)
+    report.on_result(result(2))
+    report.superseded = 1
+    assert report.missing == 0
+    assert report.to_dict()["superseded"] == 1
+
+
+def test_ages_that_are_unknown_stay_out_of_the_percentiles() -> None:
+    report = RunReport()
+    for stamp_ns, age_ms in ((1, 10.0), (2, math.nan), (3, 30.0)):
+        report.on_frame(stamp_ns)
+        report.on_result(result(stamp_ns, age_ms=age_ms))
+    assert report.to_dict()["age_ms"] == {"p50": 20.0, "p99": 29.8, "max": 30.0}
+
+
+def test_the_live_line_and_the_summary_say_what_a_person_asks() -> None:
+    report = RunReport()
+    assert "frames     0" in report.live_line(0.0)
+    report.on_frame(1)
+    report.on_result(result(1))
+    report.on_link(LinkSample(1, True, rtt_ms=2.5), {"uploaded_bytes": 1234, "spooled": 2})
+    report.on_verdict(1, "reject", 1)
+    report.switches = [
+        {"t_s": 1.0, "from": "cloud", "to": "local", "reason": "link lost", "latency_ms": None}
+    ]
+    line = report.live_line(3.0)
+    assert "route local" in line and "link up 2.5 ms, 2 spooled" in line and "defects 1" in line
+    summary = report.summary()
+    for part in ("missing", "1,234", "reject 1", "cloud -> local", "link lost"):
+        assert part in summary
