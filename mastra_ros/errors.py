@@ -13,7 +13,8 @@ MastraError
 ├── ProtocolError          bytes or messages that break the protocol; the connection is closed
 ├── AuthenticationError    a token, key or address that is refused
 ├── LinkError              the link to the gateway cannot carry a message now
-└── SpoolError             the spool on disk cannot be used
+├── SpoolError             the spool on disk cannot be used
+└── StoreError             the gateway's database of results cannot be used
 
 An error says what was expected and what was found, with units, in one line.
 """
@@ -75,3 +76,7 @@ class LinkError(MastraError):
 
 class SpoolError(MastraError):
     """The spool on disk cannot be used."""
+
+
+class StoreError(MastraError):
+    """The gateway's database of results cannot be used."""

@@ -1,0 +1,1 @@
+"""The server: authenticates devices, infers their frames in batches, keeps every result once."""

@@ -1,0 +1,232 @@
+"""Results in SQLite: committed in groups by one thread, so that one sync to disk serves many.
+
+The database uses a write-ahead log with synchronous=FULL: what a future has reported survives
+the loss of the process and of power (https://www.sqlite.org/wal.html).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from pathlib import Path
+
+from ..errors import StoreError
+from .store import Commit, FrameId, Record
+
+logger = logging.getLogger(__name__)
+
+FILE_NAME = "results.sqlite3"
+SCHEMA_VERSION = 1
+GROUP_MAX = 256
+"""Most results in one transaction."""
+TRIM_INTERVAL_S = 30.0
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS results (
+    id INTEGER PRIMARY KEY,
+    device TEXT NOT NULL,
+    stream TEXT NOT NULL,
+    stamp_ns INTEGER NOT NULL,
+    committed_s REAL NOT NULL,
+    data BLOB NOT NULL,
+    UNIQUE (device, stream, stamp_ns)
+)
+"""
+_FIND = "SELECT data FROM results WHERE device = ? AND stream = ? AND stamp_ns = ?"
+_INSERT = (
+    "INSERT INTO results (device, stream, stamp_ns, committed_s, data) VALUES (?, ?, ?, ?, ?) "
+    "ON CONFLICT (device, stream, stamp_ns) DO NOTHING"
+)
+
+_Job = tuple[Record, "Future[Commit]"]
+
+
+class SqliteStore:
+    """A `ResultStore` in `folder`, which only one process may use at a time.
+
+    Results beyond `results_max`, and those older than `age_max_s`, are forgotten, oldest first.
+    `on_commit(results, seconds)` hears of every transaction.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        results_max: int = 1_000_000,
+        age_max_s: float = 1_209_600.0,
+        on_commit: Callable[[int, float], None] | None = None,
+    ) -> None:
+        """Raises StoreError when the folder is in use or the database cannot be opened."""
+        self._path = folder / FILE_NAME
+        self._results_max = results_max
+        self._age_max_s = age_max_s
+        self._on_commit = on_commit
+        self._problem = ""
+        self._closed = False
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._read_lock = threading.Lock()
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._folder_lock = (folder / "lock").open("w")
+        except OSError as error:
+            raise StoreError(f"{folder}: cannot be used: {error.strerror}") from error
+        try:
+            self._lock_folder(folder)
+            self._writer = self._open()
+            self._reader = sqlite3.connect(self._path, check_same_thread=False)
+        except BaseException:
+            self._folder_lock.close()
+            raise
+        self._thread = threading.Thread(target=self._work, name="results", daemon=True)
+        self._thread.start()
+
+    def find(self, frame: FrameId) -> Record | None:
+        try:
+            with self._read_lock:
+                row = self._reader.execute(_FIND, frame).fetchone()
+        except sqlite3.Error as error:
+            raise StoreError(f"{self._path}: {error}") from error
+        return None if row is None else Record(frame, row[0])
+
+    def commit(self, record: Record) -> Future[Commit]:
+        done: Future[Commit] = Future()
+        if self._closed:
+            done.set_exception(StoreError(f"{self._path}: closed"))
+        else:
+            self._jobs.put((record, done))
+        return done
+
+    def count(self) -> int:
+        try:
+            with self._read_lock:
+                return int(self._reader.execute("SELECT count(*) FROM results").fetchone()[0])
+        except sqlite3.Error as error:
+            raise StoreError(f"{self._path}: {error}") from error
+
+    def check(self) -> None:
+        if self._problem:
+            raise StoreError(self._problem)
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        self._jobs.put(None)
+        self._thread.join()
+        self._reader.close()
+        self._writer.close()
+        self._folder_lock.close()
+
+    def _lock_folder(self, folder: Path) -> None:
+        # The lock belongs to the process and ends with it, also when it is killed.
+        try:
+            fcntl.flock(self._folder_lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StoreError(f"{folder}: in use by another gateway") from error
+
+    def _open(self) -> sqlite3.Connection:
+        try:
+            db = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None)
+            try:
+                db.execute("PRAGMA journal_mode = WAL")
+                db.execute("PRAGMA synchronous = FULL")
+                version = db.execute("PRAGMA user_version").fetchone()[0]
+                if version not in (0, SCHEMA_VERSION):
+                    raise StoreError(
+                        f"{self._path}: expected schema {SCHEMA_VERSION}, got {version}"
+                    )
+                db.execute(_SCHEMA)
+                db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+                self._path.chmod(0o600)
+            except BaseException:
+                db.close()
+                raise
+        except (sqlite3.Error, OSError) as error:
+            raise StoreError(f"{self._path}: cannot be used: {error}") from error
+        return db
+
+    def _work(self) -> None:
+        next_trim_s = time.monotonic()
+        while (job := self._jobs.get()) is not None:
+            group = [job]
+            stop = False
+            while len(group) < GROUP_MAX and not self._jobs.empty():
+                more = self._jobs.get()
+                if more is None:
+                    stop = True
+                    break
+                group.append(more)
+            self._commit_group(group)
+            if time.monotonic() >= next_trim_s:
+                self._trim()
+                next_trim_s = time.monotonic() + TRIM_INTERVAL_S
+            if stop:
+                return
+
+    def _commit_group(self, group: list[_Job]) -> None:
+        started_s = time.perf_counter()
+        try:
+            commits = self._insert([record for record, _ in group])
+        except sqlite3.Error as error:
+            self._problem = f"{self._path}: cannot be written: {error}"
+            logger.error("%s", self._problem)
+            for _, done in group:
+                done.set_exception(StoreError(self._problem))
+            return
+        self._problem = ""
+        if self._on_commit is not None:
+            self._on_commit(len(group), time.perf_counter() - started_s)
+        for (_, done), commit in zip(group, commits, strict=True):
+            done.set_result(commit)
+
+    def _insert(self, records: list[Record]) -> list[Commit]:
+        """Insert in one transaction; on an error nothing of it is kept."""
+        now_s = time.time()
+        commits = []
+        with _transaction(self._writer):
+            for record in records:
+                cursor = self._writer.execute(_INSERT, (*record.frame, now_s, record.data))
+                if cursor.rowcount == 1:
+                    commits.append(Commit(record, duplicate=False))
+                    continue
+                (data,) = self._writer.execute(_FIND, record.frame).fetchone()
+                commits.append(Commit(Record(record.frame, data), duplicate=True))
+        return commits
+
+    def _trim(self) -> None:
+        """Forget the oldest results; ids grow with the time of the commit."""
+        cutoff_s = time.time() - self._age_max_s
+        young = "SELECT id FROM results WHERE committed_s >= ? ORDER BY id LIMIT 1"
+        try:
+            with _transaction(self._writer):
+                newest = self._writer.execute("SELECT max(id) FROM results").fetchone()[0]
+                if newest is None:
+                    return
+                oldest_kept = newest - self._results_max + 1
+                first_young = self._writer.execute(young, (cutoff_s,)).fetchone()
+                first_young_id = newest + 1 if first_young is None else first_young[0]
+                self._writer.execute(
+                    "DELETE FROM results WHERE id < ?", (max(oldest_kept, first_young_id),)
+                )
+        except sqlite3.Error as error:
+            logger.warning("%s: old results could not be forgotten: %s", self._path, error)
+
+
+@contextlib.contextmanager
+def _transaction(db: sqlite3.Connection) -> Iterator[None]:
+    """BEGIN and COMMIT, or ROLLBACK after an error."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
