@@ -130,8 +130,10 @@ def _value(kind: str, text: str | None, position: int) -> float:
             raise ConfigError(f"fault at position {position}: {kind} takes no value, got {text!r}")
         return 0.0
     if text is None:
-        raise ConfigError(f"fault at position {position}: {kind} needs a value, such as "
-                          + ("delay=120ms" if kind == "delay" else "rate=1mbit"))
+        raise ConfigError(
+            f"fault at position {position}: {kind} needs a value, such as "
+            + ("delay=120ms" if kind == "delay" else "rate=1mbit")
+        )
     amount = _quantity(text, units, position)
     if kind == "rate" and amount <= 0:
         raise ConfigError(f"fault at position {position}: expected a rate above 0, got {text!r}")

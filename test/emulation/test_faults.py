@@ -17,7 +17,9 @@ from mastra_ros.errors import ConfigError
 
 
 def test_every_kind_of_fault_is_read() -> None:
-    faults = parse_faults("down@5s..15s, delay=120ms@2s..8s,rate=1mbit@3s..9s,stall@1500ms,reset@7s")
+    faults = parse_faults(
+        "down@5s..15s, delay=120ms@2s..8s,rate=1mbit@3s..9s,stall@1500ms,reset@7s"
+    )
     assert faults == (
         Fault("down", 5, 15),
         Fault("delay", 2, 8, 0.12),
@@ -59,7 +61,9 @@ def test_a_wrong_specification_names_the_position(
 
 
 def test_the_link_follows_the_schedule() -> None:
-    faults = parse_faults("delay=120ms@2s..8s,delay=40ms@4s..5s,rate=1mbit@3s,rate=2mbit@3s,down@9s")
+    faults = parse_faults(
+        "delay=120ms@2s..8s,delay=40ms@4s..5s,rate=1mbit@3s,rate=2mbit@3s,down@9s"
+    )
     assert link_at(faults, 0.0).up.delay_s == 0.0
     assert link_at(faults, 2.0).up.delay_s == pytest.approx(0.06)
     assert link_at(faults, 4.5).down.delay_s == pytest.approx(0.08)
