@@ -58,7 +58,7 @@ class Parameter:
             )
         if self.choices and value not in self.choices:
             raise ConfigError(f"{self.name}: expected one of {self.range_text}, got {value!r}")
-        if self.type in (int, float):
+        if isinstance(value, (int, float)):
             low = -math.inf if self.minimum is None else self.minimum
             high = math.inf if self.maximum is None else self.maximum
             if not low <= value <= high:

@@ -21,11 +21,9 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 
 from ..config import NodeConfig, Parameter, build, parameters_of
 from ..errors import ConfigError
+from ..parameter_files import of_rclpy
 
 C = TypeVar("C", bound=NodeConfig)
-
-_OF_RCLPY = ("use_sim_time", "start_type_description_service")
-_GROUPS_OF_RCLPY = ("qos_overrides.", "diagnostic_updater.")
 
 
 def declare(node: Node, config_class: type[C]) -> C:
@@ -37,9 +35,9 @@ def declare(node: Node, config_class: type[C]) -> C:
     known = parameters_of(config_class)
     # rclpy ignores what nobody declares, and has no public way to ask what was given.
     given = {
-        name: parameter.value
+        name: _given(parameter, known.get(name))
         for name, parameter in node._parameter_overrides.items()
-        if name not in _OF_RCLPY and not name.startswith(_GROUPS_OF_RCLPY)
+        if not of_rclpy(name)
     }
     try:
         config = build(config_class, given)
@@ -132,6 +130,11 @@ def as_ros_parameters(config: NodeConfig) -> list[RosParameter]:
         RosParameter(name, value=list(value) if isinstance(value, tuple) else value)
         for name, value in dataclasses.asdict(config).items()
     ]
+
+
+def _given(given: RosParameter, known: Parameter | None) -> Any:
+    """The value given; an empty list in a parameter file reaches rclpy as nothing at all."""
+    return [] if given.value is None and known and known.type is tuple else given.value
 
 
 def _plain(value: Any) -> Any:
