@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import logging
 from importlib import import_module
 from pathlib import Path
@@ -40,6 +41,7 @@ class LiteRTEngine:
             options["experimental_delegates"] = [_load_delegate(runtime, delegate)]
         try:
             self._interpreter = runtime.Interpreter(**options)
+            by_library = _delegated(self._interpreter)  # XNNPACK takes its share when allocating
             self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise ModelError(f"{path}: not a model that LiteRT can run: {_line(error)}") from error
@@ -50,9 +52,16 @@ class LiteRTEngine:
             raise ModelError(f"{path}: expected one input, got {len(self._inputs)}")
         self._feed = self._interpreter.get_input_details()[0]["index"]
         self._fetch = [d["index"] for d in self._interpreter.get_output_details()]
-        self._providers, self._missing = _in_use(self._interpreter, delegate)
+        working = []
+        if delegate not in ("none", "xnnpack") and by_library != 0:
+            working.append(delegate)
+        if delegate != "none" and _delegated(self._interpreter) != (by_library or 0):
+            working.append("xnnpack")
+        self._providers = tuple(working) or ("cpu",)
+        self._missing = tuple({delegate} - {"none", *working})
         if self._missing:
-            _log.warning("%s: delegate %s took nothing over, plain kernels run", path, delegate)
+            running = ", ".join(self._providers)
+            _log.warning("%s: delegate %s took nothing over, using %s", path, delegate, running)
 
     @property
     def inputs(self) -> tuple[TensorSpec, ...]:
@@ -98,9 +107,14 @@ def _runtime() -> ModuleType:
 
 def _load_delegate(runtime: ModuleType, library: str) -> Any:
     try:
-        return runtime.load_delegate(library)
-    except (ValueError, OSError, AttributeError) as error:
+        # Looked into first, as the runtime's own object fails once more when it is deleted.
+        is_delegate = hasattr(ctypes.CDLL(library), "tflite_plugin_create_delegate")
+        made = runtime.load_delegate(library) if is_delegate else None
+    except (ValueError, OSError) as error:
         raise ModelError(f"delegate {library}: cannot be loaded: {_line(error)}") from error
+    if made is None:
+        raise ModelError(f"delegate {library}: is not a LiteRT delegate")
+    return made
 
 
 def _specs(details: list[dict[str, Any]]) -> tuple[TensorSpec, ...]:
@@ -116,18 +130,15 @@ def _specs(details: list[dict[str, Any]]) -> tuple[TensorSpec, ...]:
     )
 
 
-def _in_use(interpreter: Any, delegate: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The delegate that works and the one that was asked for in vain.
+def _delegated(interpreter: Any) -> int | None:
+    """Groups of operations that delegates have taken over; None where that cannot be seen.
 
-    The runtime has no public question for this; the list of its operations shows it. Where a
-    version has no such list, the delegate is taken to work.
+    The runtime has no public question for this, but its list of operations shows it.
     """
-    if delegate == "none":
-        return ("cpu",), ()
     operations = getattr(interpreter, "_get_ops_details", None)
-    if operations is None or any(op["op_name"] == DELEGATED for op in operations()):
-        return (delegate,), ()
-    return ("cpu",), (delegate,)
+    if operations is None:
+        return None
+    return [operation["op_name"] for operation in operations()].count(DELEGATED)
 
 
 def _line(error: Exception) -> str:
