@@ -129,7 +129,7 @@ class Arbiter:
         return events + self._drain(now)
 
     def heard(self, at_ns: int) -> None:
-        """Something came from the gateway at this moment."""
+        """Something came from the gateway at this moment, which is not after the latest `now`."""
         self._heard_ns = max(self._heard_ns, self._clock.inside(at_ns))
 
     def tick(self, now_ns: int) -> list[Event]:
@@ -287,7 +287,7 @@ class Arbiter:
         self, frame: Pending, result: Result, now: int, reason: str, *, late: bool = False
     ) -> list[Event]:
         del self._pending[frame.key]
-        self._finished.add(frame.key, frame.captured_ns, result.origin)
+        self._finished.add(frame.key, frame.captured_ns, None if result.error else result.origin)
         if frame.local is not None:
             self._finished.answer(frame.key, frame.local.origin)
         counters = self.counters

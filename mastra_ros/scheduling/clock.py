@@ -8,7 +8,8 @@ NS_PER_MS = 1_000_000
 class SteadyClock:
     """Steady time made from a caller's clock: a step backwards counts as no time at all.
 
-    Steps forward cannot be told from waiting, so they count in full. All times are in ns.
+    Steps forward cannot be told from waiting, so they count in full; what passed between the
+    last call before a step backwards and the first one after it is lost. All times are in ns.
     """
 
     def __init__(self) -> None:

@@ -98,8 +98,8 @@ class FinishedFrames:
     def __len__(self) -> int:
         return len(self._frames)
 
-    def add(self, key: FrameKey, captured_ns: int, origin: Route) -> None:
-        """Remember a frame that has its final result from `origin`."""
+    def add(self, key: FrameKey, captured_ns: int, origin: Route | None) -> None:
+        """Remember a frame that has its final result from `origin`, None for an error."""
         entry = self._frames.setdefault(key, _Finished(None, set()))
         entry.captured_ns = captured_ns
         self._note(key, entry, origin)
@@ -111,8 +111,9 @@ class FinishedFrames:
         self._note(key, entry, origin)
         return first, entry.captured_ns
 
-    def _note(self, key: FrameKey, entry: _Finished, origin: Route) -> None:
-        entry.origins.add(origin)
+    def _note(self, key: FrameKey, entry: _Finished, origin: Route | None) -> None:
+        if origin is not None:
+            entry.origins.add(origin)
         self._frames.move_to_end(key)
         while len(self._frames) > self._kept:
             self._frames.popitem(last=False)

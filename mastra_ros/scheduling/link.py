@@ -83,10 +83,10 @@ class LinkEstimator:
 
     def estimate(self, now_ns: int) -> LinkEstimate:
         """What is known at this moment."""
-        estimate = self._estimate(self._clock.advance(now_ns))
-        if not estimate.usable:
+        now = self._clock.advance(now_ns)
+        if not self._estimate(now).usable:
             self._good_in_row = 0
-        return estimate
+        return self._estimate(now)
 
     def silent_at_ns(self) -> int | None:
         """When the link will count as silent if nothing comes, steady time; None if not up."""

@@ -1,0 +1,103 @@
+"""Dwell, forced fallback and cautious return."""
+
+from __future__ import annotations
+
+from mastra_ros.config import SchedulingConfig
+from mastra_ros.scheduling.fake import FakePolicy
+from mastra_ros.scheduling.hysteresis import Hysteresis
+from mastra_ros.scheduling.link import LinkEstimate
+from mastra_ros.types import LinkSample, LoadSample, Route
+
+MS = 1_000_000
+LOCAL, CLOUD = Route.LOCAL, Route.CLOUD
+CONFIG = SchedulingConfig(dwell_ms=1000, recovery_heartbeats=3, hold_max_ms=4000)
+LOAD = LoadSample(0, 0.5, 0.5)
+
+
+def link(good: int = 100, up: bool = True) -> LinkEstimate:
+    return LinkEstimate(LinkSample(0, up, 20.0, last_heard_ns=1), 0.0, 0.0, good)
+
+
+def keeper(route: Route = CLOUD) -> tuple[Hysteresis, FakePolicy]:
+    policy = FakePolicy(route)
+    hysteresis = Hysteresis(policy, CONFIG)
+    hysteresis.decide(LOAD, link(up=False), 0)
+    return hysteresis, policy
+
+
+def test_it_begins_local_until_the_link_has_proved_itself() -> None:
+    hysteresis, _ = keeper()
+    assert hysteresis.route is LOCAL
+    assert hysteresis.wanted is CLOUD
+    assert hysteresis.decide(LOAD, link(good=2), 1 * MS).route is LOCAL
+    decision = hysteresis.decide(LOAD, link(good=3), 2 * MS)
+    assert decision.route is CLOUD
+    assert decision.reason == "link recovered"
+
+
+def test_voluntary_switches_keep_the_dwell() -> None:
+    hysteresis, policy = keeper(LOCAL)
+    hysteresis.decide(LOAD, link(), 0)
+    policy.route = CLOUD
+    assert hysteresis.decide(LOAD, link(), 10 * MS).route is CLOUD
+    policy.route = LOCAL
+    assert hysteresis.decide(LOAD, link(), 1009 * MS).route is CLOUD
+    assert hysteresis.decide(LOAD, link(), 1010 * MS).route is LOCAL
+
+
+def test_a_wish_that_passes_within_the_dwell_changes_nothing() -> None:
+    hysteresis, policy = keeper(LOCAL)
+    policy.route = CLOUD
+    hysteresis.decide(LOAD, link(), 10 * MS)
+    policy.route = LOCAL
+    hysteresis.decide(LOAD, link(), 500 * MS)
+    policy.route = CLOUD
+    assert hysteresis.decide(LOAD, link(), 2000 * MS).route is CLOUD
+
+
+def test_a_lost_link_forces_local_at_once() -> None:
+    hysteresis, _ = keeper()
+    hysteresis.decide(LOAD, link(), 10 * MS)
+    decision = hysteresis.decide(LOAD, link(up=False), 11 * MS)
+    assert decision.route is LOCAL
+    assert decision.reason == "link lost"
+
+
+def test_return_waits_for_good_samples_and_for_dwell() -> None:
+    hysteresis, _ = keeper()
+    hysteresis.decide(LOAD, link(), 10 * MS)
+    hysteresis.bar("deadline missed", 100 * MS, hold=True)
+    assert hysteresis.route is LOCAL
+    assert hysteresis.decide(LOAD, link(good=50), 1099 * MS).reason == "deadline missed"
+    assert hysteresis.decide(LOAD, link(good=2), 1100 * MS).reason == "link recovering"
+    assert hysteresis.decide(LOAD, link(good=3), 1200 * MS).route is CLOUD
+
+
+def test_the_hold_doubles_until_an_answer_in_time() -> None:
+    hysteresis, _ = keeper()
+
+    def held_ms(start_ms: int) -> int:
+        hysteresis.decide(LOAD, link(), start_ms * MS)
+        assert hysteresis.route is CLOUD
+        hysteresis.bar("deadline missed", start_ms * MS, hold=True)
+        now = start_ms
+        while hysteresis.decide(LOAD, link(), now * MS).route is LOCAL:
+            now += 100
+        return now - start_ms
+
+    assert [held_ms(t) for t in (10_000, 20_000, 30_000, 40_000)] == [1000, 2000, 4000, 4000]
+    hysteresis.trust()
+    assert held_ms(50_000) == 1000
+
+
+def test_while_barred_a_wish_for_local_is_the_reason() -> None:
+    hysteresis, policy = keeper()
+    policy.route, policy.reason = LOCAL, "idle"
+    assert hysteresis.decide(LOAD, link(up=False), 5 * MS).reason == "idle"
+
+
+def test_a_new_policy_need_not_wait_for_dwell() -> None:
+    hysteresis, _ = keeper()
+    hysteresis.decide(LOAD, link(), 10 * MS)
+    hysteresis.configure(CONFIG, FakePolicy(LOCAL))
+    assert hysteresis.decide(LOAD, link(), 11 * MS).route is LOCAL
