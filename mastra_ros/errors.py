@@ -3,7 +3,8 @@
 MastraError
 ├── ConfigError            a parameter, parameter file or command line that cannot be accepted
 ├── SourceError            a camera, video or folder that cannot be read
-│   └── SourceEnded        a finite source has given its last frame
+│   ├── SourceEnded        a finite source has given its last frame
+│   └── SourceStalled      a source gave nothing in time
 ├── FrameError             one frame that is not an image we understand; the next may be fine
 ├── MessageError           a ROS message whose fields make no sense; it is dropped
 ├── ModelError             a model or bundle that is missing, damaged or of the wrong shape
@@ -36,6 +37,10 @@ class SourceError(MastraError):
 
 class SourceEnded(SourceError):  # noqa: N818 - the end of a file is no fault
     """A finite source has given its last frame."""
+
+
+class SourceStalled(SourceError):  # noqa: N818 - named for the state of the source
+    """A source gave nothing in time."""
 
 
 class FrameError(MastraError):

@@ -1,0 +1,103 @@
+"""Folders of images."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from ..config import CameraConfig
+from ..errors import FrameError, SourceEnded, SourceError
+from ..types import Frame, FrameKey
+from .line import FrameTruth
+from .source import Stamper
+
+SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+
+
+class FolderSource:
+    """The images of a folder in the order of their names, numbers in them as numbers.
+
+    Gray images give mono8, others bgr8. An unreadable one is a FrameError, the rest go on.
+    Recorded stamps are the files' times of modification.
+    """
+
+    live = False
+    rate_hz = None
+
+    def __init__(self, folder: str, config: CameraConfig, stream: str, stamper: Stamper) -> None:
+        path = Path(folder)
+        if not path.is_dir():
+            raise SourceError(f"{folder}: no such folder")
+        try:
+            found = [p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file()]
+        except OSError as error:
+            raise SourceError(f"{folder}: {error.strerror}") from error
+        if not found:
+            raise SourceError(f"{folder}: expected images ({', '.join(SUFFIXES)}), found none")
+        self.paths = tuple(sorted(found, key=_natural))
+        self._config = config
+        self._stream = stream
+        self._stamper = stamper
+        self._next = 0
+        self._good = 0  # since the folder was last begun
+        self._closed = False
+
+    def read(self, timeout_s: float) -> Frame:  # noqa: ARG002 - a folder has its images at hand
+        """The next image; with `loop`, the first again after the last."""
+        if self._closed:
+            raise SourceError(f"{self.paths[0].parent}: the source is closed")
+        if self._next == len(self.paths):
+            if not self._config.loop:
+                raise SourceEnded(f"the folder's {len(self.paths)} images are read")
+            if not self._good:
+                raise SourceError(f"none of the folder's {len(self.paths)} images can be read")
+            self._next = self._good = 0
+        path = self.paths[self._next]
+        self._next += 1
+        image = read_image(path)
+        recorded_ns = path.stat().st_mtime_ns
+        if not self._good:
+            self._stamper.start_again(recorded_ns)
+        self._good += 1
+        key = FrameKey(self._stream, self._stamper.stamp(recorded_ns))
+        encoding = "mono8" if image.ndim == 2 else "bgr8"
+        return Frame(key, image, encoding, self._config.frame_id)
+
+    def truth(self, key: FrameKey) -> FrameTruth | None:  # noqa: ARG002
+        """A folder does not say what it shows."""
+        return None
+
+    def close(self) -> None:
+        """No more images."""
+        self._closed = True
+
+
+def read_image(path: Path) -> np.typing.NDArray[np.uint8]:
+    """An image file as uint8 (height, width) where it is gray, else (height, width, 3) BGR.
+
+    Raises:
+        FrameError: it cannot be read, is no image, or is cut short.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise FrameError(f"{path.name}: {error.strerror}") from error
+    # libjpeg paints what is missing gray and OpenCV does not tell.
+    if data[:2] == b"\xff\xd8" and data.rfind(b"\xff\xd9") < len(data) // 2:
+        raise FrameError(f"{path.name}: the JPEG file is cut short")
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_ANYCOLOR) if data else None
+    except cv2.error as error:
+        raise FrameError(f"{path.name}: {error.err}") from error
+    if image is None:
+        raise FrameError(f"{path.name}: not an image that OpenCV can read")
+    return np.asarray(image, np.uint8)
+
+
+def _natural(path: Path) -> list[tuple[int, int, str]]:
+    """Sorts board2 before board10; at one place numbers come before letters."""
+    parts = re.split(r"(\d+)", path.name)
+    return [(0, int(p), "") if p.isdecimal() else (1, 0, p.lower()) for p in parts if p]
