@@ -53,7 +53,7 @@ class BundleOutput:
     kind: str
     stride_px: int
     nms_iou: float
-    nms: str = "per_class"  # which boxes suppress each other: those of one class, or all
+    nms: str = "all"  # which boxes suppress each other: all, or per_class
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ def _read_output(fields: Fields) -> BundleOutput:
         kind=fields.choice("kind", KINDS),
         stride_px=fields.integer("stride_px", 1, 1024),
         nms_iou=fields.number("nms_iou", 0.0, 1.0),
-        nms=fields.choice("nms", SUPPRESSIONS) if "nms" in fields else "per_class",
+        nms=fields.choice("nms", SUPPRESSIONS) if "nms" in fields else "all",
     )
     fields.nothing_else()
     return made

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from ..errors import ModelError
 from .bundle import Bundle, BundlePart
@@ -35,7 +37,10 @@ def agree(bundle: Bundle, part: BundlePart, engine: Engine) -> Contract:
     layout = _layout(bundle, feed, problems)
     if feed.dtype not in DTYPES or (feed.dtype.kind != "f" and not feed.scale):
         problems.append(f"input: expected {', '.join(DTYPES)} (integers with a scale), got {feed}")
-    scores_at, boxes_at = _outputs(bundle, engine.outputs, problems)
+    outputs = engine.outputs
+    if not problems and any(None in output.shape[1:] for output in outputs):
+        outputs = _measured(engine, _item_shapes(bundle)[layout])
+    scores_at, boxes_at = _outputs(bundle, outputs, problems)
     if problems:
         raise ModelError(f"{part.path}: does not fit {bundle.path.name}: {'; '.join(problems)}")
     return Contract(
@@ -46,6 +51,16 @@ def agree(bundle: Bundle, part: BundlePart, engine: Engine) -> Contract:
         scores_at=scores_at,
         boxes_at=boxes_at,
         columns=bundle.input.width_px // bundle.output.stride_px,
+    )
+
+
+def _measured(engine: Engine, item_shape: tuple[int, int, int]) -> tuple[TensorSpec, ...]:
+    """The outputs with their true shapes, which the file does not tell but one run does."""
+    feed = engine.inputs[0]
+    answers = engine.run(np.zeros((feed.shape[0] or 1, *item_shape), feed.dtype))
+    return tuple(
+        replace(output, shape=answer.shape)
+        for output, answer in zip(engine.outputs, answers, strict=True)
     )
 
 

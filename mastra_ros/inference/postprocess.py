@@ -100,7 +100,7 @@ def suppress(found: Candidates, iou_max: float, *, per_class: bool) -> NDArray[n
         corners += found.classes[:, None] * span
     rectangles: Any = np.concatenate([corners, sizes], axis=1)
     scores: Any = found.scores
-    kept = cv2.dnn.NMSBoxes(rectangles, scores, -1.0, iou_max)
+    kept = cv2.dnn.NMSBoxes(rectangles, scores, 0.0, iou_max)
     return np.asarray(kept, np.intp).reshape(-1)
 
 
