@@ -21,6 +21,7 @@ missing() {
   command -v gcc >/dev/null || echo gcc
   command -v g++ >/dev/null || echo g++
   command -v flock >/dev/null || echo util-linux
+  [[ -z ${ROS_DISTRO:-} ]] || command -v cmake >/dev/null || echo cmake
   if ! command -v "$python" >/dev/null; then
     printf '%s\n' python3 python3-venv python3-dev
     return
@@ -30,6 +31,11 @@ missing() {
 sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))' ||
     python_package dev
 }
+
+if [[ $python != python3 ]] && ! command -v "$python" >/dev/null; then
+  echo "setup: PYTHON names $python, which is not there" >&2
+  exit 1
+fi
 
 mapfile -t packages < <(missing)
 ((${#packages[@]})) || exit 0
