@@ -27,7 +27,7 @@ class Opened:
 
 @dataclass(frozen=True)
 class Silent:
-    """Nothing was heard of the peer for so long that the session is closed."""
+    """The peer said nothing, or left a heartbeat unanswered, for so long: the session is closed."""
 
     silence_ns: int
 

@@ -53,13 +53,18 @@ class Message:
 
 @dataclass(frozen=True)
 class Hello(Message):
-    """Device, first message: who speaks, and the newest version that it knows."""
+    """Device, first message: who speaks, and the newest version that it knows.
+
+    `heartbeat_ms`: the interval at which the gateway shall send heartbeats of its own, so that
+    the device hears of a living gateway even while its own sending is slow; 0 none.
+    """
 
     TYPE_ID: ClassVar[int] = 1
     version: int = checked(integer(1, 65535))
     device: str = checked(name)
     stream: str = checked(name)
     software: str = checked(text(128), "")
+    heartbeat_ms: int = checked(integer(0, 600_000), 0)
 
 
 @dataclass(frozen=True)

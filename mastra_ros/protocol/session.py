@@ -40,6 +40,12 @@ from .messages import (
 
 MS = 1_000_000
 
+UNANSWERED_FACTOR = 4
+"""A peer that talks may be so many times slower to answer than one that says nothing."""
+
+INTERVAL_MIN_NS = 10 * MS
+"""No device gets heartbeats more often than this."""
+
 
 class Role(str, Enum):
     """Which end of the session this is."""
@@ -84,8 +90,9 @@ class Session:
     device, stream: on the device whose it is; on the gateway `device` is the name proven by the
     token, and the stream is the one that Hello names. A device touches only its own stream: a
     frame of another one is refused with a nack, anything else of another one is an error.
-    heartbeat_interval_ns: 0 sends none and only answers. silence_timeout_ns also limits how long
-    the greeting may take. `clock` times are monotonic, in ns.
+    heartbeat_interval_ns: 0 sends none and only answers; on a gateway the device's Hello sets it.
+    silence_timeout_ns: the session is closed after so long without a word (also while greeting),
+    and after `UNANSWERED_FACTOR` times as long with a heartbeat unanswered. Times are monotonic.
     """
 
     def __init__(
@@ -122,7 +129,10 @@ class Session:
 
     def hello(self, now_ns: int) -> bytes:
         """Device: the first message."""
-        return self.send(Hello(VERSION, self.device, self.stream, self._software), now_ns)
+        interval_ms = min(self._interval_ns // MS, 600_000)
+        return self.send(
+            Hello(VERSION, self.device, self.stream, self._software, interval_ms), now_ns
+        )
 
     def welcome(self, now_ns: int, settings: Mapping[str, Any] | None = None) -> bytes:
         """Gateway: the answer to Hello, opening the session under a new random name."""
@@ -202,6 +212,8 @@ class Session:
                 f"Hello: expected version {VERSION_MIN} to {VERSION}, got {hello.version}"
             )
         self.stream = hello.stream
+        if hello.heartbeat_ms:
+            self._interval_ns = max(hello.heartbeat_ms * MS, INTERVAL_MIN_NS)
 
     def _welcomed(self, welcome: Welcome, now_ns: int) -> list[Event]:
         if not VERSION_MIN <= welcome.version <= VERSION:
@@ -218,7 +230,7 @@ class Session:
             raise ProtocolError(f"HeartbeatAck: heartbeat {ack.seq} was never sent")
         sent_due = self._unanswered.pop(ack.seq, None)
         if sent_due is None:
-            return  # answered before, or forgotten
+            return  # answered before
         sent_ns, due_ns = sent_due
         self.link.measured(max(0, now_ns - sent_ns))
         if due_ns is not None:
@@ -241,9 +253,10 @@ class Session:
         if self.state is State.CLOSED:
             return []
         silence_ns = now_ns - self.last_heard_ns
-        if silence_ns >= self._silence_ns:
+        unanswered_ns = now_ns - next(iter(self._unanswered.values()), (now_ns, None))[0]
+        if silence_ns >= self._silence_ns or unanswered_ns >= UNANSWERED_FACTOR * self._silence_ns:
             self.state = State.CLOSED
-            return [Silent(silence_ns)]
+            return [Silent(max(silence_ns, unanswered_ns))]
         if self.state is not State.OPEN or not self._interval_ns:
             return []
         self._count_overdue(now_ns)
@@ -257,12 +270,10 @@ class Session:
         return [Send(encode(heartbeat, self._bytes_max))]
 
     def _count_overdue(self, now_ns: int) -> None:
-        for seq, (sent_ns, due_ns) in list(self._unanswered.items()):
+        for seq, (sent_ns, due_ns) in self._unanswered.items():
             if due_ns is not None and now_ns > due_ns:
                 self.link.count(False)
                 self._unanswered[seq] = (sent_ns, None)  # a late answer still has a round trip
-            elif due_ns is None and now_ns - sent_ns > self._silence_ns:
-                del self._unanswered[seq]
 
     # -- the table -------------------------------------------------------------------------
 

@@ -1,0 +1,131 @@
+"""Opens the WebSocket to the gateway: TLS 1.3, a fresh token, errors that say what is wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import InvalidStatus, WebSocketException
+
+from ..config import BridgeConfig
+from ..errors import AuthenticationError, ConfigError, LinkError
+from ..protocol.checks import NAME, is_name
+from ..protocol.keys import load_device_key
+from ..protocol.tls import client_context
+from ..protocol.tokens import sign_token
+
+STREAM_PATH = "/v1/stream"
+UNSENT_BYTES = 32_768
+"""What the kernel may hold unsent, so that a heartbeat never waits behind megabytes."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where the gateway is."""
+
+    uri: str
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, gateway: str) -> Address:
+        """From `wss://host[:port][/path]`; ConfigError for anything else."""
+        try:
+            parts = urlsplit(gateway)
+            port = parts.port or 8443
+        except ValueError as error:
+            raise ConfigError(f"gateway: {gateway!r} is no address ({error})") from None
+        if parts.scheme != "wss" or not parts.hostname:
+            raise ConfigError(f"gateway: expected wss://host:port, got {gateway!r}")
+        if parts.username or parts.password or parts.query or parts.fragment:
+            raise ConfigError(f"gateway: expected no more than wss://host:port, got {gateway!r}")
+        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+        path = parts.path.rstrip("/") or STREAM_PATH
+        return cls(f"wss://{host}:{port}{path}", parts.hostname, port)
+
+
+def keys_folder(config: BridgeConfig) -> Path:
+    """Folder with ca.crt and the device's key; ConfigError when none is named."""
+    folder = config.keys_dir or os.environ.get("MASTRA_KEYS", "")
+    if not folder:
+        raise ConfigError("keys_dir: no folder of keys is named, and MASTRA_KEYS is not set")
+    return Path(folder).expanduser()
+
+
+def check_config(config: BridgeConfig) -> None:
+    """ConfigError or AuthenticationError when no connection can ever come of this config."""
+    for name in ("device", "stream"):
+        if not is_name(getattr(config, name)):
+            raise ConfigError(
+                f"{name}: expected a name ({NAME.pattern}), got {getattr(config, name)!r}"
+            )
+    if config.heartbeat_timeout_ms < 2 * config.heartbeat_interval_ms:
+        raise ConfigError(
+            f"heartbeat_timeout_ms: expected at least two intervals of "
+            f"{config.heartbeat_interval_ms:g} ms, got {config.heartbeat_timeout_ms:g} ms"
+        )
+    if config.gateway:
+        Address.parse(config.gateway)
+        client_context(keys_folder(config) / "ca.crt")
+        load_device_key(keys_folder(config), config.device)
+
+
+async def open_socket(config: BridgeConfig) -> ClientConnection:
+    """A WebSocket to the gateway; LinkError, or AuthenticationError where trying again is vain."""
+    address = Address.parse(config.gateway)
+    folder = keys_folder(config)
+    context = client_context(folder / "ca.crt")
+    key = load_device_key(folder, config.device)
+    token = sign_token(config.device, key, config.audience, config.token_lifetime_s)
+    try:
+        websocket = await connect(
+            address.uri,
+            # Naming host and port makes redirects to elsewhere an error: the token stays here.
+            host=address.host,
+            port=address.port,
+            ssl=context,
+            additional_headers={"Authorization": f"Bearer {token}"},
+            compression=None,
+            proxy=None,
+            open_timeout=config.connect_timeout_s,
+            close_timeout=0.5,
+            ping_interval=None,  # our own heartbeats decide
+            max_size=config.message_bytes_max,
+            write_limit=16_384,
+        )
+    except InvalidStatus as error:
+        raise _refusal(address, error) from None
+    except ssl.SSLCertVerificationError as error:
+        raise AuthenticationError(
+            f"{address.uri}: its certificate is not trusted ({error.verify_message})"
+        ) from None
+    except ssl.SSLError as error:
+        raise LinkError(f"{address.uri}: no TLS 1.3 ({error.reason or error})") from None
+    except (TimeoutError, asyncio.TimeoutError):
+        raise LinkError(f"{address.uri}: no answer within {config.connect_timeout_s:g} s") from None
+    except (OSError, EOFError, ValueError, WebSocketException) as error:
+        raise LinkError(f"{address.uri}: {error or type(error).__name__}") from None
+    _tune(websocket)
+    return websocket
+
+
+def _refusal(address: Address, error: InvalidStatus) -> LinkError | AuthenticationError:
+    status = error.response.status_code
+    body = bytes(error.response.body or b"")[:200].decode("utf-8", "replace").strip()
+    text = f"{address.uri}: refused with HTTP {status}{': ' if body else ''}{body}"
+    return AuthenticationError(text) if status in (401, 403) else LinkError(text)
+
+
+def _tune(websocket: ClientConnection) -> None:
+    """Small messages leave at once, and a stall shows in our queues and not in the kernel's."""
+    raw: socket.socket = websocket.transport.get_extra_info("socket")
+    raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if os.uname().sysname == "Linux":
+        lowat = getattr(socket, "TCP_NOTSENT_LOWAT", 25)  # named since Python 3.12
+        raw.setsockopt(socket.IPPROTO_TCP, lowat, UNSENT_BYTES)

@@ -1,0 +1,24 @@
+"""What the bridge tells about itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..types import LinkSample
+
+
+@dataclass(frozen=True)
+class BridgeStatus:
+    """The link and the spool at one moment; totals count since the bridge was made."""
+
+    link: LinkSample
+    gateway: str = ""  # address, empty when there is none
+    session: int = 0  # sessions opened
+    acknowledged_ns: int = 0  # stamp of the newest picture of this session that the gateway holds
+    key_frame_needed: bool = False  # the gateway asked for one, and none was sent since
+    uploaded_bytes: int = 0  # given to the socket
+    spooled_total: int = 0  # records ever put on disk
+    spooled_bytes: int = 0  # on disk now
+    delivered_late: int = 0  # records of the spool that the gateway acknowledged
+    dropped: int = 0  # records given up: bounds of the spool, trouble with it, lost references
+    error: str = ""  # last trouble with link or spool, empty while all is well
