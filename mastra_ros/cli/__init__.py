@@ -1,0 +1,1 @@
+"""The command `mastra`: one verb a module, imported when it is called."""

@@ -1,0 +1,76 @@
+"""What the gateway counts, in a Prometheus registry of its own."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+
+class Metrics:
+    """Counters and histograms; names as in the docs, all beginning with `mastra_gateway_`."""
+
+    content_type = CONTENT_TYPE_LATEST
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.sessions = Gauge(
+            "mastra_gateway_sessions", "Open sessions of devices", registry=self.registry
+        )
+        self.session_ends = self._counter("session_ends", "Sessions that ended", "code")
+        self.auth_failures = self._counter("auth_failures", "Requests refused", "cause")
+        self.received_bytes = self._counter("received_bytes", "Bytes of messages received")
+        self.sent_bytes = self._counter("sent_bytes", "Bytes of messages sent")
+        self.frames = self._counter(
+            "frames",
+            "Frames answered; outcome is committed, duplicate, or the code of the nack",
+            "kind",
+            "lane",
+            "outcome",
+        )
+        self.key_frame_requests = self._counter("key_frame_requests", "Key frames asked for")
+        self.frame_seconds = self._histogram(
+            "frame_seconds", "From receipt of a frame to its commit", SECONDS, "lane"
+        )
+        self.decode_seconds = self._histogram("decode_seconds", "Decoding of a frame", SECONDS)
+        self.batch_size = self._histogram(
+            "batch_size", "Frames in one run of a model", BATCH_SIZES, "model"
+        )
+        self.queue_seconds = self._histogram(
+            "queue_seconds", "Wait of the oldest frame of a batch", SECONDS, "model"
+        )
+        self.inference_seconds = self._histogram(
+            "inference_seconds", "One run of a model", SECONDS, "model"
+        )
+        self.commit_seconds = self._histogram(
+            "commit_seconds", "One transaction of results", SECONDS
+        )
+        self.commit_size = self._histogram("commit_size", "Results in one transaction", BATCH_SIZES)
+
+    def on_batch(self, model: str, size: int, queue_ms: float, run_ms: float) -> None:
+        """Take in one run of a model."""
+        self.batch_size.labels(model).observe(size)
+        self.queue_seconds.labels(model).observe(queue_ms / 1e3)
+        self.inference_seconds.labels(model).observe(run_ms / 1e3)
+
+    def on_commit(self, results: int, seconds: float) -> None:
+        """Take in one transaction."""
+        self.commit_size.observe(results)
+        self.commit_seconds.observe(seconds)
+
+    def text(self) -> bytes:
+        """All of it in the OpenMetrics text format."""
+        text: bytes = generate_latest(self.registry)  # type: ignore[no-untyped-call]
+        return text
+
+    def _counter(self, name: str, doc: str, *labels: str) -> Counter:
+        return Counter(f"mastra_gateway_{name}", doc, labels, registry=self.registry)
+
+    def _histogram(
+        self, name: str, doc: str, buckets: tuple[float, ...], *labels: str
+    ) -> Histogram:
+        return Histogram(
+            f"mastra_gateway_{name}", doc, labels, buckets=buckets, registry=self.registry
+        )

@@ -1,0 +1,124 @@
+"""The models that the gateway serves: the cloud part of each bundle behind a batcher."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+from ..config import GatewayConfig
+from ..errors import ConfigError, ModelError
+from ..inference import LATE, LIVE, Detector, DynamicBatcher, load_bundle
+from ..types import Detections, Frame
+from .metrics import Metrics
+
+PART = "cloud"
+WARM_UP_RUNS = 2
+
+
+@dataclass(frozen=True)
+class Inferred:
+    """Detections of one frame and how long its batch ran, in ms."""
+
+    detections: Detections
+    run_ms: float
+
+
+class BatchDetector(Protocol):
+    """What a served model needs of a `Detector`."""
+
+    @property
+    def labels(self) -> tuple[str, ...]: ...
+
+    @property
+    def model(self) -> str: ...
+
+    @property
+    def version(self) -> str: ...
+
+    def detect_batch(self, frames: Sequence[Frame]) -> list[Detections]: ...
+
+    def close(self) -> None: ...
+
+
+class ServedModel:
+    """One model under the name of its bundle; used from the event loop."""
+
+    def __init__(
+        self, name: str, detector: BatchDetector, config: GatewayConfig, metrics: Metrics
+    ) -> None:
+        self.name = name
+        self.detector = detector
+        self._batcher: DynamicBatcher[Frame, Inferred] = DynamicBatcher(
+            self._run,
+            size_max=config.batch_size_max,
+            delay_ms=config.batch_delay_ms,
+            queue_max=config.queue_frames_max,
+            on_batch=partial(metrics.on_batch, name),
+        )
+
+    async def infer(self, frame: Frame, *, late: bool = False) -> Inferred:
+        """What is in the frame; live frames go before late ones.
+
+        Raises LinkError when too many wait, ModelError when the model fails.
+        """
+        return await self._batcher.submit(frame, LATE if late else LIVE)
+
+    async def close(self) -> None:
+        """Refuse those that wait and free the model."""
+        await self._batcher.close()
+        self.detector.close()
+
+    def _run(self, frames: list[Frame]) -> list[Inferred]:
+        started = time.perf_counter()
+        found = self.detector.detect_batch(frames)
+        run_ms = (time.perf_counter() - started) * 1e3
+        return [Inferred(detections, run_ms) for detections in found]
+
+
+class Models:
+    """All served models by name."""
+
+    def __init__(self, models: Sequence[ServedModel]) -> None:
+        if not models:
+            raise ConfigError("bundles: expected at least one")
+        self._models = {model.name: model for model in models}
+        if len(self._models) < len(models):
+            raise ConfigError("bundles: two of them have the same name")
+        self._default = models[0].name
+
+    @classmethod
+    async def open(cls, config: GatewayConfig, metrics: Metrics) -> Models:
+        """Load every bundle and run it once; ModelError or DependencyError names what fails."""
+        opened = []
+        for path in config.bundles:
+            name, detector = await asyncio.to_thread(_open, path, config.threads)
+            opened.append(ServedModel(name, detector, config, metrics))
+        return cls(opened)
+
+    def get(self, name: str = "") -> ServedModel:
+        """A model by name; without a name the first. Raises ModelError when there is none."""
+        model = self._models.get(name or self._default)
+        if model is None:
+            raise ModelError(f"model {name!r} is not served, {', '.join(self._models)} are")
+        return model
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the served models, the default first."""
+        return tuple(self._models)
+
+    async def close(self) -> None:
+        """Close all of them."""
+        for model in self._models.values():
+            await model.close()
+
+
+def _open(path: str, threads: int) -> tuple[str, Detector]:
+    bundle = load_bundle(path)
+    detector = Detector.open(bundle, PART, threads=threads)
+    detector.warm_up(WARM_UP_RUNS)
+    return bundle.name, detector

@@ -1,0 +1,222 @@
+"""The Open Inference Protocol, version 2, over REST: pictures in, detections out.
+
+https://github.com/kserve/open-inference-protocol. A served model takes one input `image`, UINT8
+[height, width, 3] (BGR) or [height, width] (gray), and gives `boxes` FP32 [n, 4] (x1 y1 x2 y2 in
+px), `scores` FP32 [n] and `classes` INT32 [n]; the metadata's parameters name the labels.
+Besides JSON, input data may follow as bytes (the extension for binary tensor data).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from ..errors import FrameError, LinkError, ModelError
+from ..types import MAX_SIDE_PX, Detections, Frame, FrameKey
+from .models import Models, ServedModel
+
+BINARY_HEADER = "inference-header-content-length"
+INPUT = {"name": "image", "datatype": "UINT8", "shape": [-1, -1, 3]}
+OUTPUTS = [
+    {"name": "boxes", "datatype": "FP32", "shape": [-1, 4]},
+    {"name": "scores", "datatype": "FP32", "shape": [-1]},
+    {"name": "classes", "datatype": "INT32", "shape": [-1]},
+]
+
+
+@dataclass
+class BadRequest(Exception):  # noqa: N818 - the client's fault and no error of ours
+    """The request cannot be served, for the reason in `text`."""
+
+    status: int
+    text: str
+
+
+class OpenInference:
+    """Handlers of `/v2`; big bodies are read in `executor`."""
+
+    def __init__(self, models: Models, executor: Executor, body_bytes_max: int) -> None:
+        self._models = models
+        self._executor = executor
+        self._body_bytes_max = body_bytes_max
+
+    def routes(self) -> list[Route]:
+        """The routes of the protocol."""
+        routes = [
+            Route("/v2", self._server),
+            Route("/v2/health/live", self._live),
+            Route("/v2/health/ready", self._live),
+        ]
+        for model in ("/v2/models/{name}", "/v2/models/{name}/versions/{version}"):
+            routes += [
+                Route(model, self._metadata),
+                Route(f"{model}/ready", self._ready),
+                Route(f"{model}/infer", self._infer, methods=["POST"]),
+            ]
+        return routes
+
+    async def _server(self, _: Request) -> Response:
+        extensions = ["binary_tensor_data"]
+        return JSONResponse({"name": "mastra", "version": "1", "extensions": extensions})
+
+    async def _live(self, _: Request) -> Response:
+        return JSONResponse({"live": True, "ready": True})
+
+    async def _metadata(self, request: Request) -> Response:
+        try:
+            model = self._model(request)
+        except BadRequest as error:
+            return _refusal(error)
+        return JSONResponse(
+            {
+                "name": model.name,
+                "versions": [model.detector.version],
+                "platform": "onnxruntime",
+                "inputs": [INPUT],
+                "outputs": OUTPUTS,
+                "parameters": {"labels": list(model.detector.labels)},
+            }
+        )
+
+    async def _ready(self, request: Request) -> Response:
+        try:
+            model = self._model(request)
+        except BadRequest as error:
+            return _refusal(error)
+        return JSONResponse({"name": model.name, "ready": True})
+
+    async def _infer(self, request: Request) -> Response:
+        try:
+            model = self._model(request)
+            body = await self._body(request)
+            loop = asyncio.get_running_loop()
+            header_bytes = _header_bytes(request, len(body))
+            parsed = await loop.run_in_executor(self._executor, _parse, body, header_bytes)
+            frame, wanted, name = parsed
+            inferred = await model.infer(frame)
+        except BadRequest as error:
+            return _refusal(error)
+        except LinkError as error:
+            return _refusal(BadRequest(503, str(error)))
+        except ModelError as error:
+            return _refusal(BadRequest(500, str(error)))
+        return JSONResponse(
+            {
+                "model_name": model.name,
+                "model_version": model.detector.version,
+                **({"id": name} if name else {}),
+                "outputs": _outputs(inferred.detections, wanted),
+            }
+        )
+
+    def _model(self, request: Request) -> ServedModel:
+        try:
+            model = self._models.get(request.path_params["name"])
+        except ModelError as error:
+            raise BadRequest(404, str(error)) from error
+        version = request.path_params.get("version", model.detector.version)
+        if version != model.detector.version:
+            raise BadRequest(404, f"version {version} is not served, {model.detector.version} is")
+        return model
+
+    async def _body(self, request: Request) -> bytes:
+        parts = bytearray()
+        async for part in request.stream():
+            parts += part
+            if len(parts) > self._body_bytes_max:
+                raise BadRequest(413, f"expected at most {self._body_bytes_max} bytes")
+        return bytes(parts)
+
+
+def _refusal(error: BadRequest) -> Response:
+    return JSONResponse({"error": error.text}, error.status)
+
+
+def _header_bytes(request: Request, body_bytes: int) -> int:
+    text = request.headers.get(BINARY_HEADER)
+    if text is None:
+        return body_bytes
+    if not text.isdecimal() or int(text) > body_bytes:
+        raise BadRequest(400, f"{BINARY_HEADER}: expected at most {body_bytes}, got {text!r}")
+    return int(text)
+
+
+def _parse(body: bytes, header_bytes: int) -> tuple[Frame, tuple[str, ...], str]:
+    """The picture, the names of the outputs wanted, and the request's own id."""
+    try:
+        request = json.loads(body[:header_bytes])
+    except (ValueError, RecursionError) as error:
+        raise BadRequest(400, f"body: not JSON ({type(error).__name__})") from None
+    inputs = request.get("inputs") if isinstance(request, dict) else None
+    if not isinstance(inputs, list) or len(inputs) != 1 or not isinstance(inputs[0], dict):
+        raise BadRequest(400, "inputs: expected a list of the one input `image`")
+    tensor = inputs[0]
+    if tensor.get("name") != INPUT["name"] or tensor.get("datatype") != INPUT["datatype"]:
+        raise BadRequest(400, "inputs: expected the input `image` of datatype UINT8")
+    shape = _shape(tensor.get("shape"))
+    image = _pixels(tensor, shape, body[header_bytes:])
+    try:
+        frame = Frame(FrameKey("v2", 0), image, "mono8" if len(shape) == 2 else "bgr8")
+    except FrameError as error:
+        raise BadRequest(400, str(error)) from error
+    known = tuple(str(output["name"]) for output in OUTPUTS)
+    outputs = request.get("outputs", [])
+    if not isinstance(outputs, list) or not all(isinstance(one, dict) for one in outputs):
+        raise BadRequest(400, "outputs: expected a list of objects")
+    wanted = tuple(str(one.get("name")) for one in outputs) or known
+    if not set(wanted) <= set(known):
+        raise BadRequest(400, f"outputs: expected some of {', '.join(known)}")
+    return frame, wanted, str(request.get("id", ""))[:256]
+
+
+def _shape(shape: Any) -> tuple[int, ...]:
+    if (
+        not isinstance(shape, list)
+        or not all(type(side) is int and 0 < side <= MAX_SIDE_PX for side in shape)
+        or not (len(shape) == 2 or (len(shape) == 3 and shape[2] == 3))
+    ):
+        raise BadRequest(400, "image: expected the shape [height, width, 3] or [height, width]")
+    return tuple(shape)
+
+
+def _pixels(tensor: dict[str, Any], shape: tuple[int, ...], raw: bytes) -> NDArray[np.uint8]:
+    size = int(np.prod(shape))
+    parameters = tensor.get("parameters", {})
+    binary = parameters.get("binary_data_size") if isinstance(parameters, dict) else None
+    if binary is not None:
+        if type(binary) is not int or not binary == size == len(raw):
+            raise BadRequest(400, f"image: expected {size} bytes of data, got {len(raw)}")
+        return np.frombuffer(raw, np.uint8).reshape(shape)
+    data = tensor.get("data")
+    try:
+        values = np.asarray(data, dtype=np.float64).ravel()
+    except (TypeError, ValueError):
+        raise BadRequest(400, "image: expected numbers in data") from None
+    if values.size != size:
+        raise BadRequest(400, f"image: expected {size} numbers in data, got {values.size}")
+    if not ((values >= 0) & (values <= 255) & (values == np.floor(values))).all():
+        raise BadRequest(400, "image: expected whole numbers 0 to 255 in data")
+    return values.astype(np.uint8).reshape(shape)
+
+
+def _outputs(found: Detections, wanted: tuple[str, ...]) -> list[dict[str, Any]]:
+    arrays = {"boxes": found.boxes, "scores": found.scores, "classes": found.classes}
+    return [
+        {
+            "name": output["name"],
+            "datatype": output["datatype"],
+            "shape": list(arrays[str(output["name"])].shape),
+            "data": arrays[str(output["name"])].ravel().tolist(),
+        }
+        for output in OUTPUTS
+        if output["name"] in wanted
+    ]
