@@ -14,6 +14,7 @@ from mastra_ros.camera.board import LABELS, draw_board
 
 HELD_OUT = 80
 SPLIT_SEED = 20
+SIZE_PX = 640
 
 Floats = npt.NDArray[np.float32]
 
@@ -66,3 +67,21 @@ def synthetic_sample(rng: np.random.Generator, width_px: int = 640, height_px: i
         np.array(boxes, dtype=np.float32).reshape(-1, 4),
         np.array(labels, dtype=np.int64),
     )
+
+
+def letterbox(sample: Sample) -> Sample:
+    """Fit a sample into 640x640, centred on black, and move its boxes along."""
+    height, width = sample.image.shape
+    scale = min(SIZE_PX / width, SIZE_PX / height)
+    if scale == 1.0 and height == width:
+        return sample
+    size = (round(width * scale), round(height * scale))
+    mode = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    left, top = (SIZE_PX - size[0]) // 2, (SIZE_PX - size[1]) // 2
+    out = np.zeros((SIZE_PX, SIZE_PX), np.uint8)
+    out[top : top + size[1], left : left + size[0]] = cv2.resize(
+        sample.image, size, interpolation=mode
+    )
+    shift = np.array([left, top, left, top], dtype=np.float32)
+    boxes = (sample.boxes * np.float32(scale) + shift).astype(np.float32)
+    return Sample(out, boxes, sample.labels)

@@ -17,9 +17,9 @@ import numpy as np
 
 from mastra_ros.camera.board import LABELS
 from train.bundle import read_bundle, write_bundle
-from train.data import Sample, read_ids, read_sample, synthetic_sample
+from train.data import Sample, letterbox, read_ids, read_sample, synthetic_sample
 from train.decode import Counts, count, decode, scores_of
-from train.runner import Runner, letterbox, open_runner
+from train.runner import Runner, open_runner
 
 SYNTHETIC_SEED = 2026
 SYNTHETIC_SIZES = {(640, 640): 100, (640, 480): 40, (1920, 1080): 40}
@@ -31,9 +31,9 @@ def measure(run: Runner, samples: list[Sample], threshold: float) -> Counts:
     """Counts per class on samples of any size."""
     found, truth = [], []
     for sample in samples:
-        image, boxes = letterbox(sample.image, sample.boxes)
-        found.append(decode(*run(image)).above(threshold))
-        truth.append((boxes, sample.labels))
+        fitted = letterbox(sample)
+        found.append(decode(*run(fitted.image)).above(threshold))
+        truth.append((fitted.boxes, fitted.labels))
     return count(found, truth, len(LABELS))
 
 

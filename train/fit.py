@@ -19,10 +19,12 @@ import torch
 from torch import Tensor
 
 from train.augment import random_crop
-from train.data import Sample, read_ids, read_sample, split_train, synthetic_sample
+from train.data import Sample, letterbox, read_ids, read_sample, split_train, synthetic_sample
 from train.decode import Found, best_threshold, decode
 from train.loss import cell_centres, detection_loss, targets
 from train.network import CLASSES, STRIDE_PX, Detector, build
+
+FRAME_SIZES = ((640, 640), (640, 640), (640, 480), (1280, 720))
 
 log = logging.getLogger("train.fit")
 
@@ -49,6 +51,12 @@ def rate_at(progress: float, step: int, recipe: Recipe) -> float:
     """Linear warm-up, then half a cosine down to a hundredth of the peak; progress in 0..1."""
     warm = min(1.0, (step + 1) / recipe.warmup_steps)
     return recipe.peak_rate * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
+
+
+def draw(rng: np.random.Generator) -> Sample:
+    """A synthetic board of one of FRAME_SIZES, letterboxed."""
+    width, height = FRAME_SIZES[int(rng.integers(len(FRAME_SIZES)))]
+    return letterbox(synthetic_sample(rng, width, height))
 
 
 def make_batch(
@@ -99,7 +107,7 @@ def fit(config: str, data: Path, out: Path, recipe: Recipe, *, resume: bool) -> 
     held = [read_sample(data, name) for name in held_ids]
     rng = np.random.default_rng(recipe.seed)
     torch.manual_seed(recipe.seed)
-    drawn = [synthetic_sample(rng) for _ in range(recipe.synthetic_boards)]
+    drawn = [draw(rng) for _ in range(recipe.synthetic_boards)]
     model = build(config).to(memory_format=torch.channels_last)
     average = copy.deepcopy(model)
     weights = [p for p in model.parameters() if p.ndim > 1]
@@ -135,7 +143,7 @@ def fit(config: str, data: Path, out: Path, recipe: Recipe, *, resume: bool) -> 
         step += 1
         _follow(average, model, min(recipe.average, (1 + step) / (10 + step)))
         if step % 4 == 0:
-            drawn[step // 4 % len(drawn)] = synthetic_sample(rng)
+            drawn[step // 4 % len(drawn)] = draw(rng)
         sums += (score_loss.item(), box_loss.item(), 1)
         if step % 100 == 0:
             log.info(

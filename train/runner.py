@@ -5,13 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
+from train.data import SIZE_PX
 from train.decode import Floats
-
-SIZE_PX = 640
 
 Gray = npt.NDArray[np.uint8]
 
@@ -89,18 +87,3 @@ Runner = LiteRtRunner | OnnxRunner
 def open_runner(path: Path) -> Runner:
     """The runner for the file's suffix."""
     return LiteRtRunner(path) if path.suffix == ".tflite" else OnnxRunner(path)
-
-
-def letterbox(image: Gray, boxes: Floats) -> tuple[Gray, Floats]:
-    """Fit an image into 640x640, centred on black, and move its boxes (K, 4) along."""
-    height, width = image.shape
-    scale = min(SIZE_PX / width, SIZE_PX / height)
-    if scale == 1.0 and height == width:
-        return image, boxes
-    size = (round(width * scale), round(height * scale))
-    mode = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    left, top = (SIZE_PX - size[0]) // 2, (SIZE_PX - size[1]) // 2
-    out = np.zeros((SIZE_PX, SIZE_PX), np.uint8)
-    out[top : top + size[1], left : left + size[0]] = cv2.resize(image, size, interpolation=mode)
-    shift = np.array([left, top, left, top], dtype=np.float32)
-    return out, (boxes * np.float32(scale) + shift).astype(np.float32)

@@ -20,6 +20,17 @@ LABELS = ("open", "short", "mousebite", "spur", "copper", "pin_hole")
 BOX_MARGIN = 10.0
 ATTEMPTS_PER_DEFECT = 60
 
+# By how much each kind changes the number of pieces of copper and of substrate in its surroundings;
+# None: by any number.
+_PIECES: dict[str, tuple[int | None, int | None]] = {
+    "open": (1, None),
+    "short": (-1, None),
+    "mousebite": (0, 0),
+    "spur": (0, 0),
+    "copper": (1, 0),
+    "pin_hole": (0, 1),
+}
+
 Image = npt.NDArray[np.uint8]
 
 
@@ -124,7 +135,7 @@ class _Painter:
     def _short(self) -> bool:
         """A bridge over the gap between two nets."""
         point, normal = self._edge()
-        gap = self._run(point, normal, copper=False, limit=70 * self.unit)
+        gap = self._run(point, normal, copper=False, limit=50 * self.unit)
         if gap is None or gap < 7 * self.unit:
             return False
         if self.nets[self._index(point)] == self.nets[self._index(point + normal * gap)]:
@@ -144,10 +155,6 @@ class _Painter:
             return False
         ends = (point + normal * self.unit, point - normal * depth + self._jitter(0.3 * depth))
         stroke = self._stroke(ends, self.rng.uniform(5, 11), bend=0.25, cap=False)
-        rest = (self.inside > 0) & (stroke == 0)
-        behind = point - normal * min(thickness - self.unit, depth + 6 * self.unit)
-        if not self._in_image(behind) or not rest[self._index(behind)]:
-            return False
         return self._apply("mousebite", stroke, copper=False)
 
     def _spur(self) -> bool:
@@ -182,7 +189,7 @@ class _Painter:
         return self._apply("pin_hole", self._blob(point, radius), copper=False)
 
     def _apply(self, label: str, stroke: Image, *, copper: bool) -> bool:
-        """Paint the stroke if it changes enough, far from other defects; box what it changed."""
+        """Paint the stroke if it is this kind of defect, apart from others; box what it changed."""
         changed = (stroke > 0) & (self.copper == (0 if copper else 1))
         ys, xs = np.nonzero(changed)
         if len(xs) < 12 * self.unit**2:
@@ -197,7 +204,17 @@ class _Painter:
         for other in self.defects:
             if x1 < other.x2 and other.x1 < x2 and y1 < other.y2 and other.y1 < y2:
                 return False
-        self.copper[changed] = 1 if copper else 0
+        window = np.s_[
+            max(int(y1 - margin), 0) : int(y2 + margin), max(int(x1 - margin), 0) : int(x2 + margin)
+        ]
+        after = np.where(changed, 1 if copper else 0, self.copper)[window].astype(np.uint8)
+        before = self.copper[window]
+        wanted = _PIECES[label]
+        if wanted[0] != _pieces(after) - _pieces(before):
+            return False
+        if wanted[1] not in (None, _pieces(1 - after) - _pieces(1 - before)):
+            return False
+        self.copper[window] = after
         self.defects.append(BoardDefect(label, x1, y1, x2, y2))
         return True
 
@@ -291,3 +308,8 @@ class _Painter:
     def _is(self, point: npt.NDArray[np.float64], *, copper: bool) -> bool:
         """Whether the point lies in the image and on copper (or on substrate)."""
         return self._in_image(point) and bool(self.clean[self._index(point)]) == copper
+
+
+def _pieces(mask: Image) -> int:
+    """Number of connected pieces of a mask."""
+    return int(cv2.connectedComponents(mask, connectivity=8)[0]) - 1
