@@ -15,9 +15,14 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from hypothesis import settings
 
 from mastra_ros.inference import Bundle, load_bundle
 from mastra_ros.types import Frame, FrameKey
+
+# The same examples in every run, and no limit of time, which a busy machine would break.
+settings.register_profile("mastra", deadline=None, derandomize=True, max_examples=60)
+settings.load_profile("mastra")
 
 SIDE_PX = 64
 STRIDE_PX = 8
