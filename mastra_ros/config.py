@@ -206,10 +206,12 @@ class CompressionConfig(NodeConfig):
 
     codec: str = parameter("jpeg", "still codec of regions", choices=("jpeg", "webp", "png"))
     quality: int = parameter(85, "quality of jpeg and webp", minimum=1, maximum=100, live=True)
-    tile_px: int = parameter(32, "side of a tile", unit="px", minimum=8, maximum=512)
+    tile_px: int = parameter(
+        32, "side of a tile, rounded up to a multiple of 8", unit="px", minimum=8, maximum=512
+    )
     change_threshold: float = parameter(
         10.0,
-        "a tile has changed when its mean absolute difference exceeds this",
+        "a tile has changed where 4x4 px of it differ by more than this in the mean",
         unit="gray levels",
         minimum=0.0,
         maximum=255.0,
@@ -293,6 +295,25 @@ class PipelineConfig(NodeConfig):
     confirm_frames: int = parameter(
         2, "frames of a board that must show a defect (belt)", minimum=1, maximum=100
     )
+    confirm_share: float = parameter(
+        0.3,
+        "share of the frames showing a place that must show its defect (belt)",
+        minimum=0.0,
+        maximum=1.0,
+    )
+    settle_ms: float = parameter(
+        1000.0,
+        "longest wait for missing results of a board that has left the picture (belt)",
+        unit="ms",
+        minimum=0.0,
+        maximum=60000.0,
+    )
+    belt_gray_min: int = parameter(
+        12, "darkest gray level of the empty belt", unit="gray levels", minimum=0, maximum=255
+    )
+    belt_gray_max: int = parameter(
+        80, "brightest gray level of the empty belt", unit="gray levels", minimum=0, maximum=255
+    )
     log_path: str = parameter("", "JSON-lines file of verdicts; empty writes none")
     pictures_dir: str = parameter("", "folder for annotated pictures of boards; empty saves none")
     pictures_max: int = parameter(
@@ -343,6 +364,9 @@ class GatewayConfig(NodeConfig):
     )
     streams_kept: int = parameter(
         64, "streams whose references are kept, newest in use first", minimum=1, maximum=100000
+    )
+    references_bytes_max: int = parameter(
+        1_073_741_824, "most memory of all references", unit="bytes", minimum=1048576
     )
     results_max: int = parameter(
         5_000_000, "most results kept on disk; the oldest are forgotten", minimum=1

@@ -1,0 +1,90 @@
+"""Draws what was found onto a picture."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mastra_ros.types import Detections, Result
+
+Image = NDArray[np.uint8]
+Colour = tuple[int, int, int]  # blue, green, red
+
+PALETTE: tuple[Colour, ...] = (
+    (60, 60, 230),
+    (50, 160, 250),
+    (200, 80, 200),
+    (230, 140, 40),
+    (60, 180, 60),
+    (180, 180, 0),
+)
+DOUBTFUL: Colour = (0, 190, 255)
+ERROR: Colour = (0, 0, 255)
+BAR: Colour = (40, 40, 40)
+INK: Colour = (255, 255, 255)
+
+
+def draw(image: Image, result: Result, text: str = "") -> Image:
+    """A copy of the picture with a result's boxes, and a line on its origin, age and `text`.
+
+    image: uint8 (height, width) gray or (height, width, 3) BGR. Returns (height, width, 3) BGR.
+    """
+    canvas = _colour_copy(image)
+    draw_boxes(canvas, result.detections)
+    words = [result.origin.value, "" if result.final else "provisional", "late" * result.late]
+    if np.isfinite(result.age_ms):
+        words.append(f"{result.age_ms:.0f} ms")
+    words += [f"{len(result.detections)} found" if not result.error else "", text]
+    draw_caption(canvas, "  ".join(word for word in words if word))
+    if result.error:
+        draw_caption(canvas, result.error, line=1, colour=ERROR)
+    return canvas
+
+
+def draw_boxes(
+    canvas: Image, found: Detections, *, left_px: int = 0, colour: Colour | None = None
+) -> None:
+    """Draw boxes with label and score, moved right by `left_px`; a colour a class if None."""
+    size = _scale(canvas)
+    thickness = max(1, round(2 * size))
+    for box, score, class_id in zip(
+        found.boxes.tolist(), found.scores.tolist(), found.classes.tolist(), strict=True
+    ):
+        paint = colour or PALETTE[class_id % len(PALETTE)]
+        x1, y1 = round(box[0]) + left_px, round(box[1])
+        x2, y2 = round(box[2]) + left_px, round(box[3])
+        cv2.rectangle(canvas, (x1, y1), (x2, y2), paint, thickness)
+        text = f"{found.labels[class_id]} {score:.2f}"
+        (wide, high), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.45 * size, 1)
+        top = y1 - high - below - 2 if y1 > high + below + 2 else y2
+        start = min(max(x1, 0), max(canvas.shape[1] - wide, 0))
+        cv2.rectangle(canvas, (start, top), (start + wide, top + high + below + 2), paint, -1)
+        _write(canvas, text, (start, top + high + 1), 0.45 * size)
+
+
+def draw_caption(canvas: Image, text: str, *, line: int = 0, colour: Colour = BAR) -> None:
+    """Write a line of text on a bar at the top of the picture."""
+    size = _scale(canvas)
+    high = round(22 * size)
+    top = line * high
+    cv2.rectangle(canvas, (0, top), (canvas.shape[1], top + high), colour, -1)
+    _write(canvas, text, (round(6 * size), top + round(16 * size)), 0.5 * size)
+
+
+def _write(canvas: Image, text: str, at: tuple[int, int], scale: float) -> None:
+    # OpenCV's fonts know ASCII only and draw "?" for the rest.
+    plain = text.encode("ascii", "replace").decode("ascii")
+    thick = max(1, round(scale))
+    cv2.putText(canvas, plain, at, cv2.FONT_HERSHEY_SIMPLEX, scale, INK, thick, cv2.LINE_AA)
+
+
+def _scale(canvas: Image) -> float:
+    """1 for a picture 640 px wide."""
+    return max(0.5, float(canvas.shape[1]) / 640)
+
+
+def _colour_copy(image: Image) -> Image:
+    if image.ndim == 2:
+        return np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR), np.uint8)
+    return np.array(image, np.uint8)
