@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
@@ -34,6 +35,8 @@ class RunReport:
         self._ages_ms: list[float] = []
         self._origins: Counter[str] = Counter()
         self._late: set[int] = set()
+        self._first_s = math.nan  # when the first frame entered, monotonic
+        self._last_s = math.nan  # when the latest final result came
         self._verdicts: Counter[str] = Counter()
         self._link_counters: dict[str, int] = {}
         self.duplicates = 0
@@ -46,6 +49,8 @@ class RunReport:
 
     def on_frame(self, stamp_ns: int) -> None:
         with self._lock:
+            if not self._entered:
+                self._first_s = time.monotonic()
             self._entered.add(stamp_ns)
 
     def on_result(self, result: Result) -> None:
@@ -58,6 +63,7 @@ class RunReport:
                 self.duplicates += 1
                 return
             self._finals[stamp_ns] = result.origin.value
+            self._last_s = time.monotonic()
             self.latest = result
             if result.error:
                 self._failed[stamp_ns] = result.error
@@ -105,6 +111,7 @@ class RunReport:
             link = self._link_counters
             return {
                 "frames": len(self._entered),
+                "flow_s": round(self._last_s - self._first_s, 3) if self._finals else 0.0,
                 "results": len(self._finals) - len(self._failed),
                 "missing": self.missing,
                 "duplicates": self.duplicates,

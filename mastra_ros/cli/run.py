@@ -21,8 +21,11 @@ from ..parameter_files import apply_sets, load_parameters
 from ..share import share_file
 from .report import RunReport
 
-HELP = "run a pipeline in one process"
-EXAMPLE = "mastra run factory_inspection --duration 60 --fault down@25s..35s --report report.json"
+HELP = """\
+Run a pipeline in one process, over real DDS: camera, inference, scheduling,
+compression, bridge and pipeline, with a gateway of its own unless told otherwise.
+Exit status 0 only when every frame has its result."""
+EXAMPLE = "mastra run factory_inspection --duration 60 --fault down@25s..35s --report r.json"
 PIPELINES = ("factory_inspection",)
 CONNECT_TIMEOUT_S = 10.0
 DELIVERY_TIMEOUT_S = 30.0
@@ -32,7 +35,7 @@ LIVE_PERIOD_PLAIN_S = 5.0  # where the output is no terminal
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("pipeline", choices=PIPELINES)
+    parser.add_argument("pipeline", choices=PIPELINES, help="which pipeline")
     parser.add_argument("--source", help="where frames come from; see camera.source")
     end = parser.add_mutually_exclusive_group()
     end.add_argument("--frames", type=int, help="stop after so many frames")
@@ -102,7 +105,8 @@ def _open_link(
     stack: contextlib.ExitStack,
 ) -> _Link:
     """Start gateway and proxy as asked, and tell the bridge where they are."""
-    from ..emulation import ShapingProxy, parse_faults
+    from ..emulation.faults import parse_faults
+    from ..emulation.proxy import ShapingProxy
 
     faults = parse_faults(args.fault)
     bridge = parameters.setdefault("bridge", {})
@@ -122,7 +126,7 @@ def _open_link(
     add_device(keys, build(BridgeConfig, bridge).device)
     served = build(GatewayConfig, parameters.get("gateway", {}))
     gateway = stack.enter_context(
-        EmbeddedGateway(keys, bundles=served.bundles, state_dir=folder / "gateway")
+        EmbeddedGateway(keys, served.bundles, state_dir=folder / "gateway", config=served)
     )
     proxy = stack.enter_context(ShapingProxy("127.0.0.1", gateway.port, faults))
     bridge["gateway"] = f"wss://127.0.0.1:{proxy.port}"
@@ -152,7 +156,8 @@ def _run_nodes(
         composition.await_discovery()
         if link.expected:
             _wait(lambda: report.link is not None and report.link.connected, CONNECT_TIMEOUT_S)
-        began = time.monotonic()
+        began_ns = time.monotonic_ns()
+        began = began_ns / 1e9
         link.start_clock()
         composition.activate("camera")
         camera: Any = composition.nodes["camera"]
@@ -160,8 +165,8 @@ def _run_nodes(
         def update() -> None:
             scheduler = getattr(composition.nodes["scheduling"], "scheduler", None)
             if scheduler is not None:
-                report.superseded = scheduler.counters()["superseded"]
-                report.switches = [s.to_dict(began) for s in scheduler.switches]
+                report.superseded = scheduler.counters.superseded
+                report.switches = [s.to_dict(began_ns) for s in scheduler.switches]
 
         live = _LiveLine(report, began, quiet=args.quiet)
         while not stop.is_set() and composition.failure is None and not camera.ended.is_set():
@@ -202,9 +207,9 @@ def _answer_limit_s(parameters: dict[str, dict[str, Any]]) -> float:
     from ..config import SchedulingConfig, build
 
     config = build(SchedulingConfig, parameters.get("scheduling", {}))
-    return 1.0 + (
-        config.deadline_ms + 2 * config.local_timeout_ms + config.escalate_deadline_ms
-    ) / 1e3
+    return (
+        1.0 + (config.deadline_ms + 2 * config.local_timeout_ms + config.escalate_deadline_ms) / 1e3
+    )
 
 
 def _wait(condition: Callable[[], bool], timeout_s: float) -> bool:

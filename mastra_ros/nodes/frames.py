@@ -48,6 +48,9 @@ class FrameBus:
             if callback in callbacks:
                 callbacks.remove(callback)
 
+    def listened(self, topic: str) -> bool:
+        return bool(self._callbacks.get(topic))
+
     def publish(self, topic: str, frame: Frame) -> None:
         with self._lock:
             callbacks = list(self._callbacks.get(topic, ()))
@@ -62,6 +65,12 @@ class FramePublisher:
         self._bus = node.bus
         self._topic = node.resolve_topic_name(topic)
         self._publisher = node.advertise(Image, topic, PUBLISHED)
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody listens, inside or outside."""
+        inside = self._bus is not None and self._bus.listened(self._topic)
+        return inside or self._publisher.get_subscription_count() > 0
 
     def publish(self, frame: Frame) -> None:
         if self._bus is not None:

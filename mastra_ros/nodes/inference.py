@@ -36,6 +36,7 @@ class InferenceNode(StageNode):
         self._detector = Detector.open(
             load_bundle(config.bundle),
             "local",
+            engine=config.engine,
             threads=config.threads,
             delegate=config.delegate,
             providers=config.providers,

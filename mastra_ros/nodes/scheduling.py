@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from typing import Any
 
@@ -10,7 +11,9 @@ from std_msgs.msg import Header
 from ..config import SchedulingConfig
 from ..errors import MessageError
 from ..msg import Decision, InferenceResult, LinkState, LoadState
-from ..scheduling import Action, Dispatch, LoadSampler, Publish, PublishLate, Scheduler
+from ..scheduling.actions import Action, Dispatch, Publish, PublishLate
+from ..scheduling.load import LoadSampler
+from ..scheduling.scheduler import Scheduler
 from . import convert
 from .frames import STREAM
 from .lifecycle import RELIABLE, Health, StageNode, settings_text
@@ -34,7 +37,7 @@ class SchedulingNode(StageNode):
 
     def set_up(self) -> None:
         self.scheduler = Scheduler(self.config)
-        self._sampler = LoadSampler()
+        self._sampler = LoadSampler(self.config.load_interval_ms)
         self._decisions = self.advertise(Decision, "decision", RELIABLE)
         self._results = self.advertise(InferenceResult, "result", RELIABLE)
         self._late_results = self.advertise(InferenceResult, "late_result", RELIABLE)
@@ -56,7 +59,9 @@ class SchedulingNode(StageNode):
     def health(self) -> Health:
         if self.scheduler is None:
             return "ok", "inactive", {}
-        return "ok", "running", {"route": self.scheduler.route.value, **self.scheduler.counters()}
+        counters = dataclasses.asdict(self.scheduler.counters)
+        counters["by_origin"] = {o.value: n for o, n in counters["by_origin"].items()}
+        return "ok", "running", {"route": self.scheduler.route.value, **counters}
 
     def _on_frame(self, header: Header) -> None:
         assert self.scheduler is not None
@@ -84,16 +89,18 @@ class SchedulingNode(StageNode):
     def _on_link(self, message: LinkState) -> None:
         assert self.scheduler is not None
         now_ns = time.monotonic_ns()
-        self._carry_out(
-            self.scheduler.on_link(convert.link_from_ros(message, now_ns).sample, now_ns)
-        )
+        link = convert.link_from_ros(message, now_ns)
+        gateway = bool(link.gateway)
+        self._carry_out(self.scheduler.on_link(link.sample, now_ns, gateway=gateway))
 
     def _sample_load(self) -> None:
         assert self.scheduler is not None
-        sample = self._sampler.sample(time.monotonic_ns())
+        sample = self._sampler.sample(
+            time.monotonic_ns(), self.scheduler.inference_ms, self.scheduler.local_queue
+        )
         if sample is not None:
-            self.scheduler.on_load(sample)
-            self._load.publish(convert.load_to_ros(sample, self.now_stamp_ns()))
+            smoothed = self.scheduler.on_load(sample)
+            self._load.publish(convert.load_to_ros(smoothed, self.now_stamp_ns()))
 
     def _tick(self) -> None:
         assert self.scheduler is not None
@@ -103,6 +110,12 @@ class SchedulingNode(StageNode):
             self._carry_out(self.scheduler.tick(now_ns))
 
     def _carry_out(self, actions: list[Action]) -> None:
+        assert self.scheduler is not None
+        for switch in self.scheduler.take_switches():
+            self.get_logger().info(
+                f"route {switch.from_route.value} -> {switch.to_route.value}: {switch.reason}, "
+                f"{switch.latency_ms:.0f} ms"
+            )
         now_ns = time.monotonic_ns()
         for action in actions:
             if isinstance(action, Dispatch):

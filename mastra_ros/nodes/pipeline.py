@@ -1,0 +1,137 @@
+"""The pipeline node: `result` -> `verdict`; pictures and markers while somebody looks."""
+
+from __future__ import annotations
+
+import importlib
+import threading
+from typing import Any
+
+import cv2
+import numpy as np
+from visualization_msgs.msg import MarkerArray
+
+from ..config import PipelineConfig
+from ..msg import InferenceResult, InspectionVerdict
+from ..pipeline import FactoryInspection, PictureFolder, Verdict, VerdictLog, draw
+from ..types import Frame, Result
+from . import convert
+from .frames import STREAM, FramePublisher, listen_to_frames
+from .lifecycle import RELIABLE, Health, StageNode, settings_text
+from .process import run
+from .ring import FrameRing
+
+RING_FRAMES = 24
+"""Recent frames kept to draw results on."""
+
+
+class PipelineNode(StageNode):
+    """Factory inspection: one verdict a board."""
+
+    stage = "pipeline"
+    config: PipelineConfig
+
+    def __init__(self, **node_options: Any) -> None:
+        self.inspection: FactoryInspection | None = None
+        self._log: VerdictLog | None = None
+        self._lock = threading.Lock()  # frames may come in the camera's thread
+        self._frame_id = ""
+        super().__init__(**node_options)
+
+    def set_up(self) -> None:
+        config = self.config
+        self._log = VerdictLog(config.log_path) if config.log_path else None
+        self._pictures = (
+            PictureFolder(config.pictures_dir, config.pictures_max) if config.pictures_dir else None
+        )
+        self.inspection = FactoryInspection(config)
+        self._ring: FrameRing[None] = FrameRing(RING_FRAMES)
+        self._verdicts = self.advertise(InspectionVerdict, "verdict", RELIABLE)
+        self._markers = self.advertise(MarkerArray, "markers", RELIABLE)
+        self._annotated = FramePublisher(self, "image_annotated")
+        self._detections = None
+        if convert.vision_msgs_present():
+            messages = importlib.import_module("vision_msgs.msg")
+            self._detections = self.advertise(messages.Detection2DArray, "detections", RELIABLE)
+
+    def start(self) -> None:
+        listen_to_frames(self, "image_raw", self._on_frame)
+        self.listen(InferenceResult, "result", self._on_result, RELIABLE, watch=True)
+        self.get_logger().info(f"inspecting: {settings_text(self.config)}")
+
+    def tear_down(self) -> None:
+        if self._log is not None:
+            self._log.close()
+            self._log = None
+        self.inspection = None
+
+    def reconfigured(self) -> None:
+        if self.inspection is not None:
+            self.inspection.configure(self.config)
+
+    def health(self) -> Health:
+        if self.inspection is None:
+            return "ok", "inactive", {}
+        return "ok", "running", dict(self.inspection.counts)
+
+    def finish(self) -> int:
+        """No more frames come: judge the boards still open; returns how many verdicts there are."""
+        assert self.inspection is not None
+        with self._lock:
+            self._give(self.inspection.finish())
+            return sum(self.inspection.counts.values())
+
+    def _on_frame(self, frame: Frame) -> None:
+        assert self.inspection is not None
+        self._frame_id = frame.frame_id
+        if self._annotated.wanted:
+            self._ring.put(frame)
+        with self._lock:
+            self._give(self.inspection.on_frame(frame))
+
+    def _on_result(self, message: InferenceResult) -> None:
+        assert self.inspection is not None
+        result = convert.result_from_ros(message, STREAM)
+        with self._lock:
+            self._give(self.inspection.on_result(result))
+        if result.error:
+            return
+        if self._markers.get_subscription_count() > 0:
+            self._markers.publish(convert.markers_to_ros(result.detections, message.header))
+        if self._detections is not None and self._detections.get_subscription_count() > 0:
+            self._detections.publish(
+                convert.detections2d_to_ros(result.detections, message.header)
+            )
+        if self._annotated.wanted:
+            self._annotate(result)
+
+    def _annotate(self, result: Result) -> None:
+        frame = self._ring.get(result.key)
+        if frame is None:
+            return
+        image = frame.image
+        if frame.encoding == "rgb8":
+            image = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2BGR), np.uint8)
+        self._annotated.publish(Frame(frame.key, draw(image, result), "bgr8", frame.frame_id))
+
+    def _give(self, verdicts: list[Verdict]) -> None:
+        assert self.inspection is not None
+        for verdict in verdicts:
+            counts = self.inspection.counts
+            self._verdicts.publish(
+                convert.verdict_to_ros(
+                    verdict,
+                    convert.header_to_ros(verdict.key, self._frame_id),
+                    passed=counts["pass"],
+                    rejected=counts["reject"],
+                    reviewed=counts["review"],
+                )
+            )
+            if self._log is not None:
+                self._log.write(verdict)
+            if self._pictures is not None:
+                self._pictures.save(verdict)
+
+
+def main() -> int:
+    """Entry point of the executable `pipeline`."""
+    return run(PipelineNode)
