@@ -130,8 +130,8 @@ def _device_of(token: str) -> str:
         raise AuthenticationError(f"token: expected at most {TOKEN_CHARACTERS_MAX} characters")
     try:
         header = jwt.get_unverified_header(token)
-    except (jwt.InvalidTokenError, ValueError, RecursionError):
-        raise AuthenticationError("token: not a JSON Web Token") from None
+    except (jwt.InvalidTokenError, ValueError, RecursionError) as error:
+        raise AuthenticationError(f"token: not a JSON Web Token ({str(error)[:100]})") from None
     if "crit" in header or "b64" in header:
         raise AuthenticationError("token: critical extensions are not understood")
     if header.get("typ", "JWT") != "JWT":
