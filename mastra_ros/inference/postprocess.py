@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import cv2
@@ -33,12 +34,21 @@ class Candidates:
     classes: NDArray[np.int32]
 
 
+@lru_cache(maxsize=64)  # asked for every frame, and changes hardly ever
 def least_raw(threshold: float, spec: TensorSpec) -> float:
-    """The least value of a raw logit tensor whose sigmoid is at least `threshold` (0 to 1)."""
-    if threshold <= 0.0:
-        return -math.inf
-    logit = math.inf if threshold >= 1.0 else math.log(threshold / (1.0 - threshold))
-    return logit / spec.scale + spec.zero_point if spec.scale else logit
+    """What a raw logit must reach for its sigmoid to be at least `threshold` (0 to 1).
+
+    For an integer tensor that is an integer where one of its dtype will do, so that comparing
+    stays in its own arithmetic; else, and for 0 and 1, an infinity or a number out of its range.
+    """
+    if threshold <= 0.0 or threshold >= 1.0:
+        return -math.inf if threshold <= 0.0 else math.inf
+    logit = math.log(threshold / (1.0 - threshold))
+    if spec.dtype.kind == "f":
+        return logit
+    least = logit / spec.scale + spec.zero_point
+    limits = np.iinfo(spec.dtype)
+    return math.ceil(least) if limits.min <= least <= limits.max else least
 
 
 def dequantise(values: Tensor, spec: TensorSpec) -> Floats:
@@ -66,7 +76,7 @@ def anchor_free(
     column i % columns and its centre at (column + 0.5) * stride.
     """
     raw = np.ascontiguousarray(scores).reshape(-1)
-    hits = np.flatnonzero(raw >= _as_raw(least_raw(threshold, scores_spec), scores.dtype))
+    hits = np.flatnonzero(raw >= least_raw(threshold, scores_spec))
     cells = hits // scores.shape[1]  # ascending, a cell once for each class that passes
     if len(cells):
         cells = cells[np.concatenate(([True], cells[1:] != cells[:-1]))]
@@ -115,13 +125,6 @@ def to_detections(
     inside = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
     kept, boxes = kept[inside][:DETECTIONS_MAX], boxes[inside][:DETECTIONS_MAX]
     return Detections(boxes, found.scores[kept], found.classes[kept], labels)
-
-
-def _as_raw(least: float, dtype: np.dtype[Any]) -> float | int:
-    """`least` as a number that compares with a tensor of this dtype in its own arithmetic."""
-    if dtype.kind == "f" or not np.iinfo(dtype).min <= least <= np.iinfo(dtype).max:
-        return least
-    return math.ceil(least)
 
 
 def _sigmoid(logits: Floats) -> Floats:
