@@ -67,6 +67,7 @@ class SqliteSpool:
         self._error = ""
         self._records = 0
         self._bytes_by_rank = [0, 0, 0]
+        self._closed = False
         self._db: sqlite3.Connection | None = None
         self._guarded(self._ensure_open)
 
@@ -96,32 +97,52 @@ class SqliteSpool:
 
     def close(self) -> None:
         """See Spool."""
+        self._closed = True
         if self._db is not None:
             self._db.close()
             self._db = None
 
     # -- the file --------------------------------------------------------------------------
 
-    def _ensure_open(self) -> None:
-        if self._db is None:  # not open already on a fresh file
-            self._open()
+    def _ensure_open(self) -> sqlite3.Connection:
+        if self._closed:
+            raise SpoolError(f"{self._path}: closed")
+        if self._db is None:
+            db = self._connect()
+            try:
+                self._prepare(db)
+            except BaseException:
+                db.close()
+                raise
+            self._db = db
+        return self._db
 
-    def _open(self) -> None:
+    def _connect(self) -> sqlite3.Connection:
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
         except OSError as error:
             raise SpoolError(f"{self._path}: {error.strerror}") from None
         # No statement needs the lock for long, as no other process may have it at all.
-        self._db = db = sqlite3.connect(
+        return sqlite3.connect(
             self._path, timeout=0.5, isolation_level=None, check_same_thread=False
         )
+
+    def _prepare(self, db: sqlite3.Connection) -> None:
         db.execute("PRAGMA locking_mode = EXCLUSIVE")
+        # Looked at before anything is changed: it may be somebody else's.
+        (application,) = db.execute("PRAGMA application_id").fetchone()
+        (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if application != APPLICATION_ID and (application != 0 or tables != 0):
+            raise SpoolError(f"{self._path}: a database of something else, not a spool")
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
         db.execute("PRAGMA journal_size_limit = 16777216")
-        with self._transaction() as cursor:
-            self._check_schema(cursor)
+        with _transaction(db) as cursor:
+            if application != APPLICATION_ID:
+                for statement in SCHEMA.split(";"):
+                    cursor.execute(statement)
+                cursor.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             cursor.execute("SELECT rank, count(*), sum(bytes) FROM record GROUP BY rank")
             self._records, self._bytes_by_rank = 0, [0, 0, 0]
             for rank, count, total in cursor.fetchall():
@@ -130,19 +151,10 @@ class SqliteSpool:
                 self._records += count
                 self._bytes_by_rank[rank] = total
 
-    def _check_schema(self, cursor: sqlite3.Cursor) -> None:
-        (application,) = cursor.execute("PRAGMA application_id").fetchone()
-        if application == APPLICATION_ID:
-            return
-        (tables,) = cursor.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if application != 0 or tables != 0:
-            raise SpoolError(f"{self._path}: a database of something else, not a spool")
-        for statement in SCHEMA.split(";"):
-            cursor.execute(statement)
-        cursor.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-
     def _begin_anew(self, error: sqlite3.DatabaseError) -> None:
-        self.close()
+        if self._db is not None:
+            self._db.close()
+            self._db = None
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
         aside = self._path.with_name(f"{self._path.name}.damaged-{stamp}")
         count = 0
@@ -156,25 +168,8 @@ class SqliteSpool:
             with contextlib.suppress(FileNotFoundError):
                 Path(f"{self._path}{suffix}").replace(f"{aside}{suffix}")
         self._dropped["damaged"] += self._records
-        self._open()
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Cursor]:
-        """All or nothing, on disk when left."""
-        if self._db is None:
-            raise SpoolError(f"{self._path}: closed")
-        cursor = self._db.cursor()
-        cursor.execute("BEGIN IMMEDIATE")
-        try:
-            yield cursor
-            cursor.execute("COMMIT")
-        except BaseException:
-            if self._db.in_transaction:  # SQLite itself rolls back on some errors
-                with contextlib.suppress(sqlite3.Error):
-                    cursor.execute("ROLLBACK")
-            raise
-        finally:
-            cursor.close()
+        self._records, self._bytes_by_rank = 0, [0, 0, 0]
+        self._ensure_open()
 
     def _guarded(self, action: Callable[[], T]) -> T:
         """Do it, on a fresh file where this one is damaged; SpoolError for all other trouble."""
@@ -197,7 +192,7 @@ class SqliteSpool:
         totals, dropped = list(self._bytes_by_rank), Counter[str]()
         added = removed = 0
         kept = []
-        with self._transaction() as cursor:
+        with _transaction(self._ensure_open()) as cursor:
             for packet, data in rows:
                 if self._holds(cursor, packet.key):
                     kept.append(True)
@@ -228,7 +223,7 @@ class SqliteSpool:
 
     def _next_batch(self, limit: int, exclude: Collection[FrameKey]) -> list[Packet]:
         self._forget_old()
-        with self._transaction() as cursor:
+        with _transaction(self._ensure_open()) as cursor:
             cursor.execute(
                 "SELECT rowid, stream, stamp_ns FROM record ORDER BY sending, stamp_ns LIMIT ?",
                 (limit + len(exclude),),
@@ -245,7 +240,7 @@ class SqliteSpool:
 
     def _read(self, row: int, key: FrameKey) -> Packet | None:
         """The packet of a record; None when it was damaged, and dropped."""
-        with self._transaction() as cursor:
+        with _transaction(self._ensure_open()) as cursor:
             cursor.execute("SELECT checksum, data FROM record WHERE rowid = ?", (row,))
             checksum, data = cursor.fetchone() or (0, None)
         if type(data) is bytes and checksum == _checksum(key, data):
@@ -265,7 +260,7 @@ class SqliteSpool:
         self, conditions: Sequence[tuple[str, tuple[object, ...]]], reason: str
     ) -> int:
         totals, count = list(self._bytes_by_rank), 0
-        with self._transaction() as cursor:
+        with _transaction(self._ensure_open()) as cursor:
             for where, values in conditions:
                 cursor.execute(f"SELECT rowid, rank, bytes FROM record WHERE {where}", values)  # noqa: S608
                 found = cursor.fetchone()
@@ -282,7 +277,7 @@ class SqliteSpool:
 
     def _forget_old(self) -> None:
         oldest_s = self._clock() - self._age_max_s
-        with self._transaction() as cursor:
+        with _transaction(self._ensure_open()) as cursor:
             cursor.execute(
                 "SELECT stream, stamp_ns FROM record WHERE put_s >= ? AND put_s < ?",
                 (PLAUSIBLE_S, oldest_s),
@@ -290,6 +285,23 @@ class SqliteSpool:
             keys = [FrameKey(*row) for row in cursor]
         if keys:
             self._delete(keys, "age")
+
+
+@contextlib.contextmanager
+def _transaction(db: sqlite3.Connection) -> Iterator[sqlite3.Cursor]:
+    """All or nothing, on disk when left."""
+    cursor = db.cursor()
+    cursor.execute("BEGIN IMMEDIATE")
+    try:
+        yield cursor
+        cursor.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:  # SQLite itself rolls back on some errors
+            with contextlib.suppress(sqlite3.Error):
+                cursor.execute("ROLLBACK")
+        raise
+    finally:
+        cursor.close()
 
 
 def _insert(cursor: sqlite3.Cursor, packet: Packet, data: bytes, put_s: float) -> None:
