@@ -52,6 +52,13 @@ class Board:
         return max((o.span.width_px for o in self.observations.values()), default=0)
 
     @property
+    def seen_whole(self) -> bool:
+        """Whether both its ends were in the picture, or it filled the picture."""
+        spans = [(o.span, o.span.width_px == o.frame_width_px) for o in self.observations.values()]
+        left = any(full or not span.cut_left for span, full in spans)
+        return left and any(full or not span.cut_right for span, full in spans)
+
+    @property
     def complete(self) -> bool:
         """Whether all its frames have their results."""
         return all(o.result is not None for o in self.observations.values())

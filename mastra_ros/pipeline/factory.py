@@ -174,6 +174,8 @@ class FactoryInspection:
             elif defect.share >= config.confirm_share / 2:
                 doubtful.append(defect)  # below that it is noise
         outcome, reason = self._outcome(confirmed, doubtful, good)
+        if outcome == "pass" and not board.seen_whole:
+            outcome, reason = "review", "only a part of it was seen"
         assert board.last_key is not None
         shown = None if board.picture is None else board.observations.get(board.picture.key)
         return Verdict(
