@@ -1,0 +1,101 @@
+"""Packets into frames, in the gateway."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import NamedTuple
+
+from ..errors import CodecError, ReferenceMissing
+from ..types import Frame, Packet, PacketKind
+from .payload import Payload, unpack
+from .stills import decode_still
+from .tiles import Image, layout, paste
+
+
+class _Picture(NamedTuple):
+    """A decoded picture, and the check of the payload that made it."""
+
+    check: int
+    encoding: str
+    image: Image
+
+
+class Decoder:
+    """Decodes the packets of one stream and keeps the latest pictures as references.
+
+    One instance a device and stream; not for several threads at once. Nothing is allocated for a
+    picture of more than `pixels_max` px. Late packets are decoded, but not kept: no delta will
+    ever refer to them.
+    """
+
+    def __init__(self, references_kept: int = 16, pixels_max: int = 33_554_432) -> None:
+        self._references_kept = references_kept
+        self._pixels_max = pixels_max
+        self._kept: OrderedDict[int, _Picture] = OrderedDict()
+
+    @property
+    def bytes_kept(self) -> int:
+        """Memory of the references, bytes; pictures that share their pixels count once."""
+        return sum({id(p.image): p.image.nbytes for p in self._kept.values()}.values())
+
+    def decode(self, packet: Packet) -> Frame:
+        """The frame in a packet. Its image is read-only, since it may serve as a reference.
+
+        Raises:
+            ReferenceMissing: the delta's reference is not here, or is another picture than the
+                encoder's under the same stamp; a key frame helps.
+            CodecError: the packet holds no picture, is damaged, too large, or contradicts itself.
+        """
+        if packet.kind is PacketKind.FEATURES:
+            raise CodecError("expected a picture, got features")
+        pixels = packet.width_px * packet.height_px
+        if pixels > self._pixels_max:
+            raise CodecError(f"expected at most {self._pixels_max} px, got {pixels}")
+        payload, check = unpack(packet)
+        if payload.mask is None:
+            image = decode_still(
+                payload.still,
+                payload.encoding,
+                payload.codec,
+                payload.width_px,
+                payload.height_px,
+            )
+        else:
+            image = self._changed(payload)
+        image.setflags(write=False)
+        if not packet.late:
+            self._keep(packet.key.stamp_ns, _Picture(check, payload.encoding, image))
+        return Frame(packet.key, image, payload.encoding)
+
+    def _changed(self, payload: Payload) -> Image:
+        """The reference with the changed tiles replaced."""
+        assert payload.mask is not None
+        reference = self._kept.get(payload.reference_ns)
+        if reference is None:
+            raise ReferenceMissing(f"no picture of {payload.reference_ns} ns is kept")
+        if reference.check != payload.reference_check:
+            raise ReferenceMissing(
+                f"the picture of {payload.reference_ns} ns is another than the encoder's"
+            )
+        shape = (payload.height_px, payload.width_px)
+        if reference.image.shape[:2] != shape or reference.encoding != payload.encoding:
+            raise CodecError("a delta of another size or encoding than its reference")
+        # In use, so the last to be given up.
+        self._kept.move_to_end(payload.reference_ns)
+        if not payload.tiles:
+            return reference.image
+        rows, columns = layout(payload.tiles, payload.tile_px)
+        mosaic = decode_still(
+            payload.still,
+            payload.encoding,
+            payload.codec,
+            columns * payload.tile_px,
+            rows * payload.tile_px,
+        )
+        return paste(mosaic, payload.mask, reference.image, payload.tile_px)
+
+    def _keep(self, stamp_ns: int, picture: _Picture) -> None:
+        self._kept[stamp_ns] = picture
+        self._kept.move_to_end(stamp_ns)
+        while len(self._kept) > self._references_kept:
+            self._kept.popitem(last=False)

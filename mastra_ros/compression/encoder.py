@@ -1,0 +1,211 @@
+"""Frames into packets, on the device.
+
+A delta is conditional replenishment (Mounts, "A video encoding system with conditional
+picture-element replenishment", 1969): tiles that differ from the reference are sent anew and
+replace what is there; nothing is ever added to it. So the encoder need not know the decoder's
+pixels to the last bit. It keeps, for each picture sent, the *camera's* pixels from which every tile
+of the decoder's picture was coded, and compares new frames with those. Against the decoded pixels
+the ringing of the codec at every edge would look like change; against the camera's only noise and
+true change are left, and a drift too slow to be seen from frame to frame is found all the same,
+because what is compared with stays what was sent.
+
+The reference is the newest frame that the gateway has acknowledged, never one merely sent.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..config import CompressionConfig
+from ..errors import CodecError
+from ..types import Frame, Packet, PacketKind
+from .changes import changed_tiles
+from .payload import TILE_STEP_PX, Payload, pack
+from .stills import check_codec, encode_still
+from .tiles import Image, Mask, cut, paste
+
+SENT_MAX = 32
+"""Sent pictures that still wait for their acknowledgement; older ones are given up."""
+
+
+@dataclass(frozen=True)
+class _Picture:
+    """What the decoder holds under this stamp, in the camera's pixels."""
+
+    stamp_ns: int
+    check: int
+    encoding: str
+    image: Image
+
+
+@dataclass(frozen=True)
+class _Sent:
+    """A packet on its way: a whole picture, or what changes `parent`."""
+
+    stamp_ns: int
+    check: int
+    encoding: str
+    image: Image  # key: the frame; delta: the mosaic, or the parent's picture where none changed
+    parent: _Picture | None = None
+    mask: Mask | None = None
+    tile_px: int = 0
+
+    def picture(self) -> _Picture:
+        image = self.image
+        if self.parent is not None and self.mask is not None and self.mask.any():
+            image = paste(self.image, self.mask, self.parent.image, self.tile_px)
+        return _Picture(self.stamp_ns, self.check, self.encoding, image)
+
+
+class Encoder:
+    """Encodes the frames of one stream. Not for several threads at once.
+
+    A frame's image must not be changed after it was given: it is kept without copying.
+    """
+
+    def __init__(self, config: CompressionConfig, stream: str = "main") -> None:
+        self._stream = stream
+        self._reference: _Picture | None = None
+        self._sent: OrderedDict[int, _Sent] = OrderedDict()
+        self._key_wanted = False
+        self._deltas = 0  # since the last key frame
+        self.configure(config)
+
+    def configure(self, config: CompressionConfig) -> None:
+        """Use other parameters from the next frame on (DependencyError: a codec is missing)."""
+        check_codec(config.codec)
+        self._config = config
+        self._tile_px = -(-config.tile_px // TILE_STEP_PX) * TILE_STEP_PX
+
+    @property
+    def reference_ns(self) -> int:
+        """Stamp of the picture that the next delta would change; 0 without one."""
+        return 0 if self._reference is None else self._reference.stamp_ns
+
+    def encode(self, frame: Frame, *, hard: bool = False, late: bool = False) -> Packet:
+        """Encode a frame; a late one becomes a key frame that stands outside the sequence.
+
+        Raises:
+            CodecError: the frame is of another stream, or too large for the codec.
+        """
+        if frame.key.stream != self._stream:
+            raise CodecError(f"expected stream {self._stream!r}, got {frame.key.stream!r}")
+        if late:
+            payload, _ = pack(self._whole(frame))
+            return _packet(frame, PacketKind.KEY, payload, 0, hard=hard, late=True)
+        reference = self._usable(frame)
+        if reference is not None:
+            mask = changed_tiles(
+                frame.image, reference.image, self._tile_px, self._config.change_threshold
+            )
+            if np.count_nonzero(mask) <= self._config.key_share * mask.size:
+                return self._delta(frame, reference, mask, hard=hard)
+        payload, check = pack(self._whole(frame))
+        self._key_wanted = False
+        self._deltas = 0
+        self._remember(_Sent(frame.key.stamp_ns, check, frame.encoding, frame.image))
+        return _packet(frame, PacketKind.KEY, payload, 0, hard=hard, late=False)
+
+    def acknowledge(self, stamp_ns: int) -> None:
+        """The gateway holds the picture of this stamp; unknown and old stamps change nothing."""
+        sent = self._sent.pop(stamp_ns, None)
+        if sent is None or stamp_ns <= self.reference_ns:
+            return
+        self._reference = sent.picture()
+        for old in [s for s in self._sent if s < stamp_ns]:
+            del self._sent[old]
+
+    def require_key(self) -> None:
+        """The gateway lacks a reference: the next frame is a key frame.
+
+        Key frames on their way stay good as references; what rests on the lost one does not.
+        """
+        self._key_wanted = True
+        self._reference = None
+        for lost in [s.stamp_ns for s in self._sent.values() if s.parent is not None]:
+            del self._sent[lost]
+
+    def forget(self) -> None:
+        """Forget all that was sent, as for a new session: the next frame is a key frame."""
+        self.require_key()
+        self._sent.clear()
+
+    def _usable(self, frame: Frame) -> _Picture | None:
+        """The reference, where a delta of this frame is possible and due."""
+        reference = self._reference
+        if (
+            reference is None
+            or self._key_wanted
+            or self._deltas >= self._config.key_interval_frames
+            or reference.encoding != frame.encoding
+            or reference.image.shape != frame.image.shape
+        ):
+            return None
+        return reference
+
+    def _whole(self, frame: Frame) -> Payload:
+        config = self._config
+        still = encode_still(frame.image, frame.encoding, config.codec, config.quality)
+        return Payload(
+            config.codec,
+            frame.encoding,
+            frame.width_px,
+            frame.height_px,
+            frame.key.stamp_ns,
+            still,
+        )
+
+    def _delta(self, frame: Frame, reference: _Picture, mask: Mask, *, hard: bool) -> Packet:
+        config = self._config
+        image, still = reference.image, b""
+        if mask.any():
+            image = cut(frame.image, mask, self._tile_px)
+            still = encode_still(image, frame.encoding, config.codec, config.quality, smallest=True)
+        payload, check = pack(
+            Payload(
+                config.codec,
+                frame.encoding,
+                frame.width_px,
+                frame.height_px,
+                frame.key.stamp_ns,
+                still,
+                self._tile_px,
+                reference.stamp_ns,
+                reference.check,
+                mask,
+            )
+        )
+        self._deltas += 1
+        stamp_ns = frame.key.stamp_ns
+        self._remember(
+            _Sent(stamp_ns, check, frame.encoding, image, reference, mask, self._tile_px)
+        )
+        return _packet(frame, PacketKind.DELTA, payload, reference.stamp_ns, hard=hard, late=False)
+
+    def _remember(self, sent: _Sent) -> None:
+        # A delta cannot name stamp 0, and a reference never goes back in time.
+        if sent.stamp_ns == 0 or sent.stamp_ns <= self.reference_ns:
+            return
+        self._sent.pop(sent.stamp_ns, None)
+        self._sent[sent.stamp_ns] = sent
+        if len(self._sent) > SENT_MAX:
+            self._sent.popitem(last=False)
+
+
+def _packet(
+    frame: Frame, kind: PacketKind, payload: bytes, reference_ns: int, *, hard: bool, late: bool
+) -> Packet:
+    return Packet(
+        frame.key,
+        kind,
+        payload,
+        frame.width_px,
+        frame.height_px,
+        frame.encoding,
+        reference_ns,
+        hard,
+        late,
+    )

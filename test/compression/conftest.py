@@ -1,0 +1,51 @@
+"""Pictures, frames and parameters for the tests of the codec."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from mastra_ros.config import CompressionConfig, build
+from mastra_ros.types import CHANNELS, Frame, FrameKey
+
+Image = npt.NDArray[np.uint8]
+
+
+@pytest.fixture(scope="session")
+def scene() -> Callable[..., Image]:
+    """Makes a smooth picture of some structure in the shape of its encoding."""
+
+    def make(width_px: int, height_px: int, encoding: str = "bgr8", seed: int = 0) -> Image:
+        rng = np.random.default_rng(seed)
+        channels = CHANNELS[encoding]
+        coarse = rng.integers(40, 216, (4, 4, channels)).astype(np.float32)
+        smooth = cv2.resize(coarse, (width_px, height_px), interpolation=cv2.INTER_LINEAR)
+        shape = (height_px, width_px) if channels == 1 else (height_px, width_px, 3)
+        return smooth.reshape(shape).astype(np.uint8)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def frame_of() -> Callable[..., Frame]:
+    """Makes a frame of an image, at a stamp."""
+
+    def make(image: Image, stamp_ns: int, encoding: str = "", stream: str = "main") -> Frame:
+        encoding = encoding or ("mono8" if image.ndim == 2 else "bgr8")
+        return Frame(FrameKey(stream, stamp_ns), image, encoding)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def config_of() -> Callable[..., CompressionConfig]:
+    """Makes a checked config of some parameters."""
+
+    def make(**values: object) -> CompressionConfig:
+        return build(CompressionConfig, values)
+
+    return make
