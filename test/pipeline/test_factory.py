@@ -201,6 +201,7 @@ def test_what_the_border_of_the_picture_cuts_is_left_to_frames_that_show_it_whol
     belt = Belt()
     for x in (300, 340, 380):
         belt.result(belt.frame(x), (x + 100.0, 40.0, 500.0, 60.0, "open", 0.9))
+    belt.result(belt.frame(100))
     verdict = belt.leave()
     assert verdict.verdict == "pass"
 
