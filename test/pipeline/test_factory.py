@@ -199,7 +199,7 @@ def test_a_board_that_moves_shows_one_defect_in_one_place() -> None:
 
 def test_what_the_border_of_the_picture_cuts_is_left_to_frames_that_show_it_whole() -> None:
     belt = Belt()
-    for x in (300, 340, 380):
+    for x in (380, 340, 300):
         belt.result(belt.frame(x), (x + 100.0, 40.0, 500.0, 60.0, "open", 0.9))
     belt.result(belt.frame(100))
     verdict = belt.leave()
