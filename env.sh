@@ -6,8 +6,11 @@
 
 if [ -n "${BASH_VERSION:-}" ]; then
   _mastra_file=${BASH_SOURCE[0]}
+elif [ -n "${ZSH_VERSION:-}" ]; then
+  eval '_mastra_file=${(%):-%x}'
 else
-  _mastra_file=${(%):-%x}
+  echo "env.sh: please source this in bash or zsh" >&2
+  return 1
 fi
 _mastra_root=$(cd "$(dirname "$_mastra_file")" && pwd)
 unset _mastra_file

@@ -28,7 +28,7 @@ check_python
 
 # One set-up at a time in this checkout; the lock goes when the shell ends.
 exec 9>.setup.lock
-flock 9
+flock -n 9 || { echo "setup: waiting for another set-up in this checkout" && flock 9; }
 
 if [[ -z ${ROS_DISTRO:-} && $(uname -sm) != "Linux x86_64" ]]; then
   echo "setup: the wheels of ROS 2 are for Linux on x86-64; on $(uname -sm) install ROS 2 and source it" >&2
