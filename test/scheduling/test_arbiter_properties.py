@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import numpy as np
 from hypothesis import HealthCheck, given, settings
@@ -135,7 +136,7 @@ class World:
 )
 @given(config=configs, script=st.lists(steps, max_size=60))
 def test_each_admitted_frame_gets_exactly_one_final_result_in_time(
-    config: SchedulingConfig, script: list[tuple]
+    config: SchedulingConfig, script: list[tuple[Any, ...]]
 ) -> None:
     world = World(config)
     arbiter = world.arbiter

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -32,7 +33,7 @@ steps = st.one_of(
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(script=st.lists(steps, max_size=80))
 def test_each_frame_is_answered_once_and_each_tick_does_what_is_due(
-    script: list[tuple],
+    script: list[tuple[Any, ...]],
 ) -> None:
     config = SchedulingConfig(dwell_ms=200.0, recovery_heartbeats=1, link_silence_ms=500.0)
     policy = FakePolicy()
