@@ -2,10 +2,10 @@
 
     python -m bench.inference [--repetitions 7] [--runs 20] [--out bench/results/inference.json]
 
-For each part of the bundle and each size of frame, in turn and interleaved: the bare loop
+For each part of the bundle and each size of frame, run by run in turn: the bare loop
 (LiteRT's or ONNX Runtime's own interface, one prepared tensor, nothing read from the outputs)
 and `Detector.detect` on a drawn board (convert, resize, quantise, run, decode, suppress).
-One thread each. A repetition counts with the median of its runs; the ratio is taken within
+One thread each. A repetition counts with the medians of its runs; the ratio is taken within
 each repetition, and the median of the repetitions is reported.
 """
 
@@ -72,20 +72,23 @@ def drawn_frame(width_px: int, height_px: int, encoding: str) -> Frame:
     return Frame(FrameKey("bench", 1), image, encoding)
 
 
-def median_ms(run: Callable[[], object], runs: int) -> float:
-    """The median time of one run."""
-    times = []
+def median_ms_in_turn(
+    first: Callable[[], object], second: Callable[[], object], runs: int
+) -> tuple[float, float]:
+    """The median times of two things that run alternately, so that both see the same machine."""
+    times: tuple[list[float], list[float]] = ([], [])
     for _ in range(runs):
-        started = time.perf_counter()
-        run()
-        times.append((time.perf_counter() - started) * 1e3)
-    return statistics.median(times)
+        for run, taken in zip((first, second), times, strict=True):
+            started = time.perf_counter()
+            run()
+            taken.append((time.perf_counter() - started) * 1e3)
+    return statistics.median(times[0]), statistics.median(times[1])
 
 
 def compare(
     detector: Detector, bare: Callable[[], object], frame: Frame, repetitions: int, runs: int
 ) -> dict[str, Any]:
-    """Ours and bare in turn; which goes first alternates."""
+    """Ours and bare, run by run in turn."""
     stages: dict[str, list[float]] = {"pre_ms": [], "infer_ms": [], "post_ms": []}
     found = 0
 
@@ -95,14 +98,7 @@ def compare(
         for name, values in stages.items():
             values.append(getattr(detector.times, name))
 
-    pairs = []
-    for repetition in range(repetitions):
-        if repetition % 2:
-            ours_ms = median_ms(ours, runs)
-            pairs.append((ours_ms, median_ms(bare, runs)))
-        else:
-            bare_ms = median_ms(bare, runs)
-            pairs.append((median_ms(ours, runs), bare_ms))
+    pairs = [median_ms_in_turn(ours, bare, runs) for _ in range(repetitions)]
     ratios = [mine / plain for mine, plain in pairs]
     return {
         "detect_ms": round(statistics.median(mine for mine, _ in pairs), 3),
