@@ -96,6 +96,7 @@ def test_a_picture_is_saved_with_its_defects_where_they_are(tmp_path: Path, enco
     assert path is not None
     assert path.name == "board_000007_reject.jpg"
     saved = cv2.imread(str(path))
+    assert saved is not None
     assert saved.shape == (120, 320, 3)
     edge = saved[45, 110].astype(int)  # the box begins 100 px to the right
     assert edge[2] != pytest.approx(200, abs=20) or edge[0] != pytest.approx(200, abs=20)
