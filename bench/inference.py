@@ -111,7 +111,7 @@ def compare(
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--bundle", default=BUNDLE)
     parser.add_argument("--repetitions", type=int, default=7)
     parser.add_argument("--runs", type=int, default=20, help="runs in a repetition")
