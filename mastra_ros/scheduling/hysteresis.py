@@ -15,8 +15,8 @@ class Hysteresis:
     - While the link is not usable, and after `bar`, the route is local, at once.
     - It leaves local again only after `recovery_heartbeats` good samples of the link in a row
       and after the hold that `bar` imposed. The hold begins at `dwell_ms` and doubles with each
-      bar until `trust` (an answer in time) resets it, up to `hold_max_ms`: so a gateway whose
-      heartbeats are answered while frames are not costs ever fewer deadlines.
+      bar, up to `hold_max_ms`, unless the route was away for as long as the hold before: so a
+      gateway that answers heartbeats but few frames in time costs ever fewer deadlines.
     - Any other change waits until `dwell_ms` have passed since the last change.
 
     `wanted` is what the policy itself last asked for. Times are steady time in ns.
@@ -30,7 +30,7 @@ class Hysteresis:
         self._changed_ns: int | None = None
         self._barred = ""  # why the link may not be used; empty when it may
         self._held_until_ns = 0
-        self._bars_in_row = 0
+        self._hold_ns = 0  # the length of the last hold
         self._returning = False  # a bar was lifted, and the route is not yet back
 
     def configure(self, config: SchedulingConfig, policy: Policy | None = None) -> None:
@@ -42,20 +42,17 @@ class Hysteresis:
         self._policy.configure(config)
 
     def bar(self, reason: str, now_ns: int, *, hold: bool) -> None:
-        """Go local now; with `hold` also stay there for a time that doubles with each bar."""
+        """Go local now; with `hold` also stay there for a time."""
         self._barred = reason
         if hold:
-            self._bars_in_row += 1
-            held_ms = self._config.dwell_ms * 2.0 ** min(self._bars_in_row - 1, 30)
-            self._held_until_ns = now_ns + to_ns(
-                min(held_ms, max(self._config.hold_max_ms, self._config.dwell_ms))
-            )
+            dwell_ns, most_ns = to_ns(self._config.dwell_ms), to_ns(self._config.hold_max_ms)
+            away_ns = now_ns if self._changed_ns is None else now_ns - self._changed_ns
+            proved = self._hold_ns == 0 or away_ns >= self._hold_ns
+            doubled_ns = dwell_ns if proved else 2 * self._hold_ns
+            self._hold_ns = max(dwell_ns, min(doubled_ns, most_ns))
+            self._held_until_ns = now_ns + self._hold_ns
         if self.route is not Route.LOCAL:
             self._change(Route.LOCAL, now_ns)
-
-    def trust(self) -> None:
-        """The gateway answered a frame in time: the next hold is a short one again."""
-        self._bars_in_row = 0
 
     def decide(self, load: LoadSample, link: LinkEstimate, now_ns: int) -> Decision:
         """The route for the frame that enters now."""

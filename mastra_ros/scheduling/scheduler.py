@@ -170,10 +170,9 @@ class Scheduler:
         return now, self._arbiter.link_lost(now_ns)
 
     def _judge(self, result: Result, now: int) -> None:
-        """Trust a gateway that answers in time; leave one whose answers fail in a row."""
+        """Leave a gateway whose answers fail in a row."""
         if not result.error:
             self._failures = 0
-            self._hysteresis.trust()
             return
         self._failures += 1
         if self._failures == 1:

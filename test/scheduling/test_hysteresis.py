@@ -73,21 +73,24 @@ def test_return_waits_for_good_samples_and_for_dwell() -> None:
     assert hysteresis.decide(LOAD, link(good=3), 1200 * MS).route is CLOUD
 
 
-def test_the_hold_doubles_until_an_answer_in_time() -> None:
+def test_the_hold_doubles_until_the_route_was_away_for_as_long() -> None:
     hysteresis, _ = keeper()
 
-    def held_ms(start_ms: int) -> int:
+    def held_ms(start_ms: int, away_ms: int = 150) -> int:
         hysteresis.decide(LOAD, link(), start_ms * MS)
         assert hysteresis.route is CLOUD
+        start_ms += away_ms
         hysteresis.bar("deadline missed", start_ms * MS, hold=True)
         now = start_ms
         while hysteresis.decide(LOAD, link(), now * MS).route is LOCAL:
             now += 100
         return now - start_ms
 
-    assert [held_ms(t) for t in (10_000, 20_000, 30_000, 40_000)] == [1000, 2000, 4000, 4000]
-    hysteresis.trust()
-    assert held_ms(50_000) == 1000
+    holds, at = [], 10_000
+    for away_ms in (150, 150, 150, 3900, 4000, 500):
+        holds.append(held_ms(at, away_ms))
+        at += away_ms + holds[-1]
+    assert holds == [1000, 2000, 4000, 4000, 1000, 2000]
 
 
 def test_while_barred_a_wish_for_local_is_the_reason() -> None:
