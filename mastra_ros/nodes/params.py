@@ -56,7 +56,9 @@ def declare(node: Node, config_class: type[C]) -> C:
 
 def descriptor(parameter: Parameter) -> ParameterDescriptor:
     """What tools show of a parameter: text with unit, range, and when it may change."""
-    constraints = [parameter.range_text] if parameter.range_text else []
+    low, high = parameter.minimum, parameter.maximum
+    ranged = low is not None and high is not None
+    constraints = [] if ranged or not parameter.range_text else [parameter.range_text]
     if not parameter.live:
         constraints.append("changes only while the node is unconfigured")
     described = ParameterDescriptor(
@@ -65,7 +67,6 @@ def descriptor(parameter: Parameter) -> ParameterDescriptor:
         additional_constraints="; ".join(constraints),
         dynamic_typing=parameter.type is tuple,  # an empty list has no type for rclpy
     )
-    low, high = parameter.minimum, parameter.maximum
     if low is not None and high is not None:  # ROS knows no range open at one end
         if parameter.type is int:
             described.integer_range = [IntegerRange(from_value=int(low), to_value=int(high))]

@@ -1,0 +1,45 @@
+"""The factory inspection, a process a node. The gateway has a launch file of its own."""
+
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument
+from launch.conditions import IfCondition
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+
+from mastra_ros.nodes.launching import arguments, stages
+from mastra_ros.share import share_file
+
+VIEWED = ("image_annotated", "markers")
+"""Topics that the rviz configuration names without a namespace."""
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Arguments, nodes, and rviz when it is asked for."""
+    return LaunchDescription(
+        [
+            *arguments(
+                "config/factory_inspection.yaml",
+                source="where frames come from: synthetic:pcb?seed=1, folder:DIR, v4l2:/dev/video0",
+                gateway="wss://host:port of the gateway",
+            ),
+            DeclareLaunchArgument("rviz", default_value="false", description="start rviz2"),
+            stages(
+                "inference",
+                "scheduling",
+                "compression",
+                "bridge",
+                "pipeline",
+                "camera",
+                source="camera.source",
+                gateway="bridge.gateway",
+            ),
+            Node(
+                package="rviz2",
+                executable="rviz2",
+                namespace=LaunchConfiguration("namespace"),
+                arguments=["-d", str(share_file("config/factory_inspection.rviz"))],
+                remappings=[(f"/{topic}", topic) for topic in VIEWED],
+                condition=IfCondition(LaunchConfiguration("rviz")),
+            ),
+        ]
+    )

@@ -1,0 +1,154 @@
+"""The launch files offer the usual arguments and set what they are given, and only that."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from mastra_ros.config import STAGES, parameters_of
+
+ROOT = Path(__file__).resolve().parents[2]
+FILES = sorted(ROOT.glob("launch/*.launch.py"))
+USUAL = ["namespace", "params_file", "use_sim_time", "autostart", "use_respawn", "log_level"]
+EVERY_FILE = pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.name))
+
+
+def stages_calls(path: Path) -> Iterator[ast.Call]:
+    """The calls of `stages` in a launch file."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "stages":
+            yield node
+
+
+def topics_published() -> set[str]:
+    """The topics that the nodes advertise, read from their code."""
+    code = "\n".join(p.read_text(encoding="utf-8") for p in ROOT.glob("mastra_ros/nodes/*.py"))
+    return set(re.findall(r'(?:advertise\(|FramePublisher\()\s*\w+,\s*"([^"]+)"', code))
+
+
+@EVERY_FILE
+def test_what_an_argument_sets_is_declared(path: Path) -> None:
+    calls = list(stages_calls(path))
+    assert calls
+    for call in calls:
+        for stage in call.args:
+            assert ast.literal_eval(stage) in STAGES
+        for keyword in call.keywords:
+            stage, _, parameter = ast.literal_eval(keyword.value).partition(".")
+            assert parameter in parameters_of(STAGES[stage])
+
+
+def test_the_views_show_topics_that_we_publish() -> None:
+    rviz = yaml.safe_load((ROOT / "config/factory_inspection.rviz").read_text(encoding="utf-8"))
+    shown = {display["Topic"]["Value"] for display in rviz["Visualization Manager"]["Displays"]}
+    layout = (ROOT / "config/factory_inspection.foxglove.json").read_text(encoding="utf-8")
+    json.loads(layout)
+    shown |= set(re.findall(r'"(/[a-z_]+)[."]', layout))
+    assert {topic.lstrip("/") for topic in shown} <= topics_published() | {"diagnostics"}
+    assert len(shown) >= 7
+
+
+def test_rviz_looks_at_the_coordinate_frame_of_the_camera() -> None:
+    rviz = yaml.safe_load((ROOT / "config/factory_inspection.rviz").read_text(encoding="utf-8"))
+    parameters = yaml.safe_load((ROOT / "config/factory_inspection.yaml").read_text("utf-8"))
+    frame_id = parameters["/**/camera"]["ros__parameters"]["frame_id"]
+    assert rviz["Visualization Manager"]["Global Options"]["Fixed Frame"] == frame_id
+
+
+def test_the_layout_of_foxglove_shows_each_panel_once() -> None:
+    layout = json.loads((ROOT / "config/factory_inspection.foxglove.json").read_text("utf-8"))
+
+    def panels(part: Any) -> list[str]:
+        return [part] if isinstance(part, str) else panels(part["first"]) + panels(part["second"])
+
+    assert sorted(panels(layout["layout"])) == sorted(layout["configById"])
+
+
+def described(path: Path) -> Any:
+    pytest.importorskip("launch_ros", reason="launch is not installed here")
+    spec = importlib.util.spec_from_file_location("launch_file", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.generate_launch_description()
+
+
+def commands(path: Path, **given: str) -> dict[str, str]:
+    """The command line of each process of the stages, by executable, given these arguments."""
+    from launch import LaunchContext
+    from launch.actions import DeclareLaunchArgument, OpaqueFunction
+
+    context = LaunchContext()
+    context.launch_configurations.update(given)
+    found = {}
+    for entity in described(path).entities:
+        if isinstance(entity, DeclareLaunchArgument):
+            entity.visit(context)
+        elif isinstance(entity, OpaqueFunction):
+            for node in entity.visit(context) or []:
+                node._perform_substitutions(context)
+                node_name, namespace = node.node_name, node.expanded_node_namespace
+                assert node_name == f"{namespace.rstrip('/')}/{node.node_executable}"
+                context.extend_locals({"ros_specific_arguments": {"name": "", "ns": namespace}})
+                line = " ".join(
+                    "".join(part.perform(context) for part in word) for word in node.cmd
+                )
+                found[node.node_executable] = line
+    return found
+
+
+def parameters_in(line: str) -> dict[str, Any]:
+    """What the parameter files written by launch hold; the one given is left out."""
+    values: dict[str, Any] = {}
+    for file in re.findall(r"--params-file (\S+)", line):
+        if "launch_params" in file:
+            for block in yaml.safe_load(Path(file).read_text(encoding="utf-8")).values():
+                values.update(block["ros__parameters"])
+    return values
+
+
+@EVERY_FILE
+def test_every_argument_is_described_and_the_usual_are_there(path: Path) -> None:
+    arguments = described(path).get_launch_arguments()
+    assert [argument.name for argument in arguments][: len(USUAL)] == USUAL
+    assert all(len(argument.description) > 8 for argument in arguments)
+
+
+@EVERY_FILE
+def test_nothing_given_sets_nothing(path: Path) -> None:
+    for executable, line in commands(path).items():
+        assert executable in STAGES
+        assert "config/factory_inspection.yaml" in line
+        assert parameters_in(line) == {}
+
+
+def test_what_is_given_reaches_the_nodes_that_it_is_for() -> None:
+    path = ROOT / "launch/factory_inspection.launch.py"
+    lines = commands(
+        path,
+        namespace="line1",
+        source="folder:/data",
+        gateway="wss://gateway:8443",
+        autostart="false",
+        use_sim_time="true",
+        log_level="debug",
+    )
+    assert set(lines) == set(STAGES) - {"gateway"}
+    for executable, line in lines.items():
+        assert "-r /line1" in line
+        assert "--log-level debug" in line
+        expected: dict[str, Any] = {"autostart": False, "use_sim_time": True}
+        if executable == "camera":
+            expected["source"] = "folder:/data"
+        if executable == "bridge":
+            expected["gateway"] = "wss://gateway:8443"
+        assert parameters_in(line) == expected
