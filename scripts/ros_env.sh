@@ -41,8 +41,14 @@ mastra_install_env() {
     mastra_prepend PYTHONPATH "$_mastra_python"
   done
   export ROS_AUTOMATIC_DISCOVERY_RANGE=${ROS_AUTOMATIC_DISCOVERY_RANGE:-LOCALHOST}
-  if [ -z "${FASTRTPS_DEFAULT_PROFILES_FILE:-}" ]; then
-    export FASTRTPS_DEFAULT_PROFILES_FILE=$1/config/fastdds.xml
-  fi
-  unset _mastra_prefix _mastra_python
+  case ${FASTRTPS_DEFAULT_PROFILES_FILE:-} in
+    '' | "$1"/config/fastdds*.xml)
+      _mastra_profile=fastdds_network.xml
+      case $ROS_AUTOMATIC_DISCOVERY_RANGE in
+        LOCALHOST | OFF) _mastra_profile=fastdds.xml ;;
+      esac
+      export FASTRTPS_DEFAULT_PROFILES_FILE=$1/config/$_mastra_profile
+      ;;
+  esac
+  unset _mastra_prefix _mastra_python _mastra_profile
 }

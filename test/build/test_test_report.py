@@ -57,6 +57,15 @@ def test_says_why_a_whole_file_was_skipped(tmp_path: Path) -> None:
     assert "skipped 1 in test/train/test_network.py: PyTorch is needed" in text.splitlines()
 
 
+def test_a_test_that_a_library_defines_counts_for_the_file_that_uses_it(tmp_path: Path) -> None:
+    borrowed = (
+        '<testcase file=".venv/lib/python3.11/site-packages/hypothesis/stateful.py" '
+        'classname="mastra_ros.test.bridge.test_spool.TestSpool" name="runTest" time="1.5"/>'
+    )
+    _, text = run_report(tmp_path, a=borrowed)
+    assert "test/bridge/test_spool.py       1       0        0      1.5" in text.splitlines()
+
+
 def test_shows_the_message_of_a_failure_and_fails(tmp_path: Path) -> None:
     status, text = run_report(tmp_path, a=PASSED + FAILED + BROKEN)
     assert status == 1
