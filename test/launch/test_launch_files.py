@@ -84,6 +84,7 @@ def described(path: Path) -> Any:
 
 def commands(path: Path, **given: str) -> dict[str, str]:
     """The command line of each process of the stages, by executable, given these arguments."""
+    pytest.importorskip("launch_ros", reason="launch is not installed here")
     from launch import LaunchContext
     from launch.actions import DeclareLaunchArgument, OpaqueFunction
 
