@@ -156,14 +156,12 @@ class Arbiter:
             due.append(self._gives_up_ns(self._waiting))
         return self._clock.outside(min(due)) if due else None
 
-    def away(self, key: FrameKey) -> bool:
-        """Whether an answer of the gateway for this frame is awaited, and still in time."""
+    def sent_ns(self, key: FrameKey) -> int | None:
+        """When a frame was sent away whose answer would still be in time, steady time."""
         frame = self._pending.get(key)
-        return (
-            frame is not None
-            and frame.stage in (Stage.AWAY, Stage.ESCALATED)
-            and self._clock.now_ns < frame.due_ns
-        )
+        if frame is None or frame.stage not in (Stage.AWAY, Stage.ESCALATED):
+            return None
+        return frame.entered_ns if self._clock.now_ns < frame.due_ns else None
 
     @property
     def in_progress(self) -> int:

@@ -94,10 +94,10 @@ class Scheduler:
         if not result.error:
             self._link.heard(now_ns)
         now, events = self._begin(now_ns)
-        awaited = self._arbiter.away(result.key)
+        sent_ns = self._arbiter.sent_ns(result.key)
         events += self._arbiter.cloud_result(result, now_ns)
-        if awaited:
-            self._judge(result, now)
+        if sent_ns is not None:
+            self._judge(result, sent_ns, now)
         return self._carry_out(events, now)
 
     def tick(self, now_ns: int) -> list[Action]:
@@ -169,14 +169,14 @@ class Scheduler:
         self._force("link lost", now, now if heard_ns is None else heard_ns, hold=False)
         return now, self._arbiter.link_lost(now_ns)
 
-    def _judge(self, result: Result, now: int) -> None:
+    def _judge(self, result: Result, sent_ns: int, now: int) -> None:
         """Leave a gateway whose answers fail in a row."""
         if not result.error:
             self._failures = 0
             return
+        earlier_ns = sent_ns if self._failures == 0 else self._first_failure_ns
+        self._first_failure_ns = min(sent_ns, earlier_ns)
         self._failures += 1
-        if self._failures == 1:
-            self._first_failure_ns = now
         if self._failures >= FAILURES_IN_ROW:
             self._failures = 0
             self._force(f"cloud failed: {result.error}", now, self._first_failure_ns, hold=True)
