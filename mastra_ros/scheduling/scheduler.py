@@ -166,7 +166,7 @@ class Scheduler:
             self._arbiter.heard(self._clock.outside(heard_ns))
         if not was_up or self._link_up:
             return now, []
-        self._force("link lost", now, now if heard_ns is None else heard_ns, hold=False)
+        self._force("link lost", now, now, hold=False)
         return now, self._arbiter.link_lost(now_ns)
 
     def _judge(self, result: Result, sent_ns: int, now: int) -> None:
@@ -182,12 +182,17 @@ class Scheduler:
             self._force(f"cloud failed: {result.error}", now, self._first_failure_ns, hold=True)
 
     def _force(self, reason: str, now: int, cause_ns: int, *, hold: bool) -> None:
-        """Go local at once. Where the route is local already, stragglers change nothing more."""
+        """Go local at once. Where the route is local already, stragglers change nothing more.
+
+        The switch dates from `cause_ns`, or from when the gateway was last heard if earlier.
+        """
         self._link.distrust()
         before = self._hysteresis.route
         if before is None or before is Route.LOCAL:
             return
         self._hysteresis.bar(reason, now, hold=hold)
+        heard_ns = self._link.heard_ns
+        cause_ns = cause_ns if heard_ns is None else min(cause_ns, heard_ns)
         switch = Switch(now, before, Route.LOCAL, reason, cause_ns, forced=True)
         self._switches.add(switch)
 

@@ -2,13 +2,12 @@
 
 A *switch* is a change of the route that new frames take.
 
-It is *forced* when trouble with the gateway sends the stream to the device. Its cause is the first
-evidence that we can name: for a missed deadline the dispatch of the frame that missed it,
-for a lost link the moment the gateway was last heard, for failing answers in a row the earliest
-dispatch of their frames. Its latency runs from the cause until the first result computed on the device
-is published, final or provisional, for a frame captured after the cause. Since the gateway
-may have failed a little after the cause, never before it, this is an upper bound
-of the time without fresh results.
+It is *forced* when trouble with the gateway sends the stream to the device. Its cause is a moment at
+which all was still well: when the gateway was last heard, or, if that is earlier, the dispatch
+of the frame that missed its deadline, or of the first of those whose answers failed in a row. Its
+latency runs from the cause until the first result computed on the device is published, final or
+provisional, for a frame captured after the cause. The gateway failed at the cause or after
+it, so this is an upper bound of what the failure cost.
 
 Every other switch is *voluntary*: the latency runs from the decision until the first final result
 of the new origin, for that frame or a later one.
