@@ -2,8 +2,8 @@
 
 A *switch* is a change of the route that new frames take.
 
-It is *forced* when trouble with the gateway sends the stream to the device. Its cause is a moment at
-which all was still well: when the gateway was last heard, or, if that is earlier, the dispatch
+It is *forced* when trouble with the gateway sends the stream to the device. Its cause is a moment
+at which all was still well: when the gateway was last heard, or, if that is earlier, the dispatch
 of the frame that missed its deadline, or of the first of those whose answers failed in a row. Its
 latency runs from the cause until the first result computed on the device is published, final or
 provisional, for a frame captured after the cause. The gateway failed at the cause or after
