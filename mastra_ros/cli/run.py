@@ -51,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--set", action="append", default=[], metavar="STAGE.PARAMETER=VALUE", dest="sets"
     )
+    parser.add_argument("--namespace", default="", help="ROS namespace of the nodes")
     parser.add_argument("--quiet", action="store_true", help="print the summary only")
 
 
@@ -149,11 +150,11 @@ def _run_nodes(
         ) from error
 
     report = RunReport()
-    with Composition(parameters) as composition:
+    with Composition(parameters, namespace=args.namespace) as composition:
         composition.configure()
-        composition.add(lambda **options: MonitorNode(report, **options))
         composition.activate(*(stage for stage in ORDER if stage != "camera"))
         composition.await_discovery()
+        composition.add(lambda **options: MonitorNode(report, **options))
         if link.expected:
             _wait(lambda: report.link is not None and report.link.connected, CONNECT_TIMEOUT_S)
         began_ns = time.monotonic_ns()
@@ -174,6 +175,7 @@ def _run_nodes(
                 break
             camera.ended.wait(0.05)
             update()
+            composition.check_alone()
             live.print()
         composition.stop("camera")
 

@@ -38,6 +38,8 @@ PAIRS = (
 )
 """Publishers that must have found their subscriber before frames flow."""
 
+DISCOVERY_TIMEOUT_S = 10.0
+
 
 class Composition:
     """Nodes by stage name, in a context of their own; a context manager that closes them."""
@@ -88,10 +90,22 @@ class Composition:
         self.close()
 
     def add(self, make: Callable[..., Node]) -> Node:
-        """Add another node, made by `make(**node_options)`."""
+        """Add another node, made by `make(**node_options)`, and wait until it is heard and hears.
+
+        Best added once the others are active and have found each other.
+        """
+        before = self._audience()
         node = make(**self._options)
         self._others.append(node)
         self._executor.add_node(node)
+        wanted = {s.topic_name for s in node.subscriptions}
+        self._await(
+            lambda: [
+                topic
+                for topic, count in self._audience().items()
+                if topic in wanted and count <= before[topic]
+            ]
+        )
         return node
 
     def configure(self) -> None:
@@ -107,13 +121,19 @@ class Composition:
             if stage in stages:
                 self._transition(stage, "activate")
 
-    def await_discovery(self, timeout_s: float = 10.0) -> None:
+    def await_discovery(self) -> None:
         """Wait until every internal publisher has found its subscriber."""
-        deadline = time.monotonic() + timeout_s
-        while missing := self._unmatched():
-            if time.monotonic() > deadline:
-                raise ConfigError(f"no subscriber found for {', '.join(missing)}: is DDS working?")
-            time.sleep(0.01)
+        inner = {self.nodes[stage].resolve_topic_name(topic) for stage, topic in PAIRS}
+        self._await(lambda: [t for t, n in self._audience().items() if t in inner and not n])
+
+    def check_alone(self) -> None:
+        """Raise ConfigError when another pipeline uses our topics: each would answer the other."""
+        topic = self.nodes["scheduling"].resolve_topic_name("decision")
+        if self.nodes["scheduling"].count_publishers(topic) > 1:
+            raise ConfigError(
+                f"{topic}: another pipeline publishes here too; give this one a namespace, "
+                "or another ROS_DOMAIN_ID"
+            )
 
     def stop(self, stage: str) -> None:
         """Deactivate one node."""
@@ -141,14 +161,20 @@ class Composition:
         if node.problem:
             raise MastraError(f"{stage}: {node.problem}")
 
-    def _unmatched(self) -> list[str]:
-        return [
-            topic
-            for stage, topic in PAIRS
-            for publisher in self.nodes[stage].publishers
-            if publisher.topic_name == self.nodes[stage].resolve_topic_name(topic)
-            and publisher.get_subscription_count() == 0
-        ]
+    def _audience(self) -> dict[str, int]:
+        """Subscribers found so far, by topic, of all that the stages publish."""
+        return {
+            publisher.topic_name: publisher.get_subscription_count()
+            for node in self.nodes.values()
+            for publisher in node.publishers
+        }
+
+    def _await(self, missing: Callable[[], list[str]]) -> None:
+        deadline = time.monotonic() + DISCOVERY_TIMEOUT_S
+        while topics := missing():
+            if time.monotonic() > deadline:
+                raise ConfigError(f"no subscriber found for {', '.join(topics)}: is DDS working?")
+            time.sleep(0.01)
 
     def _spin(self) -> None:
         try:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
 import threading
 import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
-pytest.importorskip("rclpy", reason="ROS 2 is not sourced")
+if importlib.util.find_spec("rclpy") is None:
+    pytest.exit("ROS 2 is not sourced: source env.sh, or leave this folder out", returncode=1)
 
 import rclpy
 from rclpy.context import Context

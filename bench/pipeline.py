@@ -1,0 +1,162 @@
+"""Result age and frames/s of `mastra run`, beside the bare engine loop on the same frames.
+
+    python -m bench.pipeline [--repetitions 5] [--out bench/results/pipeline.json]
+
+For each size, in turn and interleaved: the bare loop (read a frame, preprocess, run the engine,
+decode; one thread, no ROS) and `mastra run` with everything on the device. Paced runs at
+`PACED_HZ` give ages from capture to result; saturated runs give frames/s. Both draw the same
+seeded frames, and drawing counts for both. With --build, the time of set-up, build and test in
+a fresh clone is measured too, once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mastra_ros.camera import open_source
+from mastra_ros.config import CameraConfig
+from mastra_ros.inference import Detector, load_bundle
+
+SIZES = ((640, 480), (1920, 1080))
+PACED_HZ = 10.0
+PACED_FRAMES = 100
+SATURATED_FRAMES = 150
+BUNDLE = "models/board_defects"
+
+
+def source_uri(width_px: int, height_px: int) -> str:
+    """The same seeded frames for both sides."""
+    return f"synthetic:pcb?seed=5&width={width_px}&height={height_px}"
+
+
+def bare(width_px: int, height_px: int, frames: int, rate_hz: float) -> dict[str, float]:
+    """The loop that one would write by hand: no scheduling, no ROS, no one else to serve."""
+    source = open_source(CameraConfig(source=source_uri(width_px, height_px), rate_hz=rate_hz))
+    detector = Detector.open(load_bundle(BUNDLE), "local")
+    detector.warm_up(3)
+    ages_ms = []
+    began = time.perf_counter()
+    for index in range(frames):
+        if rate_hz:
+            time.sleep(max(0.0, began + index / rate_hz - time.perf_counter()))
+        frame = source.read(timeout_s=5.0)
+        captured = time.perf_counter()
+        detector.detect(frame)
+        ages_ms.append((time.perf_counter() - captured) * 1e3)
+    elapsed_s = time.perf_counter() - began
+    source.close()
+    detector.close()
+    return {
+        "age_p50_ms": float(np.percentile(ages_ms, 50)),
+        "age_p99_ms": float(np.percentile(ages_ms, 99)),
+        "frames_per_s": frames / elapsed_s,
+    }
+
+
+def ours(width_px: int, height_px: int, frames: int, rate_hz: float) -> dict[str, float]:
+    """`mastra run` as a user starts it, with the device alone."""
+    with tempfile.TemporaryDirectory() as folder:
+        report_path = Path(folder) / "report.json"
+        command = [
+            *(sys.executable, "-m", "mastra_ros.cli.main", "run", "factory_inspection"),
+            *("--source", source_uri(width_px, height_px), "--gateway", "none", "--quiet"),
+            *("--frames", str(frames), "--rate", str(rate_hz), "--report", str(report_path)),
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(f"mastra run failed:\n{done.stdout}{done.stderr}")
+        report: dict[str, Any] = json.loads(report_path.read_text())
+    return {
+        "age_p50_ms": report["age_ms"]["p50"],
+        "age_p99_ms": report["age_ms"]["p99"],
+        "frames_per_s": report["results"] / report["flow_s"],
+        "superseded": report["superseded"],
+    }
+
+
+def medians(runs: list[dict[str, float]]) -> dict[str, float]:
+    """Median of each figure."""
+    return {name: round(statistics.median(run[name] for run in runs), 2) for name in runs[0]}
+
+
+def measure(repetitions: int) -> list[dict[str, Any]]:
+    """All sizes and loads; ours and the bare loop take turns."""
+    rows = []
+    for width_px, height_px in SIZES:
+        for name, frames, rate_hz in (
+            ("paced", PACED_FRAMES, PACED_HZ),
+            ("saturated", SATURATED_FRAMES, 0.0),
+        ):
+            pairs = []
+            for repetition in range(repetitions):
+                order = (bare, ours) if repetition % 2 == 0 else (ours, bare)
+                ran = {run: run(width_px, height_px, frames, rate_hz) for run in order}
+                pairs.append((ran[ours], ran[bare]))
+                print(f"{width_px}x{height_px} {name} {repetition + 1}/{repetitions}", flush=True)
+            our_median = medians([pair[0] for pair in pairs])
+            bare_median = medians([pair[1] for pair in pairs])
+            rows.append(
+                {
+                    "size": f"{width_px}x{height_px}",
+                    "load": name,
+                    "mastra": our_median,
+                    "bare": bare_median,
+                    "age_p50_added_ms": round(
+                        our_median["age_p50_ms"] - bare_median["age_p50_ms"], 2
+                    ),
+                    "frames_per_s_ratio": round(
+                        statistics.median(a["frames_per_s"] / b["frames_per_s"] for a, b in pairs), 3
+                    ),
+                }
+            )
+    return rows
+
+
+def build_times() -> dict[str, float]:
+    """Set-up with build, set-up again, and test, in a fresh clone; seconds."""
+    times = {}
+    with tempfile.TemporaryDirectory() as folder:
+        clone = Path(folder) / "mastra_ros"
+        subprocess.run(["git", "clone", "-q", ".", str(clone)], check=True)
+        for name, target in (("setup_s", "setup"), ("setup_again_s", "setup"), ("test_s", "test")):
+            began = time.perf_counter()
+            subprocess.run(["make", target], cwd=clone, check=True, stdout=subprocess.DEVNULL)
+            times[name] = round(time.perf_counter() - began, 1)
+    return times
+
+
+def main() -> int:
+    """Measure and write the JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--build", action="store_true", help="also time set-up, build and test")
+    parser.add_argument("--out", type=Path, default=Path("bench/results/pipeline.json"))
+    options = parser.parse_args()
+    told: dict[str, Any] = {
+        "command": "python -m bench.pipeline",
+        "machine": {"cpus": os.cpu_count(), "processor": platform.machine()},
+        "repetitions": options.repetitions,
+        "rows": measure(options.repetitions),
+    }
+    if options.build:
+        told["build"] = build_times()
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_text(json.dumps(told, indent=2) + "\n")
+    print(json.dumps(told["rows"], indent=2))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
