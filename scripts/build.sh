@@ -9,12 +9,8 @@ mastra_ros_env "$PWD"
 fingerprint() {
   cat .venv/.stamp
   sha256sum CMakeLists.txt package.xml setup.cfg scripts/build.sh msg/*.msg
-  local folders=()
-  for folder in config launch models; do
-    [[ -d $folder ]] && folders+=("$folder")
-  done
   find mastra_ros mastra_ros_cli test -maxdepth 1 ! -name __pycache__ | sort
-  find "${folders[@]}" -name __pycache__ -prune -o -type f -print | sort
+  find config launch models -name __pycache__ -prune -o -type f -print | sort
 }
 
 stamp=$(fingerprint | sha256sum)

