@@ -14,8 +14,9 @@ from rclpy.serialization import deserialize_message, serialize_message
 from visualization_msgs.msg import Marker
 
 from mastra_ros.errors import MessageError
-from mastra_ros.msg import Decision, InferenceResult
+from mastra_ros.msg import Decision, InferenceResult, InspectionVerdict
 from mastra_ros.nodes import convert
+from mastra_ros.pipeline.factory import Verdict
 from mastra_ros.types import Detections, FrameKey, Result, Route
 
 KEY = FrameKey("main", 1_700_000_000_123_456_789)
@@ -147,6 +148,27 @@ def test_a_decision_that_makes_no_sense_is_one_clear_error(
 ) -> None:
     with pytest.raises(MessageError, match=says):
         convert.decision_from_ros(Decision(**changes), "main")
+
+
+def test_a_verdict_is_told_whole() -> None:
+    verdict = Verdict(
+        board=7,
+        verdict="reject",
+        reason="mousebite in 4 of 5 frames",
+        key=KEY,
+        first_stamp_ns=KEY.stamp_ns - 1,
+        frames=5,
+        defects=some_detections(),
+        doubtful=Detections.empty(LABELS),
+    )
+    header = convert.header_to_ros(KEY, "lens")
+    message = sent(convert.verdict_to_ros(verdict, header, passed=4, rejected=2, reviewed=1))
+    assert isinstance(message, InspectionVerdict)
+    assert message.header == header
+    assert (message.board, message.verdict, message.frames) == (7, "reject", 5)
+    assert message.reason == "mousebite in 4 of 5 frames"
+    assert (message.passed, message.rejected, message.reviewed) == (4, 2, 1)
+    assert same(convert.detections_from_ros(message.defects, LABELS), verdict.defects)
 
 
 def test_markers_draw_each_box_and_name_it() -> None:
