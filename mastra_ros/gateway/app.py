@@ -57,11 +57,17 @@ class Gateway:
         self.sessions = Sessions(config.sessions_max)
         self.frames = Frames(
             store=store,
-            references=References(make_decoder, self._executor, config.streams_kept),
+            references=References(
+                make_decoder,
+                self._executor,
+                streams_max=config.streams_kept,
+                bytes_max=config.references_bytes_max,
+            ),
             models=models,
             metrics=metrics,
             executor=self._executor,
             frames_max=config.queue_frames_max + config.batch_size_max,
+            pixels_max=config.pixels_max,
         )
         self._v2 = OpenInference(models, self._executor, config.message_bytes_max)
 

@@ -64,6 +64,7 @@ class Frames:
         metrics: Metrics,
         executor: Executor,
         frames_max: int,
+        pixels_max: int,
     ) -> None:
         self._store = store
         self._references = references
@@ -71,6 +72,7 @@ class Frames:
         self._metrics = metrics
         self._executor = executor
         self._frames_max = frames_max
+        self._pixels_max = pixels_max
         self._running: dict[FrameId, asyncio.Task[tuple[ResultMessage, bool]]] = {}
 
     @property
@@ -150,10 +152,12 @@ class Frames:
     async def _infer(self, device: str, message: FrameMessage) -> Result:
         if message.kind == PacketKind.FEATURES.value:
             raise Refusal("failed", "no split model is served")
+        pixels = message.width_px * message.height_px
+        if pixels > self._pixels_max:
+            raise Refusal("too_large", f"expected at most {self._pixels_max} px, got {pixels}")
         model = self._models.get(str(message.meta.get("model", "")))
         started_s = time.perf_counter()
-        decoder = self._references.of(device, message.stream)
-        frame = await decoder.decode(message.to_packet())
+        frame = await self._references.decode(device, message.to_packet())
         self._metrics.decode_seconds.observe(time.perf_counter() - started_s)
         inferred = await model.infer(frame, late=message.late)
         return Result(

@@ -18,47 +18,73 @@ from ..types import Frame, Packet
 class PacketDecoder(Protocol):
     """What is needed of a `compression.Decoder`; used by one thread at a time."""
 
+    @property
+    def bytes_kept(self) -> int:
+        """Memory of the pictures kept."""
+        ...
+
     def decode(self, packet: Packet) -> Frame:
         """The frame; CodecError, or ReferenceMissing when the stream needs a key frame."""
         ...
 
 
-class StreamDecoder:
-    """One stream's decoder, run in an executor, one packet after the other."""
+class _Stream:
+    """One stream's decoder, run off the event loop, one packet after the other."""
 
-    def __init__(self, decoder: PacketDecoder, executor: Executor) -> None:
+    def __init__(self, decoder: PacketDecoder) -> None:
+        self.turn = asyncio.Lock()
+        self.bytes_kept = 0
         self._decoder = decoder
-        self._executor = executor
-        self._turn = asyncio.Lock()
 
-    async def decode(self, packet: Packet) -> Frame:
-        """Decode off the event loop."""
-        loop = asyncio.get_running_loop()
-        async with self._turn:
-            return await loop.run_in_executor(self._executor, self._decoder.decode, packet)
+    def decode(self, packet: Packet) -> Frame:
+        try:
+            return self._decoder.decode(packet)
+        finally:
+            self.bytes_kept = self._decoder.bytes_kept
 
 
 class References:
-    """Decoders by (device, stream), least recently used dropped first."""
+    """Decoders by (device, stream), bounded in number and memory; used from the event loop."""
 
     def __init__(
-        self, make: Callable[[], PacketDecoder], executor: Executor, streams_max: int
+        self,
+        make: Callable[[], PacketDecoder],
+        executor: Executor,
+        *,
+        streams_max: int,
+        bytes_max: int,
     ) -> None:
         self._make = make
         self._executor = executor
         self._streams_max = streams_max
-        self._decoders: OrderedDict[tuple[str, str], StreamDecoder] = OrderedDict()
-
-    def of(self, device: str, stream: str) -> StreamDecoder:
-        """The decoder of a stream, made when there is none."""
-        key = (device, stream)
-        decoder = self._decoders.get(key)
-        if decoder is None:
-            decoder = self._decoders[key] = StreamDecoder(self._make(), self._executor)
-        self._decoders.move_to_end(key)
-        while len(self._decoders) > self._streams_max:
-            self._decoders.popitem(last=False)
-        return decoder
+        self._bytes_max = bytes_max
+        self._streams: OrderedDict[tuple[str, str], _Stream] = OrderedDict()
 
     def __len__(self) -> int:
-        return len(self._decoders)
+        return len(self._streams)
+
+    @property
+    def bytes_kept(self) -> int:
+        """Memory of all pictures kept."""
+        return sum(stream.bytes_kept for stream in self._streams.values())
+
+    async def decode(self, device: str, packet: Packet) -> Frame:
+        """Decode in the executor; CodecError or ReferenceMissing as the decoder says."""
+        key = (device, packet.key.stream)
+        stream = self._streams.get(key)
+        if stream is None:
+            stream = self._streams[key] = _Stream(self._make())
+        self._streams.move_to_end(key)
+        try:
+            async with stream.turn:
+                loop = asyncio.get_running_loop()
+                return await loop.run_in_executor(self._executor, stream.decode, packet)
+        finally:
+            self._trim()
+
+    def _trim(self) -> None:
+        """Drop the streams used least recently; the last one used always stays."""
+        while len(self._streams) > 1 and (
+            len(self._streams) > self._streams_max or self.bytes_kept > self._bytes_max
+        ):
+            self._streams.popitem(last=False)

@@ -105,7 +105,7 @@ async def _serve(
     on_ready: Callable[[str], None],
 ) -> None:
     try:
-        from granian.constants import Interfaces
+        from granian.constants import HTTPModes, Interfaces
         from granian.log import LogLevels
         from granian.server.embed import Server
     except ImportError as error:
@@ -119,6 +119,7 @@ async def _serve(
                 address=address,
                 port=port,
                 interface=Interfaces.ASGINL,
+                http=HTTPModes.http1,
                 backlog=1024,
                 backpressure=config.sessions_max + SPARE_CONNECTIONS,
                 ssl_cert=keys_dir / "server.crt",
