@@ -7,7 +7,7 @@ import contextlib
 import dataclasses
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -41,6 +41,8 @@ log = logging.getLogger(__name__)
 
 TICK_MAX_S = 0.05
 """The clock is looked at this often, for deadlines."""
+CHUNK_BYTES = 16_384
+"""Larger messages are sent in fragments of this size."""
 OVERLOAD_PAUSE_S = 1.0
 """How long the backlog rests after the gateway said that it is overloaded."""
 SPOOLED_CODES = frozenset({"overloaded"})
@@ -276,15 +278,29 @@ class Uplink:
                 item.size = len(data)
                 self._goodput.sent(time.monotonic_ns())
                 await self._write(data)
+                if item.packet.late:
+                    item.accepted_ns = time.monotonic_ns()
             if not self._outbox.live_waiting:
                 self._backlog_wake.set()
 
     async def _write(self, data: bytes) -> None:
         try:
-            await self._websocket.send(data)
+            await self._websocket.send(data if len(data) <= CHUNK_BYTES else self._chunks(data))
         except ConnectionClosed as error:
             raise LinkError(f"the connection was closed ({error})") from None
-        self._tally.uploaded_bytes += len(data)
+        if len(data) <= CHUNK_BYTES:
+            self._tally.uploaded_bytes += len(data)
+
+    def _chunks(self, data: bytes) -> Iterator[bytes]:
+        """The fragments of a large message, each asked for when the socket took the one before.
+
+        Given the whole at once, asyncio's TLS would buffer all of it and call it written.
+        """
+        for start in range(0, len(data), CHUNK_BYTES):
+            chunk = data[start : start + CHUNK_BYTES]
+            yield chunk
+            self._tally.uploaded_bytes += len(chunk)
+            self.session.wrote(time.monotonic_ns())
 
     def _encode(self, entry: Entry) -> bytes | None:
         """The message of a packet; None when there is no use in sending it."""

@@ -40,8 +40,9 @@ from .messages import (
 
 MS = 1_000_000
 
-UNANSWERED_FACTOR = 4
-"""A peer that talks may be so many times slower to answer than one that says nothing."""
+UNANSWERED_FACTOR = 20
+"""A peer that talks may be so many times slower to answer than one that says nothing: on a slow
+link a heartbeat waits behind a large frame."""
 
 INTERVAL_MIN_NS = 10 * MS
 """No device gets heartbeats more often than this."""
@@ -122,6 +123,7 @@ class Session:
         self._bytes_max = bytes_max
         self._heartbeat_seq = 0
         self._next_heartbeat_ns = now_ns
+        self._wrote_ns = now_ns
         # seq: when sent, and until when the answer is in time (None: counted as lost already)
         self._unanswered: dict[int, tuple[int, int | None]] = {}
 
@@ -236,6 +238,10 @@ class Session:
         if due_ns is not None:
             self.link.count(now_ns <= due_ns)
 
+    def wrote(self, now_ns: int) -> None:
+        """The socket has taken more bytes: heartbeats still wait their turn, and are not lost."""
+        self._wrote_ns = now_ns
+
     # -- what the clock says ---------------------------------------------------------------
 
     @property
@@ -253,7 +259,8 @@ class Session:
         if self.state is State.CLOSED:
             return []
         silence_ns = now_ns - self.last_heard_ns
-        unanswered_ns = now_ns - next(iter(self._unanswered.values()), (now_ns, None))[0]
+        oldest_ns, _ = next(iter(self._unanswered.values()), (now_ns, None))
+        unanswered_ns = now_ns - max(oldest_ns, min(self._wrote_ns, now_ns))
         if silence_ns >= self._silence_ns or unanswered_ns >= UNANSWERED_FACTOR * self._silence_ns:
             self.state = State.CLOSED
             return [Silent(max(silence_ns, unanswered_ns))]

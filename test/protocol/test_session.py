@@ -249,7 +249,17 @@ def test_a_peer_that_talks_and_never_answers_heartbeats_is_dropped_later() -> No
         if ours.state is State.OPEN:
             ours.receive(encode(Heartbeat(now // MS, now)), now)
         now += 50 * MS
-    assert events == [Silent(2000 * MS)]
+    assert events == [Silent(20 * 500 * MS)]
+    assert ours.link.loss == 1.0
+
+
+def test_a_slow_socket_is_not_a_peer_that_does_not_answer() -> None:
+    ours, _ = opened(heartbeat_interval_ns=100 * MS, silence_timeout_ns=500 * MS)
+    for now in range(0, 60_000 * MS, 50 * MS):
+        ours.tick(now)
+        ours.receive(encode(Heartbeat(now // MS, now)), now)
+        ours.wrote(now)
+    assert ours.state is State.OPEN
 
 
 def test_a_peer_that_never_greets_is_dropped() -> None:
