@@ -1,0 +1,155 @@
+"""Writes the tables of measured numbers in README.md and README.zh.md.
+
+    python -m bench.table [--check]
+
+Takes what the benchmarks left in bench/results/ and the measurements in the bundle; what was
+not measured is left out. With --check nothing is written, and the status is 1 if a table is old.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+START, END = "<!-- measured: start -->", "<!-- measured: end -->"
+HEADS = {
+    "README.md": "| what | measured |",
+    "README.zh.md": "| 项目 | 测量值 |",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One number, in both languages."""
+
+    english: str
+    chinese: str
+    value: str
+
+
+def rows(root: Path = ROOT) -> list[Row]:
+    """All that has been measured."""
+    return [*_models(root), *_pipeline(root), *_faults(root), *_build(root)]
+
+
+def _models(root: Path) -> Iterator[Row]:
+    path = root / "models/board_defects/bundle.yaml"
+    if not path.exists():
+        return
+    parts = yaml.safe_load(path.read_text(encoding="utf-8"))["parts"]
+    names = {"local": ("device model", "设备端模型"), "cloud": ("gateway model", "网关模型")}
+    for part, (english, chinese) in names.items():
+        measured = parts[part].get("measurements", {})
+        if "f_score" in measured:
+            yield Row(
+                f"{english}: F on DeepPCB val.txt (class and IoU > 0.33)",
+                f"{chinese}：DeepPCB val.txt 上的 F 值（类别正确且 IoU > 0.33）",
+                f"{measured['f_score']:.3f}",
+            )
+        if "latency_ms_1_thread" in measured:
+            yield Row(
+                f"{english}: a frame on one core",
+                f"{chinese}：单核每帧耗时",
+                f"{measured['latency_ms_1_thread']:.1f} ms",
+            )
+    sizes = [part.get("measurements", {}).get("bytes") for part in parts.values()]
+    if all(sizes):
+        yield Row("both models together", "两个模型合计大小", f"{sum(sizes) / 1e6:.2f} MB")
+
+
+def _pipeline(root: Path) -> Iterator[Row]:
+    for row in _result(root, "pipeline").get("rows", []):
+        size, ours, bare = row["size"], row["mastra"], row["bare"]
+        if row["load"] == "paced":
+            yield Row(
+                f"{size}: age of a result, p50 / p99 (bare engine loop p50)",
+                f"{size}：结果时延 p50 / p99（裸引擎循环 p50）",
+                f"{ours['age_p50_ms']:.1f} / {ours['age_p99_ms']:.1f} ms "
+                f"({bare['age_p50_ms']:.1f} ms)",
+            )
+        else:
+            yield Row(
+                f"{size}: frames a second, saturated (bare engine loop)",
+                f"{size}：满载帧率（裸引擎循环）",
+                f"{ours['frames_per_s']:.1f} ({bare['frames_per_s']:.1f})",
+            )
+
+
+def _faults(root: Path) -> Iterator[Row]:
+    """Of `make demo`: its report, copied to bench/results/demo.json."""
+    told = _result(root, "demo")
+    if not told:
+        return
+    yield Row(
+        "demo, link cut for 10 s: frames / missing / counted twice",
+        "演示，链路中断 10 秒：帧数 / 丢失 / 重复",
+        f"{told['frames']} / {told['missing']} / {told['duplicates']}",
+    )
+    yield Row(
+        "demo: spooled / delivered later / dropped",
+        "演示：暂存 / 补传 / 放弃",
+        f"{told['spooled']} / {told['delivered_late']} / {told['dropped']}",
+    )
+    falls = [s["latency_ms"] for s in told["switches"] if s["to"] == "local" and s["latency_ms"]]
+    if falls:
+        yield Row(
+            "demo: slowest switch to the device, from the last sign of the gateway",
+            "演示：最慢一次切换到设备端（自网关最后一次响应起）",
+            f"{max(falls):.0f} ms",
+        )
+
+
+def _build(root: Path) -> Iterator[Row]:
+    names = {
+        "setup_s": ("set-up with build, fresh clone", "全新克隆：安装并构建"),
+        "setup_again_s": ("set-up again, nothing changed", "无改动再次安装"),
+        "test_s": ("all tests", "全部测试"),
+    }
+    times = _result(root, "pipeline").get("build", {})
+    for key, (english, chinese) in names.items():
+        if key in times:
+            yield Row(english, chinese, f"{times[key]:.0f} s")
+
+
+def _result(root: Path, name: str) -> dict[str, Any]:
+    path = root / "bench/results" / f"{name}.json"
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+
+
+def filled(text: str, page: str, root: Path = ROOT) -> str:
+    """A page with the table between its marks made anew."""
+    before, rest = text.split(START)
+    _, after = rest.split(END)
+    lines = [HEADS[page], "| --- | --- |"]
+    for row in rows(root):
+        lines.append(f"| {row.chinese if 'zh' in page else row.english} | {row.value} |")
+    return before + "\n".join([START, *lines, END]) + after
+
+
+def main() -> int:
+    """Write the tables, or look whether they are up to date."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="write nothing")
+    options = parser.parse_args()
+    old = []
+    for page in HEADS:
+        path = ROOT / page
+        text = path.read_text(encoding="utf-8")
+        if (new := filled(text, page)) != text:
+            old.append(page)
+            if not options.check:
+                path.write_text(new, encoding="utf-8")
+    print(f"{'old' if options.check else 'written'}: {', '.join(old) or 'none'}")
+    return 1 if options.check and old else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
