@@ -60,6 +60,11 @@ class ServedModel:
             on_batch=partial(metrics.on_batch, name),
         )
 
+    @property
+    def queued(self) -> int:
+        """Frames that wait for the model."""
+        return self._batcher.queued
+
     async def infer(self, frame: Frame, *, late: bool = False) -> Inferred:
         """What is in the frame; live frames go before late ones.
 

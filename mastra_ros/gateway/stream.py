@@ -41,6 +41,8 @@ logger = logging.getLogger(__name__)
 
 OUTGOING_MAX = 1024
 """Messages that wait for a slow device before it is dropped."""
+CLOCK_S = 0.1
+"""The clock is looked at this often, for the device's Hello asks for heartbeats from then on."""
 FAREWELL_S = 1.0
 """How long a device may take to hear our goodbye."""
 
@@ -219,7 +221,8 @@ class StreamSession:
 
     async def _watch_clock(self) -> None:
         while (due_ns := self._protocol.next_timeout_ns) is not None:
-            await asyncio.sleep(max(0.0, (due_ns - time.monotonic_ns()) / 1e9))
+            wait_s = (due_ns - time.monotonic_ns()) / 1e9
+            await asyncio.sleep(min(max(0.0, wait_s), CLOCK_S))
             for event in self._protocol.tick(time.monotonic_ns()):
                 if isinstance(event, Silent):
                     text = f"nothing heard for {event.silence_ns / 1e9:.1f} s"
