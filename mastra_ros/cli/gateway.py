@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Serve until a signal comes."""
-    config = _config(args)
+    config = config_of(args)
     # Imported here, so that `mastra gateway --help` needs none of the server's packages.
     from ..gateway.server import serve
 
@@ -52,7 +52,8 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _config(args: argparse.Namespace) -> GatewayConfig:
+def config_of(args: argparse.Namespace) -> GatewayConfig:
+    """The parameters: those of the file, changed by --set, changed by the other options."""
     parameters: dict[str, dict[str, Any]] = load_parameters(args.params) if args.params else {}
     values = dict(apply_sets(parameters, args.sets).get("gateway", {}))
     given = {

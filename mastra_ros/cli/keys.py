@@ -11,7 +11,9 @@ EXAMPLE = "mastra keys init keys && mastra keys add-device keys camera-1"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions = parser.add_subparsers(
+        dest="action", required=True, metavar="ACTION", help="what to do with the folder"
+    )
     init = actions.add_parser("init", help="make an authority and a certificate for the gateway")
     init.add_argument("folder", type=Path, metavar="DIR", help="made with mode 0700")
     init.add_argument(
