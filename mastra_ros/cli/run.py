@@ -49,7 +49,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pictures", type=Path, metavar="DIR", help="save annotated pictures")
     parser.add_argument("--params-file", type=Path, metavar="FILE", help="parameter file")
     parser.add_argument(
-        "--set", action="append", default=[], metavar="STAGE.PARAMETER=VALUE", dest="sets"
+        "--set",
+        action="append",
+        default=[],
+        metavar="STAGE.PARAMETER=VALUE",
+        dest="sets",
+        help="change one value; may be given several times",
     )
     parser.add_argument("--namespace", default="", help="ROS namespace of the nodes")
     parser.add_argument("--quiet", action="store_true", help="print the summary only")
