@@ -26,12 +26,14 @@ class FakeSource:
         *,
         stream: str = "main",
         stamper: Stamper | None = None,
+        frame_id: str = "camera",
         live: bool = False,
         rate_hz: float | None = None,
     ) -> None:
         self._script = iter(script)
         self._stream = stream
         self._stamper = stamper or Stamper()
+        self._frame_id = frame_id
         self.live = live
         self.rate_hz = rate_hz
         self.reading = threading.Event()  # set while a read blocks
@@ -52,7 +54,7 @@ class FakeSource:
         if isinstance(step, MastraError):
             raise step
         image = np.full((step, step), 128, np.uint8)
-        return Frame(FrameKey(self._stream, self._stamper.stamp()), image, "mono8")
+        return Frame(FrameKey(self._stream, self._stamper.stamp()), image, "mono8", self._frame_id)
 
     def truth(self, key: FrameKey) -> FrameTruth | None:  # noqa: ARG002
         """Not known."""

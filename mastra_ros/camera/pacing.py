@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 
 
@@ -23,11 +24,11 @@ class Pacer:
             return 0.0
         if self._first_ns is None:
             self._first_ns = now_ns
-        gone = (now_ns - self._first_ns) / self._step_ns
-        if gone >= self._steps:
-            self._steps = int(gone) + 1
-            return 0.0
-        return (self._steps - gone) * self._step_ns / 1e9
+        due_ns = self._first_ns + math.ceil(self._steps * self._step_ns)
+        if now_ns < due_ns:
+            return (due_ns - now_ns) / 1e9
+        self._steps = max(self._steps, int((now_ns - self._first_ns) / self._step_ns)) + 1
+        return 0.0
 
 
 class Backoff:

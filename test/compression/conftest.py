@@ -8,11 +8,16 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
+from hypothesis import settings
 
 from mastra_ros.config import CompressionConfig, build
 from mastra_ros.types import CHANNELS, Frame, FrameKey
 
 Image = npt.NDArray[np.uint8]
+
+# The same examples in every run, and no limit on how long a busy machine takes for one.
+settings.register_profile("seeded", deadline=None, derandomize=True, database=None)
+settings.load_profile("seeded")
 
 
 @pytest.fixture(scope="session")

@@ -219,7 +219,7 @@ def test_a_frame_of_another_stream_is_refused(pair, scene, frame_of) -> None:
         pair[0].encode(frame_of(scene(8, 8), 1, stream="side"))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_over_a_lossy_link_a_picture_arrives_right_or_is_reported_missing(
     data: st.DataObject, scene, frame_of, config_of
