@@ -128,9 +128,9 @@ def filled(text: str, page: str, root: Path = ROOT) -> str:
     """A page with the table between its marks made anew."""
     before, rest = text.split(START)
     _, after = rest.split(END)
-    lines = [HEADS[page], "| --- | --- |"]
-    for row in rows(root):
-        lines.append(f"| {row.chinese if 'zh' in page else row.english} | {row.value} |")
+    chinese = page == "README.zh.md"
+    lines = [f"| {row.chinese if chinese else row.english} | {row.value} |" for row in rows(root)]
+    lines = [HEADS[page], "| --- | --- |", *lines]
     return before + "\n".join([START, *lines, END]) + after
 
 

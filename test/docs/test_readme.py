@@ -1,0 +1,99 @@
+"""The READMEs name what there is: topics, launch arguments, verbs, and the numbers measured."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mastra_ros.cli.main import VERBS
+
+ROOT = Path(__file__).resolve().parents[2]
+BOTH = pytest.mark.parametrize("page", ["README.md", "README.zh.md"])
+
+
+def section(page: str, column: str) -> list[list[str]]:
+    """Cells of the table whose head has this column first."""
+    lines = (ROOT / page).read_text(encoding="utf-8").splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith(f"| {column} |"))
+    found = []
+    for line in lines[start + 2 :]:
+        if not line.startswith("|"):
+            break
+        found.append([cell.strip() for cell in line.strip("|").split(" | ")])
+    return found
+
+
+def names(cells: list[list[str]]) -> set[str]:
+    return {name for row in cells for name in re.findall(r"`([^`]+)`", row[0])}
+
+
+@BOTH
+def test_every_topic_stands_in_the_table(page: str) -> None:
+    nodes = [p.read_text(encoding="utf-8") for p in ROOT.glob("mastra_ros/nodes/*.py")]
+    topic = r'(?:advertise\(|FramePublisher\(|create_publisher\()\s*\w+,\s*"([^"]+)"'
+    published = set(re.findall(topic, "\n".join(nodes))) | {"detections", "/diagnostics"}
+    assert names(section(page, "topic" if page == "README.md" else "话题")) == published
+
+
+@BOTH
+def test_every_launch_argument_stands_in_the_table(page: str) -> None:
+    files = [*ROOT.glob("launch/*.py"), ROOT / "mastra_ros/nodes/launching.py"]
+    code = "\n".join(path.read_text(encoding="utf-8") for path in files)
+    declared = set(re.findall(r'\n        \("(\w+)", (?:"|str\()', code))
+    declared |= set(re.findall(r'DeclareLaunchArgument\("(\w+)"', code))
+    declared |= set(re.findall(r'(\w+)="(?:camera|bridge|gateway)\.\w+"', code))
+    assert names(section(page, "argument" if page == "README.md" else "参数")) == declared
+
+
+@BOTH
+def test_every_verb_stands_in_the_table(page: str) -> None:
+    assert names(section(page, "`mastra …`")) >= set(VERBS)
+    first = {re.findall(r"`([^`]+)`", row[0])[0] for row in section(page, "`mastra …`")}
+    assert first == set(VERBS)
+
+
+@pytest.fixture(scope="module")
+def table() -> Any:
+    spec = importlib.util.spec_from_file_location("bench_table", ROOT / "bench/table.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+@BOTH
+def test_the_numbers_are_those_that_were_measured(page: str, table: Any) -> None:
+    """Made again by: python -m bench.table"""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    assert table.filled(text, page) == text
+
+
+def test_what_was_not_measured_is_left_out(table: Any, tmp_path: Path) -> None:
+    assert table.rows(tmp_path) == []
+
+
+def test_a_result_of_the_pipeline_becomes_rows(table: Any, tmp_path: Path) -> None:
+    results = tmp_path / "bench/results"
+    results.mkdir(parents=True)
+    figures = {"age_p50_ms": 11.04, "age_p99_ms": 15.0, "frames_per_s": 80.0}
+    told = {
+        "rows": [
+            {"size": "640x480", "load": "paced", "mastra": figures, "bare": figures},
+            {"size": "640x480", "load": "saturated", "mastra": figures, "bare": figures},
+        ],
+        "build": {"setup_s": 61.2},
+    }
+    (results / "pipeline.json").write_text(json.dumps(told))
+    assert [row.value for row in table.rows(tmp_path)] == [
+        "11.0 / 15.0 ms (11.0 ms)",
+        "80.0 (80.0)",
+        "61 s",
+    ]
