@@ -6,7 +6,7 @@ SHELL := bash
 
 ENV := source ./env.sh &&
 
-.PHONY: help setup demo test check lint format types bench clean
+.PHONY: help setup demo test check lint format types bench docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ format: setup ## lay out the code and mend what ruff can
 
 bench: setup ## measure: age of results, frames per second, set-up, build and test
 	@$(ENV) python bench/pipeline.py
+
+docs: setup ## bring the table of parameters and the measured numbers up to date
+	@$(ENV) mastra params --markdown > docs/parameters.md && python -m bench.table
 
 clean: ## remove what was built; .venv stays (rm -rf .venv for that)
 	@rm -rf build install log
