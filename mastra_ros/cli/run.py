@@ -111,10 +111,10 @@ def _open_link(
     stack: contextlib.ExitStack,
 ) -> _Link:
     """Start gateway and proxy as asked, and tell the bridge where they are."""
-    from ..emulation.faults import parse_faults
+    from ..emulation.grammar import read_faults
     from ..emulation.proxy import ShapingProxy
 
-    faults = parse_faults(args.fault)
+    faults = read_faults(args.fault)
     bridge = parameters.setdefault("bridge", {})
     bridge.setdefault("spool_path", str(folder / "spool.sqlite"))
     if args.gateway != "embedded":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import socket
 import struct
 from collections.abc import Callable
@@ -45,13 +46,15 @@ class Connection:
         upstream: tuple[str, int],
         serialisers: tuple[Serialiser, Serialiser],
         shape: Callable[[], LinkShape],
-        moving: asyncio.Event,
+        moving: tuple[asyncio.Event, asyncio.Event],
+        rng: random.Random,
     ) -> None:
         client.setblocking(False)
         self._upstream = upstream
         self._serialisers = serialisers
         self._shape = shape
         self._moving = moving
+        self._rng = rng
         self._sockets = [client]
         self._task: asyncio.Task[None] | None = None
         self._lanes: tuple[Lane, Lane] | None = None
@@ -99,9 +102,10 @@ class Connection:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         await asyncio.get_running_loop().sock_connect(server, self._upstream)
         up, down = self._serialisers
+        up_moving, down_moving = self._moving
         self._lanes = (
-            Lane(client, server, up, lambda: self._shape().up, self._moving),
-            Lane(server, client, down, lambda: self._shape().down, self._moving),
+            Lane(client, server, up, self._shape, lambda link: link.up, up_moving, self._rng),
+            Lane(server, client, down, self._shape, lambda link: link.down, down_moving, self._rng),
         )
         directions = [asyncio.ensure_future(lane.run()) for lane in self._lanes]
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+import random
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -21,7 +22,7 @@ class ShapingProxy:
     """Relays connections from a loopback port to `upstream`, in a thread of its own.
 
     The clock of the faults starts with `start()`, and again with `restart_clock()`. Use it as a
-    context manager, or call `stop()`.
+    context manager, or call `stop()`. seed: of the dice for jitter and loss.
     """
 
     def __init__(
@@ -31,7 +32,9 @@ class ShapingProxy:
         faults: Sequence[Fault] = (),
         *,
         listen_port: int = 0,
+        seed: int = 0,
     ) -> None:
+        self._seed = seed
         self._upstream = (upstream_host, upstream_port)
         self._faults = tuple(faults)
         self._listen_port = listen_port
@@ -93,7 +96,7 @@ class ShapingProxy:
 
     async def _main(self, started: Future[_Relay]) -> None:
         try:
-            relay = _Relay(self._upstream, self._faults, self._listen_port)
+            relay = _Relay(self._upstream, self._faults, self._listen_port, self._seed)
         except OSError as error:
             started.set_exception(
                 ConfigError(f"proxy: cannot listen on port {self._listen_port}: {error}")
@@ -107,7 +110,7 @@ class _Relay:
     """The relay inside its event loop."""
 
     def __init__(
-        self, upstream: tuple[str, int], faults: tuple[Fault, ...], listen_port: int
+        self, upstream: tuple[str, int], faults: tuple[Fault, ...], listen_port: int, seed: int
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._upstream = upstream
@@ -116,8 +119,9 @@ class _Relay:
         self._lost: set[Connection] = set()
         self._burials: set[asyncio.Task[None]] = set()
         self._finished_bytes = (0, 0)
-        self._serialisers = (Serialiser(), Serialiser())
-        self._moving = asyncio.Event()
+        self._serialisers = (Serialiser(self._now_s), Serialiser(self._now_s))
+        self._moving = (asyncio.Event(), asyncio.Event())  # up, down
+        self._rng = random.Random(seed)
         self._wake = asyncio.Event()
         self._done = False
         self._listener = listen(LOOPBACK, listen_port)
@@ -193,10 +197,11 @@ class _Relay:
             # Who waited for an answer over a dead link learns of it when the link is back.
             self._bury_lost()
         self._applied_s = now_s
-        if shape.stalled:
-            self._moving.clear()
-        else:
-            self._moving.set()
+        for moving, way in zip(self._moving, (shape.up, shape.down), strict=True):
+            if way.stalled:
+                moving.clear()
+            else:
+                moving.set()
 
     def _lose_all(self) -> None:
         for connection in list(self._alive):
@@ -222,7 +227,7 @@ class _Relay:
         while True:
             client, _ = await self._loop.sock_accept(self._listener)
             connection = Connection(
-                client, self._upstream, self._serialisers, self.shape, self._moving
+                client, self._upstream, self._serialisers, self.shape, self._moving, self._rng
             )
             if self.shape().cut:
                 self._lost.add(connection)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
-from mastra_ros.emulation.faults import parse_faults
+from mastra_ros.emulation.grammar import parse_faults
 from mastra_ros.emulation.proxy import ShapingProxy
 from mastra_ros.errors import ConfigError
 
@@ -89,6 +90,13 @@ def exchange_for_ever(sock: socket.socket) -> None:
     while True:
         exchange(sock)
         time.sleep(0.01)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
 
 
 def is_silent(sock: socket.socket, for_s: float) -> bool:
@@ -227,8 +235,8 @@ def test_an_upstream_that_refuses_resets_the_client(echo: Echo) -> None:
         port = free.getsockname()[1]
     with (
         ShapingProxy("127.0.0.1", port) as proxy,
-        client_of(proxy) as sock,
         pytest.raises(ConnectionResetError),
+        client_of(proxy) as sock,
     ):
         sock.recv(1)
 
@@ -246,3 +254,55 @@ def test_stopping_twice_is_harmless(echo: Echo) -> None:
     with sock, pytest.raises(ConnectionResetError):
         sock.recv(1)
     proxy.stop()
+
+
+def test_a_rate_in_one_direction_leaves_the_other_alone(proxy: ShapingProxy) -> None:
+    proxy.set_faults(parse_faults("down:rate=1mbit@0s"))
+    up, down = proxy.shape.up, proxy.shape.down
+    assert up.rate_bps > down.rate_bps == 1e6
+    with client_of(proxy) as sock:
+        assert exchange(sock, bytes(25_000)) >= 0.19, "200 kbit at 1 Mbit/s"
+
+
+def test_one_direction_can_stall_while_the_other_moves(proxy: ShapingProxy) -> None:
+    with client_of(proxy) as sock:
+        exchange(sock)
+        proxy.set_faults(parse_faults("down:stall@0s"))
+        before, _ = proxy.carried_bytes
+        sock.sendall(b"gone up")
+        wait_until(lambda: proxy.carried_bytes[0] == before + 7)
+        assert is_silent(sock, 0.1)
+        proxy.set_faults(())
+        assert receive(sock, 7) == b"gone up"
+
+
+def test_jitter_reorders_nothing(proxy: ShapingProxy) -> None:
+    proxy.set_faults(parse_faults("jitter=30ms@0s"))
+    data = bytes(range(256)) * 400
+    with client_of(proxy) as sock:
+        for start in range(0, len(data), 5000):
+            sock.sendall(data[start : start + 5000])
+        assert receive(sock, len(data)) == data
+
+
+def test_losses_make_bytes_late_and_lose_none(proxy: ShapingProxy) -> None:
+    proxy.set_faults(parse_faults("up:loss=50%@0s"))
+    with client_of(proxy) as sock:
+        times = [exchange(sock) for _ in range(4)]
+    assert max(times) >= 0.2, "a time-out of TCP"
+
+
+def test_a_trace_limits_the_rate(echo: Echo, tmp_path: Path) -> None:
+    (tmp_path / "slow.up").write_text("".join(f"{ms}\n" for ms in range(20, 220, 20)))
+    faults = parse_faults("up:trace=slow.up@0s", tmp_path)
+    with ShapingProxy("127.0.0.1", echo.port, faults) as proxy, client_of(proxy) as sock:
+        assert exchange(sock, bytes(15_000)) >= 0.17, "10 opportunities, one each 20 ms"
+
+
+def test_a_rate_that_rises_again_counts_at_once(proxy: ShapingProxy) -> None:
+    """What was read before the rate fell must not be paced at the old rate for ever."""
+    with client_of(proxy) as sock:
+        proxy.set_faults(parse_faults("rate=8kbit@0s"))
+        sock.sendall(bytes(60_000))
+        proxy.set_faults(())
+        assert len(receive(sock, 60_000)) == 60_000
