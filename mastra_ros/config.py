@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .parameter import Parameter, build, parameter, parameters_of
+from .parameter import NodeConfig, Parameter, build, parameter, parameters_of
+from .scheduling_config import SchedulingConfig
 
 __all__ = [
     "STAGES",
@@ -30,16 +31,6 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class NodeConfig:
-    """What every node has."""
-
-    autostart: bool = parameter(True, "configure and activate the node when it starts")
-    silence_warning_s: float = parameter(
-        5.0, "warn after hearing nothing for so long", unit="s", minimum=0.1, maximum=3600.0
-    )
-
-
-@dataclass(frozen=True)
 class CameraConfig(NodeConfig):
     """Parameters of the camera: where frames come from."""
 
@@ -48,7 +39,11 @@ class CameraConfig(NodeConfig):
         "synthetic:pcb?seed=N, folder:DIR, file:VIDEO, v4l2:/dev/videoN or rtsp://…",
     )
     rate_hz: float = parameter(
-        15.0, "frames a second; 0 follows the source", unit="Hz", minimum=0.0, maximum=1000.0
+        15.0,
+        "frames a second; 0: the source's own, or as fast as it can be read",
+        unit="Hz",
+        minimum=0.0,
+        maximum=1000.0,
     )
     width_px: int = parameter(
         0, "width to ask the source for; 0 leaves it alone", unit="px", minimum=0, maximum=16384
@@ -89,118 +84,6 @@ class InferenceConfig(NodeConfig):
 
 
 @dataclass(frozen=True)
-class SchedulingConfig(NodeConfig):
-    """Parameters of the scheduler and arbiter."""
-
-    policy: str = parameter("dta", "how routes are chosen", choices=("dta", "fixed"), live=True)
-    route: str = parameter(
-        "local", "route of the policy fixed", choices=("local", "split", "cloud"), live=True
-    )
-    deadline_ms: float = parameter(
-        150.0,
-        "a frame sent away is inferred locally after this",
-        unit="ms",
-        minimum=5.0,
-        maximum=60000.0,
-        live=True,
-    )
-    load_high: float = parameter(
-        0.8, "dta: to the cloud above this load", minimum=0.0, maximum=1.0, live=True
-    )
-    load_low: float = parameter(
-        0.4, "dta: to the device below this load", minimum=0.0, maximum=1.0, live=True
-    )
-    delay_ms: float = parameter(
-        200.0,
-        "dta: delay that divides good from bad links",
-        unit="ms",
-        minimum=0.0,
-        maximum=60000.0,
-        live=True,
-    )
-    start_route: str = parameter(
-        "local", "route before the first decision", choices=("local", "cloud")
-    )
-    dwell_ms: float = parameter(
-        1000.0,
-        "least time between two voluntary switches",
-        unit="ms",
-        minimum=0.0,
-        maximum=600000.0,
-        live=True,
-    )
-    recovery_heartbeats: int = parameter(
-        3, "answered heartbeats in a row before a lost link counts again", minimum=1, maximum=100
-    )
-    escalate_below: float = parameter(
-        0.5,
-        "results with a detection of less confidence are refined by the cloud; 0 never",
-        minimum=0.0,
-        maximum=1.0,
-        live=True,
-    )
-    escalate_deadline_ms: float = parameter(
-        400.0,
-        "a refinement counts until this long after the provisional result",
-        unit="ms",
-        minimum=5.0,
-        maximum=60000.0,
-        live=True,
-    )
-    local_in_flight: int = parameter(
-        2, "frames given to the local model at once; more wait, newest wins", minimum=1, maximum=16
-    )
-    cloud_in_flight: int = parameter(
-        8, "frames sent away at once; more wait, newest wins", minimum=1, maximum=1000, live=True
-    )
-    escalate_in_flight: int = parameter(
-        2, "refinements awaited at once", minimum=1, maximum=100, live=True
-    )
-    hold_max_ms: float = parameter(
-        10000.0,
-        "after a missed deadline frames stay local for dwell_ms, doubled each time, up to this",
-        unit="ms",
-        minimum=0.0,
-        maximum=600000.0,
-        live=True,
-    )
-    link_silence_ms: float = parameter(
-        1000.0,
-        "the link counts as lost when nothing came from the gateway for so long",
-        unit="ms",
-        minimum=20.0,
-        maximum=600000.0,
-        live=True,
-    )
-    load_smoothing_ms: float = parameter(
-        300.0,
-        "time constant that smooths the load",
-        unit="ms",
-        minimum=0.0,
-        maximum=60000.0,
-        live=True,
-    )
-    local_timeout_ms: float = parameter(
-        2000.0,
-        "a frame given to the local model and not answered for so long has failed",
-        unit="ms",
-        minimum=50.0,
-        maximum=600000.0,
-    )
-    archive_interval_ms: float = parameter(
-        500.0,
-        "during an outage a frame this often goes to the spool; 0 keeps every one",
-        unit="ms",
-        minimum=0.0,
-        maximum=3600000.0,
-        live=True,
-    )
-    load_interval_ms: float = parameter(
-        100.0, "time between two samples of the load", unit="ms", minimum=10.0, maximum=10000.0
-    )
-
-
-@dataclass(frozen=True)
 class CompressionConfig(NodeConfig):
     """Parameters of the compression before upload."""
 
@@ -210,7 +93,7 @@ class CompressionConfig(NodeConfig):
         32, "side of a tile, rounded up to a multiple of 8", unit="px", minimum=8, maximum=512
     )
     change_threshold: float = parameter(
-        10.0,
+        8.0,
         "a tile has changed where 4x4 px of it differ by more than this in the mean",
         unit="gray levels",
         minimum=0.0,

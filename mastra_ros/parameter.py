@@ -117,3 +117,13 @@ def build(config: type[T], values: Mapping[str, Any]) -> T:
     if problems:
         raise ConfigError("; ".join(problems))
     return config(**checked)
+
+
+@dataclass(frozen=True)
+class NodeConfig:
+    """What every node has."""
+
+    autostart: bool = parameter(True, "configure and activate the node when it starts")
+    silence_warning_s: float = parameter(
+        5.0, "warn after hearing nothing for so long", unit="s", minimum=0.1, maximum=3600.0
+    )

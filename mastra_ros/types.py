@@ -136,9 +136,11 @@ class LoadSample:
     temperature_c: float = math.nan
     inference_ms: float = math.nan  # of the latest local inference
     queue_frames: int = 0
+    process_cpu: float = math.nan  # this process alone, as a share of all cores
+    clock: float = math.nan  # CPU clock as a share of its highest; low under load: throttled
 
     def __post_init__(self) -> None:
-        for name in ("cpu", "memory"):
+        for name in ("cpu", "memory", "process_cpu", "clock"):
             value = getattr(self, name)
             if not (math.isnan(value) or 0.0 <= value <= 1.0):
                 raise ValueError(f"load: expected {name} between 0 and 1, got {value}")
@@ -157,6 +159,7 @@ class LinkSample:
     last_heard_ns: int = 0  # when anything last came from the gateway
     in_flight: int = 0  # live packets sent and not yet acknowledged
     spooled: int = 0  # records waiting on disk
+    frame_bytes: float = math.nan  # mean size of a live frame; the scheduler works it out
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.loss <= 1.0:
@@ -165,10 +168,14 @@ class LinkSample:
 
 @dataclass(frozen=True)
 class Decision:
-    """What a policy wants for the coming frames, and why (a few words for people)."""
+    """What a policy wants for the coming frames, and why (a few words for people).
+
+    spill: where a frame goes that the local model could not answer in time; None: it waits.
+    """
 
     route: Route
     reason: str
+    spill: Route | None = None
 
 
 @dataclass(frozen=True)

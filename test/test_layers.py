@@ -12,13 +12,14 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "mastra_ros"
 
-CONTRACTS = {"types", "config", "parameter", "errors", "share"}
+CONTRACTS = {"types", "config", "scheduling_config", "parameter", "errors", "share"}
 """Modules that every stage may import."""
 
 EXCEPTIONS = {
     "bridge": {"protocol"},
     "gateway": {"protocol", "inference", "compression", "pipeline"},
     "parameter_files": set(),
+    "simulation": {"scheduling", "protocol", "bridge"},
 }
 """What else a stage may import."""
 

@@ -1,0 +1,1 @@
+"""The real scheduler on recorded links, faster than real time."""
