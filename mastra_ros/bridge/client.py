@@ -16,15 +16,16 @@ from typing import Any
 
 from ..config import BridgeConfig
 from ..errors import AuthenticationError, ConfigError, LinkError, ProtocolError
-from ..types import FrameKey, LinkSample, Packet, Result
+from ..types import FrameKey, LinkSample, Packet, PacketKind, Result
 from .backoff import Backoff
 from .connection import check_config, open_socket
+from .delivery import Tally
 from .flight import Goodput
 from .spool import Spool
 from .spool_thread import SpoolThread
 from .sqlite_spool import SqliteSpool
 from .status import BridgeStatus
-from .uplink import Tally, Uplink
+from .uplink import Uplink
 
 log = logging.getLogger(__name__)
 
@@ -49,8 +50,9 @@ class BridgeClient:
     The callbacks run in the bridge's own thread and must return soon. on_result(result): an
     answer. on_failed(key, reason): a live packet that will not be answered, said at once.
     on_status(status): at every heartbeat and at every change that matters. on_settings(values):
-    parameters that the gateway wants. Raises ConfigError or AuthenticationError when no
-    connection can ever come of `config`.
+    parameters that the gateway wants. on_renew(key): this frame went to the spool as a delta; a
+    late packet with the whole picture, if one is sent, takes its place. Raises ConfigError or
+    AuthenticationError when no connection can ever come of `config`.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class BridgeClient:
         on_failed: Callable[[FrameKey, str], None],
         on_status: Callable[[BridgeStatus], None],
         on_settings: Callable[[Mapping[str, Any]], None] | None = None,
+        on_renew: Callable[[FrameKey], None] | None = None,
         open_spool: Callable[[], Spool] | None = None,
         rng: random.Random | None = None,
     ) -> None:
@@ -70,6 +73,7 @@ class BridgeClient:
         self._on_failed = on_failed
         self._on_status = on_status
         self._on_settings = on_settings
+        self._on_renew = on_renew
         self._backoff = Backoff(config.reconnect_delay_min_s, config.reconnect_delay_max_s, rng)
         self._tally = Tally()
         self._goodput = Goodput()
@@ -130,6 +134,11 @@ class BridgeClient:
         if self._on_settings is not None:
             self._tell(self._on_settings, values)
 
+    def renew(self, key: FrameKey) -> None:
+        """See Listener."""
+        if self._on_renew is not None:
+            self._tell(self._on_renew, key)
+
     def changed(self) -> None:
         """See Listener."""
         if not self._status_queued:
@@ -188,6 +197,8 @@ class BridgeClient:
         elif self._uplink is None:
             self.failed(packet.key, f"no link to the gateway: {self._error or 'connecting'}")
             self._spool.put(packet)
+            if packet.kind is PacketKind.DELTA:
+                self.renew(packet.key)
         else:
             self._uplink.accept(packet, now_ns, deadline_ms)
 
@@ -215,9 +226,7 @@ class BridgeClient:
             raise LinkError(f"{self._config.gateway}: no welcome within {limit_s:g} s") from None
         opened_s = time.monotonic()
         self._error = ""
-        self._tally.sessions += 1
-        self._tally.acknowledged_ns = self._tally.acknowledged_number = 0
-        self._tally.key_frame_needed = False
+        self._tally.begin_session()
         self._uplink = uplink
         self.changed()
         try:

@@ -111,7 +111,7 @@ async def open_socket(config: BridgeConfig) -> ClientConnection:
         raise LinkError(f"{address.uri}: no answer within {config.connect_timeout_s:g} s") from None
     except ConnectionResetError:
         raise LinkError(
-            f"{address.uri}: the other end hung up while connecting; does it speak TLS 1.3?"
+            f"{address.uri}: hung up while connecting (it is not up, or has no TLS 1.3)"
         ) from None
     except (OSError, EOFError, ValueError, WebSocketException) as error:
         raise LinkError(f"{address.uri}: {str(error) or type(error).__name__}") from None

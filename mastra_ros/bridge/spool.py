@@ -3,6 +3,7 @@
 Sent first: whole pictures (key frames, features), then deltas, oldest first within each.
 Given up first, when there is no room: deltas, then whole pictures, hard examples last, oldest
 first within each; a packet never displaces one that is worth more than itself.
+A frame is kept once; a whole picture takes the place of a delta of the same frame.
 """
 
 from __future__ import annotations
@@ -111,10 +112,16 @@ class MemorySpool:
         return [self._put(packet) for packet in packets]
 
     def _put(self, packet: Packet) -> bool:
-        if packet.key in self._records:
-            return True
         size = len(record_of(packet))
         mine = rank_of(packet)
+        before = self._records.get(packet.key)
+        if before is not None:
+            grown = self._bytes() - before.size + size
+            if sending_class(packet) < sending_class(before.packet) and grown <= self._bytes_max:
+                hard = packet.hard or before.packet.hard
+                late = dataclasses.replace(packet, late=True, hard=hard)
+                self._records[packet.key] = _Record(late, size, before.put_s)
+            return True
         evictable = sorted(
             (record for record in self._records.values() if rank_of(record.packet) <= mine),
             key=lambda record: (rank_of(record.packet), record.packet.key.stamp_ns),

@@ -138,6 +138,7 @@ class SpoolThread:
             spool = self._ensure_open()
             if work.puts:
                 spool.put(work.puts)
+                self._error = ""
         except SpoolError as error:
             self._report(error)
             with self._lock:
@@ -145,8 +146,6 @@ class SpoolThread:
             if self._spool is None:
                 return
             spool = self._spool
-        else:
-            self._error = ""
         self._undeleted.update(work.acknowledged)
         try:
             for key, reason in work.drops:
@@ -175,6 +174,7 @@ class SpoolThread:
                 raise SpoolError(self._error)
             self._tried_s = now_s
             self._spool = self._open_spool()
+            self._error = ""
         return self._spool
 
     def _report(self, error: SpoolError) -> None:

@@ -7,6 +7,7 @@ counted; a damaged file is moved aside as NAME.damaged-TIMESTAMP and a fresh one
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import logging
 import os
 import sqlite3
@@ -194,10 +195,21 @@ class SqliteSpool:
         kept = []
         with _transaction(self._ensure_open()) as cursor:
             for packet, data in rows:
-                if self._holds(cursor, packet.key):
+                rank = rank_of(packet)
+                before = _held(cursor, packet.key)
+                if before is not None:
+                    row, sending, old_rank, size, put_s = before
+                    grown = sum(totals) - size + len(data)
+                    if sending_class(packet) < sending and grown <= self._bytes_max:
+                        if old_rank > rank:  # it was a hard example, and stays one
+                            packet, rank = dataclasses.replace(packet, hard=True), old_rank
+                            data = record_of(packet)
+                        cursor.execute("DELETE FROM record WHERE rowid = ?", (row,))
+                        _insert(cursor, packet, data, put_s)
+                        totals[old_rank] -= size
+                        totals[rank] += len(data)
                     kept.append(True)
                     continue
-                rank = rank_of(packet)
                 missing = sum(totals) + len(data) - self._bytes_max
                 if missing > sum(totals[: rank + 1]):
                     dropped["bytes"] += 1
@@ -215,11 +227,6 @@ class SqliteSpool:
         self._stored += added
         self._dropped += dropped
         return kept
-
-    @staticmethod
-    def _holds(cursor: sqlite3.Cursor, key: FrameKey) -> bool:
-        cursor.execute("SELECT 1 FROM record WHERE stream = ? AND stamp_ns = ?", key)
-        return cursor.fetchone() is not None
 
     def _next_batch(self, limit: int, exclude: Collection[FrameKey]) -> list[Packet]:
         self._forget_old()
@@ -302,6 +309,16 @@ def _transaction(db: sqlite3.Connection) -> Iterator[sqlite3.Cursor]:
         raise
     finally:
         cursor.close()
+
+
+def _held(cursor: sqlite3.Cursor, key: FrameKey) -> tuple[int, int, int, int, float] | None:
+    """rowid, sending class, rank, bytes and time of the record of a frame."""
+    cursor.execute(
+        "SELECT rowid, sending, rank, bytes, put_s FROM record WHERE stream = ? AND stamp_ns = ?",
+        key,
+    )
+    row: tuple[int, int, int, int, float] | None = cursor.fetchone()
+    return row
 
 
 def _insert(cursor: sqlite3.Cursor, packet: Packet, data: bytes, put_s: float) -> None:

@@ -27,6 +27,7 @@ class Ears:
         self.failures: list[tuple[FrameKey, str]] = []
         self.statuses: list[BridgeStatus] = []
         self.settings: list[Any] = []
+        self.renewals: list[FrameKey] = []
         self._heard = threading.Condition()
 
     def listen(self, collection: list[Any]) -> Callable[..., None]:
@@ -133,6 +134,7 @@ def bridge(ears: Ears) -> Iterator[Callable[..., BridgeClient]]:
                 on_failed=ears.listen(ears.failures),
                 on_status=ears.listen(ears.statuses),
                 on_settings=ears.listen(ears.settings),
+                on_renew=ears.listen(ears.renewals),
                 **options,
             )
             client.start()

@@ -141,6 +141,24 @@ def test_after_an_outage_live_frames_go_first_then_key_frames_then_deltas(
     assert [f.stamp_ns for f in gateway.frames] == [2, 100, 101, 102, 4, 6, 1, 3, 5]
 
 
+def test_a_delta_that_is_spooled_is_renewed_by_its_whole_picture(
+    bridge: Any, config: Any, gateway: Any, ears: Any, packet: Any
+) -> None:
+    gateway.stop()
+    client = bridge(config())
+    client.send(packet(1), DEADLINE_MS)
+    client.send(packet(2, DELTA), DEADLINE_MS)
+    client.send(packet(3, DELTA, late=True), 0.0)  # whoever sends it so wants it so
+    ears.wait_status(lambda s: s.link.spooled == 3)
+    assert ears.renewals == [FrameKey("main", 2)]
+    client.send(packet(2, late=True), 0.0)
+    gateway.start()
+    ears.wait_status(lambda s: s.delivered_late == 3 and s.link.spooled == 0)
+    kinds = {frame.stamp_ns: frame.kind for frame in gateway.frames}
+    assert kinds == {1: "key", 2: "key", 3: "delta"}
+    assert ears.status.spooled_total == 3
+
+
 def test_late_packets_have_no_deadline_and_never_fail(
     connected: Any, gateway: Any, ears: Any, packet: Any
 ) -> None:

@@ -112,6 +112,26 @@ def test_the_same_frame_is_kept_once(make: Make) -> None:
     assert spool.next_batch(1)[0].kind is KEY
 
 
+def test_a_whole_picture_takes_the_place_of_a_delta_of_its_frame(make: Make) -> None:
+    spool = make()
+    spool.put([packet(1, DELTA, hard=True), packet(2, DELTA)])
+    assert spool.put([packet(1, size=1500), packet(1, DELTA)]) == [True, True]
+    first, second = spool.next_batch(9)
+    assert (first.kind, first.key.stamp_ns, len(first.payload)) == (KEY, 1, 1500)
+    assert first.hard, "it stays a hard example"
+    assert second.kind is DELTA
+    stats = spool.stats()
+    assert (stats.records, stats.stored_total, stats.dropped_total) == (2, 2, 0)
+    assert abs(stats.bytes - 2 * RECORD_BYTES - 500) < 30
+
+
+def test_a_delta_stays_where_its_whole_picture_finds_no_room(make: Make) -> None:
+    spool = make(bytes_max=RECORD_BYTES + 100)
+    spool.put([packet(1, DELTA)])
+    assert spool.put([packet(1, size=5000)]) == [True]
+    assert spool.next_batch(1)[0].kind is DELTA
+
+
 def test_what_is_acknowledged_is_forgotten(make: Make) -> None:
     spool = make()
     spool.put([packet(n) for n in range(3)])

@@ -1,0 +1,208 @@
+"""What becomes of each packet of one session: no sockets, and the clock is an argument.
+
+A live packet is accepted or fails at once; it ends acknowledged, refused, overdue or lost. What
+may yet be delivered goes to the spool; the arbiter hears of every failure when it happens.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from ..protocol import Ack, LinkEstimate, Nack, ResultMessage
+from ..types import FrameKey, Packet, PacketKind, Result
+from .flight import Entry, Flight, Goodput
+from .spool_thread import SpoolThread
+
+log = logging.getLogger(__name__)
+
+SPOOLED_CODES = frozenset({"overloaded"})
+"""Refusals of packets that may go well later."""
+
+
+@dataclass
+class Tally:
+    """What is counted across sessions, and what the encoder must know of this one."""
+
+    sessions: int = 0
+    uploaded_bytes: int = 0
+    delivered_late: int = 0
+    last_heard_ns: int = 0
+    acknowledged_ns: int = 0
+    acknowledged_number: int = 0
+    key_frame_needed: bool = False
+
+    def begin_session(self) -> None:
+        """Whoever is there now may know nothing of what came before."""
+        self.sessions += 1
+        self.acknowledged_ns = self.acknowledged_number = 0
+        self.key_frame_needed = False
+
+
+class Listener(Protocol):
+    """Whom a session tells; no call may block or raise."""
+
+    def result(self, result: Result) -> None:
+        """A result came."""
+
+    def failed(self, key: FrameKey, reason: str) -> None:
+        """A live packet will not be answered in time."""
+
+    def renew(self, key: FrameKey) -> None:
+        """A delta has gone to the spool: by the time it is sent, its reference may be gone."""
+
+    def settings(self, values: Mapping[str, Any]) -> None:
+        """The gateway wants these parameters."""
+
+    def changed(self) -> None:
+        """Something that the status shows has changed."""
+
+
+class Delivery:
+    """The packets of one session. `link` is told which were acknowledged in time."""
+
+    def __init__(
+        self,
+        in_flight_max: int,
+        link: LinkEstimate,
+        spool: SpoolThread,
+        tally: Tally,
+        goodput: Goodput,
+        listener: Listener,
+    ) -> None:
+        self.flight = Flight()
+        self._in_flight_max = in_flight_max
+        self._link = link
+        self._spool = spool
+        self._tally = tally
+        self._goodput = goodput
+        self._listener = listener
+        self._lost = ""  # why the session ended
+
+    # -- packets that come -----------------------------------------------------------------
+
+    def accept(self, packet: Packet, now_ns: int, deadline_ms: float) -> Entry | None:
+        """Take a live packet; None when it failed at once and is in the spool."""
+        live = self.flight.live
+        if self._lost:
+            self._fail(packet, self._lost, spool=True)
+        elif len(live) >= self._in_flight_max and packet.key not in live:
+            self._fail(packet, f"{len(live)} frames are in flight already", spool=True)
+        else:
+            if packet.kind is PacketKind.KEY:
+                self._tally.key_frame_needed = False
+            return self.flight.add_live(packet, now_ns, deadline_ms)
+        return None
+
+    def accept_backlog(self, packet: Packet, now_ns: int) -> Entry | None:
+        """Take a packet of the spool; None when it is under way already."""
+        if self.flight.find(packet.key) is not None:
+            return None
+        return self.flight.add_backlog(packet, now_ns)
+
+    # -- what keeps a packet from being sent -----------------------------------------------
+
+    def too_late(self, entry: Entry) -> None:
+        """Its deadline passed while it waited for the socket."""
+        self.flight.remove(entry.packet.key)
+        self._link.count(False)
+        self._fail(entry.packet, "its deadline passed before the link took it", spool=True)
+
+    def unsendable(self, entry: Entry, reason: str) -> None:
+        """No message can carry it: too large."""
+        self.flight.remove(entry.packet.key)
+        if entry.packet.late:
+            self._give_up(entry.packet.key, "too_large", reason)
+        else:
+            self._fail(entry.packet, reason, spool=False)
+
+    # -- what the gateway says -------------------------------------------------------------
+
+    def acknowledged(self, ack: Ack, now_ns: int) -> None:
+        """The gateway has committed a packet."""
+        entry, spooled = self.flight.remove(ack.key)
+        if entry is None:
+            return
+        idle = not (self.flight.live or self.flight.in_spool())
+        self._goodput.acknowledged(entry.size, now_ns, idle)
+        if spooled:
+            self._spool.acknowledge(ack.key)
+            self._tally.delivered_late += 1
+        else:
+            self._link.count(now_ns <= entry.deadline_ns)
+            picture = entry.packet.kind is not PacketKind.FEATURES
+            # A duplicate was committed before, and its picture may be forgotten.
+            if picture and not ack.duplicate and entry.number > self._tally.acknowledged_number:
+                self._tally.acknowledged_ns = ack.stamp_ns
+                self._tally.acknowledged_number = entry.number
+        self._listener.changed()
+
+    def answered(self, message: ResultMessage) -> None:
+        """The gateway has a result; ProtocolError when its arrays do not fit."""
+        result = message.to_result()
+        entry = self.flight.live.get(result.key)
+        if entry is not None:
+            entry.answered = True
+        elif result.key in self.flight.in_spool():
+            result = dataclasses.replace(result, late=True)
+        self._listener.result(result)
+
+    def refused(self, nack: Nack) -> None:
+        """The gateway does not take a packet."""
+        entry, spooled = self.flight.remove(nack.key)
+        if entry is None:
+            return
+        reason = f"the gateway refused the frame: {nack.code} {nack.text}".rstrip()
+        later = nack.code in SPOOLED_CODES
+        if not spooled:
+            self._fail(entry.packet, reason, spool=later)
+            if nack.code == "reference_missing":
+                if entry.packet.reference_ns >= self._tally.acknowledged_ns:
+                    self._tally.acknowledged_ns = 0
+                self.want_key_frame()
+        elif not later:
+            self._give_up(nack.key, nack.code, reason)
+        self._listener.changed()
+
+    def want_key_frame(self) -> None:
+        """The gateway needs a key frame, if none is under way already."""
+        live = self.flight.live.values()
+        if not any(entry.packet.kind is PacketKind.KEY for entry in live):
+            self._tally.key_frame_needed = True
+            self._listener.changed()
+
+    # -- what the clock and the link do ----------------------------------------------------
+
+    def look_at_clock(self, now_ns: int) -> list[Entry]:
+        """Spool the packets that are overdue by now, and return them."""
+        self.flight.forget_unanswered(now_ns)
+        entries = self.flight.make_overdue(now_ns)
+        for entry in entries:
+            self._link.count(False)
+            self._spool_live(entry.packet)
+        return entries
+
+    def lose(self, reason: str) -> None:
+        """The session has ended: all live packets fail and are spooled, as are later ones."""
+        self._lost = self._lost or reason
+        for entry in self.flight.lose():
+            if not entry.answered:
+                self._listener.failed(entry.packet.key, reason)
+            self._spool_live(entry.packet)
+
+    def _fail(self, packet: Packet, reason: str, *, spool: bool) -> None:
+        self._listener.failed(packet.key, reason)
+        if spool:
+            self._spool_live(packet)
+
+    def _spool_live(self, packet: Packet) -> None:
+        self._spool.put(packet)
+        if packet.kind is PacketKind.DELTA:
+            self._listener.renew(packet.key)
+
+    def _give_up(self, key: FrameKey, code: str, reason: str) -> None:
+        log.warning("spooled frame %d ns is given up: %s", key.stamp_ns, reason)
+        self._spool.drop(key, code)

@@ -1,0 +1,168 @@
+"""The spool's thread: everything returns at once, commits are shared, trouble is counted."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+import pytest
+
+from mastra_ros.bridge import MemorySpool
+from mastra_ros.bridge import spool_thread as module
+from mastra_ros.bridge.spool_thread import SpoolThread
+from mastra_ros.errors import SpoolError
+from mastra_ros.types import FrameKey, Packet
+
+
+class SlowSpool(MemorySpool):
+    """A spool on a disk that may be held up, or refuse."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.free = threading.Event()
+        self.free.set()
+        self.refuses = False
+        self.commits: list[int] = []
+
+    def put(self, packets: Sequence[Packet]) -> list[bool]:
+        assert self.free.wait(20.0)
+        if self.refuses:
+            raise SpoolError("disk full")
+        self.commits.append(len(packets))
+        return super().put(packets)
+
+    def acknowledge(self, keys: Collection[FrameKey]) -> int:
+        if self.refuses:
+            raise SpoolError("disk full")
+        return super().acknowledge(keys)
+
+
+@pytest.fixture
+def spool() -> SlowSpool:
+    return SlowSpool()
+
+
+@pytest.fixture
+def changed() -> threading.Semaphore:
+    return threading.Semaphore(0)
+
+
+def wait(condition: Callable[[], Any], changed: threading.Semaphore) -> None:
+    while not condition():
+        assert changed.acquire(timeout=20.0), "nothing more happens"
+
+
+def start(spool: SlowSpool, changed: threading.Semaphore) -> SpoolThread:
+    thread = SpoolThread(lambda: spool, changed.release)
+    thread.start()
+    return thread
+
+
+def test_packets_that_come_during_a_commit_share_the_next(
+    spool: SlowSpool, changed: threading.Semaphore, packet: Any
+) -> None:
+    thread = start(spool, changed)
+    spool.free.clear()
+    thread.put(packet(0))
+    for n in range(1, 50):
+        thread.put(packet(n))
+    spool.free.set()
+    wait(lambda: thread.stats.records == 50, changed)
+    assert sum(spool.commits) == 50
+    assert len(spool.commits) <= 3
+    assert thread.close(20.0)
+
+
+def test_what_was_put_before_the_end_is_committed(
+    spool: SlowSpool, changed: threading.Semaphore, packet: Any
+) -> None:
+    thread = start(spool, changed)
+    spool.free.clear()
+    thread.put(packet(1))
+    thread.put(packet(2))
+    assert not thread.close(0.0)
+    thread.put(packet(3))  # too late
+    spool.free.set()
+    assert thread.close(20.0)
+    assert [p.key.stamp_ns for p in spool.next_batch(9)] == [1, 2]
+    assert thread.stats.dropped == {"disk": 1}
+    assert thread.next_batch(1, ()).result(20.0) == []
+
+
+def test_a_disk_that_is_too_slow_costs_packets_and_not_memory(
+    spool: SlowSpool, changed: threading.Semaphore, packet: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PENDING_BYTES_MAX", 10_000)
+    thread = start(spool, changed)
+    spool.free.clear()
+    for n in range(100):
+        thread.put(packet(n, size=1000))
+    assert 80 <= thread.stats.dropped["disk"] <= 90
+    spool.free.set()
+    wait(lambda: thread.stats.records + thread.stats.dropped_total == 100, changed)
+    assert thread.close(20.0)
+
+
+def test_what_cannot_be_deleted_is_not_handed_out_again(
+    spool: SlowSpool, changed: threading.Semaphore, packet: Any
+) -> None:
+    thread = start(spool, changed)
+    thread.put(packet(1))
+    thread.put(packet(2))
+    wait(lambda: thread.stats.records == 2, changed)
+    spool.refuses = True
+    thread.acknowledge(packet(1).key)
+    (left,) = thread.next_batch(9, ()).result(20.0)
+    assert left.key.stamp_ns == 2
+    assert thread.stats.error == "disk full"
+    spool.refuses = False
+    thread.put(packet(3))
+    wait(lambda: thread.stats.stored_total == 3, changed)
+    assert [p.key.stamp_ns for p in spool.next_batch(9)] == [2, 3]
+    assert thread.close(20.0)
+
+
+def test_a_refused_commit_is_counted_and_reported_until_one_goes_well(
+    spool: SlowSpool, changed: threading.Semaphore, packet: Any
+) -> None:
+    thread = start(spool, changed)
+    spool.refuses = True
+    thread.put(packet(1))
+    wait(lambda: thread.stats.dropped_total == 1, changed)
+    assert (thread.stats.dropped, thread.stats.error) == ({"disk": 1}, "disk full")
+    spool.refuses = False
+    thread.put(packet(2))
+    wait(lambda: thread.stats.records == 1, changed)
+    assert thread.stats.error == ""
+    assert thread.close(20.0)
+
+
+def test_a_spool_that_cannot_be_opened_is_tried_again(
+    spool: SlowSpool, changed: threading.Semaphore, packet: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempts: list[int] = []
+
+    def open_at_the_second_time() -> SlowSpool:
+        attempts.append(1)
+        if len(attempts) == 1:
+            raise SpoolError("no such folder")
+        return spool
+
+    thread = SpoolThread(open_at_the_second_time, changed.release)
+    thread.start()
+    thread.put(packet(1))
+    thread.put(packet(2))
+    wait(lambda: thread.stats.dropped_total == 2, changed)
+    assert (len(attempts), thread.stats.error) == (1, "no such folder")  # not for each packet
+    monkeypatch.setattr(module, "REOPEN_S", 0.0)
+    thread.put(packet(3))
+    wait(lambda: thread.stats.records == 1, changed)
+    assert thread.stats.error == ""
+    assert thread.close(20.0)
+
+
+def test_a_thread_that_was_never_started_can_be_closed(
+    spool: SlowSpool, changed: threading.Semaphore
+) -> None:
+    assert SpoolThread(lambda: spool, changed.release).close(1.0)
