@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 
 import cv2
 import numpy as np
@@ -45,9 +45,11 @@ class BoardStore:
                     self._request(number + ahead)
             self._boards.move_to_end(number)
             while len(self._boards) > KEPT:
-                _, old = self._boards.popitem(last=False)
-                old.cancel()
-        return wanted.result()
+                self._boards.popitem(last=False)
+        try:
+            return wanted.result()
+        except CancelledError:  # closed while the board waited for its turn
+            return self._draw(number)
 
     def close(self) -> None:
         """Draw nothing more in advance; a board asked for later is drawn on the spot."""
@@ -57,7 +59,7 @@ class BoardStore:
 
     def _request(self, number: int) -> Future[Board]:
         known = self._boards.get(number)
-        if known is not None and not known.cancelled():
+        if known is not None:
             return known
         if self._closed:
             future: Future[Board] = Future()

@@ -17,7 +17,11 @@ TRUTHS_KEPT = 4096
 
 
 class SyntheticSource:
-    """Boards on a belt, without end. The line's time goes by frames, not by the clock."""
+    """Boards on a belt, without end. The line's time goes by frames, not by the clock.
+
+    With `rate_hz` of 0 in the configuration it has no pace: whoever reads gets frames as fast as
+    they are drawn, and on the belt there are 15 to a second.
+    """
 
     live = False
 
@@ -34,16 +38,16 @@ class SyntheticSource:
         stamper.start_again()
 
     @property
-    def rate_hz(self) -> float:
-        """The rate at which the belt moves as its options say."""
-        return self.line.options.rate_hz
+    def rate_hz(self) -> float | None:
+        """The rate at which the belt moves as its options say; None without a pace."""
+        return self._config.rate_hz or None
 
     def read(self, timeout_s: float) -> Frame:  # noqa: ARG002 - it never waits
         """The next frame of the line."""
         if self._closed:
             raise SourceError("synthetic: the source is closed")
         image = self.line.image(self._index)
-        stamp_ns = self._stamper.stamp(round(self._index * 1e9 / self.rate_hz))
+        stamp_ns = self._stamper.stamp(round(self._index * 1e9 / self.line.options.rate_hz))
         key = FrameKey(self._stream, stamp_ns)
         self._indices[key] = self._index
         if len(self._indices) > TRUTHS_KEPT:

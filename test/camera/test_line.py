@@ -112,12 +112,13 @@ def test_large_boards_are_drawn_small_and_their_boxes_grow_with_them(make_line) 
 
 
 def test_the_share_of_defective_boards_is_as_asked(make_line) -> None:
-    def defective(rate: float) -> int:
-        line = make_line(seed=9, defect_rate=rate, width_px=64, height_px=64)
-        return sum(bool(line.board_truth(n)) for n in range(1, 41))
+    def defective(rate: float, boards: int) -> int:
+        line = make_line(seed=9, defect_rate=rate)
+        return sum(bool(line.board_truth(n)) for n in range(1, boards + 1))
 
-    assert defective(0.0) == 0
-    assert 8 <= defective(0.5) <= 32
+    assert defective(0.0, 8) == 0
+    assert 4 <= defective(0.5, 20) <= 16
+    assert defective(1.0, 8) == 8
 
 
 @pytest.mark.parametrize("sigma", [1.0, 1.5, 6.0])
