@@ -117,7 +117,8 @@ def measure(repetitions: int) -> list[dict[str, Any]]:
                         our_median["age_p50_ms"] - bare_median["age_p50_ms"], 2
                     ),
                     "frames_per_s_ratio": round(
-                        statistics.median(a["frames_per_s"] / b["frames_per_s"] for a, b in pairs), 3
+                        statistics.median(a["frames_per_s"] / b["frames_per_s"] for a, b in pairs),
+                        3,
                     ),
                 }
             )
@@ -129,10 +130,10 @@ def build_times() -> dict[str, float]:
     times = {}
     with tempfile.TemporaryDirectory() as folder:
         clone = Path(folder) / "mastra_ros"
-        subprocess.run(["git", "clone", "-q", ".", str(clone)], check=True)
+        subprocess.run(["git", "clone", "-q", ".", str(clone)], check=True)  # noqa: S607
         for name, target in (("setup_s", "setup"), ("setup_again_s", "setup"), ("test_s", "test")):
             began = time.perf_counter()
-            subprocess.run(["make", target], cwd=clone, check=True, stdout=subprocess.DEVNULL)
+            subprocess.run(["make", target], cwd=clone, check=True, stdout=subprocess.DEVNULL)  # noqa: S607
             times[name] = round(time.perf_counter() - began, 1)
     return times
 

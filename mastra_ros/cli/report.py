@@ -81,7 +81,7 @@ class RunReport:
             self.link = link
             self._link_counters = counters
 
-    def on_verdict(self, board: int, verdict: str, defects: int) -> None:
+    def on_verdict(self, board: int, verdict: str, defects: int) -> None:  # noqa: ARG002
         with self._lock:
             self._verdicts[verdict] += 1
 
@@ -99,6 +99,11 @@ class RunReport:
     def spooled_now(self) -> int:
         """Records waiting on disk."""
         return self._link_counters.get("spooled", 0)
+
+    @property
+    def undelivered(self) -> int:
+        """Packets that the gateway has not acknowledged yet, on disk or on their way."""
+        return self.spooled_now + (self.link.in_flight if self.link is not None else 0)
 
     @property
     def missing(self) -> int:
@@ -166,8 +171,10 @@ class RunReport:
             ("bytes up", f"{told['upload_bytes']:,}"),
             (
                 "frames spooled / delivered later / dropped / left",
-                f"{told['spooled']} / {told['delivered_late']} / {told['dropped']} / "
-                f"{told['spooled_left']}",
+                " / ".join(
+                    str(told[name])
+                    for name in ("spooled", "delivered_late", "dropped", "spooled_left")
+                ),
             ),
             ("verdicts", _pairs(told["verdicts"])),
             ("switches", len(told["switches"])),

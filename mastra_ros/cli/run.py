@@ -180,7 +180,11 @@ def _run_nodes(
                 break
             camera.ended.wait(0.05)
             update()
-            composition.check_alone()
+            if report.frames > camera.captured:
+                raise ConfigError(
+                    "frames of another pipeline are on our topics; give this one a --namespace, "
+                    "or another ROS_DOMAIN_ID"
+                )
             live.print()
         composition.stop("camera")
 
@@ -192,7 +196,7 @@ def _run_nodes(
         _wait(settled, _answer_limit_s(parameters))
         if not stop.is_set():
             _wait(
-                lambda: settled() and (not report.spooled_now or not _connected(report)),
+                lambda: settled() and (report.undelivered == 0 or not _connected(report)),
                 DELIVERY_TIMEOUT_S,
             )
         finish = getattr(composition.nodes["pipeline"], "finish", None)

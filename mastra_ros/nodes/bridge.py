@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from std_msgs.msg import Header
+
 from ..bridge import BridgeClient, BridgeStatus
 from ..config import BridgeConfig
 from ..errors import MessageError
@@ -30,6 +32,7 @@ class BridgeNode(StageNode):
     def set_up(self) -> None:
         self._results = self.advertise(InferenceResult, "cloud_result", RELIABLE)
         self._links = self.advertise(LinkState, "link", RELIABLE)
+        self._renewals = self.advertise(Header, "renew", RELIABLE)
 
     def start(self) -> None:
         self._client = BridgeClient(
@@ -37,11 +40,13 @@ class BridgeNode(StageNode):
             on_result=self._on_result,
             on_failed=self._on_failed,
             on_status=self._on_status,
+            on_renew=self._on_renew,
         )
         self._client.start()
         self.listen(Packet, "packet", self._on_packet, RELIABLE)
-        self.get_logger().info(f"gateway {self.config.gateway or 'none'}: "
-                               f"{settings_text(self.config)}")
+        self.get_logger().info(
+            f"gateway {self.config.gateway or 'none'}: {settings_text(self.config)}"
+        )
 
     def halt(self) -> None:
         if self._client is not None:
@@ -77,6 +82,9 @@ class BridgeNode(StageNode):
     def _on_failed(self, key: FrameKey, reason: str) -> None:
         failure = Result(key, Route.CLOUD, Detections.empty(), error=reason)
         self._results.publish(convert.result_to_ros(failure, ""))
+
+    def _on_renew(self, key: FrameKey) -> None:
+        self._renewals.publish(convert.header_to_ros(key, ""))
 
     def _on_status(self, status: BridgeStatus) -> None:
         before, self.status = self.status, status

@@ -126,15 +126,6 @@ class Composition:
         inner = {self.nodes[stage].resolve_topic_name(topic) for stage, topic in PAIRS}
         self._await(lambda: [t for t, n in self._audience().items() if t in inner and not n])
 
-    def check_alone(self) -> None:
-        """Raise ConfigError when another pipeline uses our topics: each would answer the other."""
-        topic = self.nodes["scheduling"].resolve_topic_name("decision")
-        if self.nodes["scheduling"].count_publishers(topic) > 1:
-            raise ConfigError(
-                f"{topic}: another pipeline publishes here too; give this one a namespace, "
-                "or another ROS_DOMAIN_ID"
-            )
-
     def stop(self, stage: str) -> None:
         """Deactivate one node."""
         self.nodes[stage].trigger_deactivate()

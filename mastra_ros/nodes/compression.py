@@ -9,6 +9,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from std_msgs.msg import Header
+
 from ..compression import Encoder
 from ..config import CompressionConfig
 from ..errors import CodecError
@@ -53,6 +55,7 @@ class CompressionNode(StageNode):
         self._thread.start()
         self.listen(Decision, "decision", self._on_decision, RELIABLE)
         self.listen(LinkState, "link", self._on_link, RELIABLE)
+        self.listen(Header, "renew", self._on_renew, RELIABLE)
         listen_to_frames(self, "image_raw", self._on_frame)
         self.get_logger().info(f"encoding: {settings_text(self.config)}")
 
@@ -80,6 +83,12 @@ class CompressionNode(StageNode):
         frame = self._ring.request(convert.key_from_ros(message.header, STREAM), message)
         if frame is not None:
             self._enqueue(frame, message)
+
+    def _on_renew(self, header: Header) -> None:
+        """A delta has gone to the spool: its frame is encoded anew, whole, to take its place."""
+        frame = self._ring.get(convert.key_from_ros(header, STREAM))
+        if frame is not None:
+            self._enqueue(frame, Decision(header=header, route=Route.CLOUD.value, archive=True))
 
     def _enqueue(self, frame: Frame, decision: Decision) -> None:
         if self._waiting >= WAITING_MAX:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from ..config import GatewayConfig
@@ -39,7 +38,11 @@ class GatewayNode(StageNode):
             return "ok", "inactive", {}
         if not self._gateway.alive:
             return "error", "the server has died", {}
-        return "ok", "serving", {"url": self._gateway.url, "state": str(Path(self.config.state_dir))}
+        return (
+            "ok",
+            "serving",
+            {"url": self._gateway.url, "state": str(Path(self.config.state_dir))},
+        )
 
     def _watch(self) -> None:
         if self._gateway is not None and not self._gateway.alive:

@@ -48,9 +48,7 @@ class StageNode(LifecycleNode):
         self._made: list[tuple[Callable[[Any], Any], Any]] = []  # undone by deactivation
         config_class = STAGES[self.stage]
         self.config: Any = params.declare(self, config_class)
-        self.add_on_set_parameters_callback(
-            params.on_set(self, config_class, self._apply)
-        )
+        self.add_on_set_parameters_callback(params.on_set(self, config_class, self._apply))
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", RELIABLE)
         self.create_timer(1.0, self._report)
 
@@ -77,24 +75,22 @@ class StageNode(LifecycleNode):
         """Configure and activate, unless the parameter `autostart` is false."""
         if not self.config.autostart:
             return True
-        return (
-            self.trigger_configure() == TransitionCallbackReturn.SUCCESS
-            and self.trigger_activate() == TransitionCallbackReturn.SUCCESS
-        )
+        done = TransitionCallbackReturn.SUCCESS
+        return bool(self.trigger_configure() == done and self.trigger_activate() == done)
 
-    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+    def on_configure(self, _: LifecycleState) -> TransitionCallbackReturn:
         return self._transition("configure", self.set_up, self.tear_down)
 
-    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+    def on_activate(self, _: LifecycleState) -> TransitionCallbackReturn:
         return self._transition("activate", self.start, self._stop)
 
-    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+    def on_deactivate(self, _: LifecycleState) -> TransitionCallbackReturn:
         return self._transition("deactivate", self._stop, None)
 
-    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+    def on_cleanup(self, _: LifecycleState) -> TransitionCallbackReturn:
         return self._transition("clean up", self.tear_down, None)
 
-    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+    def on_shutdown(self, _: LifecycleState) -> TransitionCallbackReturn:
         return self._transition("shut down", self.close, None)
 
     def close(self) -> None:
@@ -114,7 +110,8 @@ class StageNode(LifecycleNode):
         """Subscribe until deactivation; `watch` warns when nothing comes for long."""
 
         def heard(received: Any) -> None:
-            self.heard(topic)
+            if watch:
+                self.heard(topic)
             callback(received)
 
         def mismatch(event: Any) -> None:

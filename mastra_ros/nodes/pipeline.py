@@ -71,7 +71,7 @@ class PipelineNode(StageNode):
     def health(self) -> Health:
         if self.inspection is None:
             return "ok", "inactive", {}
-        return "ok", "running", dict(self.inspection.counts)
+        return "ok", "running", {**self.inspection.counts}
 
     def finish(self) -> int:
         """No more frames come: judge the boards still open; returns how many verdicts there are."""
@@ -98,9 +98,7 @@ class PipelineNode(StageNode):
         if self._markers.get_subscription_count() > 0:
             self._markers.publish(convert.markers_to_ros(result.detections, message.header))
         if self._detections is not None and self._detections.get_subscription_count() > 0:
-            self._detections.publish(
-                convert.detections2d_to_ros(result.detections, message.header)
-            )
+            self._detections.publish(convert.detections2d_to_ros(result.detections, message.header))
         if self._annotated.wanted:
             self._annotate(result)
 

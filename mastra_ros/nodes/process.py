@@ -6,7 +6,6 @@ import contextlib
 import signal
 import threading
 from collections.abc import Callable
-from types import FrameType
 
 import rclpy
 from rclpy.executors import Executor, ExternalShutdownException
@@ -21,7 +20,7 @@ from .lifecycle import StageNode
 def _stop_signals(stop: Callable[[], None]):  # type: ignore[no-untyped-def]
     """Call `stop` at SIGINT and SIGTERM: nodes close in order before DDS goes away."""
 
-    def handler(number: int, frame: FrameType | None) -> None:
+    def handler(*_: object) -> None:
         stop()
 
     before = {n: signal.signal(n, handler) for n in (signal.SIGINT, signal.SIGTERM)}

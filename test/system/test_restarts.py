@@ -1,9 +1,10 @@
-"""Gateway and device are killed and started again: nothing acknowledged is lost or counted twice."""
+"""Gateway and device are killed and started again: nothing is lost or counted twice."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -74,12 +75,16 @@ def gateway(tmp_path: Path, keys: Path) -> Iterator[EmbeddedGateway]:
 
 def device_options(keys: Path, spool: Path, url: str) -> tuple[str, ...]:
     sets = (f"bridge.keys_dir={keys}", f"bridge.spool_path={spool}")
-    return ("--gateway", url.replace("https", "wss"), *(option for value in sets for option in ("--set", value)))
+    return (
+        "--gateway",
+        url.replace("https", "wss"),
+        *(option for value in sets for option in ("--set", value)),
+    )
 
 
 def stored(tmp_path: Path) -> list[int]:
     """Stamps in the gateway's database, one for each row."""
-    with sqlite3.connect(tmp_path / "state" / "results.sqlite3") as database:
+    with closing(sqlite3.connect(tmp_path / "state" / "results.sqlite3")) as database:
         return [stamp for (stamp,) in database.execute("SELECT stamp_ns FROM results")]
 
 
@@ -87,7 +92,7 @@ def spooled(path: Path) -> list[int]:
     """Stamps on the device's disk."""
     if not path.exists():
         return []
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database:
         return [stamp for (stamp,) in database.execute("SELECT stamp_ns FROM record")]
 
 
@@ -100,9 +105,7 @@ def test_a_gateway_killed_and_started_again_loses_nothing_it_acknowledged(
     tmp_path: Path,
 ) -> None:
     spool = tmp_path / "spool.sqlite"
-    run = start(
-        "--duration", "14", *LINE, *PATIENT, *device_options(keys, spool, gateway.url)
-    )
+    run = start("--duration", "14", *LINE, *PATIENT, *device_options(keys, spool, gateway.url))
     wait_until(lambda: len(witness.answered_by_the_gateway()) >= 10, "answers of the gateway")
     gateway.kill()
     wait_until(lambda: witness.counters.get("spooled", 0) > 0, "frames in the spool")
