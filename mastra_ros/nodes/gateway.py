@@ -38,11 +38,7 @@ class GatewayNode(StageNode):
             return "ok", "inactive", {}
         if not self._gateway.alive:
             return "error", "the server has died", {}
-        return (
-            "ok",
-            "serving",
-            {"url": self._gateway.url, "state": str(Path(self.config.state_dir))},
-        )
+        return "ok", "serving", {"url": self._gateway.url}
 
     def _watch(self) -> None:
         if self._gateway is not None and not self._gateway.alive:

@@ -71,7 +71,7 @@ class PipelineNode(StageNode):
     def health(self) -> Health:
         if self.inspection is None:
             return "ok", "inactive", {}
-        return "ok", "running", {**self.inspection.counts}
+        return "ok", "running", {str(k): n for k, n in self.inspection.counts.items()}
 
     def finish(self) -> int:
         """No more frames come: judge the boards still open; returns how many verdicts there are."""
