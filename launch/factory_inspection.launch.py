@@ -23,6 +23,15 @@ def generate_launch_description() -> LaunchDescription:
                 gateway="wss://host:port of the gateway",
             ),
             DeclareLaunchArgument("rviz", default_value="false", description="start rviz2"),
+            # First: where rviz2 is missing, launch fails before it has started anything.
+            Node(
+                package="rviz2",
+                executable="rviz2",
+                namespace=LaunchConfiguration("namespace"),
+                arguments=["-d", str(share_file("config/factory_inspection.rviz"))],
+                remappings=[(f"/{topic}", topic) for topic in VIEWED],
+                condition=IfCondition(LaunchConfiguration("rviz")),
+            ),
             stages(
                 "inference",
                 "scheduling",
@@ -32,14 +41,6 @@ def generate_launch_description() -> LaunchDescription:
                 "camera",
                 source="camera.source",
                 gateway="bridge.gateway",
-            ),
-            Node(
-                package="rviz2",
-                executable="rviz2",
-                namespace=LaunchConfiguration("namespace"),
-                arguments=["-d", str(share_file("config/factory_inspection.rviz"))],
-                remappings=[(f"/{topic}", topic) for topic in VIEWED],
-                condition=IfCondition(LaunchConfiguration("rviz")),
             ),
         ]
     )
