@@ -15,7 +15,7 @@ setup: ## make .venv and build; quick when nothing has changed
 	@scripts/setup.sh
 
 demo: setup ## a minute of factory inspection, the link cut for 10 s
-	@$(ENV) mastra run factory_inspection --duration 60 --rate 15 --fault down@25s..35s \
+	@$(ENV) mastra run factory_inspection --duration 60 --fault down@25s..35s \
 	  --report demo/report.json --pictures demo/pictures
 
 test: setup ## colcon test, with the result per test file and a total
@@ -37,7 +37,7 @@ format: setup ## lay out the code and mend what ruff can
 	@$(ENV) ruff check --fix-only . && ruff format .
 
 bench: setup ## measure: age of results, frames per second, set-up, build and test
-	@$(ENV) python bench/pipeline.py
+	@$(ENV) python -m bench.pipeline
 
 docs: setup ## bring the table of parameters and the measured numbers up to date
 	@$(ENV) mastra params --markdown > docs/parameters.md && python -m bench.table
