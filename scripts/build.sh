@@ -9,7 +9,8 @@ mastra_ros_env "$PWD"
 fingerprint() {
   cat .venv/.stamp
   sha256sum CMakeLists.txt package.xml setup.cfg scripts/build.sh msg/*.msg
-  find mastra_ros mastra_ros_cli test -maxdepth 1 ! -name __pycache__ | sort
+  find mastra_ros mastra_ros_cli -maxdepth 1 ! -name __pycache__ | sort
+  find test -name 'test_*.py' | cut -d/ -f1,2 | sort -u
   find config launch models -name __pycache__ -prune -o -type f -print | sort
 }
 
