@@ -71,7 +71,8 @@ def ours(frames: list[Frame], config: CompressionConfig) -> dict[str, float]:
             still_ms.append(encode_ms[-1])
         errors.append(error(decoded, frame))
     figures = summary(sizes, encode_ms, decode_ms, errors)
-    figures["unchanged_encode_ms"] = statistics.median(still_ms) if still_ms else float("nan")
+    if still_ms:  # frames in which nothing has changed
+        figures["unchanged_encode_ms"] = statistics.median(still_ms)
     return figures
 
 
@@ -159,7 +160,7 @@ def main() -> int:
         "rows": measure(options.repetitions, config),
     }
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(told, indent=2) + "\n")
+    options.out.write_text(json.dumps(told, indent=2, allow_nan=False) + "\n")
     return 0
 
 
