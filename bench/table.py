@@ -37,7 +37,8 @@ class Row:
 
 def rows(root: Path = ROOT) -> list[Row]:
     """All that has been measured."""
-    return [*_models(root), *_pipeline(root), *_faults(root), *_build(root)]
+    parts = (_models, _pipeline, _compression, _faults, _build)
+    return [row for part in parts for row in part(root)]
 
 
 def _models(root: Path) -> Iterator[Row]:
@@ -81,6 +82,16 @@ def _pipeline(root: Path) -> Iterator[Row]:
                 f"{size}：满载帧率（裸引擎循环）",
                 f"{ours['frames_per_s']:.1f} ({bare['frames_per_s']:.1f})",
             )
+
+
+def _compression(root: Path) -> Iterator[Row]:
+    for row in _result(root, "compression").get("rows", []):
+        scene = row["scene"]
+        yield Row(
+            f"upload, {scene}: bytes a frame (JPEG of each frame)",
+            f"上传，{scene}：每帧字节数（逐帧 JPEG）",
+            f"{row['mastra']['bytes_per_frame']:,.0f} ({row['jpeg']['bytes_per_frame']:,.0f})",
+        )
 
 
 def _faults(root: Path) -> Iterator[Row]:
