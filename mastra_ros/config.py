@@ -223,6 +223,13 @@ class GatewayConfig(NodeConfig):
     batch_delay_ms: float = parameter(
         2.0, "longest wait for a batch to fill", unit="ms", minimum=0.0, maximum=1000.0
     )
+    batch_run_ms: float = parameter(
+        50.0,
+        "batches are kept so small that a run takes about no longer, so that none waits for many",
+        unit="ms",
+        minimum=0.1,
+        maximum=60000.0,
+    )
     threads: int = parameter(1, "threads of ONNX Runtime a model", minimum=1, maximum=256)
     queue_frames_max: int = parameter(
         256, "frames waiting for a model before new ones are refused", minimum=1, maximum=100000

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Protocol
 
 from ..config import GatewayConfig
@@ -17,6 +17,8 @@ from .metrics import Metrics
 
 PART = "cloud"
 WARM_UP_RUNS = 2
+SMOOTHING = 0.2
+"""Weight of the latest run in the estimate of what a frame costs."""
 
 
 @dataclass(frozen=True)
@@ -52,12 +54,16 @@ class ServedModel:
     ) -> None:
         self.name = name
         self.detector = detector
+        self._metrics = metrics
+        self._size_max = config.batch_size_max
+        self._batch_run_ms = config.batch_run_ms
+        self._frame_ms = math.nan
         self._batcher: DynamicBatcher[Frame, Inferred] = DynamicBatcher(
             self._run,
             size_max=config.batch_size_max,
             delay_ms=config.batch_delay_ms,
             queue_max=config.queue_frames_max,
-            on_batch=partial(metrics.on_batch, name),
+            on_batch=self._on_batch,
         )
 
     @property
@@ -76,6 +82,26 @@ class ServedModel:
         """Refuse those that wait and free the model."""
         await self._batcher.close()
         self.detector.close()
+
+    @property
+    def batch_size_max(self) -> int:
+        """Most frames in the next run."""
+        return self._batcher.size_max
+
+    def _on_batch(self, size: int, queue_ms: float, run_ms: float) -> None:
+        """Fit the size of batches to the time they take.
+
+        Where a frame costs the same in a batch as alone (one CPU core), a big batch only makes
+        its first frames wait for its last; where it costs less, the estimate falls as batches
+        grow, and they grow further.
+        """
+        self._metrics.on_batch(self.name, size, queue_ms, run_ms)
+        frame_ms = run_ms / size
+        if not math.isnan(self._frame_ms):
+            frame_ms = self._frame_ms + (frame_ms - self._frame_ms) * SMOOTHING
+        self._frame_ms = frame_ms
+        fitting = int(self._batch_run_ms / max(frame_ms, 1e-3))
+        self._batcher.size_max = min(max(fitting, 1), self._size_max)
 
     def _run(self, frames: list[Frame]) -> list[Inferred]:
         started = time.perf_counter()

@@ -45,8 +45,8 @@ class DynamicBatcher(Generic[T, R]):
 
     A batch starts when it is full or its oldest item has waited `delay_ms`, but never before
     the last one has ended. When a batch fails, its items are run one by one, so that only the
-    faulty one fails. `on_batch(size, queue_ms, run_ms)` hears of every run that succeeded, where
-    `queue_ms` is the wait of its oldest item.
+    faulty one fails. `size_max` may be changed at any time. `on_batch(size, queue_ms, run_ms)`
+    hears of every run that succeeded, where `queue_ms` is the wait of its oldest item.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class DynamicBatcher(Generic[T, R]):
         on_batch: Callable[[int, float, float], None] | None = None,
     ) -> None:
         self._run_batch = run_batch
-        self._size_max = size_max
+        self.size_max = size_max
         self._delay_s = delay_ms / 1e3
         self._queue_max = queue_max
         self._on_batch = on_batch
@@ -129,7 +129,7 @@ class DynamicBatcher(Generic[T, R]):
     async def _gathered(self) -> None:
         """Wait until a batch should start, or something has to be looked at again."""
         loop = asyncio.get_running_loop()
-        while not self._closing and len(self._queue) < self._size_max:
+        while not self._closing and len(self._queue) < self.size_max:
             self._changed.clear()
             rest: float | None = None
             if self._queue:
@@ -140,7 +140,7 @@ class DynamicBatcher(Generic[T, R]):
                 await asyncio.wait_for(self._changed.wait(), rest)
 
     def _take(self) -> list[_Waiting[T, R]]:
-        size = min(self._size_max, len(self._queue))
+        size = min(self.size_max, len(self._queue))
         batch = [heapq.heappop(self._queue) for _ in range(size)]
         return [one for one in batch if not one.answer.done()]
 

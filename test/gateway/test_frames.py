@@ -234,6 +234,28 @@ def test_more_frames_than_fit_are_refused() -> None:
     run(test, frames_max=2)
 
 
+def test_batches_are_as_big_as_their_run_may_be_long() -> None:
+    async def test() -> None:
+        config = GatewayConfig(batch_size_max=8, batch_run_ms=50.0)
+        model = ServedModel("fake", FakeDetector(), config, Metrics())
+        assert model.batch_size_max == 8
+        for _ in range(30):
+            model._on_batch(1, 0.0, 40.0)
+        assert model.batch_size_max == 1, "a frame takes 40 ms: two would take too long"
+        for _ in range(30):
+            model._on_batch(1, 0.0, 20.0)
+        assert model.batch_size_max == 2
+        for _ in range(30):
+            model._on_batch(2, 0.0, 22.0)
+        assert model.batch_size_max == 4, "a second frame costs little"
+        for _ in range(30):
+            model._on_batch(4, 0.0, 1.0)
+        assert model.batch_size_max == 8
+        await model.close()
+
+    asyncio.run(test())
+
+
 def test_outcomes_are_counted() -> None:
     async def test(setup: Setup) -> None:
         await setup.answer(frame(1))

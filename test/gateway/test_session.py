@@ -1,0 +1,157 @@
+"""A session on a WebSocket that behaves as no real client of ours does: sockets are faked here."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+from starlette.websockets import WebSocket
+
+from mastra_ros.config import GatewayConfig
+from mastra_ros.gateway import stream
+from mastra_ros.gateway.metrics import Metrics
+from mastra_ros.gateway.sessions import Sessions
+from mastra_ros.gateway.stream import OUTGOING_MAX, StreamSession
+from mastra_ros.protocol import Goodbye, Heartbeat, HeartbeatAck, Hello, Welcome, decode, encode
+
+DEADLINE_S = 20.0
+
+
+class Peer:
+    """The other end: what it says stands in `incoming`; it takes in messages while `reading`."""
+
+    def __init__(self) -> None:
+        self.incoming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.incoming.put_nowait({"type": "websocket.connect"})
+        self.outgoing: list[dict[str, Any]] = []
+        self.reading = asyncio.Event()
+        self.reading.set()
+        self.gone = False
+
+    def say(self, *messages: Any) -> None:
+        for message in messages:
+            data = {"type": "websocket.receive", "bytes": encode(message)}
+            self.incoming.put_nowait(data)
+
+    async def receive(self) -> dict[str, Any]:
+        return await self.incoming.get()
+
+    async def send(self, message: dict[str, Any]) -> None:
+        if self.gone and message["type"] == "websocket.send":
+            raise RuntimeError("Transport not initialized or closed")
+        await self.reading.wait()
+        self.outgoing.append(message)
+
+    def heard(self) -> list[Any]:
+        return [decode(m["bytes"]) for m in self.outgoing if m["type"] == "websocket.send"]
+
+    def close_codes(self) -> list[int]:
+        return [m["code"] for m in self.outgoing if m["type"] == "websocket.close"]
+
+
+class Setup:
+    """A session and its peer."""
+
+    def __init__(self) -> None:
+        self.peer = Peer()
+        self.metrics = Metrics()
+        self.sessions = Sessions(8)
+        scope = {"type": "websocket", "path": "/v1/stream", "headers": []}
+        self.session = StreamSession(
+            WebSocket(scope, self.peer.receive, self.peer.send),  # type: ignore[arg-type]
+            "cam",
+            config=GatewayConfig(),
+            frames=None,  # type: ignore[arg-type]
+            sessions=self.sessions,
+            metrics=self.metrics,
+            software="test",
+        )
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        deadline_s = time.monotonic() + DEADLINE_S
+        while not condition():
+            assert time.monotonic() < deadline_s
+            await asyncio.sleep(0.001)
+
+
+def run(test: Callable[[Setup], Coroutine[Any, Any, None]]) -> None:
+    async def main() -> None:
+        setup = Setup()
+        serving = asyncio.ensure_future(setup.session.run())
+        await asyncio.wait_for(test(setup), DEADLINE_S)
+        await asyncio.wait_for(serving, DEADLINE_S)
+        assert len(setup.sessions) == 0
+
+    asyncio.run(main())
+
+
+def test_a_device_that_takes_in_nothing_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "FAREWELL_S", 0.05)
+
+    async def test(setup: Setup) -> None:
+        setup.peer.say(Hello(1, "cam", "main"))
+        await setup.until(lambda: bool(setup.peer.heard()))
+        setup.peer.reading.clear()
+        setup.peer.say(*(Heartbeat(i, i) for i in range(OUTGOING_MAX + 10)))
+        await setup.until(lambda: len(setup.sessions) == 0)
+        text = setup.metrics.text().decode()
+        assert 'session_ends_total{code="overloaded"} 1.0' in text
+
+    run(test)
+
+
+def test_a_connection_that_breaks_while_we_write_ends_the_session() -> None:
+    async def test(setup: Setup) -> None:
+        setup.peer.say(Hello(1, "cam", "main"))
+        await setup.until(lambda: bool(setup.peer.heard()))
+        setup.peer.gone = True
+        setup.peer.say(Heartbeat(1, 1))
+        await setup.until(lambda: len(setup.sessions) == 0)
+        assert 'session_ends_total{code="disconnected"} 1.0' in setup.metrics.text().decode()
+
+    run(test)
+
+
+def test_what_was_said_before_the_goodbye_arrives_before_it() -> None:
+    async def test(setup: Setup) -> None:
+        setup.peer.say(Hello(1, "cam", "main"), *(Heartbeat(i, i) for i in range(100)))
+        await setup.until(lambda: setup.peer.incoming.empty())
+        setup.session.end("closing", "enough")
+        await setup.until(lambda: len(setup.sessions) == 0)
+        kinds = [type(message) for message in setup.peer.heard()]
+        assert kinds == [Welcome, *[HeartbeatAck] * 100, Goodbye]
+        assert setup.peer.close_codes() == [1001]
+
+    run(test)
+
+
+def test_ending_twice_is_harmless() -> None:
+    async def test(setup: Setup) -> None:
+        setup.peer.say(Hello(1, "cam", "main"))
+        await setup.until(lambda: bool(setup.peer.heard()))
+        setup.session.end("closing", "once")
+        setup.session.end("replaced", "twice")
+        await setup.until(lambda: len(setup.sessions) == 0)
+        assert [m.code for m in setup.peer.heard() if isinstance(m, Goodbye)] == ["closing"]
+
+    run(test)
+
+
+def test_sessions_that_do_not_end_are_not_waited_for_for_ever() -> None:
+    class Stuck:
+        def end(self, code: str, text: str) -> None:
+            """Never ends."""
+
+    async def main() -> None:
+        sessions = Sessions(1)
+        stuck = Stuck()
+        sessions.connect(stuck)
+        assert sessions.full
+        await asyncio.wait_for(sessions.close(0.01), DEADLINE_S)
+        sessions.disconnect(stuck)
+        await asyncio.wait_for(sessions.close(DEADLINE_S), DEADLINE_S)
+
+    asyncio.run(main())
