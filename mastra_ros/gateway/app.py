@@ -90,10 +90,11 @@ class Gateway:
         )
 
     async def close(self) -> None:
-        """Say goodbye to devices, finish the frames in work, keep their results."""
+        """Say goodbye to devices, finish what the models have in work, keep its results."""
         await self.sessions.close(GOODBYE_S)
-        await self.frames.close()
+        # First the models, which refuse those that wait, so that few frames are left to finish.
         await self.models.close()
+        await self.frames.close()
         await asyncio.to_thread(self.store.close)
         self._executor.shutdown()
 

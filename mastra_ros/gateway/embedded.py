@@ -178,16 +178,15 @@ class EmbeddedGateway:
         process, self._process = self._process, None
         if process is None:
             return
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
+        if process.poll() is not None:
+            return  # its number may be another's by now
+        os.killpg(process.pid, number)
         try:
             process.wait(STOP_S)
         except subprocess.TimeoutExpired:
             logger.warning("the gateway did not stop in %g s and is killed", STOP_S)
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
 
 
 def _environment() -> dict[str, str]:
@@ -198,9 +197,19 @@ def _environment() -> dict[str, str]:
 
 
 def _first_line(stream: IO[str], timeout_s: float) -> str | None:
-    """The first line of a pipe, empty when it was closed before; None when time is up."""
+    """The first line of a pipe, empty when it was closed before; None when time is up.
+
+    The rest is read and dropped until the pipe ends, so that it never fills.
+    """
     lines: queue.SimpleQueue[str] = queue.SimpleQueue()
-    threading.Thread(target=lambda: lines.put(stream.readline()), daemon=True).start()
+
+    def read() -> None:
+        with stream:
+            lines.put(stream.readline())
+            for _ in stream:
+                pass
+
+    threading.Thread(target=read, name="gateway-output", daemon=True).start()
     try:
         return lines.get(timeout=timeout_s)
     except queue.Empty:

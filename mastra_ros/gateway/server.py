@@ -11,6 +11,7 @@ import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from ..config import GatewayConfig
 from ..errors import ConfigError, DependencyError, MastraError
@@ -28,6 +29,12 @@ PORT_TRIES = 5
 PARENT_CHECK_S = 0.5
 SPARE_CONNECTIONS = 64
 """Connections besides those of sessions: health, metrics, handshakes under way."""
+
+LOGGING: dict[str, Any] = {
+    "handlers": {},
+    "loggers": {"_granian": {"propagate": True}, "granian.access": {"propagate": True}},
+}
+"""Granian logs where we do; by itself it would write to standard output."""
 
 
 async def serve(
@@ -125,6 +132,7 @@ async def _serve(
                 ssl_cert=keys_dir / "server.crt",
                 ssl_key=keys_dir / "server.key",
                 log_level=LogLevels.error,
+                log_dictconfig=LOGGING,
             )
             serving = asyncio.ensure_future(server.serve())
             await _listening(address, port, serving)

@@ -4,6 +4,9 @@ Three tasks serve a connection. The reader takes in messages and starts the work
 that heartbeats are answered at once whatever else goes on; the writer sends what the others
 have to say, in order; the clock notices a device that has gone silent. Whichever ends first
 ends the session.
+
+Granian takes frames of at most 16 MiB and messages of at most 64 MiB, and drops a connection that
+sends more; what is larger than `message_bytes_max` is refused here, once it is there.
 """
 
 from __future__ import annotations

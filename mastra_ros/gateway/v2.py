@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -130,10 +130,13 @@ class OpenInference:
 
     async def _body(self, request: Request) -> bytes:
         parts = bytearray()
-        async for part in request.stream():
-            parts += part
-            if len(parts) > self._body_bytes_max:
-                raise BadRequest(413, f"expected at most {self._body_bytes_max} bytes")
+        try:
+            async for part in request.stream():
+                parts += part
+                if len(parts) > self._body_bytes_max:
+                    raise BadRequest(413, f"expected at most {self._body_bytes_max} bytes")
+        except ClientDisconnect:
+            raise BadRequest(400, "the body ended early") from None
         return bytes(parts)
 
 

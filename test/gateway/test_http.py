@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,11 @@ import httpx
 import numpy as np
 import pytest
 
+from mastra_ros.errors import ConfigError, ModelError
 from mastra_ros.gateway.embedded import EmbeddedGateway
+from mastra_ros.inference import load_bundle
+from mastra_ros.protocol.keys import load_device_key
+from mastra_ros.protocol.tokens import sign_token
 
 Http = Callable[..., httpx.Response]
 Picture = Callable[..., np.ndarray]
@@ -164,15 +169,27 @@ def test_a_body_that_is_too_large_is_refused(http: Http) -> None:
     assert answer.status_code == 413
 
 
+def test_a_body_that_ends_early_leaves_no_trace(
+    gateway: EmbeddedGateway, http: Http, keys: Path, tls: ssl.SSLContext
+) -> None:
+    token = sign_token("cam-1", load_device_key(keys, "cam-1"), "mastra-gateway")
+    head = (
+        f"POST {MODEL}/infer HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n"
+        "Content-Length: 1000\r\n\r\n{"
+    )
+    with (
+        socket.create_connection(("127.0.0.1", gateway.port), timeout=30.0) as raw,
+        tls.wrap_socket(raw, server_hostname="127.0.0.1") as sock,
+    ):
+        sock.sendall(head.encode())
+    assert http("/v2").status_code == 200
+    assert "Traceback" not in gateway.log_path.read_text()
+
+
 def test_the_real_model_is_served(
     start_gateway: Callable[..., EmbeddedGateway], keys: Path, tls: ssl.SSLContext
 ) -> None:
     """The bundle that Mastra ships loads and answers; what it finds is tested with the models."""
-    from mastra_ros.errors import ConfigError, ModelError
-    from mastra_ros.inference import load_bundle
-    from mastra_ros.protocol.keys import load_device_key
-    from mastra_ros.protocol.tokens import sign_token
-
     try:
         load_bundle("models/board_defects")
     except (ModelError, ConfigError) as error:
