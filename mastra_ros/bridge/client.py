@@ -25,7 +25,7 @@ from .spool import Spool
 from .spool_thread import SpoolThread
 from .sqlite_spool import SqliteSpool
 from .status import BridgeStatus
-from .uplink import Uplink
+from .uplink import Uplink, end_tasks
 
 log = logging.getLogger(__name__)
 
@@ -173,18 +173,16 @@ class BridgeClient:
         if self._uplink is not None:
             self._uplink.stop()
             await asyncio.wait(jobs[1:], timeout=1.0)
-        for job in jobs:
-            job.cancel()
-        outcomes = await asyncio.gather(*jobs, return_exceptions=True)
+        await end_tasks(*jobs, stop)
         self._loop = None  # from here on `send` fails at once
         await asyncio.sleep(0)
         if self._config.gateway:
             await asyncio.get_running_loop().run_in_executor(None, self._spool.close, 10.0)
         self.changed()
         await asyncio.sleep(0)  # what was told is heard before the loop ends
-        for outcome in outcomes:
-            if isinstance(outcome, Exception):
-                raise outcome
+        for job in jobs:
+            if not job.cancelled():
+                job.result()
 
     def _take(self, packet: Packet, now_ns: int, deadline_ms: float) -> None:
         config = self._config
@@ -228,6 +226,8 @@ class BridgeClient:
         self._error = ""
         self._tally.begin_session()
         self._uplink = uplink
+        if self._stopping is not None and self._stopping.is_set():
+            uplink.stop()
         self.changed()
         try:
             await uplink.run()

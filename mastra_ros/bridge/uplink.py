@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Iterator
+from typing import Any
 
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
@@ -40,6 +41,19 @@ CHUNK_BYTES = 16_384
 """Larger messages are sent in fragments of this size."""
 OVERLOAD_PAUSE_S = 1.0
 """How long the backlog rests after the gateway said that it is overloaded."""
+
+
+async def end_tasks(*tasks: asyncio.Future[Any]) -> None:
+    """Cancel tasks until they have ended.
+
+    Once is not enough: before Python 3.12, `wait_for` loses a cancellation that comes at the
+    moment when what it waits for is done.
+    """
+    pending = {task for task in tasks if not task.done()}
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=0.1)
 
 
 class Uplink:
@@ -101,11 +115,9 @@ class Uplink:
             done, _ = await asyncio.wait({*tasks, stop}, return_when=asyncio.FIRST_COMPLETED)
             ended = next((task for task in tasks if task in done), None)
             error = ended.exception() if ended else None
-            for task in (*tasks, stop):
-                task.cancel()
             # First of all tell the arbiter; only then be polite to the gateway.
             self._delivery.lose(str(error) if error else "the bridge is stopping")
-            await asyncio.wait({*tasks, stop})
+            await end_tasks(*tasks, stop)
             await self._say_goodbye(error)
             if error is not None:
                 raise error

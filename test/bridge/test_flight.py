@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import random
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from mastra_ros.bridge.backoff import Backoff
 from mastra_ros.bridge.flight import SECOND, UNANSWERED_NS, Flight, Goodput
 from mastra_ros.bridge.outbox import Outbox
+from mastra_ros.bridge.uplink import end_tasks
 
 MS = 1_000_000
 
@@ -80,6 +82,24 @@ def test_pauses_double_up_to_the_longest_and_start_again_after_success() -> None
     assert len(set(pauses)) == 200
     backoff.reset()
     assert backoff.next_s() <= 0.1
+
+
+def test_tasks_end_even_if_one_misses_its_first_cancellation() -> None:
+    async def stubborn(missed: list[int]) -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+        missed.append(1)
+        await asyncio.sleep(60)
+
+    async def end() -> list[int]:
+        missed: list[int] = []
+        task = asyncio.ensure_future(stubborn(missed))
+        await asyncio.sleep(0)
+        await asyncio.wait_for(end_tasks(task), 20.0)
+        assert task.cancelled()
+        return missed
+
+    assert asyncio.run(end()) == [1]
 
 
 def test_control_goes_before_live_packets_and_those_before_the_backlog(packet: Any) -> None:

@@ -102,7 +102,7 @@ def test_a_refusal_is_reported_and_tried_again_slowly(
     bridge: Any, config: Any, gateway: Any, ears: Any, status: int
 ) -> None:
     gateway.refuse_status = status
-    bridge(config(reconnect_delay_max_s=0.4))
+    bridge(config(reconnect_delay_max_s=0.2))
     ears.wait_status(lambda s: f"refused with HTTP {status}: as told" in s.error)
     gateway.refuse_status = 0
     ears.wait_status(lambda s: s.link.connected)
@@ -144,7 +144,7 @@ def test_a_redirect_is_not_followed(bridge: Any, config: Any, gateway: Any, ears
 def test_a_goodbye_for_the_device_itself_is_tried_again_slowly(
     bridge: Any, config: Any, gateway: Any, ears: Any
 ) -> None:
-    bridge(config(reconnect_delay_max_s=0.4))
+    bridge(config(reconnect_delay_max_s=0.2))
     ears.wait_status(lambda s: s.link.connected)
     gateway.say(Goodbye("forbidden", "the device is blocked"))
     ears.wait_status(lambda s: "forbidden the device is blocked" in s.error)
