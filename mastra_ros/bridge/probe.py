@@ -63,7 +63,7 @@ class ProbeReport:
     gateway: str
     tcp_ms: float = math.nan
     tls_ms: float = math.nan
-    hello_ms: float = math.nan  # WebSocket, token, hello and welcome, over a second connection
+    hello_ms: float = math.nan  # WebSocket, token, hello and welcome: a second connection's excess
     tls: str = ""
     rtt_ms: list[float] = field(default_factory=list)  # idle, in order
     busy_up_rtt_ms: list[float] = field(default_factory=list)

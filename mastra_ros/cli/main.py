@@ -23,6 +23,7 @@ VERBS = {
     "gateway": "serve devices: authenticate, infer in batches, keep the results",
     "keys": "make and show the keys of gateway and devices",
     "params": "print and check parameters",
+    "probe": "measure the link to a gateway, and say what each policy would do",
     "proxy": "put a bad link between a device and a gateway",
     "run": "run a pipeline in one process",
 }

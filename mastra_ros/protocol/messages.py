@@ -34,6 +34,9 @@ VERSION = 1
 VERSION_MIN = 1
 """The oldest version that it still speaks."""
 
+PROBE_BYTES_MAX = 262_144
+"""Most padding of one probe, and of its answer."""
+
 DETECTIONS_MAX = 10_000
 LABELS_MAX = 2048
 
@@ -286,6 +289,32 @@ class Goodbye(Message):
     text: str = checked(text(1024), "")
 
 
+@dataclass(frozen=True)
+class Probe(Message):
+    """Device, an extension that an older gateway skips: measures how fast the link carries bytes.
+
+    `padding` means nothing. The gateway answers at once, with padding of `answer_bytes`.
+    """
+
+    TYPE_ID: ClassVar[int] = 64
+    seq: int = checked(integer())
+    answer_bytes: int = checked(integer(0, PROBE_BYTES_MAX), 0)
+    padding: bytes = checked(blob(PROBE_BYTES_MAX), b"")
+
+
+@dataclass(frozen=True)
+class ProbeAck(Message):
+    """Gateway, the answer to a probe: how much padding came, and the padding asked for.
+
+    The padding is missing where a session has asked for more than it may.
+    """
+
+    TYPE_ID: ClassVar[int] = 65
+    seq: int = checked(integer())
+    received_bytes: int = checked(integer(0, PROBE_BYTES_MAX), 0)
+    padding: bytes = checked(blob(PROBE_BYTES_MAX), b"")
+
+
 MESSAGES: tuple[type[Message], ...] = (
     Hello,
     Welcome,
@@ -298,4 +327,6 @@ MESSAGES: tuple[type[Message], ...] = (
     HeartbeatAck,
     Settings,
     Goodbye,
+    Probe,
+    ProbeAck,
 )

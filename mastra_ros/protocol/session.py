@@ -22,6 +22,7 @@ from .envelope import MESSAGE_BYTES_MAX, decode, encode
 from .events import Event, Opened, Refused, Send, Silent
 from .link import LinkEstimate
 from .messages import (
+    PROBE_BYTES_MAX,
     VERSION,
     VERSION_MIN,
     Ack,
@@ -33,6 +34,8 @@ from .messages import (
     KeyFrameRequest,
     Message,
     Nack,
+    Probe,
+    ProbeAck,
     ResultMessage,
     Settings,
     Welcome,
@@ -43,6 +46,9 @@ MS = 1_000_000
 UNANSWERED_FACTOR = 20
 """A peer that talks may be so many times slower to answer than one that says nothing: on a slow
 link a heartbeat waits behind a large frame."""
+
+PROBED_BYTES_MAX = 33_554_432
+"""Padding that the answers to probes may have in one session."""
 
 INTERVAL_MIN_NS = 10 * MS
 """No device gets heartbeats more often than this."""
@@ -68,11 +74,14 @@ _BOTH = (Heartbeat, HeartbeatAck, Goodbye)
 LEGAL: Mapping[tuple[Role, State], tuple[type[Message], ...]] = {
     (Role.DEVICE, State.START): (Hello,),
     (Role.DEVICE, State.GREETED): (Goodbye,),
-    (Role.DEVICE, State.OPEN): (FrameMessage, *_BOTH),
+    (Role.DEVICE, State.OPEN): (FrameMessage, Probe, *_BOTH),
     (Role.DEVICE, State.CLOSED): (),
     (Role.GATEWAY, State.START): (Goodbye,),
     (Role.GATEWAY, State.GREETED): (Welcome, Goodbye),
-    (Role.GATEWAY, State.OPEN): (Ack, ResultMessage, Nack, KeyFrameRequest, Settings, *_BOTH),
+    (Role.GATEWAY, State.OPEN): (
+        *(Ack, ResultMessage, Nack, KeyFrameRequest, Settings, ProbeAck),
+        *_BOTH,
+    ),
     (Role.GATEWAY, State.CLOSED): (),
 }
 """What a role may say in each state. What it may hear is what the other role may say."""
@@ -121,6 +130,7 @@ class Session:
         self._interval_ns = heartbeat_interval_ns
         self._silence_ns = silence_timeout_ns
         self._bytes_max = bytes_max
+        self._probed_bytes = 0
         self._heartbeat_seq = 0
         self._next_heartbeat_ns = now_ns
         self._wrote_ns = now_ns
@@ -192,6 +202,8 @@ class Session:
         elif isinstance(message, Heartbeat):
             answer = encode(HeartbeatAck(message.seq, message.sent_ns), self._bytes_max)
             return [Send(answer), message]
+        elif isinstance(message, Probe):
+            return [Send(self._probe_ack(message)), message]
         elif isinstance(message, HeartbeatAck):
             self._answered(message, now_ns)
         elif isinstance(message, _OF_A_STREAM) and message.stream != self.stream:
@@ -204,6 +216,12 @@ class Session:
             return [Send(encode(nack, self._bytes_max)), Refused(message, nack)]
         self._advance(message, now_ns)
         return [message]
+
+    def _probe_ack(self, probe: Probe) -> bytes:
+        self._probed_bytes += probe.answer_bytes
+        wanted = probe.answer_bytes if self._probed_bytes <= PROBED_BYTES_MAX else 0
+        answer = ProbeAck(probe.seq, len(probe.padding), bytes(wanted))
+        return encode(answer, max(self._bytes_max, 2 * PROBE_BYTES_MAX))
 
     def _check_hello(self, hello: Hello) -> None:
         if hello.device != self.device:

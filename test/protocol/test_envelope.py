@@ -20,6 +20,8 @@ from mastra_ros.protocol import (
     KeyFrameRequest,
     Message,
     Nack,
+    Probe,
+    ProbeAck,
     ResultMessage,
     Settings,
     Welcome,
@@ -40,6 +42,8 @@ EXAMPLES: list[Message] = [
     HeartbeatAck(1, 2**62),
     Settings({"a": 1.5, "b": True, "c": "x"}),
     Goodbye("version", "too old"),
+    Probe(3, 65_536, bytes(1000)),
+    ProbeAck(3, 1000, bytes(65_536)),
 ]
 
 
@@ -115,7 +119,7 @@ def test_a_missing_field_is_named() -> None:
 
 
 def test_an_unknown_extension_is_skipped_and_any_other_type_refused() -> None:
-    assert decode(msgpack.packb([64, {"anything": 1}])) is None
+    assert decode(msgpack.packb([127, {"anything": 1}])) is None
     assert decode(msgpack.packb([127, {}])) is None
     for type_id in (0, 12, 63, 128, -1):
         with pytest.raises(ProtocolError, match="unknown"):

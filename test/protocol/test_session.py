@@ -20,6 +20,8 @@ from mastra_ros.protocol import (
     KeyFrameRequest,
     Nack,
     Opened,
+    Probe,
+    ProbeAck,
     Refused,
     ResultMessage,
     Role,
@@ -131,7 +133,7 @@ def test_what_is_not_in_the_table_is_refused_when_heard_and_when_said(
         Ack: Ack("main", 5), ResultMessage: ResultMessage("main", 5, "cloud"),
         Nack: Nack("main", 5, "failed"), KeyFrameRequest: KeyFrameRequest("main"),
         Heartbeat: Heartbeat(0, 0), HeartbeatAck: HeartbeatAck(0, 0), Settings: Settings({}),
-        Goodbye: Goodbye(),
+        Goodbye: Goodbye(), Probe: Probe(0), ProbeAck: ProbeAck(0),
     }  # fmt: skip
     peer = Role.GATEWAY if role is Role.DEVICE else Role.DEVICE
     for cls in MESSAGES:
@@ -299,7 +301,8 @@ ANY = st.one_of(
     st.builds(Heartbeat, st.integers(0, 5), st.integers(0, 5)),
     st.builds(HeartbeatAck, st.integers(0, 5), st.integers(0, 5)),
     st.just(Settings({"a": 1})),
-    st.builds(Goodbye),
+    st.builds(Goodbye), st.builds(Probe, st.integers(0, 5), st.integers(0, 9)),
+    st.builds(ProbeAck, st.integers(0, 5)),
 )  # fmt: skip
 ORDER = [State.START, State.GREETED, State.OPEN, State.CLOSED]
 
