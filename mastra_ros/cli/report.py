@@ -44,6 +44,7 @@ class RunReport:
         self.defects = 0  # in the latest final result
         self.latest: Result | None = None
         self.link: LinkSample | None = None
+        self.failure = ""  # why the source ended before its time
         self.superseded = 0  # told by the scheduler
         self.switches: list[dict[str, Any]] = []  # likewise
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import ConfigError, DependencyError, MastraError
+from ..errors import ConfigError, DependencyError, MastraError, SourceError
 from ..parameter_files import apply_sets, load_parameters
 from ..share import share_file
 from .report import RunReport
@@ -72,6 +72,8 @@ def run(args: argparse.Namespace) -> int:
         args.report.parent.mkdir(parents=True, exist_ok=True)
         args.report.write_text(json.dumps(report.to_dict(), indent=2) + "\n")
     print(f"\n{args.pipeline}\n{report.summary()}")
+    if report.failure:
+        raise SourceError(report.failure)
     if args.pictures:
         print(f"  annotated pictures in {args.pictures}")
     return 0 if report.frames and not report.missing else 1
@@ -186,6 +188,7 @@ def _run_nodes(
                     "or another ROS_DOMAIN_ID"
                 )
             live.print()
+        report.failure = camera.failure
         composition.stop("camera")
 
         def settled() -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 from std_msgs.msg import Header
 
 from ..bridge import BridgeClient, BridgeStatus
+from ..bridge.connection import check_config
 from ..config import BridgeConfig
 from ..errors import MessageError
 from ..msg import InferenceResult, LinkState, Packet
@@ -30,6 +31,7 @@ class BridgeNode(StageNode):
         super().__init__(**node_options)
 
     def set_up(self) -> None:
+        check_config(self.config)
         self._results = self.advertise(InferenceResult, "cloud_result", RELIABLE)
         self._links = self.advertise(LinkState, "link", RELIABLE)
         self._renewals = self.advertise(Header, "renew", RELIABLE)

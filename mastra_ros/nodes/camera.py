@@ -8,6 +8,8 @@ from typing import Any
 from sensor_msgs.msg import CameraInfo, CompressedImage
 
 from ..camera import CameraEvent, CaptureLoop
+from ..camera.events import FINAL
+from ..camera.opening import check_source
 from ..config import CameraConfig
 from ..types import Frame
 from . import convert
@@ -26,12 +28,15 @@ class CameraNode(StageNode):
 
     def __init__(self, **node_options: Any) -> None:
         self.captured = 0
+        self.failure = ""  # why the source cannot be used any more
         self.ended = threading.Event()  # a finite source has given its last frame
         self.loop: CaptureLoop | None = None
         self._event = ("ok", "")
         super().__init__(**node_options)
 
     def set_up(self) -> None:
+        check_source(self.config)
+        self.failure = ""
         self._images = FramePublisher(self, "image_raw")
         self._info = self.advertise(CameraInfo, "camera_info")
         self._compressed = self.advertise(CompressedImage, "image_raw/compressed", PUBLISHED)
@@ -64,9 +69,15 @@ class CameraNode(StageNode):
     def _on_event(self, event: CameraEvent) -> None:
         self._event = (LEVELS[event.severity], str(event))
         log = self.get_logger()
-        report = {"info": log.info, "warning": log.warning, "error": log.error}[event.severity]
-        report(str(event))
-        if event.kind in ("ended", "failed"):
+        # rclpy remembers the severity of each line of code that logs, and refuses another.
+        if event.severity == "error":
+            log.error(str(event))
+        elif event.severity == "warning":
+            log.warning(str(event))
+        else:
+            log.info(str(event))
+        if event.kind in FINAL:
+            self.failure = str(event) if event.kind == "failed" else ""
             self.ended.set()
 
 
