@@ -17,6 +17,9 @@ CHUNK_BYTES = 65_536
 SLICE_S = 0.005
 """At a limited rate bytes move in slices of so much time, so that a change of rate counts soon."""
 SLICE_BYTES_MIN = 256
+LAG_S = 0.002
+LATE_MAX_S = 0.05
+"""A piece taken so soon after the one before was queued; a busy machine wakes at most so late."""
 DELAYED_BYTES_MAX = 8 * 1024 * 1024
 """Bytes on their way in the delay line before reading stops."""
 
@@ -30,12 +33,17 @@ class Serialiser:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._free_at_s = 0.0
+        self._woke_at_s = -math.inf  # after the last wait
         self._cursor = TraceCursor()
 
     async def pace(self, size_bytes: int, shape: DirectionShape) -> None:
         """Wait until `size_bytes` have passed in this shape."""
-        now_s = asyncio.get_running_loop().time()
-        self._free_at_s = max(self._free_at_s, now_s) + size_bytes * 8 / shape.rate_bps
+        loop = asyncio.get_running_loop()
+        now_s = loop.time()
+        # A piece that was queued while we slept must not pay for our waking late.
+        queued = now_s - self._woke_at_s < LAG_S
+        self._free_at_s = max(self._free_at_s, now_s - LATE_MAX_S if queued else now_s)
+        self._free_at_s += size_bytes * 8 / shape.rate_bps
         if shape.trace is not None:
             clock_s = self._clock()
             into_s = clock_s - shape.trace_start_s
@@ -43,6 +51,7 @@ class Serialiser:
             self._free_at_s = max(self._free_at_s, now_s + through_s)
         if self._free_at_s > now_s:
             await asyncio.sleep(self._free_at_s - now_s)
+            self._woke_at_s = loop.time()
 
 
 def slice_bytes(shape: DirectionShape) -> int:
