@@ -6,7 +6,7 @@ import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -37,13 +37,14 @@ class RunReport:
         self._late: set[int] = set()
         self._first_s = math.nan  # when the first frame entered, monotonic
         self._last_s = math.nan  # when the latest final result came
-        self._verdicts: Counter[str] = Counter()
+        self._verdicts: dict[int, str] = {}  # by board
         self._link_counters: dict[str, int] = {}
         self.duplicates = 0
         self.provisional = 0
         self.defects = 0  # in the latest final result
         self.latest: Result | None = None
         self.link: LinkSample | None = None
+        self.against_truth: dict[str, int] = {}  # where the truth is known
         self.failure = ""  # why the source ended before its time
         self.superseded = 0  # told by the scheduler
         self.switches: list[dict[str, Any]] = []  # likewise
@@ -83,8 +84,9 @@ class RunReport:
             self._link_counters = counters
 
     def on_verdict(self, board: int, verdict: str, defects: int) -> None:  # noqa: ARG002
+        """Observer."""
         with self._lock:
-            self._verdicts[verdict] += 1
+            self._verdicts[board] = verdict
 
     @property
     def frames(self) -> int:
@@ -137,8 +139,26 @@ class RunReport:
                 "delivered_late": link.get("delivered_late", 0),
                 "late_results": len(self._late),
                 "dropped": link.get("dropped", 0),
-                "verdicts": dict(sorted(self._verdicts.items())),
+                "verdicts": dict(sorted(Counter(self._verdicts.values()).items())),
+                "against_truth": self.against_truth,
             }
+
+    def compare(self, defective: Callable[[int], bool]) -> None:
+        """Compare the verdicts with what is known of the boards of a synthetic line."""
+        kinds: Counter[str] = Counter()
+        for board, verdict in self._verdicts.items():
+            if verdict == "review":
+                kinds["review"] += 1
+            elif (verdict == "reject") == defective(board):
+                kinds["right"] += 1
+            else:
+                kinds["false_reject" if verdict == "reject" else "missed"] += 1
+        self.against_truth = dict(sorted(kinds.items()))
+
+    @property
+    def boards(self) -> int:
+        """Verdicts given."""
+        return len(self._verdicts)
 
     def live_line(self, elapsed_s: float) -> str:
         """One line on how it goes."""
@@ -151,10 +171,9 @@ class RunReport:
             state = f"up {link.rtt_ms:.1f} ms" if math.isfinite(link.rtt_ms) else "up"
             if self.spooled_now:
                 state += f", {self.spooled_now} spooled"
-        boards = sum(self._verdicts.values())
         return (
             f"{elapsed_s:6.1f} s  frames {self.frames:5d}  route {route:5s}  age {age:>7s}  "
-            f"link {state}  defects {self.defects}  boards {boards}"
+            f"link {state}  defects {self.defects}  boards {self.boards}"
         )
 
     def summary(self) -> str:
@@ -178,6 +197,7 @@ class RunReport:
                 ),
             ),
             ("verdicts", _pairs(told["verdicts"])),
+            *([("against the truth", _pairs(truth))] if (truth := self.against_truth) else []),
             ("switches", len(told["switches"])),
         ]
         lines = [f"  {name:50s} {value}" for name, value in rows]

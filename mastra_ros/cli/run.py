@@ -68,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mastra-")))
         link = _open_link(args, parameters, folder, stack)
         report = _run_nodes(args, parameters, link, stop)
+    _compare_with_truth(report, parameters)
     if args.report:
         args.report.parent.mkdir(parents=True, exist_ok=True)
         args.report.write_text(json.dumps(report.to_dict(), indent=2) + "\n")
@@ -77,6 +78,19 @@ def run(args: argparse.Namespace) -> int:
     if args.pictures:
         print(f"  annotated pictures in {args.pictures}")
     return 0 if report.frames and not report.missing else 1
+
+
+def _compare_with_truth(report: RunReport, parameters: dict[str, dict[str, Any]]) -> None:
+    from ..camera import Line, parse_uri
+    from ..camera.synthetic import line_options
+    from ..config import CameraConfig, build
+
+    camera = build(CameraConfig, parameters.get("camera", {}))
+    uri = parse_uri(camera.source)
+    if uri.kind == "synthetic" and parameters.get("pipeline", {}).get("trigger") != "frame":
+        line = Line(line_options(uri, camera))
+        report.compare(lambda board: bool(line.board_truth(board)))
+        line.close()
 
 
 def _parameters(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
@@ -205,7 +219,7 @@ def _run_nodes(
         finish = getattr(composition.nodes["pipeline"], "finish", None)
         if finish is not None:
             verdicts_due = finish()
-            _wait(lambda: sum(report.to_dict()["verdicts"].values()) >= verdicts_due, 2.0)
+            _wait(lambda: report.boards >= verdicts_due, 2.0)
         update()
         if composition.failure is not None:
             raise MastraError(f"a node failed: {composition.failure}")

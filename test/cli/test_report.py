@@ -73,6 +73,17 @@ def test_ages_that_are_unknown_stay_out_of_the_percentiles() -> None:
     assert report.to_dict()["age_ms"] == {"p50": 20.0, "p99": 29.8, "max": 30.0}
 
 
+def test_verdicts_are_compared_with_the_truth_where_it_is_known() -> None:
+    report = RunReport()
+    for board, verdict in enumerate(("reject", "reject", "pass", "pass", "review"), start=1):
+        report.on_verdict(board, verdict, 0)
+    report.compare(lambda board: board in (1, 3, 5))
+    told = report.to_dict()
+    assert told["against_truth"] == {"false_reject": 1, "missed": 1, "review": 1, "right": 2}
+    assert told["verdicts"] == {"pass": 2, "reject": 2, "review": 1}
+    assert "false_reject 1" in report.summary()
+
+
 def test_the_live_line_and_the_summary_say_what_a_person_asks() -> None:
     report = RunReport()
     assert "frames     0" in report.live_line(0.0)
