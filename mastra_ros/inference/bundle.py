@@ -19,11 +19,13 @@ FORMAT = 1
 """The newest format of `bundle.yaml` that this code reads."""
 
 FILE_NAME = "bundle.yaml"
-TASKS = ("detection",)
+TASKS = ("detection", "classification")
 COLOURS = {"gray": 1, "rgb": 3, "bgr": 3}
 """Colours that a model may want, and their channels."""
 RESIZES = ("letterbox", "stretch")
-KINDS = ("anchor_free",)
+KINDS = ("anchor_free", "yolox", "classification")
+"""How outputs are read: modules postprocess, yolox and classify tell each."""
+SCORES = ("logits", "probabilities")
 SUPPRESSIONS = ("per_class", "all")
 ENGINES = ("litert", "onnxruntime")
 PARTS = ("local", "cloud")
@@ -51,9 +53,11 @@ class BundleOutput:
     """How a model's outputs are read; `kind` names the decoder."""
 
     kind: str
-    stride_px: int
-    nms_iou: float
+    stride_px: int = 0  # of anchor_free
+    nms_iou: float = 0.0  # of detectors
     nms: str = "all"  # which boxes suppress each other: all, or per_class
+    strides_px: tuple[int, ...] = ()  # of yolox, in the order of the model's rows
+    scores: str = "logits"  # of classification: what the model gives
 
 
 @dataclass(frozen=True)
@@ -132,14 +136,15 @@ def _read(path: Path, fields: Fields) -> Bundle:
     if fields.integer("format", 1, 10**6) != FORMAT:
         fields.problem("format", f"expected {FORMAT}")
     labels = fields.strings("labels")
+    task = fields.choice("task", TASKS)
     bundle = Bundle(
         path=path,
         name=fields.text("name"),
         version=fields.text("version"),
-        task=fields.choice("task", TASKS),
+        task=task,
         labels=labels,
         input=_read_input(fields.section("input")),
-        output=_read_output(fields.section("output")),
+        output=_read_output(fields.section("output"), task),
         parts=_read_parts(path.parent, fields.section("parts")),
     )
     fields.nothing_else()
@@ -164,13 +169,21 @@ def _read_input(fields: Fields) -> BundleInput:
     return made
 
 
-def _read_output(fields: Fields) -> BundleOutput:
-    made = BundleOutput(
-        kind=fields.choice("kind", KINDS),
-        stride_px=fields.integer("stride_px", 1, 1024),
-        nms_iou=fields.number("nms_iou", 0.0, 1.0),
-        nms=fields.choice("nms", SUPPRESSIONS) if "nms" in fields else "all",
-    )
+def _read_output(fields: Fields, task: str) -> BundleOutput:
+    kind = fields.choice("kind", KINDS)
+    if kind and task and (kind == "classification") != (task == "classification"):
+        fields.problem("kind", f"{kind} is not for the task {task}")
+    if kind == "classification":
+        scores = fields.choice("scores", SCORES) if "scores" in fields else "logits"
+        made = BundleOutput(kind, scores=scores)
+    else:
+        made = BundleOutput(
+            kind=kind,
+            stride_px=fields.integer("stride_px", 1, 1024) if kind != "yolox" else 0,
+            nms_iou=fields.number("nms_iou", 0.0, 1.0),
+            nms=fields.choice("nms", SUPPRESSIONS) if "nms" in fields else "all",
+            strides_px=fields.integers("strides_px", 1, 1024) if kind == "yolox" else (),
+        )
     fields.nothing_else()
     return made
 

@@ -24,7 +24,7 @@ class Contract:
     batch: int | None  # frames in one run; None: as many as wanted
     scores_at: int  # index among the outputs
     boxes_at: int
-    columns: int  # of the grid
+    columns: int  # of the grid; 0 where there is none
 
 
 def agree(bundle: Bundle, part: BundlePart, engine: Engine) -> Contract:
@@ -40,7 +40,7 @@ def agree(bundle: Bundle, part: BundlePart, engine: Engine) -> Contract:
     outputs = engine.outputs
     if not problems and any(None in output.shape[1:] for output in outputs):
         outputs = _measured(engine, _item_shapes(bundle)[layout])
-    scores_at, boxes_at = _outputs(bundle, outputs, problems)
+    scores_at, boxes_at = _FINDERS[bundle.output.kind](bundle, outputs, problems)
     if problems:
         raise ModelError(f"{part.path}: does not fit {bundle.path.name}: {'; '.join(problems)}")
     return Contract(
@@ -50,7 +50,7 @@ def agree(bundle: Bundle, part: BundlePart, engine: Engine) -> Contract:
         batch=feed.shape[0],
         scores_at=scores_at,
         boxes_at=boxes_at,
-        columns=bundle.input.width_px // bundle.output.stride_px,
+        columns=bundle.input.width_px // stride if (stride := bundle.output.stride_px) else 0,
     )
 
 
@@ -79,7 +79,7 @@ def _layout(bundle: Bundle, feed: TensorSpec, problems: list[str]) -> str:
     return ""
 
 
-def _outputs(
+def _grid_outputs(
     bundle: Bundle, outputs: tuple[TensorSpec, ...], problems: list[str]
 ) -> tuple[int, int]:
     """Which output holds the scores and which the boxes, told by the last side.
@@ -108,6 +108,44 @@ def _outputs(
         f"got {', '.join(map(str, outputs)) or 'none'}"
     )
     return 0, 0
+
+
+def _yolox_output(
+    bundle: Bundle, outputs: tuple[TensorSpec, ...], problems: list[str]
+) -> tuple[int, int]:
+    """The one output with a row per cell: box, objectness, classes."""
+    width, height = bundle.input.width_px, bundle.input.height_px
+    uneven = [stride for stride in bundle.output.strides_px if width % stride or height % stride]
+    problems += [f"strides_px: {stride} does not divide the input's sides" for stride in uneven]
+    cells = sum((width // stride) * (height // stride) for stride in bundle.output.strides_px)
+    wanted = (cells, BOX_SIDES + 1 + len(bundle.labels))
+    if len(outputs) != 1 or not outputs[0].fits((_batch(outputs[0]), *wanted)):
+        problems.append(
+            f"outputs: expected [n, {wanted[0]}, {wanted[1]}] for {len(bundle.labels)} labels, "
+            f"got {', '.join(map(str, outputs)) or 'none'}"
+        )
+    return 0, 0
+
+
+def _class_output(
+    bundle: Bundle, outputs: tuple[TensorSpec, ...], problems: list[str]
+) -> tuple[int, int]:
+    """The one output with a score per label; sides of 1 between batch and labels are allowed."""
+    labels = len(bundle.labels)
+    shape = outputs[0].shape if len(outputs) == 1 else ()
+    if len(shape) < 2 or shape[-1] not in (labels, None) or set(shape[1:-1]) - {1, None}:
+        problems.append(
+            f"outputs: expected [n, {labels}] for {labels} labels, "
+            f"got {', '.join(map(str, outputs)) or 'none'}"
+        )
+    return 0, 0
+
+
+_FINDERS = {
+    "anchor_free": _grid_outputs,
+    "yolox": _yolox_output,
+    "classification": _class_output,
+}
 
 
 def _batch(tensor: TensorSpec) -> int:

@@ -11,10 +11,12 @@ import numpy as np
 from ..errors import ConfigError, ModelError
 from ..types import Detections, Frame, FrameKey
 from .bundle import Bundle, BundlePart
+from .classify import best_class
 from .contract import agree
 from .engine import Engine, Tensor, open_engine
 from .postprocess import anchor_free, suppress, to_detections
 from .preprocess import Transform, fill, fit, value_table
+from .yolox import cells_of, yolox
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,8 @@ class Detector:
         self._bundle, self._part, self.engine = bundle, part, engine
         self._contract = agree(bundle, part, engine)
         self._table = value_table(bundle.input, self._contract.feed)
+        sides = bundle.input.width_px, bundle.input.height_px
+        self._grid = cells_of(*sides, bundle.output.strides_px)
         self.score_threshold = score_threshold
         self.times = StageTimes()
 
@@ -143,14 +147,28 @@ class Detector:
 
     def _read(self, outputs: list[Tensor], index: int, transform: Transform) -> Detections:
         contract, output = self._contract, self._bundle.output
-        found = anchor_free(
-            outputs[contract.scores_at][index],
-            outputs[contract.boxes_at][index],
-            scores_spec=self.engine.outputs[contract.scores_at],
-            distances_spec=self.engine.outputs[contract.boxes_at],
-            columns=contract.columns,
-            stride_px=output.stride_px,
-            threshold=self._threshold,
-        )
+        scores = outputs[contract.scores_at][index]
+        spec = self.engine.outputs[contract.scores_at]
+        if output.kind == "classification":
+            return best_class(
+                scores,
+                spec,
+                scores=output.scores,
+                threshold=self._threshold,
+                size_px=(transform.width_px, transform.height_px),
+                labels=self.labels,
+            )
+        if output.kind == "yolox":
+            found = yolox(scores, spec, grid=self._grid, threshold=self._threshold)
+        else:
+            found = anchor_free(
+                scores,
+                outputs[contract.boxes_at][index],
+                scores_spec=spec,
+                distances_spec=self.engine.outputs[contract.boxes_at],
+                columns=contract.columns,
+                stride_px=output.stride_px,
+                threshold=self._threshold,
+            )
         kept = suppress(found, output.nms_iou, per_class=output.nms == "per_class")
         return to_detections(found, kept, transform, self.labels)

@@ -67,6 +67,18 @@ class Fields:
             return tuple(float(item) for item in value)
         return self._wrong(name, f"a list of {count} numbers", value, ())
 
+    def integers(self, name: str, low: int, high: int) -> tuple[int, ...]:
+        """A list of integers of `low` to `high`, at least one."""
+        value = self._get(name)
+        if (
+            isinstance(value, list)
+            and value
+            and all(isinstance(item, int) and not isinstance(item, bool) for item in value)
+            and low <= min(value) <= max(value) <= high
+        ):
+            return tuple(value)
+        return self._wrong(name, f"a list of integers of {low} to {high}", value, ())
+
     def strings(self, name: str) -> tuple[str, ...]:
         """A list of different strings, at least one, none of them empty."""
         value = self._get(name)

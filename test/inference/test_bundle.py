@@ -64,7 +64,7 @@ def test_a_newer_format_says_so_and_nothing_else(make_bundle: Any) -> None:
         ({"format": 0}, "format: expected an integer of 1"),
         ({"format": None}, "format: missing"),
         ({"name": ""}, "name: expected a text, got ''"),
-        ({"task": "telepathy"}, "task: expected one of detection, got 'telepathy'"),
+        ({"task": "telepathy"}, "task: expected one of detection, classification, got 'telepathy'"),
         ({"labels": []}, "labels: expected a list of different texts"),
         ({"labels": ["a", "a"]}, "labels: expected a list of different texts"),
         ({"input__width_px": 0}, "input.width_px: expected an integer of 1 to 16384, got 0"),
