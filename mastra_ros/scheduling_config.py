@@ -197,7 +197,7 @@ class SchedulingConfig(NodeConfig):
     )
     hold_trust: float = parameter(
         10.0,
-        "a gateway that was heard but late earns a short hold again after so many holds away",
+        "so many times dwell_ms away, and a gateway that was heard but late is trusted again",
         minimum=1.0,
         maximum=1000.0,
         live=True,

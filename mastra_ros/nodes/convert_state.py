@@ -142,7 +142,7 @@ def link_from_ros(msg: LinkState, now_ns: int) -> LinkStatus:
     )
 
 
-def load_to_ros(sample: LoadSample, stamp_ns: int) -> LoadState:
+def load_to_ros(sample: LoadSample, stamp_ns: int, *, throttled: bool = False) -> LoadState:
     """LoadSample -> mastra_ros/LoadState; `stamp_ns` is the ROS time of the measurement."""
     return LoadState(
         header=Header(stamp=stamp_to_ros(stamp_ns)),
@@ -151,6 +151,9 @@ def load_to_ros(sample: LoadSample, stamp_ns: int) -> LoadState:
         temperature_c=float(sample.temperature_c),
         inference_ms=float(sample.inference_ms),
         queue_frames=sample.queue_frames,
+        process_cpu=float(sample.process_cpu),
+        clock=float(sample.clock),
+        throttled=throttled,
     )
 
 
@@ -164,6 +167,8 @@ def load_from_ros(msg: LoadState, now_ns: int) -> LoadSample:
             temperature_c=msg.temperature_c,
             inference_ms=msg.inference_ms,
             queue_frames=msg.queue_frames,
+            process_cpu=msg.process_cpu,
+            clock=msg.clock,
         )
 
 

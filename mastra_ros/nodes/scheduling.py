@@ -61,7 +61,27 @@ class SchedulingNode(StageNode):
             return "ok", "inactive", {}
         counters = dataclasses.asdict(self.scheduler.counters)
         counters["by_origin"] = {o.value: n for o, n in counters["by_origin"].items()}
-        return "ok", "running", {"route": self.scheduler.route.value, **counters}
+        values = {"route": self.scheduler.route.value, **counters, **self._estimates()}
+        return "ok", "running", values
+
+    def _estimates(self) -> dict[str, object]:
+        """What the scheduler knows, for people."""
+        assert self.scheduler is not None
+        now_ns = time.monotonic_ns()
+        load, link = self.scheduler.load_at(now_ns), self.scheduler.link(now_ns)
+        refining = self.scheduler.escalation
+        return {
+            "cpu": f"{load.sample.cpu:.2f} ± {load.cpu_deviation:.2f}",
+            "memory_headroom": f"{load.memory_headroom:.2f}",
+            "throttled": load.throttled,
+            "rtt_ms": f"{link.sample.rtt_ms:.1f} ± {link.rtt_deviation_ms:.1f}",
+            "jitter_ms": f"{link.jitter_ms:.1f}",
+            "silence_ms": f"{link.silence_ms:.0f}",
+            "escalate_threshold": f"{refining.threshold:.2f}",
+            "escalated_share": f"{refining.share:.2f}",
+            "escalated_agreement": f"{refining.agreement:.2f}",
+            "escalations_withheld": refining.withheld,
+        }
 
     def _on_frame(self, header: Header) -> None:
         assert self.scheduler is not None
@@ -90,8 +110,14 @@ class SchedulingNode(StageNode):
         assert self.scheduler is not None
         now_ns = time.monotonic_ns()
         link = convert.link_from_ros(message, now_ns)
-        gateway = bool(link.gateway)
-        self._carry_out(self.scheduler.on_link(link.sample, now_ns, gateway=gateway))
+        self._carry_out(
+            self.scheduler.on_link(
+                link.sample,
+                now_ns,
+                gateway=bool(link.gateway),
+                uploaded_bytes=link.uploaded_bytes,
+            )
+        )
 
     def _sample_load(self) -> None:
         assert self.scheduler is not None
@@ -100,7 +126,10 @@ class SchedulingNode(StageNode):
         )
         if sample is not None:
             smoothed = self.scheduler.on_load(sample)
-            self._load.publish(convert.load_to_ros(smoothed, self.now_stamp_ns()))
+            throttled = self.scheduler.load_at(sample.at_ns).throttled
+            self._load.publish(
+                convert.load_to_ros(smoothed, self.now_stamp_ns(), throttled=throttled)
+            )
 
     def _tick(self) -> None:
         assert self.scheduler is not None

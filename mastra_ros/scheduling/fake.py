@@ -31,6 +31,8 @@ class FakeLoadSource:
     cpu_share: float | None = 0.0
     memory_share: float = 0.0
     hottest_c: float = math.nan
+    process_share: float = math.nan
+    clock_share: float = math.nan
 
     def cpu(self) -> float | None:
         """The CPU share told."""
@@ -43,3 +45,11 @@ class FakeLoadSource:
     def temperature_c(self) -> float:
         """The temperature told."""
         return self.hottest_c
+
+    def process_cpu(self) -> float:
+        """The CPU share of the process told."""
+        return self.process_share
+
+    def clock(self) -> float:
+        """The share of the clock told."""
+        return self.clock_share

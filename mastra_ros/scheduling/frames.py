@@ -2,7 +2,7 @@
 
     announced ── no room ──▶ waiting ── a newer one comes ──▶ superseded
         │                       │ room
-        ├── away ─────▶ AWAY ── answer ───────────────────────────────▶ finished
+        ├── away ─────▶ AWAY ── answer, or a hedge's ─────────────────▶ finished
         │                └ deadline, failure, link lost ──▶ QUEUED
         │                                                    │ room
         └── local ────────────────────────────────────────▶ LOCAL ── answer, time-out ──▶ finished
@@ -14,6 +14,7 @@ reaches finished.
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from enum import Enum
@@ -40,6 +41,14 @@ class Pending:
     stage: Stage
     due_ns: int
     entered_ns: int  # when it came into this stage
+    route: Route = Route.LOCAL  # that it was given to first
+    dispatched_ns: int = 0  # to that route
+    limit_ns: int = 0  # when the answer from away is due; 0: it was not sent away first
+    hedge_ns: int | None = None  # when the local model starts too, unless the cloud has answered
+    hedged: bool = False  # the local model has started too
+    failed: Result | None = None  # what the local model said when it failed at a hedge
+    excused: bool = False  # the link failed: this tells nothing of how long the cloud takes
+    sure: float = math.nan  # confidence of the local result
     sent: bool = False  # it was sent away, so the gateway or the spool may have it
     archived: bool = False
     local: Result | None = None  # the provisional result of an escalated frame
@@ -71,7 +80,9 @@ class Counters:
     escalated: int = 0
     refined: int = 0  # of the escalated, those whose final result is the cloud's
     fallbacks: int = 0  # frames sent away that were then given to the local model
-    missed: int = 0  # of these, because their own deadline passed
+    missed: int = 0  # frames sent away and not answered by their own deadline
+    hedged: int = 0  # frames sent away that the local model was given before the deadline
+    spilled: int = 0  # frames sent away as the local model could not answer in time
     late: int = 0
     failed: int = 0  # final results with an error
     archived: int = 0

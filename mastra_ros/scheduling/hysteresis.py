@@ -9,14 +9,42 @@ from mastra_ros.scheduling.policy import Policy
 from mastra_ros.types import Decision, LoadSample, Route
 
 
+class Hold:
+    """How long the route stays local after trouble, doubled while trouble comes back soon."""
+
+    def __init__(self) -> None:
+        self._length_ns = 0
+        self._away_ns = 0  # time away in all, at the last trouble
+
+    def impose(self, away_ns: int, least_ns: int, most_ns: int, trust: float = 0.0) -> int:
+        """Trouble, after `away_ns` away in all: for how long to stay local, in ns.
+
+        Without `trust`, the hold starts again at its least once the route was away as long as
+        the last hold. With it, hold times time away is at most `trust` times the least hold
+        squared. So a success or two do not shorten it, but `trust` times the least hold away do;
+        and trouble that comes back now and then does not end in the longest hold.
+        """
+        since_ns = max(1, away_ns - self._away_ns)
+        doubled_ns = 2 * self._length_ns
+        if trust:
+            doubled_ns = min(doubled_ns, round(trust * least_ns * least_ns / since_ns))
+        elif since_ns >= self._length_ns:
+            doubled_ns = least_ns
+        self._length_ns = max(least_ns, min(doubled_ns, most_ns))
+        self._away_ns = away_ns
+        return self._length_ns
+
+
 class Hysteresis:
     """A policy's route with dwell, forced fallback and cautious return.
 
     - While the link is not usable, and after `bar`, the route is local, at once.
     - It leaves local again only after `recovery_heartbeats` good samples of the link in a row
-      and after the hold that `bar` imposed. The hold begins at `dwell_ms` and doubles with each
-      bar, up to `hold_max_ms`, unless the route was away for as long as the hold before: so a
-      gateway that answers heartbeats but few frames in time costs ever fewer deadlines.
+      and after the hold that `bar` imposed, of `dwell_ms` to `hold_max_ms` (see `Hold`). There
+      are two. After an outage the route has proved itself when it was away for as long as the
+      hold: heartbeats tell well whether an outage is over. They do not tell whether a gateway
+      that was heard and yet late has caught up, and an answer or two in time do not either, for
+      it is least busy when it gets no frames: here the hold shortens with sustained success only.
     - Any other change waits until `dwell_ms` have passed since the last change.
 
     `wanted` is what the policy itself last asked for. Times are steady time in ns.
@@ -30,7 +58,9 @@ class Hysteresis:
         self._changed_ns: int | None = None
         self._barred = ""  # why the link may not be used; empty when it may
         self._held_until_ns = 0
-        self._hold_ns = 0  # the length of the last hold
+        self._outage_hold, self._late_hold = Hold(), Hold()
+        self._since_ns = 0  # when the route last changed, the first one too
+        self._away_ns = 0  # time away in all, until then
         self._returning = False  # a bar was lifted, and the route is not yet back
 
     def configure(self, config: SchedulingConfig, policy: Policy | None = None) -> None:
@@ -41,16 +71,19 @@ class Hysteresis:
             self._changed_ns = None
         self._policy.configure(config)
 
-    def bar(self, reason: str, now_ns: int, *, hold: bool) -> None:
-        """Go local now; with `hold` also stay there for a time."""
+    def bar(self, reason: str, now_ns: int, *, hold: bool, late: bool = False) -> None:
+        """Go local now; with `hold` also stay there for a time.
+
+        late: the gateway was heard, and yet did not answer in time.
+        """
+        config = self._config
         self._barred = reason
         if hold:
-            dwell_ns, most_ns = to_ns(self._config.dwell_ms), to_ns(self._config.hold_max_ms)
-            away_ns = now_ns if self._changed_ns is None else now_ns - self._changed_ns
-            proved = self._hold_ns == 0 or away_ns >= self._hold_ns
-            doubled_ns = dwell_ns if proved else 2 * self._hold_ns
-            self._hold_ns = max(dwell_ns, min(doubled_ns, most_ns))
-            self._held_until_ns = now_ns + self._hold_ns
+            kept = self._late_hold if late else self._outage_hold
+            trust = config.hold_trust if late else 0.0
+            least_ns, most_ns = to_ns(config.dwell_ms), to_ns(config.hold_max_ms)
+            away_ns = self._away_in_all(now_ns)
+            self._held_until_ns = now_ns + kept.impose(away_ns, least_ns, most_ns, trust)
         if self.route is not Route.LOCAL:
             self._change(Route.LOCAL, now_ns)
 
@@ -66,7 +99,8 @@ class Hysteresis:
             return Decision(Route.LOCAL, reason)
         if self.route is None or wish.route is self.route:
             self._returning = False
-            self.route = wish.route
+            if self.route is None:
+                self._change(wish.route, now_ns)
             return wish
         if self._changed_ns is not None:
             waited = now_ns - self._changed_ns
@@ -87,7 +121,12 @@ class Hysteresis:
             else:
                 self._barred = "link recovering"
 
+    def _away_in_all(self, now_ns: int) -> int:
+        away = self.route not in (None, Route.LOCAL)
+        return self._away_ns + (now_ns - self._since_ns if away else 0)
+
     def _change(self, route: Route, now_ns: int) -> None:
+        self._away_ns, self._since_ns = self._away_in_all(now_ns), now_ns
         # The first route of all is no change: what follows it need not wait.
         if self.route is not None:
             self._changed_ns = now_ns

@@ -8,6 +8,9 @@ from dataclasses import dataclass, replace
 from mastra_ros.scheduling.clock import NS_PER_MS, SteadyClock, to_ns
 from mastra_ros.types import LinkSample
 
+DOUBTFUL_MS = 200.0
+"""From this age of a sample on, the doubt about its round trip grows with the root of its age."""
+
 
 @dataclass(frozen=True)
 class LinkEstimate:
@@ -16,12 +19,16 @@ class LinkEstimate:
     sample: the newest one, with connected = false when the gateway is silent.
     age_ms: of that sample. silence_ms: since anything came from the gateway; NaN before.
     good_in_row: answered heartbeats since the link last was bad or distrusted.
+    jitter_ms: smoothed change of the round trip from one heartbeat to the next.
+    rtt_deviation_ms: how far off the smoothed round trip may be now; it grows with age.
     """
 
     sample: LinkSample
     age_ms: float
     silence_ms: float
     good_in_row: int
+    jitter_ms: float = math.nan
+    rtt_deviation_ms: float = math.nan
 
     @property
     def usable(self) -> bool:
@@ -30,7 +37,10 @@ class LinkEstimate:
 
 
 class LinkEstimator:
-    """Watches the age of the samples and the silence of the gateway.
+    """Watches the age of the samples, their jitter and the silence of the gateway.
+
+    Round trip, its variance, loss and goodput are smoothed by the bridge (RFC 6298), which sees
+    every heartbeat. Jitter here is RFC 3550's, section 6.4.1, of the round trips reported.
 
     The bridge says itself when it loses the link; the limit on silence here catches a bridge
     that has died or hangs. A sample is *good* when the link is usable and the gateway was heard
@@ -45,6 +55,8 @@ class LinkEstimator:
         self._heard_ns: int | None = None  # steady time
         self._reported_ns: int | None = None  # the bridge's own last_heard_ns
         self._good_in_row = 0
+        self._rtt_ms = math.nan
+        self._jitter_ms = math.nan
 
     @property
     def heard_ns(self) -> int | None:
@@ -66,6 +78,7 @@ class LinkEstimator:
         if fresh:
             self._reported_ns = reported
             self._heard_ns = max(self._heard_ns or 0, self._clock.inside(reported))
+            self._note_jitter(sample.rtt_ms)
         estimate = self._estimate(now)
         if not estimate.usable:
             self._good_in_row = 0
@@ -104,4 +117,17 @@ class LinkEstimator:
             silence_ms = (now - self._heard_ns) / NS_PER_MS
             if now - self._heard_ns >= self._limit_ns and sample.connected:
                 sample = replace(sample, connected=False)
-        return LinkEstimate(sample, age_ms, silence_ms, self._good_in_row)
+        deviation_ms = sample.rtt_var_ms
+        if age_ms > DOUBTFUL_MS:
+            deviation_ms *= math.sqrt(age_ms / DOUBTFUL_MS)
+        return LinkEstimate(
+            sample, age_ms, silence_ms, self._good_in_row, self._jitter_ms, deviation_ms
+        )
+
+    def _note_jitter(self, rtt_ms: float) -> None:
+        change_ms = abs(rtt_ms - self._rtt_ms)
+        if math.isfinite(change_ms):
+            before_ms = self._jitter_ms if math.isfinite(self._jitter_ms) else change_ms
+            self._jitter_ms = before_ms + (change_ms - before_ms) / 16
+        if math.isfinite(rtt_ms):
+            self._rtt_ms = rtt_ms

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import logging
 import math
-from dataclasses import replace
 from typing import Any, Protocol
 
 from mastra_ros.errors import DependencyError
@@ -33,6 +32,14 @@ class LoadSource(Protocol):
         """The hottest sensor in degrees Celsius; NaN without one."""
         ...
 
+    def process_cpu(self) -> float:
+        """Share of all cores that this process used since the last call; NaN when unknown."""
+        ...
+
+    def clock(self) -> float:
+        """CPU clock as a share of its highest, 0 to 1; NaN when unknown."""
+        ...
+
 
 class PsutilSource:
     """Reads this machine through psutil, whose first CPU figure is always 0.0 and means nothing."""
@@ -46,6 +53,9 @@ class PsutilSource:
                 "or apt install python3-psutil"
             ) from error
         self._primed = False
+        self._process: Any = self._psutil.Process()
+        self._process.cpu_percent(interval=None)
+        self._cores = self._psutil.cpu_count() or 1
 
     def cpu(self) -> float | None:
         """As LoadSource says."""
@@ -77,9 +87,27 @@ class PsutilSource:
         ]
         return max(found, default=math.nan)
 
+    def process_cpu(self) -> float:
+        """As LoadSource says."""
+        percent = float(self._process.cpu_percent(interval=None))
+        return min(max(percent / 100.0 / self._cores, 0.0), 1.0)
+
+    def clock(self) -> float:
+        """As LoadSource says."""
+        read = getattr(self._psutil, "cpu_freq", None)
+        if read is None:
+            return math.nan
+        try:
+            clock = read()
+        except (OSError, RuntimeError, ValueError, NotImplementedError):
+            return math.nan
+        if clock is None or not clock.max or not clock.current > 0:
+            return math.nan
+        return min(float(clock.current) / float(clock.max), 1.0)
+
 
 class LoadSampler:
-    """Takes a sample at most every `interval_ms`; temperatures, which are slow, once a second."""
+    """Takes a sample at most every `interval_ms`; temperature and clock once a second."""
 
     def __init__(self, interval_ms: float = 100.0, source: LoadSource | None = None) -> None:
         self._source = PsutilSource() if source is None else source
@@ -88,6 +116,7 @@ class LoadSampler:
         self._sampled_ns: int | None = None
         self._heat_ns: int | None = None
         self._heat_c = math.nan
+        self._clock = math.nan
 
     def sample(
         self, now_ns: int, inference_ms: float = math.nan, queue_frames: int = 0
@@ -102,57 +131,19 @@ class LoadSampler:
         if _elapsed(self._heat_ns, now_ns, 1000 * NS_PER_MS):
             self._heat_ns = now_ns
             self._heat_c = self._source.temperature_c()
+            self._clock = self._source.clock()
         return LoadSample(
-            now_ns, cpu, self._source.memory(), self._heat_c, inference_ms, queue_frames
+            now_ns,
+            cpu,
+            self._source.memory(),
+            self._heat_c,
+            inference_ms,
+            queue_frames,
+            self._source.process_cpu(),
+            self._clock,
         )
 
 
 def _elapsed(since_ns: int | None, now_ns: int, interval_ns: int) -> bool:
     """Whether the interval is over; a clock that stepped backwards counts as over."""
     return since_ns is None or not since_ns <= now_ns < since_ns + interval_ns
-
-
-class LoadEstimator:
-    """Smooths CPU and memory with a first-order low-pass of `time_constant_ms`.
-
-    It weighs by the time between samples, so bursts and gaps of samples count for what they
-    last. NaN leaves the estimate as it is; the rest is the newest sample's.
-    """
-
-    def __init__(self, time_constant_ms: float = 300.0) -> None:
-        self._time_constant_ns = time_constant_ms * NS_PER_MS
-        self._estimate: LoadSample | None = None
-
-    def update(self, sample: LoadSample) -> LoadSample:
-        """Take in one sample and return the smoothed load."""
-        before = self._estimate
-        if before is None:
-            self._estimate = sample
-            return sample
-        weight = 1.0
-        if self._time_constant_ns > 0:
-            elapsed_ns = max(0, sample.at_ns - before.at_ns)
-            weight = -math.expm1(-elapsed_ns / self._time_constant_ns)
-        self._estimate = replace(
-            sample,
-            cpu=_blend(before.cpu, sample.cpu, weight),
-            memory=_blend(before.memory, sample.memory, weight),
-        )
-        return self._estimate
-
-    def configure(self, time_constant_ms: float) -> None:
-        """Change the time constant; the estimate stays."""
-        self._time_constant_ns = time_constant_ms * NS_PER_MS
-
-    @property
-    def estimate(self) -> LoadSample:
-        """The smoothed load; NaN before the first sample."""
-        return self._estimate or LoadSample(0, math.nan, math.nan)
-
-
-def _blend(before: float, sample: float, weight: float) -> float:
-    if math.isnan(sample):
-        return before
-    if math.isnan(before):
-        return sample
-    return min(max(before + weight * (sample - before), 0.0), 1.0)

@@ -7,8 +7,11 @@ from typing import Protocol
 
 from mastra_ros.config import SchedulingConfig
 from mastra_ros.errors import ConfigError
+from mastra_ros.scheduling.adaptive import AdaptivePolicy
 from mastra_ros.scheduling.dta import DtaPolicy
+from mastra_ros.scheduling.dta_full import DtaFullPolicy
 from mastra_ros.scheduling.fixed import FixedPolicy
+from mastra_ros.scheduling.latency import LatencyPolicy
 from mastra_ros.types import Decision, LinkSample, LoadSample
 
 
@@ -16,7 +19,8 @@ class Policy(Protocol):
     """Says which route the coming frames should take.
 
     A policy need not care for a link that is down, nor for switching too often: `Hysteresis`
-    does. With unknown (NaN) measurements it stays with what it chose last.
+    does. With unknown (NaN) measurements it stays with what it chose last. One that wants to
+    know what became of frames also has `observe`: see `outcome.Observer`.
     """
 
     def decide(self, load: LoadSample, link: LinkSample, now_ns: int) -> Decision:
@@ -30,6 +34,9 @@ class Policy(Protocol):
 
 POLICIES: dict[str, Callable[[SchedulingConfig], Policy]] = {
     "dta": DtaPolicy,
+    "dta_full": DtaFullPolicy,
+    "adaptive": AdaptivePolicy,
+    "latency": LatencyPolicy,
     "fixed": FixedPolicy,
 }
 """The policies by the value of `scheduling.policy`."""

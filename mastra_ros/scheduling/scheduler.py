@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 
 from mastra_ros.config import SchedulingConfig
-from mastra_ros.scheduling.actions import Action, DeadlineMissed, Event, Publish
+from mastra_ros.scheduling.actions import Action, DeadlineMissed, Dispatch, Event, Publish
 from mastra_ros.scheduling.arbiter import Arbiter
 from mastra_ros.scheduling.clock import SteadyClock
+from mastra_ros.scheduling.escalation import EscalationState
+from mastra_ros.scheduling.forecast import Forecast
+from mastra_ros.scheduling.frame_bytes import FrameBytes
 from mastra_ros.scheduling.frames import Counters
+from mastra_ros.scheduling.hedging import Expectation
 from mastra_ros.scheduling.hysteresis import Hysteresis
 from mastra_ros.scheduling.link import LinkEstimate, LinkEstimator
-from mastra_ros.scheduling.load import LoadEstimator
+from mastra_ros.scheduling.load_estimate import LoadEstimate, LoadEstimator
+from mastra_ros.scheduling.outcome import Observer, Outcome
 from mastra_ros.scheduling.policy import Policy, make_policy
 from mastra_ros.scheduling.switches import Switch, SwitchLog
 from mastra_ros.types import FrameKey, LinkSample, LoadSample, Result, Route
 
+REMEMBERED = 256
+"""So many outcomes are told to a policy that takes over."""
 FAILURES_IN_ROW = 3
 """So many failed answers in a row force the route to local: one alone is no trend."""
 
@@ -33,8 +41,12 @@ class Scheduler:
         self._config = config
         self._clock = SteadyClock()
         self._arbiter = Arbiter(config, self._clock)
-        self._hysteresis = Hysteresis(policy or make_policy(config), config)
-        self._load = LoadEstimator(config.load_smoothing_ms)
+        self._policy = policy or make_policy(config)
+        self._forecast = Forecast()
+        self._frame_bytes = FrameBytes()
+        self._hysteresis = Hysteresis(self._policy, config)
+        self._outcomes: deque[Outcome] = deque(maxlen=REMEMBERED)
+        self._load = LoadEstimator(config.load_smoothing_ms, config.temperature_high_c)
         self._link = LinkEstimator(config.link_silence_ms, self._clock)
         self._link_up = False
         self._switches = SwitchLog()
@@ -49,17 +61,21 @@ class Scheduler:
         if (config.policy, config.route) != (self._config.policy, self._config.route):
             wanted = self._hysteresis.wanted
             start = "local" if wanted is Route.LOCAL else "cloud"
-            policy = make_policy(replace(config, start_route=start))
+            policy = self._policy = make_policy(replace(config, start_route=start))
+            if isinstance(policy, Observer):
+                for outcome in self._outcomes:
+                    policy.observe(outcome)
         self._config = config
         self._hysteresis.configure(config, policy)
         self._arbiter.configure(config)
-        self._load.configure(config.load_smoothing_ms)
+        self._load.configure(config.load_smoothing_ms, config.temperature_high_c)
         self._link.configure(config.link_silence_ms)
 
     def on_frame(self, key: FrameKey, captured_ns: int, now_ns: int) -> list[Action]:
         """A frame has entered: it can be inferred here and encoded. `captured_ns` is monotonic."""
         now, events = self._begin(now_ns)
-        link = self._link.estimate(now_ns)
+        link = self._known_link(now_ns)
+        self._expect(link.sample, now)
         before = self._hysteresis.route
         decision = self._hysteresis.decide(self._load.estimate, link, now)
         if before is not None and decision.route is not before:
@@ -74,10 +90,21 @@ class Scheduler:
         """A sample of this device's load; returns the smoothed load."""
         return self._load.update(sample)
 
-    def on_link(self, sample: LinkSample, now_ns: int, *, gateway: bool = True) -> list[Action]:
-        """A sample of the bridge; `gateway` is false where none is configured."""
-        self._arbiter.spooling = gateway
+    def on_link(
+        self,
+        sample: LinkSample,
+        now_ns: int,
+        *,
+        gateway: bool = True,
+        uploaded_bytes: int = 0,
+    ) -> list[Action]:
+        """A sample of the bridge; `gateway` is false where none is configured.
+
+        uploaded_bytes: given to the socket since start, by which frames are sized.
+        """
+        self._arbiter.archive.open = gateway
         self._link.update(sample, now_ns)
+        self._frame_bytes.uploaded(uploaded_bytes, backlog=sample.spooled > 0)
         now, events = self._begin(now_ns)
         return self._carry_out(events, now)
 
@@ -138,6 +165,15 @@ class Scheduler:
         """The smoothed load; NaN before the first sample."""
         return self._load.estimate
 
+    def load_at(self, now_ns: int) -> LoadEstimate:
+        """What is known of the load."""
+        return self._load.at(now_ns)
+
+    @property
+    def escalation(self) -> EscalationState:
+        """How refinement goes."""
+        return self._arbiter.escalation
+
     @property
     def inference_ms(self) -> float:
         """Spent in the model by the latest local inference; NaN before."""
@@ -155,7 +191,31 @@ class Scheduler:
 
     def link(self, now_ns: int) -> LinkEstimate:
         """What is known of the link."""
-        return self._link.estimate(now_ns)
+        return self._known_link(now_ns)
+
+    def _known_link(self, now_ns: int) -> LinkEstimate:
+        estimate = self._link.estimate(now_ns)
+        sized = replace(estimate.sample, frame_bytes=self._frame_bytes.mean)
+        return replace(estimate, sample=sized)
+
+    def _expect(self, link: LinkSample, now: int) -> None:
+        """Tell the arbiter how long answers should take."""
+        forecast, deviations = self._forecast, self._config.hedge_deviations
+        forecast.link(link)
+        local = forecast.local(self._load.estimate, now)
+        away = forecast.away(Route.CLOUD, link, now)
+        self._arbiter.expect(
+            Expectation(local.upper_ms(1.0), away.upper_ms(deviations), self._frame_bytes.mean)
+        )
+
+    def _learn(self) -> None:
+        """Tell forecast and policy what became of frames."""
+        policy = self._policy
+        for outcome in self._arbiter.take_outcomes():
+            self._outcomes.append(outcome)
+            self._forecast.observe(outcome)
+            if isinstance(policy, Observer):
+                policy.observe(outcome)
 
     def _begin(self, now_ns: int) -> tuple[int, list[Event]]:
         """Steady time, and what follows if the link was lost meanwhile."""
@@ -181,7 +241,9 @@ class Scheduler:
             self._failures = 0
             self._force(f"cloud failed: {result.error}", now, self._first_failure_ns, hold=True)
 
-    def _force(self, reason: str, now: int, cause_ns: int, *, hold: bool) -> None:
+    def _force(
+        self, reason: str, now: int, cause_ns: int, *, hold: bool, late: bool = False
+    ) -> None:
         """Go local at once. Where the route is local already, stragglers change nothing more.
 
         The switch dates from `cause_ns`, or from when the gateway was last heard if earlier.
@@ -190,7 +252,7 @@ class Scheduler:
         before = self._hysteresis.route
         if before is None or before is Route.LOCAL:
             return
-        self._hysteresis.bar(reason, now, hold=hold)
+        self._hysteresis.bar(reason, now, hold=hold, late=late)
         heard_ns = self._link.heard_ns
         cause_ns = cause_ns if heard_ns is None else min(cause_ns, heard_ns)
         switch = Switch(now, before, Route.LOCAL, reason, cause_ns, forced=True)
@@ -198,11 +260,15 @@ class Scheduler:
 
     def _carry_out(self, events: Sequence[Event], now: int) -> list[Action]:
         """Take note of what happened and keep what the node has to do."""
+        self._learn()
         actions: list[Action] = []
         for event in events:
             if isinstance(event, DeadlineMissed):
-                self._force("deadline missed", now, event.sent_ns, hold=True)
+                late = not event.silent
+                self._force("deadline missed", now, event.sent_ns, hold=True, late=late)
                 continue
+            if isinstance(event, Dispatch) and event.route is not Route.LOCAL:
+                self._frame_bytes.sent()
             if isinstance(event, Publish):
                 self._switches.published(event.result, now)
             actions.append(event)

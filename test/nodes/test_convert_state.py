@@ -113,11 +113,15 @@ def test_silence_counts_from_when_it_was_heard_about() -> None:
 
 
 def test_load_comes_back() -> None:
-    sample = LoadSample(NOW_NS, 0.5, 0.25, 61.5, 12.5, 2)
-    assert convert.load_from_ros(sent(convert.load_to_ros(sample, 1)), NOW_NS) == sample
+    sample = LoadSample(NOW_NS, 0.5, 0.25, 61.5, 12.5, 2, 0.125, 0.75)
+    message = sent(convert.load_to_ros(sample, 1, throttled=True))
+    assert convert.load_from_ros(message, NOW_NS) == sample
+    assert message.throttled
     unknown = convert.load_from_ros(convert.load_to_ros(LoadSample(NOW_NS, 0.5, 0.25), 1), NOW_NS)
     assert math.isnan(unknown.temperature_c)
     assert math.isnan(unknown.inference_ms)
+    assert math.isnan(unknown.process_cpu)
+    assert math.isnan(unknown.clock)
 
 
 def test_shares_outside_0_to_1_are_refused() -> None:

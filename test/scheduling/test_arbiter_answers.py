@@ -134,6 +134,6 @@ def test_nothing_is_archived_while_the_link_is_up_or_without_a_gateway(make: Any
     bench = make()
     assert bench.archived(bench.frame(1, LOCAL, 0, wanted=CLOUD)) == []
     bench.local(1, 10)
-    bench.arbiter.spooling = False
+    bench.arbiter.archive.open = False
     assert bench.archived(bench.frame(2, CLOUD, 20, up=False)) == []
     assert bench.archived(bench.local(2, 30, score=0.1)) == []

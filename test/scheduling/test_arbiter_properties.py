@@ -197,5 +197,5 @@ def test_memory_stays_bounded_over_many_frames_and_unknown_answers() -> None:
         arbiter.cloud_result(Result(stray, Route.CLOUD, Detections.empty()), n * MS)
     assert arbiter.counters.results == 5_000
     assert arbiter.counters.late == 5_000
-    assert len(arbiter._finished) <= 2048
+    assert len(arbiter._answers) <= 2048
     assert arbiter.in_progress == 0

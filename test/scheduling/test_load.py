@@ -11,7 +11,8 @@ import pytest
 
 from mastra_ros.errors import DependencyError
 from mastra_ros.scheduling.fake import FakeLoadSource
-from mastra_ros.scheduling.load import LoadEstimator, LoadSampler, LoadSource, PsutilSource
+from mastra_ros.scheduling.load import LoadSampler, LoadSource, PsutilSource
+from mastra_ros.scheduling.load_estimate import LoadEstimator
 from mastra_ros.types import LoadSample
 
 MS = 1_000_000
