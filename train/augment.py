@@ -26,14 +26,21 @@ class Crop:
 
 
 def random_crop(
-    rng: np.random.Generator, sample: Sample, size_px: int, *, scales: tuple[float, float]
+    rng: np.random.Generator,
+    sample: Sample,
+    size_px: int,
+    *,
+    scales: tuple[float, float],
+    spot: tuple[float, float] | None = None,
 ) -> Crop:
-    """A crop around a defect or anywhere, flipped and turned; half of them keep the scale of 1."""
+    """A crop around `spot` (x, y), a defect, or anywhere; half of them keep the scale of 1."""
     image: npt.NDArray[np.uint8] = sample.image
     scale = 1.0 if rng.random() < 0.5 else float(rng.uniform(*scales))
     height, width = image.shape
     reach = size_px / scale / 2
-    if len(sample.boxes) and rng.random() < 0.6:
+    if spot is not None:
+        centre = np.array(spot) + rng.uniform(-0.7, 0.7, 2) * reach
+    elif len(sample.boxes) and rng.random() < 0.6:
         box = sample.boxes[int(rng.integers(len(sample.boxes)))]
         middle = np.array([box[0] + box[2], box[1] + box[3]]) / 2
         centre = middle + rng.uniform(-0.85, 0.85, 2) * reach

@@ -20,11 +20,14 @@ from torch import Tensor
 
 from train.augment import random_crop
 from train.data import Sample, letterbox, read_ids, read_sample, split_train, synthetic_sample
-from train.decode import Found, best_threshold, decode
+from train.decode import Found, best_threshold, decode, mistakes
 from train.loss import cell_centres, detection_loss, targets
 from train.network import CLASSES, STRIDE_PX, Detector, build
 
 FRAME_SIZES = ((640, 640), (640, 640), (640, 480), (1280, 720))
+
+# The index of a board, and a place on it: x, y in px.
+Spot = tuple[int, float, float]
 
 log = logging.getLogger("train.fit")
 
@@ -43,6 +46,8 @@ class Recipe:
     average: float = 0.998
     synthetic_share: float = 0.22
     synthetic_boards: int = 400
+    hard_share: float = 0.4
+    hard_boards: int = 160
     check_minutes: float = 5.0
     seed: int = 7
 
@@ -60,16 +65,25 @@ def draw(rng: np.random.Generator) -> Sample:
 
 
 def make_batch(
-    rng: np.random.Generator, real: list[Sample], drawn: list[Sample], recipe: Recipe
+    rng: np.random.Generator,
+    real: list[Sample],
+    drawn: list[Sample],
+    hard: list[Spot],
+    recipe: Recipe,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Images (N, 1, S, S) float32, classes (N, A) int64, distances (N, A, 4) float32."""
     centres = cell_centres(recipe.crop_px // STRIDE_PX)
     images, classes, distances = [], [], []
     for _ in range(recipe.batch):
-        synthetic = rng.random() < recipe.synthetic_share
-        pool, scales = (drawn, (0.55, 1.25)) if synthetic else (real, (0.75, 1.25))
-        sample = pool[int(rng.integers(len(pool)))]
-        crop = random_crop(rng, sample, recipe.crop_px, scales=scales)
+        spot = None
+        if rng.random() < recipe.synthetic_share:
+            sample, scales = drawn[int(rng.integers(len(drawn)))], (0.55, 1.25)
+        elif hard and rng.random() < recipe.hard_share:
+            index, x, y = hard[int(rng.integers(len(hard)))]
+            sample, scales, spot = real[index], (0.85, 1.15), (x, y)
+        else:
+            sample, scales = real[int(rng.integers(len(real)))], (0.75, 1.25)
+        crop = random_crop(rng, sample, recipe.crop_px, scales=scales, spot=spot)
         label, sides = targets(crop, centres)
         images.append(crop.image)
         classes.append(label)
@@ -91,6 +105,18 @@ def find(model: Detector, samples: list[Sample]) -> list[Found]:
             scores, boxes = model(image.contiguous(memory_format=torch.channels_last))
             found.append(decode(scores[0].float().numpy(), boxes[0].float().numpy()))
     return found
+
+
+def hard_spots(
+    rng: np.random.Generator, model: Detector, real: list[Sample], recipe: Recipe
+) -> list[Spot]:
+    """Where the network errs on some of the boards that it is trained on."""
+    chosen = [int(i) for i in rng.permutation(len(real))[: recipe.hard_boards]]
+    spots: list[Spot] = []
+    for index, one in zip(chosen, find(model, [real[i] for i in chosen]), strict=True):
+        wrong = mistakes(one.above(0.35), real[index].boxes, real[index].labels)
+        spots += [(index, float(x), float(y)) for x, y in wrong]
+    return spots
 
 
 def held_out_score(model: Detector, samples: list[Sample]) -> tuple[float, float]:
@@ -126,12 +152,13 @@ def fit(config: str, data: Path, out: Path, recipe: Recipe, *, resume: bool) -> 
     log.info("%d real boards, %d held out, %d drawn", len(real), len(held), len(drawn))
     start = time.monotonic() - 60 * spent
     checked, sums = spent, np.zeros(3)
+    hard = hard_spots(rng, average, real, recipe) if step else []
     while True:
         spent = (time.monotonic() - start) / 60
         progress = min(1.0, max(step / recipe.steps, spent / recipe.minutes))
         for group in optimiser.param_groups:
             group["lr"] = rate_at(progress, step, recipe)
-        images, classes, distances = make_batch(rng, real, drawn, recipe)
+        images, classes, distances = make_batch(rng, real, drawn, hard, recipe)
         model.train()
         with torch.autocast("cpu", torch.bfloat16, enabled=_has_bfloat16()):
             scores, boxes = model(images.contiguous(memory_format=torch.channels_last))
@@ -182,8 +209,10 @@ def fit(config: str, data: Path, out: Path, recipe: Recipe, *, resume: bool) -> 
                     "minutes": spent,
                 },
             )
-        if progress >= 1:
-            return
+            if progress >= 1:
+                return
+            hard = [*hard, *hard_spots(rng, average, real, recipe)][-600:]
+            log.info("step %d: %d hard spots", step, len(hard))
 
 
 def _follow(average: Detector, model: Detector, keep: float) -> None:
@@ -219,12 +248,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints")
     parser.add_argument("--minutes", type=float, default=Recipe.minutes)
     parser.add_argument("--steps", type=int, default=Recipe.steps)
+    parser.add_argument("--seed", type=int, default=Recipe.seed)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--resume", action="store_true")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(options.threads)
-    recipe = Recipe(minutes=options.minutes, steps=options.steps)
+    recipe = Recipe(minutes=options.minutes, steps=options.steps, seed=options.seed)
     fit(options.config, options.data, options.out, recipe, resume=options.resume)
 
 

@@ -50,6 +50,7 @@ def draw_layout(rng: np.random.Generator, width_px: int, height_px: int) -> Layo
             pen.pours(1)
         pen.bundles(round(60 * area), widths=(6, 16), gaps=(9, 22), most=6)
     pen.vias(max(2, round(rng.integers(4, 16) * area)))
+    pen.links()
     return Layout(_roughen(rng, pen.copper, pen.unit), tuple(pen.segments), pen.unit)
 
 
@@ -63,6 +64,7 @@ class _Pen:
         self.copper: Mask = np.zeros((height_px, width_px), np.uint8)
         self.blocked: Mask = np.zeros((height_px, width_px), np.uint8)
         self.segments: list[Segment] = []
+        self.pads: list[tuple[Points, float]] = []
 
     def bundles(
         self, tries: int, *, widths: tuple[float, float], gaps: tuple[float, float], most: int
@@ -105,6 +107,7 @@ class _Pen:
                 corner = 0.1 * radius if kind == "rectangle" else 0.55 * radius
                 shape = _round(at, radius) if kind == "ring" else _bevelled(at, half, corner)
                 if self._polygon(shape, clear=10 * self.unit) and kind != "rectangle":
+                    self.pads.append((at, radius))
                     hole = self.rng.uniform(0.42, 0.6) * radius
                     self._disc(at, hole if kind == "ring" else 0.8 * hole, value=0)
                 at = at + step
@@ -114,8 +117,36 @@ class _Pen:
         for _ in range(count):
             radius = self.rng.uniform(9, 20) * self.unit
             at = self._point()
-            if self._polygon(_round(at, radius), clear=10 * self.unit) and radius > 13 * self.unit:
-                self._disc(at, 0.5 * radius, value=0)
+            if self._polygon(_round(at, radius), clear=10 * self.unit):
+                self.pads.append((at, radius))
+                if radius > 13 * self.unit:
+                    self._disc(at, 0.5 * radius, value=0)
+
+    def links(self) -> None:
+        """Short straight traces that join single pads to the copper beside them."""
+        for at, radius in self.pads:
+            if self.rng.random() < 0.5:
+                continue
+            for k in self.rng.permutation(8):
+                reach = self._gap(at, radius, _DIRECTIONS[k])
+                if reach is not None:
+                    width = min(self.rng.uniform(6, 14) * self.unit, radius)
+                    ends = (at + _DIRECTIONS[k] * 0.85 * radius, at + _DIRECTIONS[k] * reach)
+                    points = [np.rint(end).astype(np.int32) for end in ends]
+                    cv2.line(self.copper, points[0].tolist(), points[1].tolist(), 1, round(width))
+                    break
+
+    def _gap(self, at: Points, radius: float, along: Points) -> float | None:
+        """Distance in px from a pad's centre to other copper, if 10 to 60 units beyond its edge."""
+        steps = np.arange(radius + 4 * self.unit, radius + 60 * self.unit, max(self.unit, 1.0))
+        line = np.rint(at + steps[:, None] * along).astype(int)
+        inside = ((line >= 0) & (line < self.size)).all(axis=1)
+        hit = np.zeros(len(steps), bool)
+        hit[inside] = self.copper[line[inside, 1], line[inside, 0]] > 0
+        if not hit.any() or hit[0]:
+            return None
+        reach = float(steps[int(hit.argmax())])
+        return reach + 3 * self.unit if reach > radius + 10 * self.unit else None
 
     def _trace(self, route: Points, width: float, end: int) -> None:
         """Draw the longest free beginning of a route; `end` chooses how a cut trace ends."""
