@@ -18,6 +18,7 @@ CONTRACTS = {"types", "config", "scheduling_config", "parameter", "errors", "sha
 EXCEPTIONS = {
     "bridge": {"protocol"},
     "gateway": {"protocol", "inference", "compression", "pipeline"},
+    "model": {"inference", "compression"},
     "parameter_files": set(),
     "simulation": {"scheduling", "protocol", "bridge"},
 }

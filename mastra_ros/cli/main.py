@@ -22,7 +22,9 @@ from ..share import share_file
 VERBS = {
     "gateway": "serve devices: authenticate, infer in batches, keep the results",
     "keys": "make and show the keys of gateway and devices",
+    "model": "convert, quantise, split and judge models",
     "params": "print and check parameters",
+    "plan": "what a site needs and costs: all local, all cloud, Mastra",
     "probe": "measure the link to a gateway, and say what each policy would do",
     "proxy": "put a bad link between a device and a gateway",
     "run": "run a pipeline in one process",
