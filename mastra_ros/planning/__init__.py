@@ -1,0 +1,18 @@
+"""What a site needs and costs: all on the devices, all on servers, or Mastra between them. Pure."""
+
+from .cost import Plan, Strategy, make_plan
+from .needs import Models, Needs
+from .prices import Prices, load_prices
+from .sweep import Cell, sweep
+
+__all__ = [
+    "Cell",
+    "Models",
+    "Needs",
+    "Plan",
+    "Prices",
+    "Strategy",
+    "load_prices",
+    "make_plan",
+    "sweep",
+]
