@@ -23,6 +23,7 @@ VERBS = {
     "gateway": "serve devices: authenticate, infer in batches, keep the results",
     "keys": "make and show the keys of gateway and devices",
     "model": "convert, quantise, split and judge models",
+    "netem": "run a program behind a bad link of the kernel's making",
     "params": "print and check parameters",
     "plan": "what a site needs and costs: all local, all cloud, Mastra",
     "probe": "measure the link to a gateway, and say what each policy would do",

@@ -189,9 +189,9 @@ def assumptions(prices: Prices, path: str) -> list[str]:
     return [
         f"prices of {path}, as of {prices.as_of}: assumptions, no vendor's quotation",
         (
-            f"a device {with_model.price:g} {prices.currency} with a model ({with_model.power_w:g} W"
-            f", {with_model.cores:g} cores), {without.price:g} without ({without.power_w:g} W); "
-            f"{with_model.life_years:g} and {without.life_years:g} years"
+            f"a device {with_model.price:g} {prices.currency} with a model "
+            f"({with_model.power_w:g} W, {with_model.cores:g} cores), {without.price:g} without "
+            f"({without.power_w:g} W); {with_model.life_years:g} and {without.life_years:g} years"
         ),
         (
             f"a server {server.price_hour:g} {prices.currency} an hour, always on, "
