@@ -119,11 +119,25 @@ class Features:
 
     key: FrameKey
     cut: str  # name of the cut in the bundle
-    tensor: NDArray[np.int8]
+    tensor: NDArray[np.int8]  # of one frame, without a side for the batch
     scale: float
     zero_point: int
     width_px: int  # of the frame that the head has seen
     height_px: int
+    model: str = ""  # name of the bundle
+    pair: str = ""  # names head and tail that were cut from one network; see `BundleSplit`
+
+    def __post_init__(self) -> None:
+        if self.tensor.dtype != np.int8 or not self.tensor.size:
+            raise ValueError(
+                f"features: expected int8 values, got {self.tensor.dtype} {self.tensor.shape}"
+            )
+        if not (math.isfinite(self.scale) and self.scale > 0):
+            raise ValueError(f"features: expected a scale above 0, got {self.scale}")
+        if not -128 <= self.zero_point <= 127:
+            raise ValueError(f"features: expected a zero point of int8, got {self.zero_point}")
+        if not (0 < self.width_px <= MAX_SIDE_PX and 0 < self.height_px <= MAX_SIDE_PX):
+            raise ValueError(f"features: {self.width_px}x{self.height_px} px is out of range")
 
 
 @dataclass(frozen=True)
