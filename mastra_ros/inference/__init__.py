@@ -4,10 +4,12 @@ A runtime is imported only when a model that needs it is opened.
 """
 
 from .batcher import LATE, LIVE, DynamicBatcher
-from .bundle import Bundle, BundleInput, BundleOutput, BundlePart, load_bundle
+from .bundle import Bundle, BundleInput, BundleOutput, BundlePart, BundleSplit, load_bundle
 from .detector import Detector, StageTimes
 from .engine import Engine, TensorSpec, open_engine
 from .fake import FakeEngine
+from .head import Head
+from .tail import Tail
 from .worker import InferenceWorker
 
 __all__ = [
@@ -17,12 +19,15 @@ __all__ = [
     "BundleInput",
     "BundleOutput",
     "BundlePart",
+    "BundleSplit",
     "Detector",
     "DynamicBatcher",
     "Engine",
     "FakeEngine",
+    "Head",
     "InferenceWorker",
     "StageTimes",
+    "Tail",
     "TensorSpec",
     "load_bundle",
     "open_engine",

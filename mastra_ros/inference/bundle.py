@@ -28,7 +28,10 @@ KINDS = ("anchor_free", "yolox", "classification")
 SCORES = ("logits", "probabilities")
 SUPPRESSIONS = ("per_class", "all")
 ENGINES = ("litert", "onnxruntime")
-PARTS = ("local", "cloud")
+PARTS = ("local", "cloud", "head", "tail")
+PAIR_DIGITS = 16
+RANK_MAX = 4
+SIDE_MAX = 65_536
 
 
 @dataclass(frozen=True)
@@ -64,13 +67,30 @@ class BundleOutput:
 class BundlePart:
     """One model file of a bundle."""
 
-    name: str  # local or cloud
+    name: str  # local, cloud, head or tail
     path: Path
     engine: str
     sha256: str
     model: str  # name of the model in results
     version: str
-    score_threshold: float  # least score that counts, unless the user says otherwise
+    score_threshold: float  # least score that counts, unless the user says otherwise; head: 0
+    measurements: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class BundleSplit:
+    """Where the network of the part `whole` was cut into the parts `head` and `tail`.
+
+    The head gives the tensor at the cut as int8, and the tail takes it so:
+    real = (value - zero_point) * scale.
+    """
+
+    cut: str  # name of the tensor in the whole network
+    shape: tuple[int, ...]  # of one frame's tensor, without a side for the batch
+    scale: float
+    zero_point: int
+    pair: str  # the first digits of the head's digest; a tail takes only what its own head made
+    whole: str = "cloud"
     measurements: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -86,9 +106,10 @@ class Bundle:
     input: BundleInput
     output: BundleOutput
     parts: Mapping[str, BundlePart]
+    split: BundleSplit | None = None  # None: there are no parts head and tail
 
     def part(self, name: str) -> BundlePart:
-        """The part `local` or `cloud`. Raises ModelError where the bundle has none."""
+        """The part of this name. Raises ModelError where the bundle has none."""
         if name not in self.parts:
             raise ModelError(f"{self.path}: no part {name!r}, it has {', '.join(self.parts)}")
         return self.parts[name]
@@ -137,6 +158,7 @@ def _read(path: Path, fields: Fields) -> Bundle:
         fields.problem("format", f"expected {FORMAT}")
     labels = fields.strings("labels")
     task = fields.choice("task", TASKS)
+    parts = _read_parts(path.parent, fields.section("parts"))
     bundle = Bundle(
         path=path,
         name=fields.text("name"),
@@ -145,7 +167,8 @@ def _read(path: Path, fields: Fields) -> Bundle:
         labels=labels,
         input=_read_input(fields.section("input")),
         output=_read_output(fields.section("output"), task),
-        parts=_read_parts(path.parent, fields.section("parts")),
+        parts=parts,
+        split=_read_split(fields, parts),
     )
     fields.nothing_else()
     return bundle
@@ -197,6 +220,31 @@ def _read_parts(folder: Path, fields: Fields) -> dict[str, BundlePart]:
     return parts
 
 
+def _read_split(fields: Fields, parts: Mapping[str, BundlePart]) -> BundleSplit | None:
+    """The section `split`, which goes with the parts head and tail: all three, or none."""
+    halves = [name for name in ("head", "tail") if name in parts]
+    if "split" not in fields:
+        if halves:
+            fields.problem("split", f"missing, expected beside {' and '.join(halves)}")
+        return None
+    if len(halves) < 2:
+        fields.problem("split", "expected the parts head and tail beside it")
+    section = fields.section("split")
+    made = BundleSplit(
+        cut=section.text("cut"),
+        shape=section.integers("shape", 1, SIDE_MAX),
+        scale=section.number("scale", 1e-30, 1e30),
+        zero_point=section.integer("zero_point", -128, 127),
+        pair=parts["head"].sha256[:PAIR_DIGITS] if "head" in parts else "",
+        whole=section.choice("whole", ("local", "cloud")) if "whole" in section else "cloud",
+        measurements=section.mapping("measurements") if "measurements" in section else {},
+    )
+    if len(made.shape) > RANK_MAX:
+        section.problem("shape", f"expected at most {RANK_MAX} sides, got {len(made.shape)}")
+    section.nothing_else()
+    return made
+
+
 def _read_part(folder: Path, name: str, fields: Fields) -> BundlePart:
     file = fields.text("file")
     part = BundlePart(
@@ -206,7 +254,7 @@ def _read_part(folder: Path, name: str, fields: Fields) -> BundlePart:
         sha256=fields.text("sha256").lower(),
         model=fields.text("model"),
         version=fields.text("version"),
-        score_threshold=fields.number("score_threshold", 0.0, 1.0),
+        score_threshold=0.0 if name == "head" else fields.number("score_threshold", 0.0, 1.0),
         measurements=fields.mapping("measurements") if "measurements" in fields else {},
     )
     fields.nothing_else()

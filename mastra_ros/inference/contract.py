@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..errors import ModelError
-from .bundle import Bundle, BundlePart
+from .bundle import Bundle, BundlePart, BundleSplit
 from .engine import Engine, TensorSpec
 
 DTYPES = ("float32", "int8", "uint8")
@@ -15,16 +15,39 @@ BOX_SIDES = 4
 
 
 @dataclass(frozen=True)
-class Contract:
-    """Where things are in a model's input and outputs."""
+class Feed:
+    """How frames go into a model."""
 
-    feed: TensorSpec
+    spec: TensorSpec
     layout: str  # nchw or nhwc
     item_shape: tuple[int, int, int]  # of one frame's tensor
     batch: int | None  # frames in one run; None: as many as wanted
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where a model's answers are among its outputs."""
+
     scores_at: int  # index among the outputs
     boxes_at: int
     columns: int  # of the grid; 0 where there is none
+
+
+@dataclass(frozen=True)
+class Contract:
+    """Of a whole model."""
+
+    feed: Feed
+    grid: Grid
+
+
+@dataclass(frozen=True)
+class TailContract:
+    """Of the second half of a split model, which is fed the tensor at the cut."""
+
+    split: BundleSplit
+    grid: Grid
+    batch: int | None  # frames in one run; None: as many as wanted
 
 
 def agree(bundle: Bundle, part: BundlePart, engine: Engine) -> Contract:
@@ -33,28 +56,79 @@ def agree(bundle: Bundle, part: BundlePart, engine: Engine) -> Contract:
     Raises ModelError naming the file and everything in which the two differ.
     """
     problems: list[str] = []
-    feed = engine.inputs[0]
-    layout = _layout(bundle, feed, problems)
-    if feed.dtype not in DTYPES or (feed.dtype.kind != "f" and not feed.scale):
-        problems.append(f"input: expected {', '.join(DTYPES)} (integers with a scale), got {feed}")
+    feed = _feed(bundle, engine.inputs[0], problems)
     outputs = engine.outputs
     if not problems and any(None in output.shape[1:] for output in outputs):
-        outputs = _measured(engine, _item_shapes(bundle)[layout])
-    scores_at, boxes_at = _FINDERS[bundle.output.kind](bundle, outputs, problems)
+        outputs = _measured(engine, feed.item_shape)
+    grid = _grid(bundle, outputs, problems)
+    _refuse(bundle, part, problems)
+    return Contract(feed, grid)
+
+
+def agree_head(bundle: Bundle, part: BundlePart, engine: Engine) -> Feed:
+    """How frames go into the first half of a split model, whose output has been checked.
+
+    Raises ModelError as `agree` does.
+    """
+    split = split_of(bundle)
+    problems: list[str] = []
+    feed = _feed(bundle, engine.inputs[0], problems)
+    outputs = engine.outputs
+    if not problems and any(None in output.shape[1:] for output in outputs):
+        outputs = _measured(engine, feed.item_shape)
+    if len(outputs) != 1 or not _is_cut(outputs[0], split):
+        got = ", ".join(map(str, outputs)) or "none"
+        problems.append(f"output: expected {_cut_text(split)}, got {got}")
+    elif outputs[0].scale and (
+        not np.isclose(outputs[0].scale, split.scale, rtol=1e-5)
+        or outputs[0].zero_point != split.zero_point
+    ):
+        got = f"{outputs[0].scale:g} and {outputs[0].zero_point}"
+        problems.append(
+            f"output: expected scale {split.scale:g} and zero point {split.zero_point}, got {got}"
+        )
+    _refuse(bundle, part, problems)
+    return feed
+
+
+def agree_tail(bundle: Bundle, part: BundlePart, engine: Engine) -> TailContract:
+    """The contract of the second half of a split model. Raises ModelError as `agree` does."""
+    split = split_of(bundle)
+    problems: list[str] = []
+    feed = engine.inputs[0]
+    if not _is_cut(feed, split):
+        problems.append(f"input: expected {_cut_text(split)}, got {feed}")
+    outputs = engine.outputs
+    if not problems and any(None in output.shape[1:] for output in outputs):
+        outputs = _measured(engine, split.shape)
+    grid = _grid(bundle, outputs, problems)
+    _refuse(bundle, part, problems)
+    return TailContract(split, grid, feed.shape[0])
+
+
+def split_of(bundle: Bundle) -> BundleSplit:
+    """Where the bundle's network is split. Raises ModelError where it is not."""
+    if bundle.split is None:
+        raise ModelError(
+            f"{bundle.path}: has no parts head and tail (`mastra model split` makes them)"
+        )
+    return bundle.split
+
+
+def _refuse(bundle: Bundle, part: BundlePart, problems: list[str]) -> None:
     if problems:
         raise ModelError(f"{part.path}: does not fit {bundle.path.name}: {'; '.join(problems)}")
-    return Contract(
-        feed=feed,
-        layout=layout,
-        item_shape=_item_shapes(bundle)[layout],
-        batch=feed.shape[0],
-        scores_at=scores_at,
-        boxes_at=boxes_at,
-        columns=bundle.input.width_px // stride if (stride := bundle.output.stride_px) else 0,
-    )
 
 
-def _measured(engine: Engine, item_shape: tuple[int, int, int]) -> tuple[TensorSpec, ...]:
+def _is_cut(tensor: TensorSpec, split: BundleSplit) -> bool:
+    return tensor.dtype == np.int8 and tensor.fits((_batch(tensor), *split.shape))
+
+
+def _cut_text(split: BundleSplit) -> str:
+    return f"int8 [n, {', '.join(map(str, split.shape))}]"
+
+
+def _measured(engine: Engine, item_shape: tuple[int, ...]) -> tuple[TensorSpec, ...]:
     """The outputs with their true shapes, which the file does not tell but one run does."""
     feed = engine.inputs[0]
     answers = engine.run(np.zeros((feed.shape[0] or 1, *item_shape), feed.dtype))
@@ -64,19 +138,23 @@ def _measured(engine: Engine, item_shape: tuple[int, int, int]) -> tuple[TensorS
     )
 
 
-def _item_shapes(bundle: Bundle) -> dict[str, tuple[int, int, int]]:
+def _feed(bundle: Bundle, spec: TensorSpec, problems: list[str]) -> Feed:
     height, width, channels = bundle.input.height_px, bundle.input.width_px, bundle.input.channels
-    return {"nchw": (channels, height, width), "nhwc": (height, width, channels)}
+    shapes = {"nchw": (channels, height, width), "nhwc": (height, width, channels)}
+    layout = next((name for name, s in shapes.items() if spec.fits((_batch(spec), *s))), "")
+    if not layout:
+        wanted = " or ".join(f"[n, {', '.join(map(str, shape))}]" for shape in shapes.values())
+        problems.append(f"input: expected {wanted}, got {spec}")
+        layout = "nchw"
+    if spec.dtype not in DTYPES or (spec.dtype.kind != "f" and not spec.scale):
+        problems.append(f"input: expected {', '.join(DTYPES)} (integers with a scale), got {spec}")
+    return Feed(spec, layout, shapes[layout], spec.shape[0] if spec.shape else None)
 
 
-def _layout(bundle: Bundle, feed: TensorSpec, problems: list[str]) -> str:
-    shapes = _item_shapes(bundle)
-    for layout, shape in shapes.items():
-        if feed.fits((_batch(feed), *shape)):
-            return layout
-    wanted = " or ".join(f"[n, {', '.join(map(str, shape))}]" for shape in shapes.values())
-    problems.append(f"input: expected {wanted}, got {feed}")
-    return ""
+def _grid(bundle: Bundle, outputs: tuple[TensorSpec, ...], problems: list[str]) -> Grid:
+    scores_at, boxes_at = _FINDERS[bundle.output.kind](bundle, outputs, problems)
+    stride = bundle.output.stride_px
+    return Grid(scores_at, boxes_at, bundle.input.width_px // stride if stride else 0)
 
 
 def _grid_outputs(

@@ -6,17 +6,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from ..errors import ConfigError, ModelError
-from ..types import Detections, Frame, FrameKey
+from ..errors import ModelError
+from ..types import Detections, Frame
 from .bundle import Bundle, BundlePart
-from .classify import best_class
 from .contract import agree
-from .engine import Engine, Tensor, open_engine
-from .postprocess import anchor_free, suppress, to_detections
-from .preprocess import Transform, fill, fit, value_table
-from .yolox import cells_of, yolox
+from .engine import Engine, open_engine
+from .feeder import Feeder
+from .reader import Reader
 
 
 @dataclass(frozen=True)
@@ -35,10 +31,10 @@ class Detector:
         self, bundle: Bundle, part: BundlePart, engine: Engine, *, score_threshold: float = 0.0
     ) -> None:
         self._bundle, self._part, self.engine = bundle, part, engine
-        self._contract = agree(bundle, part, engine)
-        self._table = value_table(bundle.input, self._contract.feed)
-        sides = bundle.input.width_px, bundle.input.height_px
-        self._grid = cells_of(*sides, bundle.output.strides_px)
+        contract = agree(bundle, part, engine)
+        self._batch = contract.feed.batch
+        self._feeder = Feeder(bundle.input, contract.feed)
+        self._reader = Reader(bundle, part, engine.outputs, contract.grid)
         self.score_threshold = score_threshold
         self.times = StageTimes()
 
@@ -86,13 +82,11 @@ class Detector:
     @property
     def score_threshold(self) -> float:
         """The least score of a detection, as it is now used."""
-        return self._threshold
+        return self._reader.score_threshold
 
     @score_threshold.setter
     def score_threshold(self, value: float) -> None:
-        if not 0.0 <= value <= 1.0:
-            raise ConfigError(f"score_threshold: expected 0 to 1, got {value}")
-        self._threshold = value or self._part.score_threshold
+        self._reader.score_threshold = value
 
     def detect(self, frame: Frame) -> Detections:
         """Find what is in one frame. Raises ModelError when the runtime fails."""
@@ -102,7 +96,7 @@ class Detector:
         """Find what is in each frame; in one run of the model where it takes any number."""
         if not frames:
             return []
-        size = len(frames) if self._contract.batch is None else self._contract.batch
+        size = len(frames) if self._batch is None else self._batch
         found: list[Detections] = []
         times = StageTimes()
         for start in range(0, len(frames), size):
@@ -118,10 +112,8 @@ class Detector:
 
     def warm_up(self, runs: int) -> None:
         """Run on an empty picture, so that the first frame does not pay for first-time work."""
-        spec = self._bundle.input
-        picture = np.zeros((spec.height_px, spec.width_px), np.uint8)
         for _ in range(runs):
-            self.detect(Frame(FrameKey("warm-up", 0), picture, "mono8"))
+            self.detect(self._feeder.empty_frame())
 
     def close(self) -> None:
         """Free the model."""
@@ -130,45 +122,12 @@ class Detector:
     def _run(self, frames: Sequence[Frame], size: int) -> tuple[list[Detections], StageTimes]:
         """One run of the model with `size` places; the last of a batch may leave some empty."""
         started = time.perf_counter()
-        tensor = np.zeros((size, *self._contract.item_shape), self._contract.feed.dtype)
-        transforms = []
-        for place, frame in zip(tensor, frames, strict=False):
-            image, transform = fit(frame, self._bundle.input)
-            fill(image, self._table, place, self._contract.layout)
-            transforms.append(transform)
+        tensor, transforms = self._feeder.batch(frames, size)
         ready = time.perf_counter()
         outputs = self.engine.run(tensor)
         answered = time.perf_counter()
-        found = [self._read(outputs, i, transform) for i, transform in enumerate(transforms)]
+        found = [self._reader.read(outputs, i, transform) for i, transform in enumerate(transforms)]
         ended = time.perf_counter()
         return found, StageTimes(
             (ready - started) * 1e3, (answered - ready) * 1e3, (ended - answered) * 1e3
         )
-
-    def _read(self, outputs: list[Tensor], index: int, transform: Transform) -> Detections:
-        contract, output = self._contract, self._bundle.output
-        scores = outputs[contract.scores_at][index]
-        spec = self.engine.outputs[contract.scores_at]
-        if output.kind == "classification":
-            return best_class(
-                scores,
-                spec,
-                scores=output.scores,
-                threshold=self._threshold,
-                size_px=(transform.width_px, transform.height_px),
-                labels=self.labels,
-            )
-        if output.kind == "yolox":
-            found = yolox(scores, spec, grid=self._grid, threshold=self._threshold)
-        else:
-            found = anchor_free(
-                scores,
-                outputs[contract.boxes_at][index],
-                scores_spec=spec,
-                distances_spec=self.engine.outputs[contract.boxes_at],
-                columns=contract.columns,
-                stride_px=output.stride_px,
-                threshold=self._threshold,
-            )
-        kept = suppress(found, output.nms_iou, per_class=output.nms == "per_class")
-        return to_detections(found, kept, transform, self.labels)

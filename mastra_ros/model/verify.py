@@ -11,9 +11,9 @@ from typing import Any
 import yaml
 
 from ..errors import DependencyError, ModelError
-from ..inference.bundle import FILE_NAME, Bundle, load_bundle
-from ..inference.contract import agree
-from ..inference.engine import open_engine
+from ..inference.bundle import FILE_NAME, Bundle, BundlePart, load_bundle
+from ..inference.contract import Feed, agree, agree_head, agree_tail
+from ..inference.engine import Engine, open_engine
 
 COMPANIONS = ("README*", "LICENSE*", "LICENCE*", "NOTICE*", "report/*")
 """Files that may lie beside the models without being described."""
@@ -115,9 +115,22 @@ def _try_part(bundle: Bundle, name: str) -> Check:
     except ModelError as error:
         return Check(what, str(error))
     try:
-        contract = agree(bundle, part, engine)
+        note = _agree(bundle, part, engine)
     except ModelError as error:
         return Check(what, str(error))
     finally:
         engine.close()
-    return Check(what, note=f"{contract.feed}, {contract.layout}")
+    return Check(what, note=note)
+
+
+def _agree(bundle: Bundle, part: BundlePart, engine: Engine) -> str:
+    """What the part is fed, where it keeps its contract; ModelError where it does not."""
+    if part.name == "tail":
+        agree_tail(bundle, part, engine)
+        return str(engine.inputs[0])
+    feed: Feed = (
+        agree_head(bundle, part, engine)
+        if part.name == "head"
+        else agree(bundle, part, engine).feed
+    )
+    return f"{feed.spec}, {feed.layout}"

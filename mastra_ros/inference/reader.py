@@ -1,0 +1,68 @@
+"""Reads detections out of a model's outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..errors import ConfigError
+from ..types import Detections
+from .bundle import Bundle, BundlePart
+from .classify import best_class
+from .contract import Grid
+from .engine import Tensor, TensorSpec
+from .postprocess import anchor_free, suppress, to_detections
+from .preprocess import Transform
+from .yolox import cells_of, yolox
+
+
+class Reader:
+    """What the bundle says of a detector's outputs, applied; the threshold may be set any time."""
+
+    def __init__(
+        self, bundle: Bundle, part: BundlePart, outputs: Sequence[TensorSpec], grid: Grid
+    ) -> None:
+        self._bundle, self._part, self._places = bundle, part, grid
+        self._outputs = tuple(outputs)
+        sides = bundle.input.width_px, bundle.input.height_px
+        self._grid = cells_of(*sides, bundle.output.strides_px)
+        self.score_threshold = 0.0
+
+    @property
+    def score_threshold(self) -> float:
+        """The least score of a detection, as it is now used."""
+        return self._threshold
+
+    @score_threshold.setter
+    def score_threshold(self, value: float) -> None:
+        if not 0.0 <= value <= 1.0:
+            raise ConfigError(f"score_threshold: expected 0 to 1, got {value}")
+        self._threshold = value or self._part.score_threshold
+
+    def read(self, outputs: Sequence[Tensor], index: int, transform: Transform) -> Detections:
+        """What item `index` of a batch shows, in px of its frame."""
+        places, output = self._places, self._bundle.output
+        scores = outputs[places.scores_at][index]
+        spec = self._outputs[places.scores_at]
+        if output.kind == "classification":
+            return best_class(
+                scores,
+                spec,
+                scores=output.scores,
+                threshold=self._threshold,
+                size_px=(transform.width_px, transform.height_px),
+                labels=self._bundle.labels,
+            )
+        if output.kind == "yolox":
+            found = yolox(scores, spec, grid=self._grid, threshold=self._threshold)
+        else:
+            found = anchor_free(
+                scores,
+                outputs[places.boxes_at][index],
+                scores_spec=spec,
+                distances_spec=self._outputs[places.boxes_at],
+                columns=places.columns,
+                stride_px=output.stride_px,
+                threshold=self._threshold,
+            )
+        kept = suppress(found, output.nms_iou, per_class=output.nms == "per_class")
+        return to_detections(found, kept, transform, self._bundle.labels)
