@@ -8,6 +8,7 @@ MastraError
 ├── FrameError             one frame that is not an image we understand; the next may be fine
 ├── MessageError           a ROS message whose fields make no sense; it is dropped
 ├── ModelError             a model or bundle that is missing, damaged or of the wrong shape
+├── DataError              a folder of labelled pictures that cannot be used
 ├── DependencyError        an optional package is needed and not installed; says how to install it
 ├── CodecError             one packet that cannot be decoded
 │   └── ReferenceMissing   a delta frame whose reference the decoder does not hold
@@ -53,6 +54,10 @@ class MessageError(MastraError):
 
 class ModelError(MastraError):
     """A model or a bundle is missing, damaged or of the wrong shape."""
+
+
+class DataError(MastraError):
+    """A folder of labelled pictures cannot be used."""
 
 
 class DependencyError(MastraError):

@@ -18,9 +18,9 @@ CONTRACTS = {"types", "config", "scheduling_config", "parameter", "errors", "sha
 EXCEPTIONS = {
     "bridge": {"protocol"},
     "gateway": {"protocol", "inference", "compression", "pipeline"},
-    "model": {"inference", "compression"},
+    "model": {"inference", "compression", "scheduling"},
     "parameter_files": set(),
-    "simulation": {"scheduling", "protocol", "bridge"},
+    "simulation": {"scheduling", "protocol", "bridge", "planning"},
 }
 """What else a stage may import."""
 
@@ -28,7 +28,11 @@ UNBOUND = {"cli", "nodes"}
 """These tie the stages together and may import all of them, but not each other's insides."""
 
 ROS = {"rclpy", "rcl_interfaces", "builtin_interfaces", "rosidl_runtime_py", "cv_bridge"}
-ON_USE = {"ai_edge_litert", "tflite_runtime", "onnxruntime", "av", "tensorflow", "torch", "nicegui"}
+ON_USE = {
+    *("ai_edge_litert", "tflite_runtime", "onnxruntime", "av", "nicegui"),
+    *("ai_edge_quantizer", "litert_torch", "matplotlib", "onnx", "onnx2torch", "tensorflow"),
+    *("tflite_micro", "torch"),
+}
 """Packages that a device may lack: imported where they are used, never with a module."""
 
 LINES_MAX = 400

@@ -12,6 +12,8 @@ pip install "mastra-ros[convert]"."""
 EXAMPLE = "mastra model show models/board_defects"
 
 ACTIONS = {
+    "bench": "latency and throughput by engine, threads and batch",
+    "evaluate": "accuracy of local, cloud and joint inference on labelled data",
     "show": "print what a bundle holds",
     "verify": "check every file of a bundle, and try its models",
 }
