@@ -45,6 +45,8 @@ def test_it_relays_with_faults_until_it_is_stopped() -> None:
         (["--upstream", "nowhere"], "expected HOST:PORT"),
         (["--upstream", "host:99999"], "expected HOST:PORT"),
         (["--upstream", "host:1", "--fault", "flood@1s"], "at position 1"),
+        (["--upstream", "host:1", "--fault", "@nowhere.txt"], "script nowhere.txt: cannot be read"),
+        (["--upstream", "host:1", "--script", "nowhere.txt"], "script nowhere.txt: cannot be read"),
     ],
 )
 def test_wrong_arguments_are_one_line(
