@@ -29,6 +29,7 @@ VERBS = {
     "probe": "measure the link to a gateway, and say what each policy would do",
     "proxy": "put a bad link between a device and a gateway",
     "run": "run a pipeline in one process",
+    "simulate": "compare policies on recorded links",
 }
 """What each verb does, in a line; its module in this package tells more."""
 
