@@ -208,7 +208,9 @@ def _run_nodes(
         def settled() -> bool:
             update()
             live.print()
-            return composition.failure is not None or report.open <= 0
+            # The last frames may have left the camera and not been heard of yet.
+            heard_all = report.frames >= camera.captured
+            return composition.failure is not None or (heard_all and report.open <= 0)
 
         _wait(settled, _answer_limit_s(parameters))
         if not stop.is_set():
