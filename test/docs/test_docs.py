@@ -19,7 +19,9 @@ def test_the_table_of_parameters_is_up_to_date() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", sorted(ROOT.glob("config/*.yaml")), ids=lambda path: str(path.name)
+    "path",
+    [path for path in sorted(ROOT.glob("config/*.yaml")) if "ros__parameters" in path.read_text()],
+    ids=lambda path: str(path.name),
 )
 def test_a_parameter_file_that_we_ship_is_accepted_and_repeats_no_default(path: Path) -> None:
     values = load_parameters(path)
