@@ -37,7 +37,7 @@ class Row:
 
 def rows(root: Path = ROOT) -> list[Row]:
     """All that has been measured."""
-    parts = (_models, _pipeline, _compression, _faults, _build)
+    parts = (_models, _pipeline, _compression, _switching, _faults, _build)
     return [row for part in parts for row in part(root)]
 
 
@@ -91,6 +91,41 @@ def _compression(root: Path) -> Iterator[Row]:
             f"upload, {scene}: bytes a frame (JPEG of each frame)",
             f"上传，{scene}：每帧字节数（逐帧 JPEG）",
             f"{row['mastra']['bytes_per_frame']:,.0f} ({row['jpeg']['bytes_per_frame']:,.0f})",
+        )
+
+
+def _switching(root: Path) -> Iterator[Row]:
+    told = _result(root, "switching")
+    layouts = {"one process": "单进程", "processes": "多进程"}
+    names = {
+        "down": ("link down without FIN", "链路中断（无 FIN）"),
+        "reset": ("connection reset", "连接重置"),
+        "stall": ("link stalls", "链路停滞"),
+        "sigstop": ("gateway SIGSTOP", "网关 SIGSTOP"),
+        "sigkill": ("gateway SIGKILL", "网关 SIGKILL"),
+        "rate": ("rate falls to 20 kbit/s", "速率降至 20 kbit/s"),
+    }
+    for layout in told.get("layouts", []):
+        name = layouts[layout["layout"]]
+        for kind, row in layout["kinds"].items():
+            english, chinese = names[kind]
+            yield Row(
+                f"{english}, {layout['layout']}, {row['cuts']} cuts: cut to first result of the "
+                "device, p50 / p99",
+                f"{chinese}，{name}，{row['cuts']} 次：从中断到设备端首个结果，p50 / p99",
+                f"{row['first_local_ms']['p50']:.0f} / {row['first_local_ms']['p99']:.0f} ms",
+            )
+        yield Row(
+            f"all {layout['cuts']} cuts, {layout['layout']}: frames / missing / counted twice",
+            f"全部 {layout['cuts']} 次中断，{name}：帧数 / 丢失 / 重复",
+            f"{layout['frames']} / {layout['missing']} / {layout['duplicates']}",
+        )
+    if "keep_alive" in told:
+        slowest = max(row["first_local_ms"]["p50"] for row in told["keep_alive"]["kinds"].values())
+        yield Row(
+            "the same left to the WebSocket library's keep-alive, p50 of the slowest kind",
+            "若只靠 WebSocket 库自带保活，最慢一类的 p50",
+            f"{slowest / 1e3:.1f} s",
         )
 
 

@@ -44,7 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--gateway", default="embedded", help="embedded (default), none, or wss://host:port"
     )
-    parser.add_argument("--fault", default="", help="what happens on the link: down@5s..15s, …")
+    parser.add_argument(
+        "--fault", default="", help="what happens on the link: down@5s..15s, …; @FILE: a script"
+    )
     parser.add_argument("--report", type=Path, metavar="FILE", help="write the report as JSON")
     parser.add_argument("--pictures", type=Path, metavar="DIR", help="save annotated pictures")
     parser.add_argument("--params-file", type=Path, metavar="FILE", help="parameter file")
