@@ -97,7 +97,7 @@ class Detections:
                 "detections: expected boxes (n, 4), scores (n,), classes (n,), got "
                 f"{self.boxes.shape}, {self.scores.shape}, {self.classes.shape}"
             )
-        if n and not (0 <= int(self.classes.min()) and int(self.classes.max()) < len(self.labels)):
+        if n and (int(self.classes.min()) < 0 or int(self.classes.max()) >= len(self.labels)):
             raise ValueError(f"detections: classes outside 0..{len(self.labels) - 1}")
         if not np.isfinite(self.boxes).all():
             raise ValueError("detections: boxes are not finite")
