@@ -123,8 +123,8 @@ def config(keys: Path, tmp_path: Path, gateway: FakeGateway) -> Callable[..., Br
 
 
 @pytest.fixture
-def bridge(ears: Ears) -> Iterator[Callable[..., BridgeClient]]:
-    """Makes and starts bridges that `ears` listens to, and stops them at the end."""
+def bridge(ears: Ears, gateway: FakeGateway) -> Iterator[Callable[..., BridgeClient]]:
+    """Makes and starts bridges that `ears` listens to; stops them before the gateway."""
     with ExitStack() as stack:
 
         def make(config: BridgeConfig, **options: Any) -> BridgeClient:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,8 +18,9 @@ def silent(frame: Any) -> list[Any]:
 
 
 @pytest.fixture
-def spoilt(bridge: Any, config: Any, ears: Any, link: Any) -> Any:
-    """Makes bridges that reach the gateway by a link that can be spoilt."""
+def spoilt(bridge: Any, config: Any, ears: Any, link: Any) -> Iterator[Any]:
+    """Makes bridges that reach the gateway by a link that can be spoilt; stops them before it."""
+    made: list[Any] = []
 
     def make(**changes: Any) -> Any:
         client = bridge(
@@ -31,10 +33,13 @@ def spoilt(bridge: Any, config: Any, ears: Any, link: Any) -> Any:
                 }
             )
         )
+        made.append(client)
         ears.wait_status(lambda status: status.link.connected, "a session")
         return client
 
-    return make
+    yield make
+    for client in made:
+        client.stop(10.0)
 
 
 @pytest.mark.parametrize(
