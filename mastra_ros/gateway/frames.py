@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
+from ..compression import decode_features
 from ..errors import (
     CodecError,
     FrameError,
@@ -151,7 +152,7 @@ class Frames:
 
     async def _infer(self, device: str, message: FrameMessage) -> Result:
         if message.kind == PacketKind.FEATURES.value:
-            raise Refusal("failed", "no split model is served")
+            return await self._infer_features(message)
         pixels = message.width_px * message.height_px
         if pixels > self._pixels_max:
             raise Refusal("too_large", f"expected at most {self._pixels_max} px, got {pixels}")
@@ -166,6 +167,26 @@ class Frames:
             detections=inferred.detections,
             model=model.detector.model,
             model_version=model.detector.version,
+            late=message.late,
+            inference_ms=inferred.run_ms,
+        )
+
+    async def _infer_features(self, message: FrameMessage) -> Result:
+        """The device has run the head; here runs the tail."""
+        tail = self._models.tail(str(message.meta.get("model", "")))
+        started_s = time.perf_counter()
+        loop = asyncio.get_running_loop()
+        features = await loop.run_in_executor(
+            self._executor, decode_features, message.to_packet(), tail.values
+        )
+        self._metrics.decode_seconds.observe(time.perf_counter() - started_s)
+        inferred = await tail.model.infer(features, late=message.late)
+        return Result(
+            key=message.key,
+            origin=Route.SPLIT,
+            detections=inferred.detections,
+            model=tail.model.detector.model,
+            model_version=tail.model.detector.version,
             late=message.late,
             inference_ms=inferred.run_ms,
         )

@@ -1,19 +1,25 @@
-"""The models that the gateway serves: the cloud part of each bundle behind a batcher."""
+"""The models that the gateway serves: the cloud part of each bundle, and the tail of a split one.
+
+Each stands behind a batcher of its own.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from ..config import GatewayConfig
 from ..errors import ConfigError, ModelError
-from ..inference import LATE, LIVE, Detector, DynamicBatcher, load_bundle
-from ..types import Detections, Frame
+from ..inference import LATE, LIVE, Detector, DynamicBatcher, Tail, load_bundle
+from ..types import Detections, Features, Frame
 from .metrics import Metrics
+
+T = TypeVar("T")
+T_contra = TypeVar("T_contra", contravariant=True)
 
 PART = "cloud"
 WARM_UP_RUNS = 2
@@ -29,8 +35,8 @@ class Inferred:
     run_ms: float
 
 
-class BatchDetector(Protocol):
-    """What a served model needs of a `Detector`."""
+class BatchDetector(Protocol[T_contra]):
+    """What a served model needs of a `Detector` of frames or a `Tail` of features."""
 
     @property
     def labels(self) -> tuple[str, ...]: ...
@@ -41,16 +47,16 @@ class BatchDetector(Protocol):
     @property
     def version(self) -> str: ...
 
-    def detect_batch(self, frames: Sequence[Frame]) -> list[Detections]: ...
+    def detect_batch(self, items: Sequence[T_contra], /) -> list[Detections]: ...
 
     def close(self) -> None: ...
 
 
-class ServedModel:
-    """One model under the name of its bundle; used from the event loop."""
+class ServedModel(Generic[T]):
+    """One model of frames or features under its name; used from the event loop."""
 
     def __init__(
-        self, name: str, detector: BatchDetector, config: GatewayConfig, metrics: Metrics
+        self, name: str, detector: BatchDetector[T], config: GatewayConfig, metrics: Metrics
     ) -> None:
         self.name = name
         self.detector = detector
@@ -58,7 +64,7 @@ class ServedModel:
         self._size_max = config.batch_size_max
         self._batch_run_ms = config.batch_run_ms
         self._frame_ms = math.nan
-        self._batcher: DynamicBatcher[Frame, Inferred] = DynamicBatcher(
+        self._batcher: DynamicBatcher[T, Inferred] = DynamicBatcher(
             self._run,
             size_max=config.batch_size_max,
             delay_ms=config.batch_delay_ms,
@@ -71,12 +77,12 @@ class ServedModel:
         """Frames that wait for the model."""
         return self._batcher.queued
 
-    async def infer(self, frame: Frame, *, late: bool = False) -> Inferred:
+    async def infer(self, item: T, *, late: bool = False) -> Inferred:
         """What is in the frame; live frames go before late ones.
 
         Raises LinkError when too many wait, ModelError when the model fails.
         """
-        return await self._batcher.submit(frame, LATE if late else LIVE)
+        return await self._batcher.submit(item, LATE if late else LIVE)
 
     async def close(self) -> None:
         """Refuse those that wait and free the model."""
@@ -103,39 +109,64 @@ class ServedModel:
         fitting = int(self._batch_run_ms / max(frame_ms, 1e-3))
         self._batcher.size_max = min(max(fitting, 1), self._size_max)
 
-    def _run(self, frames: list[Frame]) -> list[Inferred]:
+    def _run(self, items: list[T]) -> list[Inferred]:
         started = time.perf_counter()
-        found = self.detector.detect_batch(frames)
+        found = self.detector.detect_batch(items)
         run_ms = (time.perf_counter() - started) * 1e3
         return [Inferred(detections, run_ms) for detections in found]
 
 
-class Models:
-    """All served models by name."""
+@dataclass(frozen=True)
+class ServedTail:
+    """The tail of a split model, and the most values of its features."""
 
-    def __init__(self, models: Sequence[ServedModel]) -> None:
+    model: ServedModel[Features]
+    values: int
+
+
+class Models:
+    """All served models by the name of their bundle."""
+
+    def __init__(
+        self,
+        models: Sequence[ServedModel[Frame]],
+        tails: Mapping[str, ServedTail] | None = None,
+    ) -> None:
         if not models:
             raise ConfigError("bundles: expected at least one")
         self._models = {model.name: model for model in models}
         if len(self._models) < len(models):
             raise ConfigError("bundles: two of them have the same name")
+        self._tails = dict(tails or {})
         self._default = models[0].name
 
     @classmethod
     async def open(cls, config: GatewayConfig, metrics: Metrics) -> Models:
         """Load every bundle and run it once; ModelError or DependencyError names what fails."""
-        opened = []
+        opened: list[ServedModel[Frame]] = []
+        tails: dict[str, ServedTail] = {}
         for path in config.bundles:
-            name, detector = await asyncio.to_thread(_open, path, config.threads)
+            name, detector, tail = await asyncio.to_thread(_open, path, config.threads)
             opened.append(ServedModel(name, detector, config, metrics))
-        return cls(opened)
+            if tail is not None:
+                served = ServedModel(f"{name}/tail", tail, config, metrics)
+                tails[name] = ServedTail(served, tail.values)
+        return cls(opened, tails)
 
-    def get(self, name: str = "") -> ServedModel:
+    def get(self, name: str = "") -> ServedModel[Frame]:
         """A model by name; without a name the first. Raises ModelError when there is none."""
         model = self._models.get(name or self._default)
         if model is None:
             raise ModelError(f"model {name!r} is not served, {', '.join(self._models)} are")
         return model
+
+    def tail(self, name: str = "") -> ServedTail:
+        """The tail of a split model, as `get`. Raises ModelError when there is none."""
+        tail = self._tails.get(name or self._default)
+        if tail is None:
+            served = self.get(name).name
+            raise ModelError(f"bundle {served} of the gateway has no tail: it is not split")
+        return tail
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -146,10 +177,16 @@ class Models:
         """Close all of them."""
         for model in self._models.values():
             await model.close()
+        for tail in self._tails.values():
+            await tail.model.close()
 
 
-def _open(path: str, threads: int) -> tuple[str, Detector]:
+def _open(path: str, threads: int) -> tuple[str, Detector, Tail | None]:
     bundle = load_bundle(path)
     detector = Detector.open(bundle, PART, threads=threads)
     detector.warm_up(WARM_UP_RUNS)
-    return bundle.name, detector
+    tail = None
+    if bundle.split is not None:
+        tail = Tail.open(bundle, threads=threads)
+        tail.warm_up(WARM_UP_RUNS)
+    return bundle.name, detector, tail

@@ -118,7 +118,7 @@ class OpenInference:
             }
         )
 
-    def _model(self, request: Request) -> ServedModel:
+    def _model(self, request: Request) -> ServedModel[Frame]:
         try:
             model = self._models.get(request.path_params["name"])
         except ModelError as error:

@@ -9,6 +9,7 @@ from .detector import Detector, StageTimes
 from .engine import Engine, TensorSpec, open_engine
 from .fake import FakeEngine
 from .head import Head
+from .head_worker import HeadJob, HeadWorker
 from .tail import Tail
 from .worker import InferenceWorker
 
@@ -25,6 +26,8 @@ __all__ = [
     "Engine",
     "FakeEngine",
     "Head",
+    "HeadJob",
+    "HeadWorker",
     "InferenceWorker",
     "StageTimes",
     "Tail",

@@ -30,6 +30,7 @@ NODES = {stage: (f"mastra_ros.nodes.{stage}", f"{stage.capitalize()}Node") for s
 PAIRS = (
     ("inference", "frame"),
     ("inference", "local_result"),
+    ("inference", "features"),
     ("scheduling", "decision"),
     ("scheduling", "result"),
     ("compression", "packet"),

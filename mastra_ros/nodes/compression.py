@@ -1,4 +1,4 @@
-"""The compression node: encodes the frames that the scheduler sends away -> `packet`."""
+"""The compression node: encodes the frames and features that are sent away -> `packet`."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any
 
 from std_msgs.msg import Header
 
-from ..compression import Encoder
+from ..compression import Encoder, FeatureEncoder
 from ..config import CompressionConfig
-from ..errors import CodecError
-from ..msg import Decision, LinkState, Packet
+from ..errors import CodecError, MessageError
+from ..msg import Decision, Features, LinkState, Packet
 from ..types import Frame, Route
 from . import convert
 from .frames import STREAM, listen_to_frames
@@ -45,6 +45,7 @@ class CompressionNode(StageNode):
 
     def set_up(self) -> None:
         self._encoder = Encoder(self.config, STREAM)
+        self._feature_encoder = FeatureEncoder()
         self._ring: FrameRing[Decision] = FrameRing(self.config.ring_frames)
         self._tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._waiting = 0
@@ -54,6 +55,7 @@ class CompressionNode(StageNode):
         self._thread = threading.Thread(target=self._work, name="encode", daemon=True)
         self._thread.start()
         self.listen(Decision, "decision", self._on_decision, RELIABLE)
+        self.listen(Features, "features", self._on_features, RELIABLE)
         self.listen(LinkState, "link", self._on_link, RELIABLE)
         self.listen(Header, "renew", self._on_renew, RELIABLE)
         listen_to_frames(self, "image_raw", self._on_frame)
@@ -90,7 +92,13 @@ class CompressionNode(StageNode):
         if frame is not None:
             self._enqueue(frame, Decision(header=header, route=Route.CLOUD.value, archive=True))
 
+    def _on_features(self, message: Features) -> None:
+        self._add(partial(self._encode_features, message, time.monotonic()))
+
     def _enqueue(self, frame: Frame, decision: Decision) -> None:
+        self._add(partial(self._encode, frame, decision))
+
+    def _add(self, task: Callable[[], None]) -> None:
         if self._waiting >= WAITING_MAX:
             self.refused += 1
             self.get_logger().warning(
@@ -99,7 +107,7 @@ class CompressionNode(StageNode):
             )
             return
         self._waiting += 1
-        self._tasks.put(partial(self._encode, frame, decision))
+        self._tasks.put(task)
 
     def _on_link(self, message: LinkState) -> None:
         """What the gateway holds changes what the next frame may refer to."""
@@ -131,6 +139,26 @@ class CompressionNode(StageNode):
         message = convert.packet_to_ros(packet, frame.frame_id, encode_ms)
         message.deadline_ms = decision.deadline_ms
         self._packets.publish(message)
+
+    def _encode_features(self, message: Features, received: float) -> None:
+        self._waiting -= 1
+        began = time.perf_counter()
+        try:
+            features = convert.features_from_ros(message, STREAM)
+            packet = self._feature_encoder.encode(
+                features, encoding=message.encoding, hard=message.hard
+            )
+        except (CodecError, MessageError) as error:
+            self.get_logger().error(f"features: {error}")
+            return
+        self.encoded += 1
+        made = convert.packet_to_ros(
+            packet, message.header.frame_id, (time.perf_counter() - began) * 1e3
+        )
+        if message.deadline_ms:
+            waited_ms = (time.monotonic() - received) * 1e3
+            made.deadline_ms = max(1.0, message.deadline_ms - waited_ms)
+        self._packets.publish(made)
 
 
 def main() -> int:

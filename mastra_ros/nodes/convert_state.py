@@ -1,20 +1,23 @@
-"""Packets and the state of link and load: ROS messages <-> values."""
+"""Packets, features and the state of link and load: ROS messages <-> values."""
 
 from __future__ import annotations
 
 import json
 import math
+from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from std_msgs.msg import Header
 
+from mastra_ros.msg import Features as FeaturesMsg
 from mastra_ros.msg import LinkState, LoadState
 from mastra_ros.msg import Packet as PacketMsg
 
 from ..errors import MessageError
-from ..types import LinkSample, LoadSample, Packet, PacketKind
+from ..types import Features, LinkSample, LoadSample, Packet, PacketKind
 from .convert_image import bytes_to_ros, header_to_ros, key_from_ros, stamp_from_ros, stamp_to_ros
 from .convert_result import understood
 
@@ -41,6 +44,48 @@ class LinkStatus:
     session: int = 0
     acknowledged_ns: int = 0  # stamp of the newest picture that the gateway holds; 0: none
     key_frame_needed: bool = False
+
+
+def features_to_ros(
+    features: Features, encoding: str, frame_id: str = "camera", inference_ms: float = 0.0
+) -> FeaturesMsg:
+    """Features -> mastra_ros/Features; `encoding` is that of the frame."""
+    data = array("b")
+    data.frombytes(np.ascontiguousarray(features.tensor).tobytes())
+    return FeaturesMsg(
+        header=header_to_ros(features.key, frame_id),
+        cut=features.cut,
+        data=data,
+        shape=[int(side) for side in features.tensor.shape],
+        scale=features.scale,
+        zero_point=features.zero_point,
+        width=features.width_px,
+        height=features.height_px,
+        encoding=encoding,
+        model=features.model,
+        pair=features.pair,
+        inference_ms=float(inference_ms),
+    )
+
+
+def features_from_ros(msg: FeaturesMsg, stream: str) -> Features:
+    """mastra_ros/Features -> Features, whose tensor is a view. Raises MessageError."""
+    flat = np.frombuffer(msg.data, np.int8)
+    shape = tuple(int(side) for side in msg.shape)
+    if math.prod(shape) != flat.size:
+        raise MessageError(f"features: expected values of shape {shape}, got {flat.size}")
+    with understood("features"):
+        return Features(
+            key_from_ros(msg.header, stream),
+            msg.cut,
+            flat.reshape(shape),
+            msg.scale,
+            msg.zero_point,
+            msg.width,
+            msg.height,
+            msg.model,
+            msg.pair,
+        )
 
 
 def packet_to_ros(packet: Packet, frame_id: str = "camera", encode_ms: float = 0.0) -> PacketMsg:

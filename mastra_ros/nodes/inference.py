@@ -12,6 +12,7 @@ from ..msg import Decision, InferenceResult
 from ..types import Detections, Frame, FrameKey, Result, Route
 from . import convert
 from .frames import STREAM, listen_to_frames
+from .head import HeadRunner
 from .lifecycle import RELIABLE, Health, StageNode, settings_text
 from .process import run
 from .ring import FrameRing
@@ -29,12 +30,14 @@ class InferenceNode(StageNode):
     def __init__(self, **node_options: Any) -> None:
         self._worker: InferenceWorker | None = None
         self._detector: Detector | None = None
+        self._head: HeadRunner | None = None
         super().__init__(**node_options)
 
     def set_up(self) -> None:
         config = self.config
+        bundle = load_bundle(config.bundle)
         self._detector = Detector.open(
-            load_bundle(config.bundle),
+            bundle,
             "local",
             engine=config.engine,
             threads=config.threads,
@@ -45,10 +48,13 @@ class InferenceNode(StageNode):
         self._ring: FrameRing[Decision] = FrameRing(config.ring_frames)
         self._announce = self.advertise(Header, "frame")
         self._results = self.advertise(InferenceResult, "local_result")
+        self._head = HeadRunner(self, bundle, config)
 
     def start(self) -> None:
         assert self._detector is not None
+        assert self._head is not None
         self._detector.warm_up(self.config.warmup_runs)
+        self._head.start(self.config.warmup_runs)
         self._worker = InferenceWorker(self._detector, self._publish)
         self.listen(Decision, "decision", self._on_decision, RELIABLE)
         listen_to_frames(self, "image_raw", self._on_frame)
@@ -60,11 +66,16 @@ class InferenceNode(StageNode):
         if self._worker is not None:
             self._worker.stop()
             self._worker = None
+        if self._head is not None:
+            self._head.halt()
 
     def tear_down(self) -> None:
         if self._detector is not None:
             self._detector.close()
             self._detector = None
+        if self._head is not None:
+            self._head.close()
+            self._head = None
 
     def reconfigured(self) -> None:
         if self._detector is not None:
@@ -87,14 +98,23 @@ class InferenceNode(StageNode):
         self._announce.publish(convert.header_to_ros(frame.key, frame.frame_id))
 
     def _on_decision(self, message: Decision) -> None:
-        if message.route != Route.LOCAL.value:
+        if message.route not in (Route.LOCAL.value, Route.SPLIT.value):
             return
         key = convert.key_from_ros(message.header, STREAM)
         frame = self._ring.get(key)
-        if frame is None:
+        if message.route == Route.SPLIT.value:
+            self._split(key, frame, message)
+        elif frame is None:
             self._publish(self._lost(key, message.reason))
         elif self._worker is not None:
             self._worker.submit(frame, message.reason)
+
+    def _split(self, key: FrameKey, frame: Frame | None, message: Decision) -> None:
+        assert self._head is not None
+        if frame is None:
+            self._head.fail(key, self._lost(key, "").error)
+        else:
+            self._head.take(frame, message)
 
     def _publish(self, result: Result) -> None:
         frame = self._ring.get(result.key)
