@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from mastra_ros.config import SchedulingConfig
-from mastra_ros.scheduling.forecast import Forecast
+from mastra_ros.scheduling.forecast import Forecast, late_share
 from mastra_ros.scheduling.outcome import Outcome
 from mastra_ros.types import Decision, LinkSample, LoadSample, Route
 
@@ -114,15 +114,3 @@ class AdaptivePolicy:
             if not self._link.connected:
                 return 1.0
         return late_share(predicted.mean_ms, predicted.deviation_ms, deadline_ms)
-
-
-def late_share(mean_ms: float, deviation_ms: float, limit_ms: float) -> float:
-    """Probability of exceeding the limit, by a logistic distribution; NaN while unknown.
-
-    Its scale is taken such that the mean absolute deviation is `deviation_ms`
-    (scale = deviation / (2 ln 2)).
-    """
-    if not (math.isfinite(mean_ms) and math.isfinite(deviation_ms)):
-        return math.nan
-    scale_ms = max(deviation_ms, 1e-3) / (2 * math.log(2))
-    return 1.0 / (1.0 + math.exp(min(max((limit_ms - mean_ms) / scale_ms, -60.0), 60.0)))

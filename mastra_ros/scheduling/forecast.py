@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from mastra_ros.scheduling.clock import NS_PER_MS
 from mastra_ros.scheduling.outcome import Outcome
 from mastra_ros.scheduling.tracker import Tracker
 from mastra_ros.types import LinkSample, LoadSample, Route
@@ -40,11 +41,15 @@ class Forecast:
     """Learns the time of each route and predicts the next.
 
     LOCAL: the time in the model, for the frame and for each that is before it.
-    CLOUD, SPLIT: smoothed round trip + size of a frame / goodput + what remains of the
-    measured times (encoding, queues, the gateway), which is learnt. That part follows recent
-    answers; without any it fades into what is usual, so that a gateway once overloaded is
-    given another chance. The assumption: the link's measurements tell how the link changes
-    while it carries no frames, and the gateway changes slowly.
+    CLOUD, SPLIT: the smoothed round trip and the rest (encoding, upload, queues, the gateway),
+    which is learnt from answers. It follows the recent ones, missed ones among them. Without any
+    it fades into what answers in time usually take, so that a gateway once overloaded is given
+    another chance (optimism in the face of uncertainty: Lai and Robbins, 1985). A route never
+    taken is predicted from `FIRST_AWAY_MS` and the size of a frame / goodput. Once there are
+    answers, goodput tells no more: it is measured on those frames, and bounded by what they need.
+
+    The assumption: the round trip of heartbeats tells how the link changes while it carries no
+    frames; sizes of frames and the gateway change slowly.
     """
 
     def __init__(self) -> None:
@@ -65,11 +70,15 @@ class Forecast:
         took_ms = outcome.took_ms
         if not outcome.answered:
             took_ms = outcome.limit_ms * LATE_FACTOR
-        rest_ms = max(0.0, took_ms - self._on_link_ms(self._link))
-        for kept, constant in ((self._recent, RECENT_MS), (self._lasting, LASTING_MS)):
-            if outcome.route not in kept:
-                kept[outcome.route] = Tracker(constant, deviation_floor=2.0)
-            kept[outcome.route].update(rest_ms, outcome.at_ns)
+        rtt_ms = self._link.rtt_ms if math.isfinite(self._link.rtt_ms) else 0.0
+        rest_ms = max(0.0, took_ms - rtt_ms)
+        self._tracker(self._recent, outcome.route, RECENT_MS).update(rest_ms, outcome.at_ns)
+        if outcome.answered:
+            self._tracker(self._lasting, outcome.route, LASTING_MS).update(rest_ms, outcome.at_ns)
+
+    @staticmethod
+    def _tracker(kept: dict[Route, Tracker], route: Route, constant_ms: float) -> Tracker:
+        return kept.setdefault(route, Tracker(constant_ms, deviation_floor=2.0))
 
     def local(self, load: LoadSample, now_ns: int, waiting: int = 0) -> Prediction:
         """Of a frame that finds `waiting` others before it."""
@@ -84,20 +93,31 @@ class Forecast:
         """Of a frame sent away now."""
         if not (link.connected and math.isfinite(link.rtt_ms)):
             return UNKNOWN
-        rest_ms, deviation_ms = FIRST_AWAY_MS, FIRST_AWAY_MS / 2
+        upload_ms = link.frame_bytes * 8e3 / max(link.goodput_bps, 1.0)
+        rest_ms = FIRST_AWAY_MS + (upload_ms if math.isfinite(upload_ms) else 0.0)
+        deviation_ms = rest_ms / 2
         recent, lasting = self._recent.get(route), self._lasting.get(route)
-        if recent is not None and lasting is not None:
-            fresh = math.exp(-recent.age_ms(now_ns) / FADING_MS)
-            rest_ms = lasting.mean + fresh * (recent.mean - lasting.mean)
-            deviation_ms = recent.deviation(now_ns)
+        if lasting is not None:
+            rest_ms, deviation_ms = lasting.mean, lasting.deviation(now_ns)
+        if recent is not None and recent.count:
+            age_ms = recent.age_ms(now_ns)
+            fresh = math.exp(-age_ms / FADING_MS)
+            latest_ns = now_ns - round(age_ms * NS_PER_MS)
+            rest_ms += fresh * (recent.mean - rest_ms)
+            deviation_ms += fresh * (recent.deviation(latest_ns) - deviation_ms)
         jitter_ms = link.rtt_var_ms if math.isfinite(link.rtt_var_ms) else link.rtt_ms / 2
         # Both vary at the same time, so their squares add up.
         total = math.hypot(deviation_ms, jitter_ms)
-        return Prediction(rest_ms + self._on_link_ms(link), total)
+        return Prediction(rest_ms + link.rtt_ms, total)
 
-    @staticmethod
-    def _on_link_ms(link: LinkSample) -> float:
-        """Round trip and upload of one frame; what is unknown counts as nothing."""
-        rtt_ms = link.rtt_ms if math.isfinite(link.rtt_ms) else 0.0
-        upload_ms = link.frame_bytes * 8e3 / max(link.goodput_bps, 1.0)
-        return rtt_ms + (upload_ms if math.isfinite(upload_ms) else 0.0)
+
+def late_share(mean_ms: float, deviation_ms: float, limit_ms: float) -> float:
+    """Probability of exceeding the limit, by a logistic distribution; NaN while unknown.
+
+    Its scale is taken such that the mean absolute deviation is `deviation_ms`
+    (scale = deviation / (2 ln 2)).
+    """
+    if not (math.isfinite(mean_ms) and math.isfinite(deviation_ms)):
+        return math.nan
+    scale_ms = max(deviation_ms, 1e-3) / (2 * math.log(2))
+    return 1.0 / (1.0 + math.exp(min(max((limit_ms - mean_ms) / scale_ms, -60.0), 60.0)))

@@ -45,6 +45,7 @@ class Hysteresis:
       hold: heartbeats tell well whether an outage is over. They do not tell whether a gateway
       that was heard and yet late has caught up, and an answer or two in time do not either, for
       it is least busy when it gets no frames: here the hold shortens with sustained success only.
+    - A bar holds for frames that the device can answer in time: the others may still `spill`.
     - Any other change waits until `dwell_ms` have passed since the last change.
 
     `wanted` is what the policy itself last asked for. Times are steady time in ns.
@@ -96,7 +97,7 @@ class Hysteresis:
             if self.route is not Route.LOCAL:
                 self._change(Route.LOCAL, now_ns)
             reason = wish.reason if wish.route is Route.LOCAL else self._barred
-            return Decision(Route.LOCAL, reason)
+            return Decision(Route.LOCAL, reason, wish.spill if link.usable else None)
         if self.route is None or wish.route is self.route:
             self._returning = False
             if self.route is None:
@@ -105,7 +106,7 @@ class Hysteresis:
         if self._changed_ns is not None:
             waited = now_ns - self._changed_ns
             if waited < to_ns(self._config.dwell_ms):
-                return Decision(self.route, f"dwell, then {wish.route.value}")
+                return Decision(self.route, f"dwell, then {wish.route.value}", wish.spill)
         returns, self._returning = self._returning, False
         self._change(wish.route, now_ns)
         return Decision(wish.route, "link recovered") if returns else wish

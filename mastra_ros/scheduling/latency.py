@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 
 from mastra_ros.config import SchedulingConfig
-from mastra_ros.scheduling.forecast import Forecast, Prediction
+from mastra_ros.scheduling.forecast import Forecast, Prediction, late_share
 from mastra_ros.scheduling.outcome import Outcome
 from mastra_ros.types import Decision, LinkSample, LoadSample, Route
 
 ACCURACY_FRAMES = 200.0
 """The mean accuracy looks back on about so many frames."""
+SPILL_CHANCE = 0.4
 STAY_SHARE = 0.1
 """Another route must be better than the current one by this share of the deadline."""
 
@@ -24,8 +25,9 @@ class LatencyPolicy:
     - A route's *price* is its predicted time (mean plus `hedge_deviations` deviations) plus, away,
       `cloud_cost_ms`. Routes expected within the deadline go before all others; among them the
       lowest price wins, and the current route keeps a bonus of `STAY_SHARE` of the deadline.
-    - LOCAL frames that the device cannot answer in time *spill* to the best route away that can:
-      so a device too slow for the frame rate does what it can, and the rest is sent.
+    - LOCAL frames that the device cannot answer in time *spill* to the best route away, if that
+      has a fair chance (`SPILL_CHANCE`): so a device too slow for the frame rate does what it can,
+      and the rest is sent. This holds while the route is barred after missed deadlines, too.
     - `accuracy_floor`: while the mean accuracy of recent results, by the `accuracy_*` parameters,
       is below it, routes that are less accurate than the floor are left out, unless no other is
       expected in time.
@@ -83,7 +85,7 @@ class LatencyPolicy:
         candidates = self._accurate(in_time) or known
         chosen = min(candidates, key=lambda route: self._price(route, uppers[route]))
         self._route = chosen
-        spill = self._spill(chosen, in_time, uppers)
+        spill = self._spill(predicted, uppers)
         return Decision(chosen, self._reason(chosen, predicted), spill)
 
     def _price(self, route: Route, upper_ms: float) -> float:
@@ -99,12 +101,17 @@ class LatencyPolicy:
         return [r for r in routes if self._accuracy_of(r) >= floor] or routes
 
     def _spill(
-        self, chosen: Route, in_time: list[Route], uppers: dict[Route, float]
+        self, predicted: dict[Route, Prediction], uppers: dict[Route, float]
     ) -> Route | None:
-        away = [route for route in in_time if route is not Route.LOCAL]
-        if chosen is not Route.LOCAL or not away:
-            return None
-        return min(away, key=lambda route: self._price(route, uppers[route]))
+        """Where a frame goes that would be late here anyway: a fair chance there is enough."""
+        limit_ms = self._config.deadline_ms
+        away = [
+            route
+            for route, p in predicted.items()
+            if route is not Route.LOCAL
+            and late_share(p.mean_ms, p.deviation_ms, limit_ms) <= 1 - SPILL_CHANCE
+        ]
+        return min(away, key=lambda route: self._price(route, uppers[route])) if away else None
 
     def _accuracy_of(self, route: Route) -> float:
         config = self._config
