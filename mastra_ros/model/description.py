@@ -1,0 +1,112 @@
+"""What a bundle says about its network, from a YAML file, labels, data and sensible defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ..errors import ConfigError
+from ..inference.bundle import FILE_NAME, FORMAT
+from .dataset import ANNOTATIONS
+
+SECTIONS = ("name", "version", "task", "labels", "input", "output")
+THRESHOLD = {"classification": 0.0, "detection": 0.5}
+CHANNELS = {"gray": 1, "rgb": 3, "bgr": 3}
+
+
+def read_spec(path: Path) -> dict[str, Any]:
+    """The sections of a YAML file, or of a bundle, that describe a network.
+
+    A file may say `score_threshold` too. Raises ConfigError.
+    """
+    file = path / FILE_NAME if path.is_dir() else path
+    try:
+        document = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{file}: cannot be read: {' '.join(str(error).split())}") from error
+    if not isinstance(document, dict):
+        raise ConfigError(f"{file}: expected a mapping, got {type(document).__name__}")
+    if path.is_dir() or "parts" in document:
+        thresholds = [part.get("score_threshold") for part in document.get("parts", {}).values()]
+        document = {name: document[name] for name in SECTIONS if name in document}
+        document["score_threshold"] = next(iter(thresholds), None)
+    unknown = set(document) - {*SECTIONS, "score_threshold", "format"}
+    if unknown:
+        raise ConfigError(f"{file}: unknown fields {', '.join(sorted(map(str, unknown)))}")
+    return document
+
+
+def read_labels(path: Path) -> list[str]:
+    """A line for each label. Raises ConfigError."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from error
+    labels = [line.strip() for line in lines if line.strip()]
+    if len(set(labels)) != len(labels):
+        raise ConfigError(f"{path}: expected different labels")
+    return labels
+
+
+def labels_of(data: Path | None) -> list[str]:
+    """The labels that the folders of a classifier's data are named after."""
+    if data is None or not data.is_dir():
+        return []
+    return sorted(path.name for path in data.iterdir() if path.is_dir())
+
+
+def task_of(data: Path | None) -> str:
+    """Detection where the data have boxes."""
+    if data is not None and ((data / "labels").is_dir() or (data / ANNOTATIONS).is_file()):
+        return "detection"
+    return "classification"
+
+
+def describe(
+    given: Mapping[str, Any],
+    *,
+    name: str,
+    data: Path | None,
+    labels: Sequence[str] = (),
+    size: tuple[int, int] | None = None,
+    colour: str | None = None,
+) -> dict[str, Any]:
+    """bundle.yaml without parts: what is given, and defaults for the rest.
+
+    `size` is (width, height) in px. Raises ConfigError where something cannot be guessed.
+    """
+    task = given.get("task") or task_of(data)
+    named = list(labels) or given.get("labels") or (task == "classification" and labels_of(data))
+    if not named:
+        raise ConfigError("labels: expected --labels FILE or a description with labels")
+    feed = dict(given.get("input") or {})
+    if size is not None:
+        feed["width_px"], feed["height_px"] = size
+    if "width_px" not in feed or "height_px" not in feed:
+        raise ConfigError("input: expected --size WIDTHxHEIGHT or a description with an input")
+    feed["colour"] = colour or feed.get("colour", "rgb")
+    channels = CHANNELS.get(feed["colour"], 3)
+    defaults = {
+        "resize": "stretch" if task == "classification" else "letterbox",
+        "pad_value": 0,
+        "mean": [0.0] * channels,
+        "std": [255.0] * channels,
+    }
+    output = given.get("output") or ({"kind": "classification"} if task == "classification" else {})
+    if not output:
+        raise ConfigError("output: a detector needs a description that says how it is read")
+    order = ("width_px", "height_px", "colour", "resize", "pad_value", "mean", "std")
+    feed = {**defaults, **feed}
+    return {
+        "format": FORMAT,
+        "name": given.get("name") or name,
+        "version": str(given.get("version") or "1.0.0"),
+        "task": task,
+        "labels": list(named),
+        "input": {key: feed[key] for key in order} | {k: feed[k] for k in feed if k not in order},
+        "output": output,
+        "parts": {},
+    }
