@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
-from collections.abc import Callable
 
 import rclpy
 from rclpy.executors import Executor, ExternalShutdownException
@@ -16,21 +15,6 @@ from ..errors import MastraError
 from .lifecycle import StageNode
 
 
-@contextlib.contextmanager
-def _stop_signals(stop: Callable[[], None]):  # type: ignore[no-untyped-def]
-    """Call `stop` at SIGINT and SIGTERM: nodes close in order before DDS goes away."""
-
-    def handler(*_: object) -> None:
-        stop()
-
-    before = {n: signal.signal(n, handler) for n in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, old in before.items():
-            signal.signal(number, old)
-
-
 def spin_until(executor: Executor, stopped: threading.Event) -> None:
     """Serve callbacks until `stopped` is set or the context is shut down."""
     with contextlib.suppress(ExternalShutdownException):
@@ -39,25 +23,35 @@ def spin_until(executor: Executor, stopped: threading.Event) -> None:
 
 
 def run(node_class: type[StageNode]) -> int:
-    """Run a node until SIGINT or SIGTERM; exit status 1 when it cannot start."""
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    """Run a node until SIGINT or SIGTERM; exit status 1 when it cannot start.
+
+    More signals while it closes change nothing: tools often send several.
+    """
     stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # For good: the process has nothing to do but to close the node, in order.
+        signal.signal(number, lambda *_: stopped.set())
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        return _serve(node_class, stopped)
+    finally:
+        rclpy.try_shutdown()
+
+
+def _serve(node_class: type[StageNode], stopped: threading.Event) -> int:
     try:
         node = node_class()
     except MastraError as error:
         rclpy.logging.get_logger(node_class.stage).error(str(error))
-        rclpy.try_shutdown()
         return 1
     executor = EventsExecutor()
     executor.add_node(node)
     try:
-        with _stop_signals(stopped.set):
-            started = node.autostart()
-            if started:
-                spin_until(executor, stopped)
-            return 0 if started else 1
+        if not node.autostart():
+            return 1
+        spin_until(executor, stopped)
+        return 0
     finally:
         node.close()
         executor.shutdown()
         node.destroy_node()
-        rclpy.try_shutdown()
