@@ -13,8 +13,10 @@ EXAMPLE = "mastra model show models/board_defects"
 
 ACTIONS = {
     "bench": "latency and throughput by engine, threads and batch",
+    "convert": "make a bundle from a trained network",
     "evaluate": "accuracy of local, cloud and joint inference on labelled data",
     "show": "print what a bundle holds",
+    "split": "cut the gateway's network in two, where that pays",
     "verify": "check every file of a bundle, and try its models",
 }
 """What each action does, in a line; its module `model_ACTION` in this package tells more."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -34,7 +35,9 @@ class Bar:
     def __init__(
         self, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._stream = sys.stderr if stream is None else stream
+        # A copy of its own, so that it is still heard where converters are silenced.
+        own = os.fdopen(os.dup(sys.__stderr__.fileno()), "w") if sys.__stderr__ else None
+        self._stream = stream or own or sys.stderr
         self._clock = clock
 
     def __call__(self, items: Sequence[T], what: str) -> Iterator[T]:

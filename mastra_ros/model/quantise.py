@@ -117,8 +117,8 @@ def quantise(
     try:
         tool = quantizer.Quantizer(str(float_path))
         tool.load_quantization_recipe(recipe.static_wi8_ai8())
-        ranges = tool.calibrate({key: _Batches(name, tensors, progress)})
         with quiet():
+            ranges = tool.calibrate({key: _Batches(name, tensors, progress)})
             content = tool.quantize(ranges, enable_progress_report=False).quantized_model
     except (RuntimeError, ValueError, KeyError, NotImplementedError) as error:
         raise ModelError(f"{float_path.name}: cannot be quantised: {reason(error)}") from error

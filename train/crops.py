@@ -1,0 +1,137 @@
+"""Train a classifier of defects for a microcontroller on crops of DeepPCB's boards.
+
+    python -m train.crops cut --data DIR --out FOLDER
+    python -m train.crops fit --crops FOLDER --out FILE.pt [--activation relu6] [--epochs 14]
+
+`cut` writes a folder per class below FOLDER/train and FOLDER/val: 64x64 px around each defect,
+enlarged to 96x96, and as many places without one, as `clean`. Boards of val.txt are in val alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from train.data import LABELS, read_ids, read_sample
+from train.mobilenet import defect_crops
+
+log = logging.getLogger("train.crops")
+
+CROP_PX, SIDE_PX = 64, 96
+JITTER_PX = 6
+CLASSES = sorted(["clean", *LABELS])
+BATCH = 128
+RATE = 2e-3
+
+
+def cut(data: Path, out: Path) -> None:
+    """Write the crops of both lists of boards."""
+    rng = np.random.default_rng(5)
+    for split in ("train", "val"):
+        for label in CLASSES:
+            (out / split / label).mkdir(parents=True, exist_ok=True)
+        for name in read_ids(data, f"{split}.txt"):
+            sample = read_sample(data, name)
+            centres = (sample.boxes[:, :2] + sample.boxes[:, 2:]) / 2
+            jitter = rng.integers(-JITTER_PX, JITTER_PX + 1, centres.shape)
+            found = [(c, LABELS[k]) for c, k in zip(centres + jitter, sample.labels, strict=True)]
+            clean = rng.uniform(CROP_PX / 2, 640 - CROP_PX / 2, (2, 2))
+            distances = np.abs(clean[:, None] - centres[None]).max(axis=2)
+            away = distances.min(axis=1, initial=640) > CROP_PX
+            found += [(c, "clean") for c in clean[away]]
+            for i, (centre, label) in enumerate(found):
+                path = out / split / label / f"{name}_{i}.png"
+                cv2.imwrite(str(path), crop(sample.image, centre))
+
+
+def crop(image: npt.NDArray[np.uint8], centre: npt.NDArray[np.floating]) -> npt.NDArray[np.uint8]:
+    """SIDE_PX square around a centre (x, y), moved inside the picture where it would stick out."""
+    height, width = image.shape
+    x = int(np.clip(round(float(centre[0])) - CROP_PX // 2, 0, width - CROP_PX))
+    y = int(np.clip(round(float(centre[1])) - CROP_PX // 2, 0, height - CROP_PX))
+    small = image[y : y + CROP_PX, x : x + CROP_PX]
+    return np.asarray(cv2.resize(small, (SIDE_PX, SIDE_PX)), np.uint8)
+
+
+def load(folder: Path) -> tuple[Tensor, Tensor]:
+    """All crops of a split: uint8 (n, 1, SIDE_PX, SIDE_PX) and classes (n,)."""
+    images, classes = [], []
+    for label in CLASSES:
+        for path in sorted((folder / label).glob("*.png")):
+            image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+            if image is None:
+                raise ValueError(f"expected an image at {path}")
+            images.append(torch.from_numpy(np.asarray(image, np.uint8)))
+            classes.append(CLASSES.index(label))
+    return torch.stack(images)[:, None], torch.tensor(classes)
+
+
+def fit(crops: Path, out: Path, activation: str, epochs: int, threads: int) -> float:
+    """Train, write the weights, and give the accuracy on val, 0 to 1."""
+    torch.manual_seed(1)
+    torch.set_num_threads(threads)
+    images, classes = load(crops / "train")
+    model = defect_crops(activation=activation).train()
+    optimiser = torch.optim.AdamW(model.parameters(), RATE, weight_decay=1e-2)
+    steps = epochs * (len(images) // BATCH)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=steps)
+    for epoch in range(epochs):
+        order, total = torch.randperm(len(images)), 0.0
+        for start in range(0, len(order) - BATCH + 1, BATCH):
+            at = order[start : start + BATCH]
+            batch = images[at].float() / 255
+            turn = int(torch.randint(4, ()))
+            batch = torch.rot90(batch, turn, (2, 3))
+            batch = batch.flip(3) if torch.rand(()) < 0.5 else batch
+            loss = nn.functional.cross_entropy(model(batch), classes[at], label_smoothing=0.05)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            schedule.step()
+            total += float(loss.detach())
+        log.info("epoch %d: loss %.4f", epoch + 1, total / (len(order) // BATCH))
+    torch.save(model.state_dict(), out)
+    return accuracy(model.eval(), *load(crops / "val"))
+
+
+@torch.no_grad()
+def accuracy(model: nn.Module, images: Tensor, classes: Tensor) -> float:
+    """Share of crops whose best class is right."""
+    right = 0
+    for start in range(0, len(images), BATCH):
+        batch = images[start : start + BATCH].float() / 255
+        right += int((model(batch).argmax(1) == classes[start : start + BATCH]).sum())
+    return right / len(images)
+
+
+def main() -> None:
+    """Read the command line and cut or train."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    actions = parser.add_subparsers(dest="action", required=True)
+    cutting = actions.add_parser("cut")
+    cutting.add_argument("--data", type=Path, required=True, help="the folder deeppcb")
+    cutting.add_argument("--out", type=Path, required=True)
+    fitting = actions.add_parser("fit")
+    fitting.add_argument("--crops", type=Path, required=True)
+    fitting.add_argument("--out", type=Path, required=True)
+    fitting.add_argument("--activation", default="relu6")
+    fitting.add_argument("--epochs", type=int, default=14)
+    fitting.add_argument("--threads", type=int, default=2)
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    if args.action == "cut":
+        cut(args.data, args.out)
+    else:
+        share = fit(args.crops, args.out, args.activation, args.epochs, args.threads)
+        log.info("val accuracy %.4f", share)
+
+
+if __name__ == "__main__":
+    main()
