@@ -19,7 +19,7 @@ STEP = 0.02
 """How far one frame moves a threshold that follows a target."""
 BAND = 0.15
 """Frames this far below the threshold stand for those at it."""
-PROBING = 0.1
+PROBING = 0.005
 """Share of `STEP` by which a threshold that follows accuracy creeps up at each sure frame."""
 THRESHOLD_MIN = 0.02
 SHARE_BURST = 5.0

@@ -15,10 +15,11 @@ class FakePolicy:
 
     route: Route = Route.LOCAL
     reason: str = "as told"
+    spill: Route | None = None
 
     def decide(self, load: LoadSample, link: LinkSample, now_ns: int) -> Decision:  # noqa: ARG002
         """The route told."""
-        return Decision(self.route, self.reason)
+        return Decision(self.route, self.reason, self.spill)
 
     def configure(self, config: SchedulingConfig) -> None:
         """Nothing depends on parameters."""

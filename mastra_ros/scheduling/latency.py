@@ -11,7 +11,11 @@ from mastra_ros.types import Decision, LinkSample, LoadSample, Route
 
 ACCURACY_FRAMES = 200.0
 """The mean accuracy looks back on about so many frames."""
-SPILL_CHANCE = 0.4
+SPILL_CHANCE = 0.55
+"""A spilled frame that is late costs the device an inference, and so about one other frame: more
+than half must be in time."""
+LAST_CHANCE = 0.15
+"""Where the device would be late with every frame, that costs nothing."""
 STAY_SHARE = 0.1
 """Another route must be better than the current one by this share of the deadline."""
 
@@ -105,11 +109,13 @@ class LatencyPolicy:
     ) -> Route | None:
         """Where a frame goes that would be late here anyway: a fair chance there is enough."""
         limit_ms = self._config.deadline_ms
+        hopeless = predicted[Route.LOCAL].mean_ms > limit_ms
+        chance = LAST_CHANCE if hopeless else SPILL_CHANCE
         away = [
             route
             for route, p in predicted.items()
             if route is not Route.LOCAL
-            and late_share(p.mean_ms, p.deviation_ms, limit_ms) <= 1 - SPILL_CHANCE
+            and late_share(p.mean_ms, p.deviation_ms, limit_ms) <= 1 - chance
         ]
         return min(away, key=lambda route: self._price(route, uppers[route])) if away else None
 

@@ -42,14 +42,15 @@ class Tracker:
         # Measurements at one moment still count a little, or a burst would be one measurement.
         elapsed_ns = max(now_ns - self._at_ns, 0.01 * self._tau_ns)
         weight = -math.expm1(-elapsed_ns / self._tau_ns)
-        clipped = value - self.mean
+        error = clipped = value - self.mean
         if self.count <= WARM:
             weight = max(weight, 1 / self.count)
         else:
             reach = CLIP * max(self._deviation, self._floor, 1e-9 + 0.01 * abs(self.mean))
-            clipped = min(max(clipped, -reach), reach)
+            clipped = min(max(error, -reach), reach)
+            error = min(abs(error), CLIP * reach)
         self.mean += weight * clipped
-        self._deviation += min(1.0, 2 * weight) * (abs(clipped) - self._deviation)
+        self._deviation += min(1.0, 2 * weight) * (abs(error) - self._deviation)
         self._at_ns = max(self._at_ns, now_ns)
 
     def age_ms(self, now_ns: int) -> float:

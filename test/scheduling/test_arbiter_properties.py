@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from mastra_ros.config import SchedulingConfig
 from mastra_ros.scheduling.actions import Dispatch, Event, Publish, PublishLate
 from mastra_ros.scheduling.arbiter import Arbiter
+from mastra_ros.scheduling.hedging import Expectation
 from mastra_ros.types import Decision, Detections, FrameKey, Result, Route
 
 MS = 1_000_000
@@ -24,6 +26,9 @@ configs = st.builds(
     escalate_in_flight=st.integers(1, 3),
     escalate_below=st.sampled_from([0.0, 0.5]),
     archive_interval_ms=st.sampled_from([0.0, 80.0]),
+    escalate_measure=st.sampled_from(["threshold", "entropy", "margin"]),
+    escalate_share_max=st.sampled_from([0.0, 0.3, 1.0]),
+    hedge=st.sampled_from([True, True, False]),
     **{name: st.just(value) for name, value in BUDGET_MS.items()},  # type: ignore[arg-type]
 )
 which = st.integers(0, 9)
@@ -41,6 +46,12 @@ steps = st.one_of(
     st.tuples(st.just("wait"), st.integers(0, 250)),
     st.tuples(st.just("clock back"), st.integers(1, 10_000)),
     st.tuples(st.just("configure"), configs),
+    st.tuples(
+        st.just("expect"),
+        st.sampled_from([math.nan, 20.0, 90.0, 200.0]),
+        st.sampled_from([math.nan, 30.0, 60.0, 500.0]),
+    ),
+    st.tuples(st.just("expect"), st.just(20.0), st.just(30.0)),
 )
 
 
@@ -148,7 +159,7 @@ def test_each_admitted_frame_gets_exactly_one_final_result_in_time(
                 arbiter.frame(
                     world.keys[-1],
                     world.now - age_ms * MS,
-                    Decision(route, "drawn"),
+                    Decision(route, "drawn", Route.CLOUD if age_ms % 2 else None),
                     link_up,
                     world.now,
                     Route.CLOUD,
@@ -172,6 +183,8 @@ def test_each_admitted_frame_gets_exactly_one_final_result_in_time(
             world.take(arbiter.tick(world.now))
             world.now -= values[0] * MS
             world.take(arbiter.tick(world.now))
+        elif name == "expect":
+            arbiter.expect(Expectation(*values))
         elif name == "configure":
             arbiter.configure(values[0])
             world.widen(values[0])
@@ -180,6 +193,10 @@ def test_each_admitted_frame_gets_exactly_one_final_result_in_time(
     assert arbiter.next_deadline_ns() is None
     assert arbiter.in_progress == 0
     assert arbiter.local_queue == 0
+    outcomes = arbiter.take_outcomes()
+    counted = [outcome.key for outcome in outcomes if outcome.counts]
+    assert len(counted) == len(set(counted)), "two outcomes that count"
+    assert len(counted) == arbiter.counters.frames
     counters = arbiter.counters
     assert counters.frames == len(world.keys)
     assert counters.results == sum(world.finals.values()) == len(world.admitted)
@@ -198,4 +215,6 @@ def test_memory_stays_bounded_over_many_frames_and_unknown_answers() -> None:
     assert arbiter.counters.results == 5_000
     assert arbiter.counters.late == 5_000
     assert len(arbiter._answers) <= 2048
+    assert len(arbiter.take_outcomes()) <= 1024
+    assert not arbiter.take_outcomes()
     assert arbiter.in_progress == 0

@@ -100,7 +100,5 @@ def test_a_policy_is_made_by_its_name() -> None:
     policy = make_policy(config)
     assert isinstance(policy, FixedPolicy)
     assert policy.decide(load(0.5), link(5), 0).route is Route.SPLIT
-    with pytest.raises(
-        ConfigError, match="of dta, dta_full, adaptive, latency, fixed"
-    ):
+    with pytest.raises(ConfigError, match="of dta, dta_full, adaptive, latency, fixed"):
         make_policy(replace(config, policy="oracle"))

@@ -6,7 +6,7 @@ from mastra_ros.config import SchedulingConfig
 from mastra_ros.scheduling.fake import FakePolicy
 from mastra_ros.scheduling.hysteresis import Hysteresis
 from mastra_ros.scheduling.link import LinkEstimate
-from mastra_ros.types import LinkSample, LoadSample, Route
+from mastra_ros.types import Decision, LinkSample, LoadSample, Route
 
 MS = 1_000_000
 LOCAL, CLOUD = Route.LOCAL, Route.CLOUD
@@ -91,6 +91,58 @@ def test_the_hold_doubles_until_the_route_was_away_for_as_long() -> None:
         holds.append(held_ms(at, away_ms))
         at += away_ms + holds[-1]
     assert holds == [1000, 2000, 4000, 4000, 1000, 2000]
+
+
+def holds_ms(away_ms: list[int], *, late: bool) -> list[int]:
+    """The holds that trouble imposes, each after so long away."""
+    hysteresis, _ = keeper()
+    now, holds = 10_000, []
+    for away in away_ms:
+        assert hysteresis.decide(LOAD, link(), now * MS).route is CLOUD
+        now += away
+        hysteresis.bar("deadline missed", now * MS, hold=True, late=late)
+        start = now
+        while hysteresis.decide(LOAD, link(), now * MS).route is LOCAL:
+            now += 100
+        holds.append(now - start)
+    return holds
+
+
+def test_an_answer_or_two_in_time_do_not_shorten_the_hold_of_a_late_gateway() -> None:
+    assert holds_ms([150] * 4, late=True) == [1000, 2000, 4000, 4000]
+    assert holds_ms([1200] * 4, late=True) == [1000, 2000, 4000, 4000]
+    assert holds_ms([1200] * 4, late=False) == [1000, 1000, 1000, 1000]
+
+
+def test_sustained_success_does_and_rare_trouble_never_ends_in_the_longest_hold() -> None:
+    assert holds_ms([150, 150, 150, 10_000], late=True)[-1] == 1000
+    assert holds_ms([150, 150, 150, 5_000], late=True)[-1] == 2000
+    assert holds_ms([9_000] * 6, late=True)[-1] <= 1200
+
+
+def test_a_late_gateway_does_not_slow_down_the_return_after_an_outage() -> None:
+    hysteresis, _ = keeper()
+    now = 10_000
+    for _ in range(3):
+        while hysteresis.decide(LOAD, link(), now * MS).route is LOCAL:
+            now += 100
+        now += 150
+        hysteresis.bar("deadline missed", now * MS, hold=True, late=True)
+    while hysteresis.decide(LOAD, link(), now * MS).route is LOCAL:
+        now += 100
+    now += 1500
+    hysteresis.bar("deadline missed", now * MS, hold=True, late=False)
+    assert hysteresis.decide(LOAD, link(), (now + 900) * MS).route is LOCAL
+    assert hysteresis.decide(LOAD, link(), (now + 1000) * MS).route is CLOUD
+
+
+def test_a_bar_lets_frames_spill_while_there_is_a_link() -> None:
+    hysteresis, policy = keeper()
+    policy.spill = CLOUD
+    hysteresis.decide(LOAD, link(), 10 * MS)
+    hysteresis.bar("deadline missed", 20 * MS, hold=True, late=True)
+    assert hysteresis.decide(LOAD, link(), 30 * MS) == Decision(LOCAL, "deadline missed", CLOUD)
+    assert hysteresis.decide(LOAD, link(up=False), 40 * MS).spill is None
 
 
 def test_while_barred_a_wish_for_local_is_the_reason() -> None:

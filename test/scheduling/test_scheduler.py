@@ -12,6 +12,7 @@ import pytest
 from mastra_ros.config import SchedulingConfig
 from mastra_ros.scheduling.actions import Action, Dispatch, Publish, PublishLate
 from mastra_ros.scheduling.fake import FakePolicy
+from mastra_ros.scheduling.outcome import Outcome
 from mastra_ros.scheduling.scheduler import Scheduler
 from mastra_ros.types import Detections, FrameKey, LinkSample, LoadSample, Result, Route
 
@@ -188,6 +189,62 @@ def test_a_gateway_that_answers_heartbeats_but_no_frames_costs_ever_fewer_deadli
     assert 4 <= len(tries) <= 8
     gaps = [b.at_ns - a.at_ns for a, b in itertools.pairwise(tries)]
     assert gaps == sorted(gaps)
+
+
+def test_an_overloaded_gateway_that_is_now_and_then_in_time_does_not_make_the_route_flap() -> None:
+    config = SchedulingConfig(dwell_ms=1000.0, hold_max_ms=10_000.0)
+    world = Simulation(config)
+    world.frames_answered = lambda ms: ms < 5000 or ms % 1500 < 1200
+    world.run(65_000)
+    world.check_nothing_missing()
+    tries = [s for s in world.scheduler.switches if s.reason == "deadline missed"]
+    assert 4 <= len(tries) <= 12  # about 40 if each answer in time were believed
+    assert tries[-1].at_ns - tries[-2].at_ns > 8000 * MS
+    world.frames_answered = lambda ms: True
+    start_ms = world.now_ms
+    world.run(start_ms + 15_000)
+    assert world.scheduler.route is CLOUD
+
+
+def test_a_gateway_that_stops_answering_is_hedged_against_within_the_deadline() -> None:
+    world = Simulation(SchedulingConfig(deadline_ms=150.0))
+    world.run(3000)
+    for n in range(5):  # let the forecast know what the device takes
+        key = FrameKey("main", n + 1)
+        known = Result(key, LOCAL, Detections.empty(), inference_ms=world.local_ms)
+        world.scheduler.on_local_result(known, round(world.now_ms * MS))
+        world.scheduler._forecast.observe(
+            Outcome(key, LOCAL, round(world.now_ms * MS), inference_ms=world.local_ms)
+        )
+    world.reachable = lambda ms: ms < 5000
+    world.run(8000)
+    world.check_nothing_missing()
+    assert world.scheduler.counters.hedged >= 1
+    ages = [r.age_ms for k, r in world.finals.items() if world.captured_ms[k] > 3100]
+    assert sum(age > 150 for age in ages) <= 5
+    assert world.scheduler.switches[-1].reason in ("deadline missed", "link lost")
+
+
+def test_a_new_policy_learns_what_the_one_before_saw() -> None:
+    world = Simulation(SchedulingConfig(policy="fixed", route="cloud"), route=None)
+    world.run(6000)
+    world.scheduler.configure(SchedulingConfig(policy="latency", cloud_cost_ms=0.0))
+    world.run(6100)
+    assert world.scheduler.route is CLOUD
+    assert world.scheduler.counters.by_origin[CLOUD] > 100
+
+
+def test_frames_are_sized_by_what_the_bridge_uploads() -> None:
+    scheduler = Scheduler(SchedulingConfig(cloud_in_flight=100), FakePolicy(CLOUD))
+    assert math.isnan(scheduler.link(0).sample.frame_bytes)
+    for n in range(1, 80):
+        now = n * 100 * MS
+        sample = LinkSample(now, True, 20.0, last_heard_ns=now)
+        scheduler.on_link(sample, now, uploaded_bytes=20_000 * scheduler.counters.frames)
+        key = FrameKey("main", n)
+        scheduler.on_frame(key, now, now)
+        scheduler.on_cloud_result(Result(key, CLOUD, Detections.empty()), now + MS)
+    assert scheduler.link(now).sample.frame_bytes == pytest.approx(20_000, rel=0.2)
 
 
 def test_failing_answers_in_a_row_force_local_and_one_alone_does_not() -> None:
