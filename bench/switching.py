@@ -31,6 +31,7 @@ import json
 import os
 import platform
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -251,6 +252,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("bench/results/switching.json"))
     options = parser.parse_args()
+    # However it ends, the processes that it started end with it.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sys.exit(1))
     told: dict[str, Any] = {
         "command": "python -m bench.switching",
         "machine": {"cpus": os.cpu_count(), "processor": platform.machine()},
