@@ -27,7 +27,7 @@ from mastra_ros.types import FrameKey, LinkSample, LoadSample, Result, Route
 REMEMBERED = 256
 """So many outcomes are told to a policy that takes over."""
 FAILURES_IN_ROW = 3
-"""So many failed answers in a row force the route to local: one alone is no trend."""
+"""So many failed or late answers in a row force the route to local: one alone is no trend."""
 
 
 class Scheduler:
@@ -52,6 +52,8 @@ class Scheduler:
         self._switches = SwitchLog()
         self._failures = 0
         self._first_failure_ns = 0
+        self._misses = 0
+        self._first_miss_ns = 0
         self._inference_ms = math.nan
 
     def configure(self, config: SchedulingConfig) -> None:
@@ -232,7 +234,7 @@ class Scheduler:
     def _judge(self, result: Result, sent_ns: int, now: int) -> None:
         """Leave a gateway whose answers fail in a row."""
         if not result.error:
-            self._failures = 0
+            self._failures = self._misses = 0
             return
         earlier_ns = sent_ns if self._failures == 0 else self._first_failure_ns
         self._first_failure_ns = min(sent_ns, earlier_ns)
@@ -240,6 +242,16 @@ class Scheduler:
         if self._failures >= FAILURES_IN_ROW:
             self._failures = 0
             self._force(f"cloud failed: {result.error}", now, self._first_failure_ns, hold=True)
+
+    def _miss(self, event: DeadlineMissed, now: int) -> None:
+        """Leave a gateway that is silent at once, one that is late when that is no exception."""
+        if self._misses == 0:
+            self._first_miss_ns = event.sent_ns
+        self._misses += 1
+        if event.silent or self._misses >= FAILURES_IN_ROW:
+            cause_ns = event.sent_ns if event.silent else self._first_miss_ns
+            self._misses = 0
+            self._force("deadline missed", now, cause_ns, hold=True, late=not event.silent)
 
     def _force(
         self, reason: str, now: int, cause_ns: int, *, hold: bool, late: bool = False
@@ -264,8 +276,7 @@ class Scheduler:
         actions: list[Action] = []
         for event in events:
             if isinstance(event, DeadlineMissed):
-                late = not event.silent
-                self._force("deadline missed", now, event.sent_ns, hold=True, late=late)
+                self._miss(event, now)
                 continue
             if isinstance(event, Dispatch) and event.route is not Route.LOCAL:
                 self._frame_bytes.sent()
