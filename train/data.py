@@ -57,9 +57,15 @@ def read_sample(root: Path, name: str) -> Sample:
     return Sample(image.astype(np.uint8), rows[:, :4].astype(np.float32), rows[:, 4] - 1)
 
 
-def synthetic_sample(rng: np.random.Generator, width_px: int = 640, height_px: int = 640) -> Sample:
+def synthetic_sample(
+    rng: np.random.Generator,
+    width_px: int = SIZE_PX,
+    height_px: int = SIZE_PX,
+    *,
+    links: bool = False,
+) -> Sample:
     """A drawn board; one in ten is clean."""
-    board = draw_board(rng, width_px, height_px, 0 if rng.random() < 0.1 else None)
+    board = draw_board(rng, width_px, height_px, 0 if rng.random() < 0.1 else None, links=links)
     boxes = [(d.x1, d.y1, d.x2, d.y2) for d in board.defects]
     labels = [LABELS.index(d.label) for d in board.defects]
     return Sample(

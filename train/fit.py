@@ -59,9 +59,9 @@ def rate_at(progress: float, step: int, recipe: Recipe) -> float:
 
 
 def draw(rng: np.random.Generator) -> Sample:
-    """A synthetic board of one of FRAME_SIZES, letterboxed."""
+    """A synthetic board of one of FRAME_SIZES, letterboxed; half of them with links."""
     width, height = FRAME_SIZES[int(rng.integers(len(FRAME_SIZES)))]
-    return letterbox(synthetic_sample(rng, width, height))
+    return letterbox(synthetic_sample(rng, width, height, links=bool(rng.random() < 0.5)))
 
 
 def make_batch(

@@ -58,9 +58,12 @@ def draw_board(
     width_px: int = 640,
     height_px: int = 640,
     defect_count: int | None = None,
+    *,
+    links: bool = False,
 ) -> Board:
     """Draw a board with `defect_count` defects: 3 to 10 where None, 0 for a clean board.
 
+    `links` adds short traces between pads, which look much like shorts; made for training.
     A crowded or nearly empty board may lack the place for some; `Board.defects` is the truth.
 
     Raises:
@@ -70,7 +73,7 @@ def draw_board(
         raise ValueError(f"expected sides of at least 64 px, got {width_px}x{height_px} px")
     if defect_count is not None and defect_count < 0:
         raise ValueError(f"expected a defect count of 0 or more, got {defect_count}")
-    layout = draw_layout(rng, width_px, height_px)
+    layout = draw_layout(rng, width_px, height_px, links=links)
     count = int(rng.integers(3, 11)) if defect_count is None else defect_count
     painter = _Painter(rng, layout)
     for _ in range(count):

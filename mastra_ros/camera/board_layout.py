@@ -34,8 +34,13 @@ class Layout:
     unit_px: float
 
 
-def draw_layout(rng: np.random.Generator, width_px: int, height_px: int) -> Layout:
-    """Draw a clean board of one of three styles: fine traces, wide traces with pours, or pads."""
+def draw_layout(
+    rng: np.random.Generator, width_px: int, height_px: int, *, links: bool = False
+) -> Layout:
+    """Draw a clean board of one of three styles: fine traces, wide traces with pours, or pads.
+
+    With `links`, short traces join pads to their neighbours, much like shorts do.
+    """
     pen = _Pen(rng, width_px, height_px)
     style = rng.choice(["fine", "wide", "pads"])
     area = width_px * height_px / (640 * pen.unit) ** 2
@@ -50,7 +55,8 @@ def draw_layout(rng: np.random.Generator, width_px: int, height_px: int) -> Layo
             pen.pours(1)
         pen.bundles(round(60 * area), widths=(6, 16), gaps=(9, 22), most=6)
     pen.vias(max(2, round(rng.integers(4, 16) * area)))
-    pen.links()
+    if links:
+        pen.links()
     return Layout(_roughen(rng, pen.copper, pen.unit), tuple(pen.segments), pen.unit)
 
 
