@@ -15,6 +15,7 @@ ACTIONS = {
     "bench": "latency and throughput by engine, threads and batch",
     "convert": "make a bundle from a trained network",
     "evaluate": "accuracy of local, cloud and joint inference on labelled data",
+    "fit": "whether the device model fits a microcontroller",
     "show": "print what a bundle holds",
     "split": "cut the gateway's network in two, where that pays",
     "verify": "check every file of a bundle, and try its models",

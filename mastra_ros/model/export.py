@@ -95,6 +95,7 @@ def write_onnx(network: torch.nn.Module, spec: BundleInput, path: Path) -> bool:
                 output_names=names,
                 dynamic_axes=axes,
                 opset_version=OPSET,
+                training=torch.onnx.TrainingMode.PRESERVE,  # exported programs have but one mode
                 dynamo=False,
             )
     except Exception as error:  # as above

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, TextIO, TypeVar
+
+from .quiet import terminal
 
 T = TypeVar("T")
 
@@ -35,9 +35,7 @@ class Bar:
     def __init__(
         self, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        # A copy of its own, so that it is still heard where converters are silenced.
-        own = os.fdopen(os.dup(sys.__stderr__.fileno()), "w") if sys.__stderr__ else None
-        self._stream = stream or own or sys.stderr
+        self._given = stream
         self._clock = clock
 
     def __call__(self, items: Sequence[T], what: str) -> Iterator[T]:
@@ -55,6 +53,10 @@ class Bar:
             begin, end = ("\r", "\033[K\n") if shown else ("", "\n")
             self._stream.write(f"{begin}{what}: {total} in {spent:.1f} s{end}")
             self._stream.flush()
+
+    @property
+    def _stream(self) -> TextIO:
+        return self._given or terminal()
 
     def _draw(self, what: str, done: int, total: int, spent_s: float) -> None:
         filled = WIDTH * done // max(total, 1)

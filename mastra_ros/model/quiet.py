@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
+
+_kept: list[TextIO] = []
+
+
+def terminal() -> TextIO:
+    """Standard error as the user sees it, also while converters are silenced."""
+    return _kept[-1] if _kept else sys.stderr
 
 
 @contextlib.contextmanager
@@ -26,13 +35,21 @@ def quiet() -> Iterator[None]:
             os.dup2(sink.fileno(), 1)
             os.dup2(sink.fileno(), 2)
             with (
+                os.fdopen(os.dup(saved[1]), "w") as kept,
                 Path(os.devnull).open("w", encoding="utf-8") as nowhere,
                 contextlib.redirect_stdout(nowhere),
                 contextlib.redirect_stderr(nowhere),
                 warnings.catch_warnings(),
             ):
                 warnings.simplefilter("ignore")
-                yield
+                before = logging.root.manager.disable
+                logging.disable(logging.WARNING)
+                _kept.append(kept)
+                try:
+                    yield
+                finally:
+                    _kept.remove(kept)
+                    logging.disable(before)
         finally:
             os.dup2(saved[0], 1)
             os.dup2(saved[1], 2)

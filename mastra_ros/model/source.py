@@ -65,10 +65,13 @@ def load_network(source: Source, spec: BundleInput) -> Any:
         torch = require_torch()
         try:
             with quiet():
-                return torch.export.load(source.text).module()
+                network = torch.export.load(source.text).module()
         except Exception as error:  # zip, JSON and torch errors have no common base
             text = " ".join(str(error).split())
             raise ModelError(f"{source.text}: not an exported program: {text:.200}") from error
+        for module in network.modules():
+            module.training = False  # as it was exported; eval() is refused
+        return network
     return network_of(source.path, (spec.channels, spec.height_px, spec.width_px))
 
 
