@@ -59,6 +59,9 @@ LEVEL = 3
 TRY_EVERY = 32
 """So often all ways of coding are tried anew; in between, the best one is used again."""
 
+TRY_AT = 0.15
+"""They are also tried when the size changes by more than this share: the scene is another."""
+
 _HEADER = struct.Struct("<2sBBIBBHHbBqdBBHI")
 Bytes = NDArray[np.int8]
 
@@ -82,6 +85,7 @@ class FeatureEncoder:
         self._zstd = zstandard.ZstdCompressor(level=LEVEL)
         self._best: _Way | None = None
         self._since = 0
+        self._size = 0
         self._of: tuple[object, ...] = ()
 
     def encode(
@@ -139,16 +143,25 @@ class FeatureEncoder:
     def _smallest(self, features: Features) -> tuple[_Way, bytes, bytes]:
         of = (features.cut, features.pair, features.tensor.shape)
         if self._best is None or of != self._of or self._since >= TRY_EVERY:
-            tried = [(way, *self._code(features, way)) for way in _WAYS]
-            way, mask, values = min(tried, key=lambda one: len(one[1]) + len(one[2]))
-            self._best, self._of, self._since = way, of, 0
+            way, mask, values = self._tried(features)
         else:
             way = self._best
             mask, values = self._code(features, way)
             self._since += 1
+            change = abs(len(mask) + len(values) - self._size)
+            if change > TRY_AT * self._size:
+                way, mask, values = self._tried(features)
+        self._of = of
         if len(mask) + len(values) < features.tensor.size:
             return way, mask, values
         return _Way(PLAIN, AS_IT_IS), b"", np.ascontiguousarray(features.tensor).tobytes()
+
+    def _tried(self, features: Features) -> tuple[_Way, bytes, bytes]:
+        """Code in all ways, and remember which is the best."""
+        tried = [(way, *self._code(features, way)) for way in _WAYS]
+        best = min(tried, key=lambda one: len(one[1]) + len(one[2]))
+        self._best, self._since, self._size = best[0], 0, len(best[1]) + len(best[2])
+        return best
 
     def _code(self, features: Features, way: _Way) -> tuple[bytes, bytes]:
         """The coded mask, and the coded values."""
