@@ -1,0 +1,108 @@
+"""The scheduling node: policies and thresholds change while frames flow."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.parameter import Parameter
+from std_msgs.msg import Header
+
+from mastra_ros.msg import Decision, InferenceResult, LoadState
+from mastra_ros.nodes import convert
+from mastra_ros.nodes.lifecycle import RELIABLE
+from mastra_ros.nodes.scheduling import SchedulingNode
+from mastra_ros.types import Detections, LinkSample, Result, Route
+
+
+class Stream:
+    """Frames, answers and a good link around a scheduling node."""
+
+    def __init__(self, ros: Any, **parameters: Any) -> None:
+        overrides = [Parameter(name, value=value) for name, value in parameters.items()]
+        self.scheduling = ros.add(SchedulingNode(parameter_overrides=overrides, **ros.options))
+        assert self.scheduling.autostart()
+        self.around = ros.node("around")
+        self.decisions: list[Decision] = []
+        self.loads: list[LoadState] = []
+        make = self.around.create_publisher
+        self.frames = make(Header, "frame", RELIABLE)
+        self.local = make(InferenceResult, "local_result", RELIABLE)
+        self.cloud = make(InferenceResult, "cloud_result", RELIABLE)
+        self.around.create_subscription(Decision, "decision", self._answer, RELIABLE)
+        self.around.create_subscription(LoadState, "load", self.loads.append, RELIABLE)
+
+    def _answer(self, decision: Decision) -> None:
+        self.decisions.append(decision)
+        key = convert.key_from_ros(decision.header, "main")
+        result = Result(key, Route(decision.route), Detections.empty(), inference_ms=5.0)
+        away = self.local if decision.route == "local" else self.cloud
+        away.publish(convert.result_to_ros(result, "lens"))
+
+    def beat(self) -> None:
+        """A heartbeat was answered."""
+        now_ns = time.monotonic_ns()
+        sample = LinkSample(now_ns, True, 10.0, 1.0, last_heard_ns=now_ns)
+        status = convert.LinkStatus(sample, gateway="wss://here")
+        self.scheduling._on_link(convert.link_to_ros(status, time.time_ns()))
+
+    def frame(self) -> None:
+        """A frame has entered, on a link that is well."""
+        self.beat()
+        header = Header(frame_id="lens")
+        header.stamp = convert.stamp_to_ros(time.time_ns())
+        self.frames.publish(header)
+
+
+def test_a_changed_policy_or_threshold_counts_from_the_next_frame(
+    ros: Any, wait_until: Callable[..., None]
+) -> None:
+    stream = Stream(ros, policy="fixed", route="local", dwell_ms=0.0)
+    node = stream.scheduling
+
+    def next_route() -> str:
+        count = len(stream.decisions)
+        stream.frame()
+        wait_until(lambda: len(stream.decisions) > count, "a decision")
+        return str(stream.decisions[-1].route)
+
+    wait_until(lambda: bool(stream.loads), "a load")
+    wait_until(lambda: stream.frames.get_subscription_count() > 0, "a listener")
+    wait_until(lambda: node._decisions.get_subscription_count() > 0, "a listener")
+    for _ in range(4):
+        stream.beat()
+    assert next_route() == "local"
+    assert node.set_parameters([Parameter("route", value="cloud")])[0].successful
+    assert next_route() == "cloud"
+    for policy in ("dta", "dta_full", "adaptive", "latency"):
+        assert node.set_parameters([Parameter("policy", value=policy)])[0].successful
+        assert next_route() in ("local", "cloud")
+        assert policy in stream.decisions[-1].reason
+    changes = [Parameter("policy", value="dta"), Parameter("load_high", value=0.0)]
+    assert all(result.successful for result in node.set_parameters(changes))
+    assert next_route() == "cloud"
+
+
+def test_a_bad_value_is_refused_with_its_range(ros: Any) -> None:
+    node = Stream(ros).scheduling
+    for name, value, says in (
+        ("load_high", 1.5, "0.0 - 1.0"),
+        ("deadline_ms", 1.0, "5.0"),
+        ("policy", "oracle", "dta, dta_full, adaptive, latency, fixed"),
+    ):
+        refused = node.set_parameters([Parameter(name, value=value)])[0]
+        assert not refused.successful
+        assert name in refused.reason
+        if name == "policy":
+            assert says in refused.reason
+    assert node.config.policy == "dta"
+
+
+def test_estimates_stand_in_the_diagnostics(ros: Any, wait_until: Callable[..., None]) -> None:
+    stream = Stream(ros)
+    wait_until(lambda: len(stream.loads) >= 2, "two loads")
+    assert 0 <= stream.loads[-1].process_cpu <= 1
+    level, _, values = stream.scheduling.health()
+    assert level == "ok"
+    assert {"route", "rtt_ms", "jitter_ms", "memory_headroom", "throttled", "hedged"} <= set(values)
