@@ -12,6 +12,7 @@ import logging
 from pathlib import Path
 
 import numpy as np
+import onnx
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
@@ -19,7 +20,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from train.augment import camera_look
 from train.bundle import add_part
 from train.data import read_ids, read_sample, split_train, synthetic_sample
-from train.decode import best_threshold, decode
+from train.decode import CELLS, best_threshold, decode
 from train.network import CLASSES, Detector, build
 from train.runner import open_runner
 
@@ -66,6 +67,13 @@ def export_onnx(model: Detector, path: Path) -> None:
         opset_version=17,
         dynamo=False,
     )
+    # The exporter leaves sizes unnamed that are fixed: cells and channels.
+    written = onnx.load(str(path))
+    for output, channels in zip(written.graph.output, (CLASSES, 4), strict=True):
+        for at, size in ((1, CELLS * CELLS), (2, channels)):
+            output.type.tensor_type.shape.dim[at].dim_value = size
+    onnx.checker.check_model(written)
+    onnx.save(written, str(path))
 
 
 def calibration_images(data: Path) -> list[np.ndarray[tuple[int, ...], np.dtype[np.float32]]]:
