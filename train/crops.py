@@ -19,7 +19,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from train.data import LABELS, read_ids, read_sample
+from mastra_ros.camera.board import LABELS
+from train.data import read_ids, read_sample
 from train.mobilenet import defect_crops
 
 log = logging.getLogger("train.crops")
@@ -73,19 +74,21 @@ def load(folder: Path) -> tuple[Tensor, Tensor]:
     return torch.stack(images)[:, None], torch.tensor(classes)
 
 
-def fit(crops: Path, out: Path, activation: str, epochs: int, threads: int) -> float:
-    """Train, write the weights, and give the accuracy on val, 0 to 1."""
+def fit(
+    crops: Path, out: Path, activation: str, epochs: int, threads: int, start: Path | None = None
+) -> float:
+    """Train, from the weights `start` where given; write them; the accuracy on val, 0 to 1."""
     torch.manual_seed(1)
     torch.set_num_threads(threads)
     images, classes = load(crops / "train")
-    model = defect_crops(activation=activation).train()
+    model = defect_crops(str(start) if start else None, activation=activation).train()
     optimiser = torch.optim.AdamW(model.parameters(), RATE, weight_decay=1e-2)
     steps = epochs * (len(images) // BATCH)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=steps)
     for epoch in range(epochs):
         order, total = torch.randperm(len(images)), 0.0
-        for start in range(0, len(order) - BATCH + 1, BATCH):
-            at = order[start : start + BATCH]
+        for first in range(0, len(order) - BATCH + 1, BATCH):
+            at = order[first : first + BATCH]
             batch = images[at].float() / 255
             turn = int(torch.randint(4, ()))
             batch = torch.rot90(batch, turn, (2, 3))
@@ -98,16 +101,17 @@ def fit(crops: Path, out: Path, activation: str, epochs: int, threads: int) -> f
             total += float(loss.detach())
         log.info("epoch %d: loss %.4f", epoch + 1, total / (len(order) // BATCH))
     torch.save(model.state_dict(), out)
-    return accuracy(model.eval(), *load(crops / "val"))
+    share: float = accuracy(model.eval(), *load(crops / "val"))
+    return share
 
 
-@torch.no_grad()
 def accuracy(model: nn.Module, images: Tensor, classes: Tensor) -> float:
     """Share of crops whose best class is right."""
     right = 0
-    for start in range(0, len(images), BATCH):
-        batch = images[start : start + BATCH].float() / 255
-        right += int((model(batch).argmax(1) == classes[start : start + BATCH]).sum())
+    with torch.no_grad():
+        for start in range(0, len(images), BATCH):
+            batch = images[start : start + BATCH].float() / 255
+            right += int((model(batch).argmax(1) == classes[start : start + BATCH]).sum())
     return right / len(images)
 
 
@@ -124,12 +128,13 @@ def main() -> None:
     fitting.add_argument("--activation", default="relu6")
     fitting.add_argument("--epochs", type=int, default=14)
     fitting.add_argument("--threads", type=int, default=2)
+    fitting.add_argument("--start", type=Path, help="weights to go on from")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     if args.action == "cut":
         cut(args.data, args.out)
     else:
-        share = fit(args.crops, args.out, args.activation, args.epochs, args.threads)
+        share = fit(args.crops, args.out, args.activation, args.epochs, args.threads, args.start)
         log.info("val accuracy %.4f", share)
 
 

@@ -97,7 +97,8 @@ def defect_crops(weights: str | None = None, *, activation: str = "relu6") -> Mo
     model = MobileNetV2(classes=7, width=0.35, channels=1, last=256, activation=activation)
     if weights:
         model.load_state_dict(torch.load(weights, weights_only=True, map_location="cpu"))
-    return model.eval()
+    model.eval()
+    return model
 
 
 def defect_crops_silu(weights: str | None = None) -> MobileNetV2:

@@ -19,7 +19,7 @@ from .evaluate import Answer, WholeModel, above, answers, score
 from .layers import LayerError, cuts, layer_errors
 from .progress import Progress, silent
 from .qat import Tuning, fine_tune
-from .quantise import calibration_tensors, quantise, span
+from .quantise import calibration_tensors, limits_of, quantise
 from .score import agreement
 from .source import Source, is_quantised, load_network, write_cloud, write_float
 from .writer import BundleWriter
@@ -91,7 +91,6 @@ def convert(
             if not tensors:
                 used = (training or data).some(options.calibration)
                 tensors = calibration_tensors(used, spec, progress)
-            tensors = span(tensors, spec)
             tuned = exact
             if options.quantise == "qat":
                 tuned = Path(tmp) / "tuned.tflite"
@@ -99,7 +98,7 @@ def convert(
                     network, spec, training or data, tensors, options.tuning, progress
                 )
                 write_float(source, better, spec, tuned)
-            quantise(tuned, local, tensors, progress=progress)
+            quantise(tuned, local, tensors, limits=limits_of(spec), progress=progress)
         document["parts"] = _parts(document, options, has_cloud)
         bundle = writer.describe(document)
         report = _measure(

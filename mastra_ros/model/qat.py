@@ -21,7 +21,7 @@ from .dataset import Dataset
 from .export import reason, require_torch
 from .fold import fold_normalisation
 from .progress import Progress, silent
-from .quantise import feed_of
+from .quantise import feed_of, limits_of
 
 ACTIVATION_STEPS = 255  # int8, asymmetric
 WEIGHT_MAX = 127  # int8, symmetric
@@ -67,6 +67,7 @@ def fine_tune(
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, tuning.epochs * batches)
     for epoch in range(tuning.epochs):
         _find_ranges(student, watched, ranges)
+        watched[INPUT].low, watched[INPUT].high = (torch.tensor(v) for v in limits_of(spec))
         shuffled = order.permutation(len(data))
         for at in progress(range(batches), f"fine-tune, epoch {epoch + 1} of {tuning.epochs}"):
             chosen = shuffled[at * tuning.batch : (at + 1) * tuning.batch]
@@ -160,6 +161,7 @@ def _watch_activations(student: Any) -> dict[str, Any]:
     return made
 
 
+INPUT = "rounding_0"
 FUSED = {"relu", "relu_", "hardtanh", "hardtanh_", "relu6", "clamp"}
 ROUNDED = FUSED | {
     *("conv2d", "linear", "add", "add_", "mul", "sub", "div", "silu", "silu_", "sigmoid", "tanh"),

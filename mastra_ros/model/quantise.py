@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError, DependencyError, ModelError
-from ..inference import Bundle
 from ..inference.bundle import BundleInput
 from ..inference.engine import TensorSpec
 from ..inference.preprocess import fill, fit, value_table
@@ -22,7 +21,7 @@ from .dataset import Dataset
 from .export import INSTALL, reason
 from .progress import Progress, silent
 from .quiet import quiet
-from .tflite_file import read_model, write_model
+from .tflite_file import name_of, read_model, write_model
 
 FLOAT = np.dtype(np.float32)
 Floats = NDArray[np.float32]
@@ -64,17 +63,23 @@ def read_tensors(folder: Path, spec: BundleInput) -> list[Floats]:
     return tensors
 
 
-def span(tensors: Sequence[Floats], spec: BundleInput) -> list[Floats]:
-    """The tensors with one more that spans every value a pixel can have.
-
-    So the input's scale does not depend on which pictures were drawn for calibration.
-    """
-    pixels = np.resize(np.array([0, 255], np.uint8), (spec.height_px, spec.width_px))
+def limits_of(spec: BundleInput) -> tuple[float, float]:
+    """The least and greatest value that a pixel can become in the network's input."""
     mean, std = np.array(spec.mean), np.array(spec.std)
-    ends = (pixels[..., None] - mean) / std
-    extreme = tensors[0].copy()
-    extreme[0, :2] = ends[:2].astype(np.float32)
-    return [*tensors, extreme]
+    ends = np.stack([-mean / std, (255 - mean) / std])
+    return float(ends.min()), float(ends.max())
+
+
+def widest(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    """The range of all pictures so far.
+
+    The quantiser's own rule, a moving average, cuts off half of what residual networks reach.
+    """
+    return {
+        **before,
+        "min": np.minimum(before["min"], now["min"]),
+        "max": np.maximum(before["max"], now["max"]),
+    }
 
 
 class _Batches:
@@ -93,9 +98,13 @@ def quantise(
     out: Path,
     tensors: Sequence[Floats],
     *,
+    limits: tuple[float, float] | None = None,
     progress: Progress = silent,
 ) -> None:
     """Write the int8 model of a float one.
+
+    Args:
+        limits: the input's range, where it is known better than from the tensors.
 
     Raises:
         DependencyError: ai-edge-quantizer is not installed.
@@ -106,7 +115,7 @@ def quantise(
     try:
         with quiet():
             from ai_edge_litert.interpreter import Interpreter
-            from ai_edge_quantizer import quantizer, recipe
+            from ai_edge_quantizer import calibrator, quantizer, recipe, recipe_manager
     except ImportError as error:
         raise DependencyError(f"quantising needs ai-edge-quantizer: {INSTALL}") from error
     signatures: dict[str, Any] = Interpreter(str(float_path)).get_signature_list()
@@ -114,18 +123,22 @@ def quantise(
         raise ModelError(f"{float_path.name}: has no signature, which quantising needs")
     key = next(iter(signatures))
     name = signatures[key]["inputs"][0]
+    graph = read_model(float_path).subgraphs[0]
+    name_in = name_of(graph.tensors[int(graph.inputs[0])])
     try:
         tool = quantizer.Quantizer(str(float_path))
         tool.load_quantization_recipe(recipe.static_wi8_ai8())
         with quiet():
-            ranges = tool.calibrate({key: _Batches(name, tensors, progress)})
+            rules = recipe_manager.RecipeManager()
+            rules.load_quantization_recipe(recipe.static_wi8_ai8())
+            watcher = calibrator.Calibrator(str(float_path), qsv_update_func=widest)
+            watcher.calibrate({key: _Batches(name, tensors, progress)}, rules)
+            ranges = watcher.get_model_qsvs()
+            if limits is not None and name_in in ranges:
+                low, high = (np.full_like(ranges[name_in]["min"], value) for value in limits)
+                ranges[name_in] = {**ranges[name_in], "min": low, "max": high}
             content = tool.quantize(ranges, enable_progress_report=False).quantized_model
     except (RuntimeError, ValueError, KeyError, NotImplementedError) as error:
         raise ModelError(f"{float_path.name}: cannot be quantised: {reason(error)}") from error
     out.write_bytes(bytes(content))
     write_model(read_model(out), out)
-
-
-def picked(bundle: Bundle, data: Dataset, number: int, progress: Progress) -> list[Floats]:
-    """Calibration tensors from `number` pictures of a dataset, with one of all pixel values."""
-    return span(calibration_tensors(data.some(number), bundle.input, progress), bundle.input)
