@@ -55,6 +55,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--levels", default="auto", help="values that the tensor may span, 2 to 256; default: auto"
     )
+    parser.add_argument(
+        "--agreement",
+        type=float,
+        default=0.99,
+        metavar="SHARE",
+        help="boxes (within 2 px) that must stay the same with fewer levels; default: 0.99",
+    )
     parser.add_argument("--threads", type=int, default=1, help="of the runtime; default: 1")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers there")
     parser.add_argument("--plot", type=Path, metavar="FILE.png", help="draw latency by cut there")
@@ -75,6 +82,8 @@ def run(args: argparse.Namespace) -> int:
 
     if not args.device_slowdown > 0:
         raise ConfigError(f"--device-slowdown: expected more than 0, got {args.device_slowdown:g}")
+    if not 0 <= args.agreement <= 1:
+        raise ConfigError(f"--agreement: expected 0 to 1, got {args.agreement:g}")
     uplink_bps = _quantity("--uplink", args.uplink, RATE_UNITS_BPS)
     rtt_s = _quantity("--rtt", args.rtt, TIME_UNITS_S)
     if not uplink_bps:
@@ -85,7 +94,14 @@ def run(args: argparse.Namespace) -> int:
     frames = _frames(args.data, args.frames, args.every)
     bar = Bar()
     measured = profile(
-        bundle, WHOLE, model, frames, threads=args.threads, levels=levels, progress=bar
+        bundle,
+        WHOLE,
+        model,
+        frames,
+        threads=args.threads,
+        agreement_min=args.agreement,
+        levels=levels,
+        progress=bar,
     )
     if args.at not in ("auto", "best"):
         measured.cut(args.at)

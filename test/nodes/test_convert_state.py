@@ -1,10 +1,11 @@
-"""Packets, link, load and diagnostics survive the way through ROS messages."""
+"""Packets, features, link, load and diagnostics survive the way through ROS messages."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
 
+import numpy as np
 import pytest
 
 pytest.importorskip("mastra_ros.msg", reason="needs the built messages: source env.sh")
@@ -16,7 +17,7 @@ from mastra_ros.errors import MessageError
 from mastra_ros.msg import LinkState, LoadState
 from mastra_ros.msg import Packet as PacketMsg
 from mastra_ros.nodes import convert
-from mastra_ros.types import FrameKey, LinkSample, LoadSample, Packet, PacketKind
+from mastra_ros.types import Features, FrameKey, LinkSample, LoadSample, Packet, PacketKind
 
 KEY = FrameKey("main", 1_700_000_000_123_456_789)
 NOW_NS = 5_000_000_000
@@ -52,6 +53,50 @@ def test_a_packet_comes_back_exactly(original: Packet) -> None:
     back = convert.packet_from_ros(message, "main")
     assert back == original
     assert isinstance(back.payload, bytes)
+
+
+@pytest.mark.parametrize("shape", [(3, 4, 5), (7,), (2, 2, 2, 2)])
+def test_features_come_back_exactly(shape: tuple[int, ...]) -> None:
+    tensor = np.random.default_rng(3).integers(-128, 128, shape).astype(np.int8)
+    original = Features(KEY, "neck", tensor, 0.1, -128, 640, 480, "boards", "0123456789abcdef")
+    message = sent(convert.features_to_ros(original, "bgr8", "lens", inference_ms=3.5))
+    assert (message.header.frame_id, message.encoding) == ("lens", "bgr8")
+    assert message.inference_ms == 3.5
+    back = convert.features_from_ros(message, "main")
+    assert np.array_equal(back.tensor, tensor)
+    assert back.tensor.dtype == np.int8
+    for field in dataclasses.fields(Features):
+        if field.name != "tensor":
+            assert getattr(back, field.name) == getattr(original, field.name)
+
+
+def test_features_laid_out_anyhow_are_sent_as_they_are_seen() -> None:
+    tensor = np.arange(24, dtype=np.int8).reshape(2, 3, 4).transpose(2, 0, 1)
+    original = Features(KEY, "neck", tensor, 0.1, 0, 64, 48)
+    back = convert.features_from_ros(sent(convert.features_to_ros(original, "mono8")), "main")
+    assert np.array_equal(back.tensor, tensor)
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"shape": [2, 3]}, "expected values of shape"),
+        ({"shape": []}, "expected values of shape"),
+        ({"scale": 0.0}, "features: features: expected a scale above 0"),
+        ({"scale": math.nan}, "expected a scale above 0"),
+        ({"width": 0}, "out of range"),
+    ],
+)
+def test_features_that_make_no_sense_are_refused(
+    changes: dict[str, object], complaint: str
+) -> None:
+    message = convert.features_to_ros(
+        Features(KEY, "neck", np.zeros((2, 3, 4), np.int8), 0.1, 0, 64, 48), "bgr8"
+    )
+    for name, value in changes.items():
+        setattr(message, name, value)
+    with pytest.raises(MessageError, match=complaint):
+        convert.features_from_ros(message, "main")
 
 
 def broken(**changes: object) -> PacketMsg:
