@@ -10,8 +10,8 @@ Pure: no threads, no I/O, the clock is an argument. The rules
   are away fall back with it: a dead gateway costs the deadline once.
 - With `hedge`, a frame that is away is given to the local model too, if that has room and the
   cloud is expected after the deadline, or has not answered when expected: early enough for
-  the deadline where possible. The first answer is final. Whether the cloud answers in time
-  counts as before.
+  the deadline where possible; and the newest frame with it, where nothing came since it was sent.
+  The first answer is final. Whether the cloud answers in time counts as before.
 - A LOCAL frame whose decision names a `spill` goes there instead if the local model could not
   answer it by its deadline.
 - At most `local_in_flight` frames are with the local model, and at most `cloud_in_flight` are
@@ -39,7 +39,7 @@ from mastra_ros.scheduling.archive import Archive
 from mastra_ros.scheduling.clock import NS_PER_MS, SteadyClock, to_ns
 from mastra_ros.scheduling.escalation import Escalation, EscalationState
 from mastra_ros.scheduling.frames import Counters, Pending, Stage, Waiting
-from mastra_ros.scheduling.hedging import Expectation, hedge_at_ns
+from mastra_ros.scheduling.hedging import Expectation, due_hedges, hedge_at_ns
 from mastra_ros.scheduling.ledger import Ledger
 from mastra_ros.scheduling.local_model import LocalModel
 from mastra_ros.scheduling.outcome import Outcome
@@ -175,9 +175,8 @@ class Arbiter:
         if self._waiting is not None and self._gives_up_ns(self._waiting) <= now:
             self._supersede(self._waiting, now)
             self._waiting = None
-        for frame in self._pending.values():
-            if frame.hedge_ns is not None and frame.hedge_ns <= now:
-                events += self._hedge(frame, now)
+        for frame in due_hedges(self._pending.values(), self._heard_ns, now):
+            events += self._hedge(frame, now)
         return events + self._drain(now)
 
     def next_deadline_ns(self) -> int | None:

@@ -7,9 +7,11 @@ device's own model as the second server.
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from mastra_ros.scheduling.clock import NS_PER_MS, to_ns
+from mastra_ros.scheduling.frames import Pending, Stage
 
 
 @dataclass(frozen=True)
@@ -35,3 +37,18 @@ def hedge_at_ns(expected: Expectation, now: int, due_ns: int) -> int | None:
     start_ns = latest_ns if answer_ns > due_ns else max(latest_ns, answer_ns)
     start_ns = max(start_ns, now + NS_PER_MS)
     return start_ns if start_ns < due_ns else None
+
+
+def due_hedges(pending: Collection[Pending], heard_ns: int, now: int) -> list[Pending]:
+    """The frames that are away and for which the local model has to start now.
+
+    Where nothing came from the gateway since one of them was sent, it may be dead, and the newest
+    frame that is away starts as well: so a stream sees the present again before the deadlines of
+    the frames between them have passed.
+    """
+    due = [f for f in pending if f.hedge_ns is not None and f.hedge_ns <= now]
+    if any(heard_ns <= frame.dispatched_ns for frame in due):
+        others = [f for f in pending if f.stage is Stage.AWAY and f.hedge_ns is not None]
+        newest = max(others, key=lambda f: f.captured_ns, default=due[0])
+        due += [] if newest in due else [newest]
+    return due

@@ -53,6 +53,22 @@ def test_a_cloud_that_is_overdue_lets_the_device_answer_within_the_deadline(make
     assert bench.counters.fallbacks == 0
 
 
+def test_of_a_silent_gateway_the_newest_frame_is_hedged_with_the_oldest(make: Any) -> None:
+    bench = hedging(make)
+    for number, at_ms in ((1, 0), (2, 33), (3, 66), (4, 99)):
+        bench.frame(number, CLOUD, at_ms)
+    assert [event.key for event in bench.tick(120)] == [bench.key(1), bench.key(4)]
+    assert bench.counters.hedged == 2
+
+
+def test_while_the_gateway_is_heard_only_the_overdue_frame_is_hedged(make: Any) -> None:
+    bench = hedging(make)
+    bench.frame(1, CLOUD, 0)
+    bench.frame(2, CLOUD, 33)
+    bench.arbiter.heard(50 * MS)
+    assert [event.key for event in bench.tick(120)] == [bench.key(1)]
+
+
 def test_a_hedged_frame_has_one_final_result_and_the_other_answer_is_late(make: Any) -> None:
     bench = hedging(make)
     bench.frame(1, CLOUD, 0)
