@@ -74,6 +74,7 @@ KEEP_ALIVE: dict[str, dict[str, Any]] = {
     "scheduling": {
         **OURS["scheduling"],
         "deadline_ms": 60_000.0,
+        "hedge": False,
         "link_silence_ms": 600_000.0,
         "recovery_heartbeats": 1,
     },
