@@ -61,7 +61,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="scheduling.PARAMETER=VALUE",
         help="change one parameter of the scheduler; may be given again",
     )
-    parser.add_argument("--format", choices=("text", "json", "csv"), default="text")
+    parser.add_argument(
+        "--format", choices=("text", "json", "csv"), default="text", help="how to print it"
+    )
     parser.add_argument("--plot", type=Path, metavar="DIR", help="write a PNG for each trace there")
 
 
