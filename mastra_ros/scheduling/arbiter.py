@@ -9,9 +9,8 @@ Pure: no threads, no I/O, the clock is an argument. The rules
   is lost. When it is due and nothing came from the gateway since it was sent, all the others that
   are away fall back with it: a dead gateway costs the deadline once.
 - With `hedge`, a frame that is away is given to the local model too, if that has room and the
-  cloud is expected after the deadline, or has not answered when expected: early enough for
-  the deadline where possible; and the newest frame with it, where nothing came since it was sent.
-  The first answer is final. Whether the cloud answers in time counts as before.
+  cloud is expected late or is overdue: in time for the deadline where possible. So is the newest
+  while a gateway that owes answers is silent. The first answer is final; a miss stays a miss.
 - A LOCAL frame whose decision names a `spill` goes there instead if the local model could not
   answer it by its deadline.
 - At most `local_in_flight` frames are with the local model, and at most `cloud_in_flight` are
@@ -21,11 +20,10 @@ Pure: no threads, no I/O, the clock is an argument. The rules
 - A frame given to the local model, waiting included, fails after `local_timeout_ms`.
 - A local result that `Escalation` finds unsure is published as provisional and sent
   away, `escalate_in_flight` at a time. The answer is final if it comes within
-  `escalate_deadline_ms`, else the local result is. A frame that was away before is not sent again.
+  `escalate_deadline_ms`, else the local result is. A frame that was away is not sent again.
 - The first answer for a frame that fell back is its final one, wherever it comes from. Later
   answers, and answers for unknown frames, are published apart, once for each origin.
-- Deadlines are those of one stream: each stream has its scheduler, in the namespace of its camera,
-  and that node's parameters.
+- Each stream has an arbiter of its own, in its camera's namespace, and so its own deadlines.
 - While the link is down, frames that the policy wants away are also encoded for the spool, one
   each `archive_interval_ms`; so are frames of low confidence, at the same rate, marked hard.
 """
@@ -33,13 +31,13 @@ Pure: no threads, no I/O, the clock is an argument. The rules
 from __future__ import annotations
 
 from mastra_ros.config import SchedulingConfig
+from mastra_ros.scheduling import hedging
 from mastra_ros.scheduling.actions import DeadlineMissed, Dispatch, Event
 from mastra_ros.scheduling.answers import Answers
 from mastra_ros.scheduling.archive import Archive
 from mastra_ros.scheduling.clock import NS_PER_MS, SteadyClock, to_ns
 from mastra_ros.scheduling.escalation import Escalation, EscalationState
 from mastra_ros.scheduling.frames import Counters, Pending, Stage, Waiting
-from mastra_ros.scheduling.hedging import Expectation, due_hedges, hedge_at_ns
 from mastra_ros.scheduling.ledger import Ledger
 from mastra_ros.scheduling.local_model import LocalModel
 from mastra_ros.scheduling.outcome import Outcome
@@ -58,7 +56,7 @@ class Arbiter:
         self._link_up = False
         self._heard_ns = 0
         self._escalation = Escalation(config)
-        self._expected = Expectation()
+        self._expected = hedging.Expectation()
         self._ledger = Ledger()
         self.counters = Counters()
         self.archive = Archive(self.counters)
@@ -69,7 +67,7 @@ class Arbiter:
         self._config = config
         self._escalation.configure(config)
 
-    def expect(self, expected: Expectation) -> None:
+    def expect(self, expected: hedging.Expectation) -> None:
         """What is expected of the frames to come."""
         self._expected = expected
 
@@ -175,15 +173,14 @@ class Arbiter:
         if self._waiting is not None and self._gives_up_ns(self._waiting) <= now:
             self._supersede(self._waiting, now)
             self._waiting = None
-        for frame in due_hedges(self._pending.values(), self._heard_ns, now):
+        for frame in hedging.due_hedges(self._pending.values(), self._doubt_ns(), now):
             events += self._hedge(frame, now)
         return events + self._drain(now)
 
     def next_deadline_ns(self) -> int | None:
         """When `tick` has something to do, on the caller's clock; None while it has not."""
         due = [frame.due_ns for frame in self._pending.values()]
-        due += [f.hedge_ns for f in self._pending.values() if f.hedge_ns is not None]
-        due += self._local.due()
+        due += [*self._local.due(), *hedging.next_hedges(self._pending.values(), self._doubt_ns())]
         due += [frame.limit_ns for frame in self._ledger.owed.values()]
         if self._waiting is not None:
             due.append(self._gives_up_ns(self._waiting))
@@ -270,7 +267,7 @@ class Arbiter:
         frame.stage, frame.sent = Stage.AWAY, True
         frame.due_ns = frame.limit_ns = min(now + deadline, in_time)
         if self._config.hedge:
-            frame.hedge_ns = hedge_at_ns(self._expected, now, frame.due_ns)
+            frame.hedge_ns = hedging.hedge_at_ns(self._expected, now, frame.due_ns)
         self.counters.spilled += waiting.decision.route is Route.LOCAL
         return [Dispatch(frame.key, route, reason, self._clock.outside(frame.due_ns))]
 
@@ -347,9 +344,8 @@ class Arbiter:
         return self._finish(frame, frame.local, now, f"{frame.reason} ({why})")
 
     def _fail(self, frame: Pending, now: int) -> list[Event]:
-        """The local model did not answer in time."""
-        spent_ms = (now - frame.entered_ns) / NS_PER_MS
-        spent_ms = spent_ms or self._config.local_timeout_ms  # a hedge given up before
+        """The local model did not answer in time, or at a hedge before (0 ms of its time then)."""
+        spent_ms = (now - frame.entered_ns) / NS_PER_MS or self._config.local_timeout_ms
         error = f"no answer of the local model within {spent_ms:.0f} ms"
         failure = Result(frame.key, Route.LOCAL, Detections.empty(), error=error)
         return self._finish(frame, failure, now, frame.reason)
@@ -386,6 +382,11 @@ class Arbiter:
             elif silent:
                 events += self._fall_back(frame, "gateway silent", now)
         return events
+
+    def _doubt_ns(self) -> int | None:
+        pending, deadline_ms = self._pending.values(), self._config.deadline_ms
+        doubted_ns = hedging.silent_ns(pending, self._heard_ns, self._expected, deadline_ms)
+        return doubted_ns if self._has_room(Route.LOCAL) else None
 
     def _gives_up_ns(self, waiting: Waiting) -> int:
         """When a frame has waited for room so long that the rings may have lost it."""

@@ -39,16 +39,36 @@ def hedge_at_ns(expected: Expectation, now: int, due_ns: int) -> int | None:
     return start_ns if start_ns < due_ns else None
 
 
-def due_hedges(pending: Collection[Pending], heard_ns: int, now: int) -> list[Pending]:
+def silent_ns(
+    pending: Collection[Pending], heard_ns: int, expected: Expectation, deadline_ms: float
+) -> int | None:
+    """When a gateway that owes an answer and says nothing at all is doubted; None: it owes none.
+
+    Not before half a deadline, nor before half as long again as an answer is expected to take:
+    answers and heartbeats come more often than that on a link that is worth being used.
+    """
+    away = [f.dispatched_ns for f in pending if f.stage is Stage.AWAY and f.hedge_ns is not None]
+    if not away or not math.isfinite(expected.away_ms):
+        return None
+    quiet_ns = to_ns(max(deadline_ms / 2, 1.5 * min(expected.away_ms, 1e9)))
+    return max(heard_ns, min(away)) + quiet_ns
+
+
+def next_hedges(pending: Collection[Pending], doubted_ns: int | None) -> list[int]:
+    """The moments at which `due_hedges` may have something."""
+    moments = [f.hedge_ns for f in pending if f.hedge_ns is not None]
+    return moments if doubted_ns is None else [*moments, doubted_ns]
+
+
+def due_hedges(pending: Collection[Pending], doubted_ns: int | None, now: int) -> list[Pending]:
     """The frames that are away and for which the local model has to start now.
 
-    Where nothing came from the gateway since one of them was sent, it may be dead, and the newest
-    frame that is away starts as well: so a stream sees the present again before the deadlines of
-    the frames between them have passed.
+    While the gateway is doubted, since `doubted_ns`, the newest frame that is away starts as well,
+    so that a stream sees the present again before the first deadline passes.
     """
     due = [f for f in pending if f.hedge_ns is not None and f.hedge_ns <= now]
-    if any(heard_ns <= frame.dispatched_ns for frame in due):
-        others = [f for f in pending if f.stage is Stage.AWAY and f.hedge_ns is not None]
-        newest = max(others, key=lambda f: f.captured_ns, default=due[0])
+    if doubted_ns is not None and doubted_ns <= now:
+        away = [f for f in pending if f.stage is Stage.AWAY and f.hedge_ns is not None]
+        newest = max(away, key=lambda f: f.captured_ns)
         due += [] if newest in due else [newest]
     return due

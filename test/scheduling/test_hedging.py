@@ -43,6 +43,9 @@ def hedging(make: Any, local_ms: float = 30, away_ms: float = 60, **values: Any)
 def test_a_cloud_that_is_overdue_lets_the_device_answer_within_the_deadline(make: Any) -> None:
     bench = hedging(make)
     bench.frame(1, CLOUD, 0)
+    bench.frame(2, LOCAL, 40)
+    bench.arbiter.heard(40 * MS)
+    bench.local(2, 50)
     assert bench.due_ms == 120
     events = bench.tick(120)
     assert events == [Dispatch(bench.key(1), LOCAL, "hedged: the cloud may be late")]
@@ -53,19 +56,25 @@ def test_a_cloud_that_is_overdue_lets_the_device_answer_within_the_deadline(make
     assert bench.counters.fallbacks == 0
 
 
-def test_of_a_silent_gateway_the_newest_frame_is_hedged_with_the_oldest(make: Any) -> None:
+def test_of_a_silent_gateway_the_newest_frame_is_hedged_first(make: Any) -> None:
     bench = hedging(make)
-    for number, at_ms in ((1, 0), (2, 33), (3, 66), (4, 99)):
+    for number, at_ms in ((1, 0), (2, 33), (3, 66)):
         bench.frame(number, CLOUD, at_ms)
-    assert [event.key for event in bench.tick(120)] == [bench.key(1), bench.key(4)]
-    assert bench.counters.hedged == 2
+    assert bench.due_ms == 90, "half as long again as an answer is expected to take"
+    assert [event.key for event in bench.tick(90)] == [bench.key(3)]
+    bench.frame(4, CLOUD, 99)
+    assert [event.key for event in bench.tick(100)] == [bench.key(4)]
+    assert bench.tick(110) == [], "the local model has no room"
+    bench.local(3, 112)
+    assert [event.key for event in bench.tick(112)] == [bench.key(2)]
 
 
-def test_while_the_gateway_is_heard_only_the_overdue_frame_is_hedged(make: Any) -> None:
+def test_a_gateway_that_is_heard_is_not_doubted(make: Any) -> None:
     bench = hedging(make)
     bench.frame(1, CLOUD, 0)
     bench.frame(2, CLOUD, 33)
     bench.arbiter.heard(50 * MS)
+    assert bench.tick(90) == []
     assert [event.key for event in bench.tick(120)] == [bench.key(1)]
 
 
