@@ -58,9 +58,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--agreement",
         type=float,
-        default=0.99,
+        default=0.98,
         metavar="SHARE",
-        help="boxes (within 2 px) that must stay the same with fewer levels; default: 0.99",
+        help="boxes (within 2 px) that must stay the same with fewer levels; default: 0.98",
     )
     parser.add_argument("--threads", type=int, default=1, help="of the runtime; default: 1")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers there")

@@ -36,7 +36,7 @@ from .session import Session
 LEVELS = (256, 128, 64, 32, 16, 8)
 """Numbers of values that the quantised tensor may span, tried in this order."""
 
-AGREEMENT_MIN = 0.99
+AGREEMENT_MIN = 0.98
 """Share of boxes that the split network must have in common with the whole one."""
 
 RUNS = 3
