@@ -10,7 +10,7 @@ Pure: no threads, no I/O, the clock is an argument. The rules
   are away fall back with it: a dead gateway costs the deadline once.
 - With `hedge`, a frame that is away is given to the local model too, if that has room and the
   cloud is expected late or is overdue: in time for the deadline where possible. So is the newest
-  while a gateway that owes answers is silent. The first answer is final; a miss stays a miss.
+  while a gateway owes answers and gives none. The first answer is final; a miss stays a miss.
 - A LOCAL frame whose decision names a `spill` goes there instead if the local model could not
   answer it by its deadline.
 - At most `local_in_flight` frames are with the local model, and at most `cloud_in_flight` are
@@ -54,7 +54,7 @@ class Arbiter:
         self._local = LocalModel()
         self._waiting: Waiting | None = None
         self._link_up = False
-        self._heard_ns = 0
+        self._heard_ns = self._answered_ns = 0
         self._escalation = Escalation(config)
         self._expected = hedging.Expectation()
         self._ledger = Ledger()
@@ -130,7 +130,7 @@ class Arbiter:
         frame = self._pending.get(result.key)
         events: list[Event] = []
         if not result.error:
-            self._heard_ns = now
+            self._heard_ns = self._answered_ns = now
         self._ledger.settle(result.key, now, error=bool(result.error))
         if frame is None:
             events += self._answers.late(result, now)
@@ -385,7 +385,7 @@ class Arbiter:
 
     def _doubt_ns(self) -> int | None:
         pending, deadline_ms = self._pending.values(), self._config.deadline_ms
-        doubted_ns = hedging.silent_ns(pending, self._heard_ns, self._expected, deadline_ms)
+        doubted_ns = hedging.silent_ns(pending, self._answered_ns, self._expected, deadline_ms)
         return doubted_ns if self._has_room(Route.LOCAL) else None
 
     def _gives_up_ns(self, waiting: Waiting) -> int:

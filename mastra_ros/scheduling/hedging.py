@@ -40,18 +40,18 @@ def hedge_at_ns(expected: Expectation, now: int, due_ns: int) -> int | None:
 
 
 def silent_ns(
-    pending: Collection[Pending], heard_ns: int, expected: Expectation, deadline_ms: float
+    pending: Collection[Pending], answered_ns: int, expected: Expectation, deadline_ms: float
 ) -> int | None:
-    """When a gateway that owes an answer and says nothing at all is doubted; None: it owes none.
+    """When a gateway that owes answers and gives none is doubted; None: it owes none.
 
-    Not before half a deadline, nor before half as long again as an answer is expected to take:
-    answers and heartbeats come more often than that on a link that is worth being used.
+    After its last answer it has half a deadline, and half as long again as an answer is expected
+    to take. Heartbeats do not count: on a link whose rate collapsed they still pass.
     """
     away = [f.dispatched_ns for f in pending if f.stage is Stage.AWAY and f.hedge_ns is not None]
     if not away or not math.isfinite(expected.away_ms):
         return None
     quiet_ns = to_ns(max(deadline_ms / 2, 1.5 * min(expected.away_ms, 1e9)))
-    return max(heard_ns, min(away)) + quiet_ns
+    return max(answered_ns, min(away)) + quiet_ns
 
 
 def next_hedges(pending: Collection[Pending], doubted_ns: int | None) -> list[int]:

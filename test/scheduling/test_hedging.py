@@ -43,9 +43,8 @@ def hedging(make: Any, local_ms: float = 30, away_ms: float = 60, **values: Any)
 def test_a_cloud_that_is_overdue_lets_the_device_answer_within_the_deadline(make: Any) -> None:
     bench = hedging(make)
     bench.frame(1, CLOUD, 0)
-    bench.frame(2, LOCAL, 40)
-    bench.arbiter.heard(40 * MS)
-    bench.local(2, 50)
+    bench.frame(2, CLOUD, 10)
+    bench.cloud(2, 40)
     assert bench.due_ms == 120
     events = bench.tick(120)
     assert events == [Dispatch(bench.key(1), LOCAL, "hedged: the cloud may be late")]
@@ -69,13 +68,16 @@ def test_of_a_silent_gateway_the_newest_frame_is_hedged_first(make: Any) -> None
     assert [event.key for event in bench.tick(112)] == [bench.key(2)]
 
 
-def test_a_gateway_that_is_heard_is_not_doubted(make: Any) -> None:
+def test_a_gateway_that_answers_is_not_doubted_and_heartbeats_are_no_answers(make: Any) -> None:
     bench = hedging(make)
-    bench.frame(1, CLOUD, 0)
-    bench.frame(2, CLOUD, 33)
-    bench.arbiter.heard(50 * MS)
+    for number, at_ms in ((1, 0), (2, 10), (3, 20)):
+        bench.frame(number, CLOUD, at_ms)
+    bench.cloud(2, 50)
+    bench.arbiter.heard(80 * MS)
     assert bench.tick(90) == []
+    assert bench.due_ms == 120
     assert [event.key for event in bench.tick(120)] == [bench.key(1)]
+    assert [event.key for event in bench.tick(140)] == [bench.key(3)]
 
 
 def test_a_hedged_frame_has_one_final_result_and_the_other_answer_is_late(make: Any) -> None:
