@@ -31,7 +31,7 @@ from mastra_ros.inference import Detector, load_bundle
 
 SIZES = ((640, 480), (1920, 1080))
 PACED_HZ = 10.0
-PACED_FRAMES = 100
+PACED_FRAMES = 60
 OFFERED_HZ = 100.0
 OFFERED_FRAMES = 500
 BARE_FRAMES = 200
