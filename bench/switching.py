@@ -255,7 +255,7 @@ def main() -> int:
     options = parser.parse_args()
     # However it ends, the processes that it started end with it.
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: sys.exit(1))
+        signal.signal(number, lambda number, _: sys.exit(f"ended by signal {number}"))
     told: dict[str, Any] = {
         "command": "python -m bench.switching",
         "machine": {"cpus": os.cpu_count(), "processor": platform.machine()},
