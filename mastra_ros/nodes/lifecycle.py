@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar
 
 from diagnostic_msgs.msg import DiagnosticArray
@@ -15,7 +16,6 @@ from rclpy.event_handler import (
 )
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from rclpy.qos_overriding_options import QoSOverridingOptions
 
 from ..config import STAGES, NodeConfig
 from ..errors import MastraError
@@ -114,13 +114,10 @@ class StageNode(LifecycleNode):
                 self.heard(topic)
             callback(received)
 
-        def mismatch(event: Any) -> None:
-            policy = getattr(event.last_policy_kind, "name", event.last_policy_kind)
-            self._mismatches[topic] = f"{topic}: a publisher's QoS does not fit ({policy})"
-            self.get_logger().warning(self._mismatches[topic])
-
-        options = {"qos_overriding_options": QoSOverridingOptions.with_default_policies()}
-        events = SubscriptionEventCallbacks(incompatible_qos=mismatch)
+        options = {"qos_overriding_options": params.qos_overridable()}
+        events = SubscriptionEventCallbacks(
+            incompatible_qos=partial(self._mismatch, topic, "publisher")
+        )
         try:
             made = self.create_subscription(
                 message, topic, heard, qos, event_callbacks=events, **options
@@ -142,17 +139,14 @@ class StageNode(LifecycleNode):
     def advertise(self, message: type, topic: str, qos: QoSProfile = RELIABLE) -> Any:
         """Make a publisher whose QoS parameters can override."""
 
-        def mismatch(event: Any) -> None:
-            policy = getattr(event.last_policy_kind, "name", event.last_policy_kind)
-            self._mismatches[topic] = f"{topic}: a subscriber's QoS does not fit ({policy})"
-            self.get_logger().warning(self._mismatches[topic])
-
         return self.create_publisher(
             message,
             topic,
             qos,
-            event_callbacks=PublisherEventCallbacks(incompatible_qos=mismatch),
-            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+            event_callbacks=PublisherEventCallbacks(
+                incompatible_qos=partial(self._mismatch, topic, "subscriber")
+            ),
+            qos_overriding_options=params.qos_overridable(),
         )
 
     def heard(self, topic: str) -> None:
@@ -163,6 +157,11 @@ class StageNode(LifecycleNode):
     def now_stamp_ns(self) -> int:
         """ROS time, ns."""
         return int(self.get_clock().now().nanoseconds)
+
+    def _mismatch(self, topic: str, other: str, event: Any) -> None:
+        policy = getattr(event.last_policy_kind, "name", event.last_policy_kind)
+        self._mismatches[topic] = f"{topic}: a {other}'s QoS does not fit ({policy})"
+        self.get_logger().warning(self._mismatches[topic])
 
     def _apply(self, config: NodeConfig) -> None:
         self.config = config
