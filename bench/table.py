@@ -37,7 +37,7 @@ class Row:
 
 def rows(root: Path = ROOT) -> list[Row]:
     """All that has been measured."""
-    parts = (_models, _pipeline, _compression, _switching, _faults, _build)
+    parts = (_models, _pipeline, _compression, _switching, _policies, _plan, _faults, _build)
     return [row for part in parts for row in part(root)]
 
 
@@ -127,6 +127,49 @@ def _switching(root: Path) -> Iterator[Row]:
             "若只靠 WebSocket 库自带保活，最慢一类的 p50",
             f"{slowest / 1e3:.1f} s",
         )
+
+
+def _policies(root: Path) -> Iterator[Row]:
+    for told in _result(root, "policies").get("results", []):
+        policies = {row["policy"]: row for row in told["policies"]}
+        best, dta = policies[told["bar"]["best"]], policies["dta"]
+        place = f"{told['trace']}, {told['case']}"
+        yield Row(
+            f"{place}: frames in time, best policy / `dta` / optimum that knows the future",
+            f"{place}：按时完成的帧占比，最佳策略 / `dta` / 预知未来的最优解",
+            f"{best['hit_rate']:.1%} (`{best['policy']}`) / {dta['hit_rate']:.1%} / "
+            f"{told['optimum']['hit_rate']:.1%}",
+        )
+        yield Row(
+            f"{place}: USD for a million frames, best policy / `dta`",
+            f"{place}：每百万帧成本（美元），最佳策略 / `dta`",
+            f"{best['money']:.2f} / {dta['money']:.2f}",
+        )
+
+
+def _plan(root: Path) -> Iterator[Row]:
+    """Of `mastra plan … --json bench/results/plan.json`."""
+    told = _result(root, "plan")
+    if not told:
+        return
+    needs, ways, currency = told["needs"], told["ways"], told["prices"]["currency"]
+    site = f"{needs['cameras']} x {needs['width_px']}x{needs['height_px']}, {needs['rate_hz']:g}/s"
+    yield Row(
+        f"planned, {site}: {currency} a month, all local / all cloud / Mastra",
+        f"规划，{site}：每月成本（{currency}），全本地 / 全云端 / Mastra",
+        " / ".join(f"{ways[w]['cost']:,.0f}" for w in ("all local", "all cloud", "mastra")),
+    )
+    yield Row(
+        f"planned, {site}: expected accuracy, all local / all cloud / Mastra",
+        f"规划，{site}：预期精度，全本地 / 全云端 / Mastra",
+        " / ".join(f"{ways[w]['accuracy']:.3f}" for w in ("all local", "all cloud", "mastra")),
+    )
+    held = sum(cell["holds"] for cell in told["sweep"])
+    yield Row(
+        "planned: sites where Mastra costs 30 % less than all cloud at a point of accuracy",
+        "规划：在精度损失不超过 1 个百分点时比全云端便宜 30 % 的场地数",
+        f"{held} of {len(told['sweep'])}",
+    )
 
 
 def _faults(root: Path) -> Iterator[Row]:
