@@ -1,4 +1,4 @@
-"""`mastra model evaluate`: accuracy of local, cloud and joint inference on labelled data."""
+"""`mastra model evaluate`: accuracy of local, cloud, split and joint inference on labelled data."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import json
 from pathlib import Path
 
 HELP = """\
-Accuracy of each way of answering on labelled pictures, and of joint inference: the device
-answers, and the cloud is asked again where the device's confidence is below a threshold.
+Accuracy of each way of answering on labelled pictures (local, cloud, and split where the bundle
+is), and of joint inference: the device answers, and the cloud is asked again where the device's
+confidence is below a threshold.
 DATA: a folder with images/ and labels/*.txt (x1 y1 x2 y2 class) or COCO's annotations.json
 for detectors, a folder with a folder for each label for classifiers."""
 

@@ -14,8 +14,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from ..compression import FeatureEncoder, decode_features
 from ..compression.stills import encode_still
-from ..inference import Bundle, Detector
+from ..inference import Bundle, Detector, Head, Tail
 from ..scheduling.confidence import confidence
 from ..types import Detections, Frame
 from .dataset import Dataset
@@ -89,13 +90,27 @@ class WholeModel:
         return Answer(found, spent_ms, size)
 
 
-def ways_of(bundle: Bundle, *, threads: int = 1, low: bool = False) -> dict[str, WholeModel]:
-    """A way for each whole model of the bundle: `local`, `cloud`.
+class SplitModel:
+    """Head here, tail there, the features between them coded as they travel."""
+
+    def __init__(self, head: Head, tail: Tail) -> None:
+        self._head, self._tail, self._encoder = head, tail, FeatureEncoder()
+
+    def __call__(self, frame: Frame) -> Answer:
+        started = time.perf_counter()
+        packet = self._encoder.encode(self._head.run(frame))
+        (found,) = self._tail.detect_batch([decode_features(packet)])
+        spent_ms = (time.perf_counter() - started) * 1e3
+        return Answer(found, spent_ms, len(packet.payload))
+
+
+def ways_of(bundle: Bundle, *, threads: int = 1, low: bool = False) -> dict[str, Way]:
+    """A way for each whole model of the bundle, `local` and `cloud`, and `split` where it is.
 
     With `low`, detectors keep boxes down to LOW_SCORE; `above` cuts them back.
     """
     threshold = LOW_SCORE if low and bundle.task == "detection" else 0.0
-    return {
+    ways: dict[str, Way] = {
         name: WholeModel(
             Detector.open(bundle, name, threads=threads, score_threshold=threshold),
             sent=name == "cloud",
@@ -103,6 +118,10 @@ def ways_of(bundle: Bundle, *, threads: int = 1, low: bool = False) -> dict[str,
         for name in ("local", "cloud")
         if name in bundle.parts
     }
+    if bundle.split is not None:
+        tail = Tail.open(bundle, threads=threads, score_threshold=threshold)
+        ways["split"] = SplitModel(Head.open(bundle, threads=threads), tail)
+    return ways
 
 
 def answers(way: Way, dataset: Dataset, what: str, progress: Progress = silent) -> list[Answer]:
@@ -209,7 +228,7 @@ def evaluate(
     measure: str = "threshold",
     progress: Progress = silent,
 ) -> Evaluation:
-    """Answer the dataset in each way, and join `local` and `cloud`.
+    """Answer the dataset in each way, and join `local` with `cloud`.
 
     The ways should keep detections down to LOW_SCORE: those below the part's own score threshold
     count for the mean average precision alone.
@@ -217,7 +236,8 @@ def evaluate(
     given: dict[str, list[Answer]] = {}
     scores: dict[str, Score] = {}
     for name, way in ways.items():
-        threshold = bundle.parts[name].score_threshold if name in bundle.parts else 0.0
+        part = "tail" if name == "split" else name
+        threshold = bundle.parts[part].score_threshold if part in bundle.parts else 0.0
         everything = answers(way, dataset, name, progress)
         scores[name] = score(name, everything, dataset, threshold=threshold)
         given[name] = [
