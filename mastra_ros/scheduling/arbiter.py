@@ -9,8 +9,9 @@ Pure: no threads, no I/O, the clock is an argument. The rules
   is lost. When it is due and nothing came from the gateway since it was sent, all the others that
   are away fall back with it: a dead gateway costs the deadline once.
 - With `hedge`, a frame that is away is given to the local model too, if that has room and the
-  cloud is expected late or is overdue: in time for the deadline where possible. So is the newest
-  while a gateway owes answers and gives none. The first answer is final; a miss stays a miss.
+  cloud is expected late or is overdue: in time for the deadline where possible. So is the newest,
+  one at a time, while a gateway owes answers and gives none. The first answer is final; a miss
+  stays a miss.
 - A LOCAL frame whose decision names a `spill` goes there instead if the local model could not
   answer it by its deadline.
 - At most `local_in_flight` frames are with the local model, and at most `cloud_in_flight` are
@@ -384,9 +385,10 @@ class Arbiter:
         return events
 
     def _doubt_ns(self) -> int | None:
+        if not self._config.hedge or len(self._local) or self._count(Stage.QUEUED):
+            return None  # one at a time, so that the next will be the newest by then
         pending, deadline_ms = self._pending.values(), self._config.deadline_ms
-        doubted_ns = hedging.silent_ns(pending, self._answered_ns, self._expected, deadline_ms)
-        return doubted_ns if self._has_room(Route.LOCAL) else None
+        return hedging.silent_ns(pending, self._answered_ns, self._expected, deadline_ms)
 
     def _gives_up_ns(self, waiting: Waiting) -> int:
         """When a frame has waited for room so long that the rings may have lost it."""

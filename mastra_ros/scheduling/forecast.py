@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from mastra_ros.scheduling.clock import NS_PER_MS
 from mastra_ros.scheduling.outcome import Outcome
 from mastra_ros.scheduling.tracker import Tracker
+from mastra_ros.scheduling.usual import Usual
 from mastra_ros.types import LinkSample, LoadSample, Route
 
 RECENT_MS = 1_000.0
@@ -56,6 +57,7 @@ class Forecast:
         self._local = Tracker(RECENT_MS, deviation_floor=1.0)
         self._recent: dict[Route, Tracker] = {}
         self._lasting: dict[Route, Tracker] = {}
+        self.usual = Usual()  # of answers that came in time, whichever way
         self._link = LinkSample(0, connected=False)
 
     def link(self, link: LinkSample) -> None:
@@ -74,6 +76,7 @@ class Forecast:
         rest_ms = max(0.0, took_ms - rtt_ms)
         self._tracker(self._recent, outcome.route, RECENT_MS).update(rest_ms, outcome.at_ns)
         if outcome.answered:
+            self.usual.update(took_ms)
             self._tracker(self._lasting, outcome.route, LASTING_MS).update(rest_ms, outcome.at_ns)
 
     @staticmethod

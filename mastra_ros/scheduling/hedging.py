@@ -21,6 +21,7 @@ class Expectation:
     local_ms: float = math.nan  # in the local model, and hardly more
     away_ms: float = math.nan  # from dispatch to the cloud's answer, and hardly more
     frame_bytes: float = math.nan
+    usual_ms: float = math.nan  # of the answers that came in time hardly one took longer
 
 
 def hedge_at_ns(expected: Expectation, now: int, due_ns: int) -> int | None:
@@ -39,19 +40,35 @@ def hedge_at_ns(expected: Expectation, now: int, due_ns: int) -> int | None:
     return start_ns if start_ns < due_ns else None
 
 
+def quiet_ms(expected: Expectation, deadline_ms: float) -> float | None:
+    """How long a gateway that owes answers may give none; None while nothing is known.
+
+    As long as its answers usually take, and a third of the deadline at the least. Answers that
+    came too late or not at all count for nothing here: after an outage the next one would be
+    noticed late. Before answers are known, half a deadline, and half as long again as forecast.
+    """
+    if math.isfinite(expected.usual_ms):
+        return max(deadline_ms / 3, expected.usual_ms)
+    if math.isfinite(expected.away_ms):
+        return max(deadline_ms / 2, 1.5 * expected.away_ms)
+    return None
+
+
 def silent_ns(
     pending: Collection[Pending], answered_ns: int, expected: Expectation, deadline_ms: float
 ) -> int | None:
     """When a gateway that owes answers and gives none is doubted; None: it owes none.
 
-    After its last answer it has half a deadline, and half as long again as an answer is expected
-    to take. Heartbeats do not count: on a link whose rate collapsed they still pass.
+    `quiet_ms` after its last answer; or twice that after a frame was sent that it still owes,
+    as on a link whose rate collapsed a few answers trickle in yet. Heartbeats do not count: there
+    they still pass.
     """
-    away = [f.dispatched_ns for f in pending if f.stage is Stage.AWAY and f.hedge_ns is not None]
-    if not away or not math.isfinite(expected.away_ms):
+    away = [f.dispatched_ns for f in pending if _unhedged(f)]
+    quiet = quiet_ms(expected, deadline_ms)
+    if not away or quiet is None:
         return None
-    quiet_ns = to_ns(max(deadline_ms / 2, 1.5 * min(expected.away_ms, 1e9)))
-    return max(answered_ns, min(away)) + quiet_ns
+    quiet_ns, oldest_ns = to_ns(min(quiet, 1e9)), min(away)
+    return min(max(answered_ns, oldest_ns) + quiet_ns, oldest_ns + 2 * quiet_ns)
 
 
 def next_hedges(pending: Collection[Pending], doubted_ns: int | None) -> list[int]:
@@ -68,7 +85,11 @@ def due_hedges(pending: Collection[Pending], doubted_ns: int | None, now: int) -
     """
     due = [f for f in pending if f.hedge_ns is not None and f.hedge_ns <= now]
     if doubted_ns is not None and doubted_ns <= now:
-        away = [f for f in pending if f.stage is Stage.AWAY and f.hedge_ns is not None]
-        newest = max(away, key=lambda f: f.captured_ns)
+        newest = max(filter(_unhedged, pending), key=lambda f: f.captured_ns)
         due += [] if newest in due else [newest]
     return due
+
+
+def _unhedged(frame: Pending) -> bool:
+    """Whether the frame is with the cloud alone."""
+    return frame.stage is Stage.AWAY and not frame.hedged

@@ -6,7 +6,7 @@ import math
 from collections import deque
 
 from mastra_ros.scheduling.clock import NS_PER_MS
-from mastra_ros.scheduling.frames import Pending, Waiting
+from mastra_ros.scheduling.frames import Pending, Stage, Waiting
 from mastra_ros.scheduling.outcome import Outcome
 from mastra_ros.types import FrameKey, Result, Route
 
@@ -37,7 +37,8 @@ class Ledger:
         own = away == (result.origin is not Route.LOCAL) and not result.error
         if away:
             own = own and now <= frame.limit_ns
-            if not own and result.origin is Route.LOCAL and now < frame.limit_ns and frame.hedged:
+            hedged = frame.stage is Stage.AWAY and result.origin is Route.LOCAL
+            if not own and hedged and now < frame.limit_ns:
                 # How the cloud does is told when it has answered, or is due.
                 self.owed[frame.key] = frame
         self._outcomes.append(

@@ -207,7 +207,12 @@ class Scheduler:
         local = forecast.local(self._load.estimate, now)
         away = forecast.away(Route.CLOUD, link, now)
         self._arbiter.expect(
-            Expectation(local.upper_ms(1.0), away.upper_ms(deviations), self._frame_bytes.mean)
+            Expectation(
+                local.upper_ms(1.0),
+                away.upper_ms(deviations),
+                self._frame_bytes.mean,
+                forecast.usual.limit_ms,
+            )
         )
 
     def _learn(self) -> None:

@@ -61,11 +61,33 @@ def test_of_a_silent_gateway_the_newest_frame_is_hedged_first(make: Any) -> None
         bench.frame(number, CLOUD, at_ms)
     assert bench.due_ms == 90, "half as long again as an answer is expected to take"
     assert [event.key for event in bench.tick(90)] == [bench.key(3)]
-    bench.frame(4, CLOUD, 99)
-    assert [event.key for event in bench.tick(100)] == [bench.key(4)]
-    assert bench.tick(110) == [], "the local model has no room"
+    bench.frame(4, CLOUD, 95)
+    assert bench.tick(100) == [], "one at a time"
+    bench.frame(5, CLOUD, 110)
     bench.local(3, 112)
-    assert [event.key for event in bench.tick(112)] == [bench.key(2)]
+    assert [event.key for event in bench.tick(112)] == [bench.key(5)]
+
+
+def test_a_frame_that_fell_back_while_hedged_is_missed_once(make: Any) -> None:
+    bench = hedging(make)
+    for number, at_ms in ((1, 0), (2, 66)):
+        bench.frame(number, CLOUD, at_ms)
+    bench.tick(90)  # the newer one is hedged
+    bench.tick(150)
+    bench.local(2, 160)
+    bench.local(1, 190)
+    missed = bench.counters.missed
+    assert bench.due_ms is None
+    assert bench.tick(300) == []
+    assert bench.counters.missed == missed == 1
+
+
+def test_a_device_that_has_not_inferred_yet_is_asked_too_when_the_gateway_is_silent(
+    make: Any,
+) -> None:
+    bench = hedging(make, local_ms=math.nan)
+    bench.frame(1, CLOUD, 0)
+    assert [event.key for event in bench.tick(90)] == [bench.key(1)]
 
 
 def test_a_gateway_that_answers_is_not_doubted_and_heartbeats_are_no_answers(make: Any) -> None:
