@@ -65,6 +65,8 @@ def random_crop(
         borderMode=cv2.BORDER_CONSTANT,
         borderValue=0,
     )
+    if rng.random() < 0.2:
+        pixels = _other_width(rng, pixels.astype(np.uint8))
     moved = _move_boxes(sample.boxes, matrix, shift)
     clipped = np.clip(moved, 0, size_px)
     share = _area(clipped) / np.maximum(_area(moved), 1e-6)
@@ -97,6 +99,14 @@ def camera_look(rng: np.random.Generator, image: npt.NDArray[np.uint8]) -> Float
         coded = cv2.imencode(".jpg", pixels.astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, quality])
         pixels = np.asarray(cv2.imdecode(coded[1], cv2.IMREAD_GRAYSCALE)).astype(np.float32)
     return np.asarray(pixels / np.float32(255))
+
+
+def _other_width(rng: np.random.Generator, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Lines one or two pixels wider or narrower: a design that the data lacks."""
+    shape = (cv2.MORPH_CROSS, cv2.MORPH_RECT)[int(rng.integers(2))]
+    kernel = cv2.getStructuringElement(shape, (3, 3))
+    change = cv2.dilate if rng.random() < 0.5 else cv2.erode
+    return np.asarray(change(image, kernel)).astype(np.uint8)
 
 
 def _symmetry(rng: np.random.Generator) -> npt.NDArray[np.float64]:

@@ -1,5 +1,6 @@
 """Train a detector: python -m train.fit --config device|gateway --data DIR --out DIR [--resume].
 
+With `--weights FILE.onnx` it goes on from an exported network in place of random weights.
 Writes OUT/last.pt (to resume from) and OUT/best.pt (averaged weights with the highest F on the
 held-out slice of train.txt). Runs on a CPU; bfloat16 where the processor computes with it.
 """
@@ -11,7 +12,7 @@ import copy
 import logging
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from train.data import Sample, letterbox, read_ids, read_sample, split_train, sy
 from train.decode import Found, best_threshold, decode, mistakes
 from train.loss import cell_centres, detection_loss, targets
 from train.network import CLASSES, STRIDE_PX, Detector, build
+from train.unfold import unfold
 
 FRAME_SIZES = ((640, 640), (640, 640), (640, 480), (1280, 720))
 
@@ -82,7 +84,7 @@ def make_batch(
             index, x, y = hard[int(rng.integers(len(hard)))]
             sample, scales, spot = real[index], (0.85, 1.15), (x, y)
         else:
-            sample, scales = real[int(rng.integers(len(real)))], (0.75, 1.25)
+            sample, scales = real[int(rng.integers(len(real)))], (0.7, 1.35)
         crop = random_crop(rng, sample, recipe.crop_px, scales=scales, spot=spot)
         label, sides = targets(crop, centres)
         images.append(crop.image)
@@ -125,7 +127,15 @@ def held_out_score(model: Detector, samples: list[Sample]) -> tuple[float, float
     return best_threshold(find(model, samples), truth, CLASSES)
 
 
-def fit(config: str, data: Path, out: Path, recipe: Recipe, *, resume: bool) -> None:
+def fit(
+    config: str,
+    data: Path,
+    out: Path,
+    recipe: Recipe,
+    *,
+    resume: bool,
+    weights_from: Path | None = None,
+) -> None:
     """Train until the schedule ends."""
     out.mkdir(parents=True, exist_ok=True)
     train_ids, held_ids = split_train(read_ids(data, "train.txt"))
@@ -134,7 +144,11 @@ def fit(config: str, data: Path, out: Path, recipe: Recipe, *, resume: bool) -> 
     rng = np.random.default_rng(recipe.seed)
     torch.manual_seed(recipe.seed)
     drawn = [draw(rng) for _ in range(recipe.synthetic_boards)]
-    model = build(config).to(memory_format=torch.channels_last)
+    model = build(config)
+    if weights_from:
+        statistics = replace(recipe, batch=48)
+        unfold(model, weights_from, make_batch(rng, real, drawn, [], statistics)[0])
+    model = model.to(memory_format=torch.channels_last)
     average = copy.deepcopy(model)
     weights = [p for p in model.parameters() if p.ndim > 1]
     others = [p for p in model.parameters() if p.ndim <= 1]
@@ -248,14 +262,25 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints")
     parser.add_argument("--minutes", type=float, default=Recipe.minutes)
     parser.add_argument("--steps", type=int, default=Recipe.steps)
+    parser.add_argument("--rate", type=float, default=Recipe.peak_rate, help="peak learning rate")
     parser.add_argument("--seed", type=int, default=Recipe.seed)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--weights", type=Path, help="an ONNX file of train.export to go on from")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(options.threads)
-    recipe = Recipe(minutes=options.minutes, steps=options.steps, seed=options.seed)
-    fit(options.config, options.data, options.out, recipe, resume=options.resume)
+    recipe = Recipe(
+        minutes=options.minutes, steps=options.steps, peak_rate=options.rate, seed=options.seed
+    )
+    fit(
+        options.config,
+        options.data,
+        options.out,
+        recipe,
+        resume=options.resume,
+        weights_from=options.weights,
+    )
 
 
 if __name__ == "__main__":
