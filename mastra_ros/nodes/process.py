@@ -14,6 +14,8 @@ from rclpy.signals import SignalHandlerOptions
 from ..errors import MastraError
 from .lifecycle import StageNode
 
+STOPPING = (signal.SIGINT, signal.SIGTERM)
+
 
 def spin_until(executor: Executor, stopped: threading.Event) -> None:
     """Serve callbacks until `stopped` is set or the context is shut down."""
@@ -28,7 +30,7 @@ def run(node_class: type[StageNode]) -> int:
     More signals while it closes change nothing: tools often send several.
     """
     stopped = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in STOPPING:
         # For good: the process has nothing to do but to close the node, in order.
         signal.signal(number, lambda *_: stopped.set())
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
@@ -36,6 +38,10 @@ def run(node_class: type[StageNode]) -> int:
         return _serve(node_class, stopped)
     finally:
         rclpy.try_shutdown()
+        # Handlers in Python go before the interpreter does, which can take a second; launch sends
+        # SIGTERM to who is slow, and would report a death.
+        for number in STOPPING:
+            signal.signal(number, signal.SIG_IGN)
 
 
 def _serve(node_class: type[StageNode], stopped: threading.Event) -> int:
