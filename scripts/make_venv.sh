@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
-# Fills .venv. Usage: make_venv.sh PYTHON. Called by setup.sh, which holds the lock.
+# Fills .venv. Usage: make_venv.sh PYTHON [EXTRA ...], where an EXTRA is a file in requirements/.
+# Called by setup.sh, which holds the lock.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 python=$1
+extras=("${@:2}")
 version=$("$python" -c 'import platform; print(platform.python_version())')
 requirements=(-r requirements/build.txt -r requirements/test.txt)
+for extra in "${extras[@]}"; do requirements+=(-r "requirements/$extra.txt"); done
 if [[ -n ${ROS_DISTRO:-} ]]; then
   echo "setup: Python $version, ROS 2 $ROS_DISTRO of this system"
   [[ -x .venv/bin/python ]] || "$python" -m venv --system-site-packages .venv
@@ -19,7 +22,7 @@ else
   requirements+=(-r requirements/runtime.txt -r requirements/ros-jazzy.txt)
 fi
 
-echo "setup: installing Python packages (about a minute; 1 GB)"
+echo "setup: installing Python packages (about a minute; 1 GB)${extras:+ and ${extras[*]} (2 GB more)}"
 log=.venv/pip.log
 if ! .venv/bin/python -m pip install --disable-pip-version-check --no-input --prefer-binary \
   --progress-bar off "${requirements[@]}" >"$log" 2>&1 </dev/null; then

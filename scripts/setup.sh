@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Makes .venv with all that Mastra needs, then builds. Quick when nothing has changed.
 # PYTHON names the interpreter (default: the one that .venv was made with, else python3).
-# Where ROS 2 is sourced, the system's is used.
+# Where ROS 2 is sourced, the system's is used. MASTRA_EXTRAS=convert installs what
+# requirements/convert.txt lists too; .venv keeps it from then on.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -36,14 +37,22 @@ if [[ -z ${ROS_DISTRO:-} && $(uname -sm) != "Linux x86_64" ]]; then
 fi
 
 identity=$("$python" -c 'import sys; print(sys.version, sys.base_prefix)')" ros=${ROS_DISTRO:-wheels}"
-stamp=$(echo "$identity" | cat - requirements/*.txt scripts/make_venv.sh scripts/patch_wheels.py | sha256sum)
+read -ra extras <<<"${MASTRA_EXTRAS-$(cat .venv/.extras 2>/dev/null)}"
+for extra in "${extras[@]}"; do
+  if [[ ! -f requirements/$extra.txt ]]; then
+    echo "setup: MASTRA_EXTRAS names $extra, but there is no requirements/$extra.txt" >&2
+    exit 1
+  fi
+done
+stamp=$(echo "$identity ${extras[*]}" | cat - requirements/*.txt scripts/make_venv.sh scripts/patch_wheels.py | sha256sum)
 
 if [[ $(cat .venv/.stamp 2>/dev/null) != "$stamp" ]]; then
   # Without a stamp the environment is half made; with another identity it is of another Python.
   [[ -e .venv/.stamp && $(cat .venv/.identity 2>/dev/null) == "$identity" ]] ||
     rm -rf .venv build install
   rm -f .venv/.stamp
-  scripts/make_venv.sh "$python"
+  scripts/make_venv.sh "$python" "${extras[@]}"
+  echo "${extras[*]}" >.venv/.extras
   echo "$identity" >.venv/.identity
   echo "$stamp" >.venv/.stamp.new
   mv .venv/.stamp.new .venv/.stamp
