@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ..errors import ConfigError, ModelError
 from ..inference import Bundle, BundleInput, BundlePart, Detector, open_engine
 from .bench import compare
+from .bias import correct_biases
 from .dataset import Dataset
 from .evaluate import Answer, WholeModel, above, answers, score
 from .layers import LayerError, cuts, layer_errors
@@ -99,6 +100,8 @@ def convert(
                 )
                 write_float(source, better, spec, tuned)
             quantise(tuned, local, tensors, limits=limits_of(spec), progress=progress)
+            if options.quantise == "ptq":  # fine-tuning has fitted its biases to rounded weights
+                correct_biases(tuned, local, tensors, progress)
         document["parts"] = _parts(document, options, has_cloud)
         bundle = writer.describe(document)
         report = _measure(

@@ -54,7 +54,7 @@ def layer_errors(
 
     `tensors` are float inputs (1, height, width, channels); the first PICTURES are used.
     """
-    exact, coarse = (_interpreter(path) for path in (float_path, int8_path))
+    exact, coarse = (interpreter(path) for path in (float_path, int8_path))
     theirs = {str(d["name"]): d for d in coarse.get_tensor_details()}
     makers = _makers(read_model(float_path))
     pairs = [
@@ -64,8 +64,8 @@ def layer_errors(
     ]
     signal, noise = np.zeros(len(pairs)), np.zeros(len(pairs))
     for tensor in progress(tensors[:PICTURES], "compare layers"):
-        _invoke(exact, tensor)
-        _invoke(coarse, tensor)
+        invoke(exact, tensor)
+        invoke(coarse, tensor)
         for i, (one, other) in enumerate(pairs):
             true = exact.get_tensor(one["index"]).astype(np.float64)
             scale, zero = other["quantization"]
@@ -126,7 +126,7 @@ def _makers(model: Any) -> dict[str, str]:
     }
 
 
-def _interpreter(path: Path) -> Any:
+def interpreter(path: Path) -> Any:
     """An interpreter that keeps every tensor, on the plain kernels."""
     try:
         from ai_edge_litert.interpreter import Interpreter, OpResolverType
@@ -147,7 +147,7 @@ def _interpreter(path: Path) -> Any:
     return made
 
 
-def _invoke(interpreter: Any, tensor: NDArray[np.float32]) -> None:
+def invoke(interpreter: Any, tensor: NDArray[np.float32]) -> None:
     feed = interpreter.get_input_details()[0]
     if feed["dtype"] != np.float32:
         scale, zero = feed["quantization"]

@@ -30,8 +30,26 @@ class Colours(nn.Module):
     def forward(self, image):
         return self.last(torch.relu(self.norm(self.conv(image))).mean((2, 3)))
 
+class Loud(nn.Module):
+    # A channel of no use is 1200 times as loud as those that tell, and sets their int8 step.
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 1, bias=False)
+        self.last = nn.Linear(4, 3, bias=False)
+        with torch.no_grad():
+            self.conv.weight.fill_(20.0)
+            self.conv.weight[:3] = torch.eye(3)[:, :, None, None] * 0.05
+            self.last.weight.zero_()
+            self.last.weight[:, :3] = torch.eye(3) * 200.0
+
+    def forward(self, image):
+        return self.last(torch.relu(self.conv(image)).mean((2, 3)))
+
 def sharp():
     return Colours(10.0)
+
+def loud():
+    return Loud()
 
 def numbers():
     return [1, 2, 3]
@@ -108,6 +126,19 @@ def test_onnx_becomes_a_bundle_and_so_does_the_tflite_in_it(work: Path, pictures
 def test_fine_tuning_keeps_what_the_network_knew(work: Path, pictures: Path) -> None:
     assert convert("colour_networks:sharp", pictures, "--quantize", "qat", "--epochs", "1") == 0
     check(work, "local", "cloud")
+
+
+@pytest.mark.usefixtures("converters")
+def test_fine_tuning_mends_a_network_that_plain_quantisation_harms(
+    work: Path, pictures: Path
+) -> None:
+    reports = {}
+    for how, more in (("ptq", ()), ("qat", ("--epochs", "40", "--rate", "0.02"))):
+        options = ("--quantize", how, "--allow-loss", "--replace", *more)
+        assert convert("colour_networks:loud", pictures, *options) == 0
+        reports[how] = json.loads((work / "made/report/report.json").read_text())
+    assert reports["ptq"]["loss"] > 0.2
+    assert reports["qat"]["loss"] < 0.02
 
 
 @pytest.mark.usefixtures("converters")
