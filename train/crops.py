@@ -2,6 +2,7 @@
 
     python -m train.crops cut --data DIR --out FOLDER
     python -m train.crops fit --crops FOLDER --out FILE.pt [--activation relu6] [--epochs 14]
+                              [--width 0.35] [--side 96] [--batch 128]
 
 `cut` writes a folder per class below FOLDER/train and FOLDER/val: 64x64 px around each defect,
 enlarged to 96x96, and as many places without one, as `clean`. Boards of val.txt are in val alone.
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -28,7 +30,6 @@ log = logging.getLogger("train.crops")
 CROP_PX, SIDE_PX = 64, 96
 JITTER_PX = 6
 CLASSES = sorted(["clean", *LABELS])
-BATCH = 128
 RATE = 2e-3
 
 
@@ -74,22 +75,33 @@ def load(folder: Path) -> tuple[Tensor, Tensor]:
     return torch.stack(images)[:, None], torch.tensor(classes)
 
 
-def fit(
-    crops: Path, out: Path, activation: str, epochs: int, threads: int, start: Path | None = None
-) -> float:
+@dataclass(frozen=True)
+class Fitting:
+    """How to train."""
+
+    epochs: int = 14
+    threads: int = 2
+    batch: int = 128
+    side_px: int = SIDE_PX  # of what the network sees
+    activation: str = "relu6"
+    width: float = 0.35
+
+
+def fit(crops: Path, out: Path, how: Fitting, start: Path | None = None) -> float:
     """Train, from the weights `start` where given; write them; the accuracy on val, 0 to 1."""
     torch.manual_seed(1)
-    torch.set_num_threads(threads)
+    torch.set_num_threads(how.threads)
     images, classes = load(crops / "train")
-    model = defect_crops(str(start) if start else None, activation=activation).train()
+    weights = str(start) if start else None
+    model = defect_crops(weights, activation=how.activation, width=how.width).train()
     optimiser = torch.optim.AdamW(model.parameters(), RATE, weight_decay=1e-2)
-    steps = epochs * (len(images) // BATCH)
+    steps = how.epochs * (len(images) // how.batch)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=steps)
-    for epoch in range(epochs):
+    for epoch in range(how.epochs):
         order, total = torch.randperm(len(images)), 0.0
-        for first in range(0, len(order) - BATCH + 1, BATCH):
-            at = order[first : first + BATCH]
-            batch = images[at].float() / 255
+        for first in range(0, len(order) - how.batch + 1, how.batch):
+            at = order[first : first + how.batch]
+            batch = seen(images[at], how.side_px)
             turn = int(torch.randint(4, ()))
             batch = torch.rot90(batch, turn, (2, 3))
             batch = batch.flip(3) if torch.rand(()) < 0.5 else batch
@@ -99,19 +111,27 @@ def fit(
             optimiser.step()
             schedule.step()
             total += float(loss.detach())
-        log.info("epoch %d: loss %.4f", epoch + 1, total / (len(order) // BATCH))
+        log.info("epoch %d: loss %.4f", epoch + 1, total / (len(order) // how.batch))
     torch.save(model.state_dict(), out)
-    share: float = accuracy(model.eval(), *load(crops / "val"))
+    share: float = accuracy(model.eval(), *load(crops / "val"), how)
     return share
 
 
-def accuracy(model: nn.Module, images: Tensor, classes: Tensor) -> float:
+def seen(images: Tensor, side_px: int) -> Tensor:
+    """uint8 crops as the network sees them: 0 to 1, enlarged to `side_px`."""
+    batch = images.float() / 255
+    if side_px == batch.shape[-1]:
+        return batch
+    return nn.functional.interpolate(batch, size=(side_px, side_px), mode="bilinear")
+
+
+def accuracy(model: nn.Module, images: Tensor, classes: Tensor, how: Fitting) -> float:
     """Share of crops whose best class is right."""
     right = 0
     with torch.no_grad():
-        for start in range(0, len(images), BATCH):
-            batch = images[start : start + BATCH].float() / 255
-            right += int((model(batch).argmax(1) == classes[start : start + BATCH]).sum())
+        for start in range(0, len(images), how.batch):
+            batch = seen(images[start : start + how.batch], how.side_px)
+            right += int((model(batch).argmax(1) == classes[start : start + how.batch]).sum())
     return right / len(images)
 
 
@@ -125,16 +145,20 @@ def main() -> None:
     fitting = actions.add_parser("fit")
     fitting.add_argument("--crops", type=Path, required=True)
     fitting.add_argument("--out", type=Path, required=True)
-    fitting.add_argument("--activation", default="relu6")
-    fitting.add_argument("--epochs", type=int, default=14)
-    fitting.add_argument("--threads", type=int, default=2)
+    fitting.add_argument("--activation", default=Fitting.activation)
+    fitting.add_argument("--width", type=float, default=Fitting.width, help="1: as published")
+    fitting.add_argument("--side", type=int, default=Fitting.side_px, help="px, multiple of 32")
+    fitting.add_argument("--epochs", type=int, default=Fitting.epochs)
+    fitting.add_argument("--batch", type=int, default=Fitting.batch)
+    fitting.add_argument("--threads", type=int, default=Fitting.threads)
     fitting.add_argument("--start", type=Path, help="weights to go on from")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     if args.action == "cut":
         cut(args.data, args.out)
     else:
-        share = fit(args.crops, args.out, args.activation, args.epochs, args.threads, args.start)
+        how = Fitting(args.epochs, args.threads, args.batch, args.side, args.activation, args.width)
+        share = fit(args.crops, args.out, how, args.start)
         log.info("val accuracy %.4f", share)
 
 

@@ -92,9 +92,12 @@ class MobileNetV2(nn.Module):
         return out
 
 
-def defect_crops(weights: str | None = None, *, activation: str = "relu6") -> MobileNetV2:
-    """The network of `train.crops`: 0.35 wide, gray crops of 96x96 px, seven classes."""
-    model = MobileNetV2(classes=7, width=0.35, channels=1, last=256, activation=activation)
+def defect_crops(
+    weights: str | None = None, *, activation: str = "relu6", width: float = 0.35
+) -> MobileNetV2:
+    """The network of `train.crops`: gray crops, seven classes; small unless `width` says else."""
+    last = 256 if width < 1 else 1280
+    model = MobileNetV2(classes=7, width=width, channels=1, last=last, activation=activation)
     if weights:
         model.load_state_dict(torch.load(weights, weights_only=True, map_location="cpu"))
     model.eval()
@@ -104,3 +107,8 @@ def defect_crops(weights: str | None = None, *, activation: str = "relu6") -> Mo
 def defect_crops_silu(weights: str | None = None) -> MobileNetV2:
     """The same with SiLU in place of ReLU6."""
     return defect_crops(weights, activation="silu")
+
+
+def defect_crops_full(weights: str | None = None) -> MobileNetV2:
+    """The same as wide as published."""
+    return defect_crops(weights, width=1.0)
