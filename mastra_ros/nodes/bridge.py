@@ -9,7 +9,6 @@ from std_msgs.msg import Header
 from ..bridge import BridgeClient, BridgeStatus
 from ..bridge.connection import check_config
 from ..config import BridgeConfig
-from ..errors import MessageError
 from ..msg import InferenceResult, LinkState, Packet
 from ..types import Detections, FrameKey, Result, Route
 from . import convert
@@ -71,11 +70,7 @@ class BridgeNode(StageNode):
 
     def _on_packet(self, message: Packet) -> None:
         assert self._client is not None
-        try:
-            packet = convert.packet_from_ros(message, self.config.stream)
-        except MessageError as error:
-            self.get_logger().error(str(error))
-            return
+        packet = convert.packet_from_ros(message, self.config.stream)
         self._client.send(packet, float(message.deadline_ms))
 
     def _on_result(self, result: Result) -> None:
@@ -92,7 +87,8 @@ class BridgeNode(StageNode):
         before, self.status = self.status, status
         if before is None or before.link.connected != status.link.connected:
             state = "connected to" if status.link.connected else "no link to"
-            self.get_logger().info(f"{state} {status.gateway or 'any gateway'} {status.error}")
+            why = f": {status.error}" if status.error else ""
+            self.get_logger().info(f"{state} {status.gateway or 'any gateway'}{why}")
         self._links.publish(
             convert.link_to_ros(
                 convert.LinkStatus(

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 
-from ..errors import FrameError
 from ..types import Frame
 from . import convert
 
@@ -80,11 +79,7 @@ class FramePublisher:
 
 
 def listen_to_frames(node: StageNode, topic: str, callback: FrameCallback) -> None:
-    """Call back with every frame on an image topic until the node is deactivated.
-
-    A message that is no image we understand is reported once per kind and skipped.
-    """
-    complaints: set[str] = set()
+    """Call back with every frame on an image topic until the node is deactivated."""
 
     def deliver(frame: Frame) -> None:
         node.heard(topic)
@@ -99,13 +94,6 @@ def listen_to_frames(node: StageNode, topic: str, callback: FrameCallback) -> No
         return
 
     def received(message: Any) -> None:
-        try:
-            frame = convert.frame_from_ros(message, STREAM)
-        except FrameError as error:
-            if str(error) not in complaints:
-                complaints.add(str(error))
-                node.get_logger().error(f"{topic}: {error}")
-            return
-        callback(frame)
+        callback(convert.frame_from_ros(message, STREAM))
 
     node.listen(Image, topic, received, HEARD, watch=True)

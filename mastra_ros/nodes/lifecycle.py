@@ -18,12 +18,15 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 from ..config import STAGES, NodeConfig
-from ..errors import MastraError
+from ..errors import FrameError, MastraError, MessageError
 from . import convert, params
 from .frames import FrameBus
 
 RELIABLE = QoSProfile(depth=50, reliability=ReliabilityPolicy.RELIABLE)
 """Small messages: every one counts."""
+
+COMPLAINTS_MAX = 20
+"""Messages of so many kinds that make no sense are reported a topic; they cannot flood the log."""
 
 Health = tuple[str, str, dict[str, Any]]
 
@@ -107,12 +110,22 @@ class StageNode(LifecycleNode):
         *,
         watch: bool = False,
     ) -> None:
-        """Subscribe until deactivation; `watch` warns when nothing comes for long."""
+        """Subscribe until deactivation; `watch` warns when nothing comes for long.
+
+        A message that the callback cannot understand is skipped, and reported once a kind:
+        anybody may publish anything.
+        """
+        complaints: set[str] = set()
 
         def heard(received: Any) -> None:
             if watch:
                 self.heard(topic)
-            callback(received)
+            try:
+                callback(received)
+            except (FrameError, MessageError) as error:
+                if str(error) not in complaints and len(complaints) < COMPLAINTS_MAX:
+                    complaints.add(str(error))
+                    self.get_logger().error(f"{topic}: {error}")
 
         options = {"qos_overriding_options": params.qos_overridable()}
         events = SubscriptionEventCallbacks(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from typing import Any
 
 from std_msgs.msg import Header
 
 from ..config import SchedulingConfig
-from ..errors import MessageError
 from ..msg import Decision, InferenceResult, LinkState, LoadState
 from ..scheduling.actions import Action, Dispatch, Publish, PublishLate
 from ..scheduling.load import LoadSampler
@@ -99,11 +99,7 @@ class SchedulingNode(StageNode):
 
     def _on_cloud_result(self, message: InferenceResult) -> None:
         assert self.scheduler is not None
-        try:
-            result = convert.result_from_ros(message, STREAM)
-        except MessageError as error:
-            self.get_logger().error(str(error))
-            return
+        result = convert.result_from_ros(message, STREAM)
         self._carry_out(self.scheduler.on_cloud_result(result, time.monotonic_ns()))
 
     def _on_link(self, message: LinkState) -> None:
@@ -141,9 +137,9 @@ class SchedulingNode(StageNode):
     def _carry_out(self, actions: list[Action]) -> None:
         assert self.scheduler is not None
         for switch in self.scheduler.take_switches():
+            took = "" if math.isnan(switch.latency_ms) else f", {switch.latency_ms:.0f} ms"
             self.get_logger().info(
-                f"route {switch.from_route.value} -> {switch.to_route.value}: {switch.reason}, "
-                f"{switch.latency_ms:.0f} ms"
+                f"route {switch.from_route.value} -> {switch.to_route.value}: {switch.reason}{took}"
             )
         now_ns = time.monotonic_ns()
         for action in actions:

@@ -14,9 +14,12 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from mastra_ros.errors import ConfigError, ModelError
+from mastra_ros.msg import InferenceResult, InspectionVerdict
+from mastra_ros.nodes import convert
 from mastra_ros.nodes.frames import FrameBus, FramePublisher, listen_to_frames
 from mastra_ros.nodes.lifecycle import StageNode
-from mastra_ros.types import Frame, FrameKey
+from mastra_ros.nodes.pipeline import PipelineNode
+from mastra_ros.types import Detections, Frame, FrameKey, Result, Route
 
 
 class Probe(StageNode):
@@ -156,6 +159,31 @@ def test_a_message_that_is_no_image_is_one_error_and_the_next_one_is_heard(
 
     wait_until(sent_and_heard, "a good frame after bad ones")
     assert node.frames[0].image.shape == (48, 64)
+
+
+def test_a_message_that_makes_no_sense_is_reported_once_and_the_next_one_counts(
+    ros: Any, wait_until: Callable[..., None], capfd: pytest.CaptureFixture[str]
+) -> None:
+    node = ros.add(
+        PipelineNode(parameter_overrides=[Parameter("trigger", value="frame")], **ros.options)
+    )
+    assert node.autostart()
+    other = ros.node("rubbish")
+    verdicts: list[InspectionVerdict] = []
+    other.create_subscription(InspectionVerdict, "verdict", verdicts.append, 10)
+    publisher = other.create_publisher(InferenceResult, "result", 10)
+    wait_until(lambda: publisher.get_subscription_count() > 0, "discovery")
+    good = convert.result_to_ros(Result(FrameKey("main", 5), Route.LOCAL, Detections.empty()))
+
+    def sent_and_judged() -> bool:
+        for _ in range(3):
+            publisher.publish(InferenceResult(origin="heaven"))
+        publisher.publish(good)
+        return bool(verdicts)
+
+    wait_until(sent_and_judged, "a verdict after rubbish")
+    assert verdicts[0].verdict == "pass"
+    assert capfd.readouterr().err.count("expected one of local, split, cloud, got 'heaven'") == 1
 
 
 def test_a_silent_topic_is_told_in_the_diagnostics_until_something_comes(
