@@ -19,14 +19,14 @@ BUFFER_BYTES = 131_072
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening TCP socket for an event loop; OSError when the port is taken."""
+    """A listening TCP socket for an event loop; OSError or OverflowError without such a port."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
         listener.bind((host, port))
         listener.listen(128)
-    except OSError:
+    except BaseException:
         listener.close()
         raise
     listener.setblocking(False)

@@ -76,7 +76,7 @@ class Namespace:
         require_tools()
         try:
             self._make()
-        except MastraError:
+        except BaseException:  # a signal comes at any moment
             self._remove()
             raise
         return self
@@ -92,18 +92,26 @@ class Namespace:
 
     @contextlib.contextmanager
     def playing(self, faults: Sequence[Fault]) -> Iterator[None]:
-        """Play a schedule from now on, in a thread, until the end of the block."""
+        """Play a schedule from now on, in a thread, until the end of the block.
+
+        DependencyError at the end when the kernel refused one of them meanwhile.
+        """
         check_supported(faults)
         self.apply(faults, 0.0)
         stopped = threading.Event()
         began_s = time.monotonic()
+        failed: list[MastraError] = []
 
         def play() -> None:
             t_s = 0.0
             while not math.isinf(t_s := next_change_s(faults, t_s)):
                 if stopped.wait(max(0.0, began_s + t_s - time.monotonic())):
                     return
-                self.apply(faults, t_s)
+                try:
+                    self.apply(faults, t_s)
+                except MastraError as error:
+                    failed.append(error)
+                    return
 
         thread = threading.Thread(target=play, name="netem", daemon=True)
         thread.start()
@@ -112,6 +120,8 @@ class Namespace:
         finally:
             stopped.set()
             thread.join()
+        if failed:
+            raise failed[0]
 
     def command(self, command: Sequence[str]) -> list[str]:
         """The command line that runs `command` inside."""

@@ -97,11 +97,14 @@ class ShapingProxy:
     async def _main(self, started: Future[_Relay]) -> None:
         try:
             relay = _Relay(self._upstream, self._faults, self._listen_port, self._seed)
-        except OSError as error:
+        except (OSError, OverflowError) as error:
             started.set_exception(
                 ConfigError(f"proxy: cannot listen on port {self._listen_port}: {error}")
             )
             return
+        except BaseException as error:
+            started.set_exception(error)  # or start() would wait for ever
+            raise
         started.set_result(relay)
         await relay.run()
 
@@ -134,7 +137,11 @@ class _Relay:
         done: Future[None] = Future()
 
         def run() -> None:
-            function()
+            try:
+                function()
+            except BaseException as error:
+                done.set_exception(error)
+                raise
             done.set_result(None)
 
         self._loop.call_soon_threadsafe(run)

@@ -44,6 +44,8 @@ def test_it_relays_with_faults_until_it_is_stopped() -> None:
     [
         (["--upstream", "nowhere"], "expected HOST:PORT"),
         (["--upstream", "host:99999"], "expected HOST:PORT"),
+        (["--upstream", "host:1", "--port", "99999"], "cannot listen on port 99999"),
+        (["--upstream", "host:1", "--port", "-1"], "cannot listen on port -1"),
         (["--upstream", "host:1", "--fault", "flood@1s"], "at position 1"),
         (["--upstream", "host:1", "--fault", "@nowhere.txt"], "script nowhere.txt: cannot be read"),
         (["--upstream", "host:1", "--script", "nowhere.txt"], "script nowhere.txt: cannot be read"),
