@@ -48,11 +48,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--deadline", type=float, default=need.deadline_ms, metavar="MS", help="for a result"
     )
-    parser.add_argument(
+    accuracy = parser.add_mutually_exclusive_group()
+    accuracy.add_argument(
         "--points",
         type=float,
         default=need.points_lost_max,
         help="points (hundredths) of accuracy that may be lost; default: %(default)s",
+    )
+    accuracy.add_argument(
+        "--floor",
+        type=float,
+        metavar="X",
+        help="accuracy to keep while the gateway can be reached, 0 to 1, instead of --points",
     )
     parser.add_argument("--bundle", default="models/board_defects", help="whose models are run")
     for name, what in (
@@ -69,6 +76,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Plan and print."""
+    path = args.prices or share_file(PRICES)
+    prices, models = load_prices(path), _models(args)
     needs = Needs(
         cameras=args.cameras,
         width_px=args.width,
@@ -78,10 +87,8 @@ def run(args: argparse.Namespace) -> int:
         uplink_mbit=args.uplink,
         rtt_ms=args.rtt,
         deadline_ms=args.deadline,
-        points_lost_max=args.points,
+        points_lost_max=args.points if args.floor is None else _points(args.floor, models),
     )
-    path = args.prices or share_file(PRICES)
-    prices, models = load_prices(path), _models(args)
     plan = make_plan(needs, models, prices)
     cells = [] if args.no_sweep else list(sweep(needs, models, prices))
     print(describe(plan, models, prices, str(path)))
@@ -91,6 +98,16 @@ def run(args: argparse.Namespace) -> int:
         args.json.parent.mkdir(parents=True, exist_ok=True)
         args.json.write_text(json.dumps(to_dict(plan, models, prices, cells), indent=2) + "\n")
     return 0
+
+
+def _points(floor: float, models: Models) -> float:
+    """The points of accuracy that may be lost for this floor; ConfigError if it is too high."""
+    if not 0 <= floor <= models.cloud_accuracy:
+        raise ConfigError(
+            f"--floor: expected 0 to {models.cloud_accuracy:g}, as much as the gateway's model "
+            f"reaches, got {floor:g}"
+        )
+    return 100 * (models.cloud_accuracy - floor)
 
 
 def _models(args: argparse.Namespace) -> Models:
