@@ -7,6 +7,7 @@ Needs `launch` and `launch_ros`, which the ROS wheels of PyPI lack.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from launch import LaunchContext
@@ -16,6 +17,7 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
 from ..config import STAGES, parameters_of
+from ..errors import ConfigError
 from ..share import share_file
 
 RESPAWN_DELAY_S = 2.0
@@ -53,6 +55,9 @@ def stages(*names: str, **overrides: str) -> OpaqueFunction:
     """
 
     def make(context: LaunchContext) -> list[Node]:
+        file = LaunchConfiguration("params_file").perform(context)
+        if not Path(file).is_file():  # launch would go on without it
+            raise ConfigError(f"params_file: expected a parameter file, found none at {file!r}")
         return [_stage(context, name, overrides) for name in names]
 
     return OpaqueFunction(function=make)

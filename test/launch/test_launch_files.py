@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from mastra_ros.config import STAGES, parameters_of
+from mastra_ros.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted(ROOT.glob("launch/*.launch.py"))
@@ -130,6 +131,12 @@ def test_nothing_given_sets_nothing(path: Path) -> None:
         assert executable in STAGES
         assert "config/factory_inspection.yaml" in line
         assert parameters_in(line) == {}
+
+
+@EVERY_FILE
+def test_a_parameter_file_that_is_not_there_is_an_error(path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"params_file: expected .* at '/nowhere.yaml'"):
+        commands(path, params_file="/nowhere.yaml")
 
 
 def test_what_is_given_reaches_the_nodes_that_it_is_for() -> None:
