@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -22,13 +24,20 @@ PALETTE: tuple[Colour, ...] = (
 DOUBTFUL: Colour = (0, 190, 255)
 ERROR: Colour = (0, 0, 255)
 BAR: Colour = (40, 40, 40)
+VERDICTS: dict[str, Colour] = {
+    "pass": (40, 110, 30),
+    "reject": (40, 30, 170),
+    "review": (0, 100, 190),
+}
+"""Dark enough for `INK` on them."""
 INK: Colour = (255, 255, 255)
 
 
 def draw(image: Image, result: Result, text: str = "") -> Image:
-    """A copy of the picture with a result's boxes, and a line on its origin, age and `text`.
+    """A copy of the picture with a result's boxes, below a line on its origin, age and `text`.
 
-    image: uint8 (height, width) gray or (height, width, 3) BGR. Returns (height, width, 3) BGR.
+    image: uint8 (height, width) gray or (height, width, 3) BGR. Returns (height + bar, width, 3)
+    BGR: what stands at the upper border of the picture stays in sight.
     """
     canvas = _colour_copy(image)
     draw_boxes(canvas, result.detections)
@@ -36,10 +45,10 @@ def draw(image: Image, result: Result, text: str = "") -> Image:
     if np.isfinite(result.age_ms):
         words.append(f"{result.age_ms:.0f} ms")
     words += [f"{len(result.detections)} found" if not result.error else "", text]
-    draw_caption(canvas, "  ".join(word for word in words if word))
+    lines = [("  ".join(word for word in words if word), BAR)]
     if result.error:
-        draw_caption(canvas, result.error, line=1, colour=ERROR)
-    return canvas
+        lines.append((result.error, ERROR))
+    return with_captions(canvas, lines)
 
 
 def draw_boxes(
@@ -63,13 +72,16 @@ def draw_boxes(
         _write(canvas, text, (start, top + high + 1), 0.45 * size)
 
 
-def draw_caption(canvas: Image, text: str, *, line: int = 0, colour: Colour = BAR) -> None:
-    """Write a line of text on a bar at the top of the picture."""
+def with_captions(canvas: Image, lines: Sequence[tuple[str, Colour]]) -> Image:
+    """The picture with lines of text above it, each on a bar of its colour."""
     size = _scale(canvas)
     high = round(22 * size)
-    top = line * high
-    cv2.rectangle(canvas, (0, top), (canvas.shape[1], top + high), colour, -1)
-    _write(canvas, text, (round(6 * size), top + round(16 * size)), 0.5 * size)
+    bars = np.empty((high * len(lines), canvas.shape[1], 3), np.uint8)
+    for index, (text, colour) in enumerate(lines):
+        bar = bars[index * high : (index + 1) * high]
+        bar[:] = colour
+        _write(bar, text, (round(6 * size), round(16 * size)), 0.5 * size)
+    return np.concatenate([bars, canvas])
 
 
 def _write(canvas: Image, text: str, at: tuple[int, int], scale: float) -> None:

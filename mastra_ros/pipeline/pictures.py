@@ -11,7 +11,7 @@ import numpy as np
 
 from mastra_ros.errors import ConfigError
 from mastra_ros.pipeline.factory import Verdict
-from mastra_ros.pipeline.overlay import DOUBTFUL, draw_boxes, draw_caption
+from mastra_ros.pipeline.overlay import DOUBTFUL, VERDICTS, draw_boxes, with_captions
 from mastra_ros.types import Frame
 
 logger = logging.getLogger(__name__)
@@ -46,7 +46,8 @@ class PictureFolder:
         left = verdict.picture_left_px
         draw_boxes(canvas, verdict.doubtful, left_px=left, colour=DOUBTFUL)
         draw_boxes(canvas, verdict.defects, left_px=left)
-        draw_caption(canvas, f"board {verdict.board}: {verdict.verdict}, {verdict.reason}")
+        text = f"board {verdict.board}: {verdict.verdict}, {verdict.reason}"
+        canvas = with_captions(canvas, [(text, VERDICTS[verdict.verdict])])
         path = self.folder / f"board_{verdict.board:06d}_{verdict.verdict}.jpg"
         coded, data = cv2.imencode(".jpg", canvas, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
         try:

@@ -78,10 +78,18 @@ def test_the_overlay_is_a_copy_with_boxes_and_words(shape: tuple[int, ...]) -> N
     image = np.zeros(shape, np.uint8)
     result = Result(FrameKey("main", 1), Route.CLOUD, some(), age_ms=42.0)
     drawn = draw(image, result, "pass")
-    assert drawn.shape == (*shape[:2], 3)
+    bar = drawn.shape[0] - shape[0]
+    assert drawn.shape[1:] == (shape[1], 3)
+    assert bar > 8
     assert image.max() == 0
-    assert drawn[45, 10].max() > 0
+    assert drawn[bar + 45, 10].max() > 0
     assert drawn[2].max() > 0
+
+
+def test_words_hide_nothing_of_the_picture() -> None:
+    image = np.full((480, 640), 255, np.uint8)
+    result = Result(FrameKey("main", 1), Route.CLOUD, Detections.empty(LABELS), age_ms=42.0)
+    assert (draw(image, result)[-480:] == 255).all()
 
 
 def test_an_error_and_letters_beyond_ascii_can_be_drawn() -> None:
@@ -97,8 +105,9 @@ def test_a_picture_is_saved_with_its_defects_where_they_are(tmp_path: Path, enco
     assert path.name == "board_000007_reject.jpg"
     saved = cv2.imread(str(path))
     assert saved is not None
-    assert saved.shape == (120, 320, 3)
-    edge = saved[45, 110].astype(int)  # the box begins 100 px to the right
+    assert saved.shape[1:] == (320, 3)
+    shown = saved[-120:]  # below the caption
+    edge = shown[45, 110].astype(int)  # the box begins 100 px to the right
     assert edge[2] != pytest.approx(200, abs=20) or edge[0] != pytest.approx(200, abs=20)
 
 
