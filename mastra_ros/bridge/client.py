@@ -212,6 +212,10 @@ class BridgeClient:
             except (LinkError, ProtocolError) as error:
                 self._report(error)
                 pause_s = self._backoff.next_s()
+            except Exception as error:  # a fault of ours costs a session, not the bridge
+                log.exception("bridge: a fault of ours")
+                self._report(LinkError(f"{type(error).__name__}: {error}"))
+                pause_s = self._backoff.next_s()
             with contextlib.suppress(asyncio.TimeoutError, TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause_s)
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-from ..errors import SpoolError
+from ..errors import MastraError, SpoolError
 from ..types import FrameKey, Packet
 from .spool import Spool, SpoolStats
 
@@ -133,28 +133,45 @@ class SpoolThread:
         if self._spool is not None:
             self._spool.close()
 
+    # Whatever is wrong with one packet or job must not end the thread: hence `Exception`.
+
     def _commit(self, work: _Work) -> None:
         try:
-            spool = self._ensure_open()
-            if work.puts:
-                spool.put(work.puts)
-                self._error = ""
-        except SpoolError as error:
+            self._ensure_open()
+        except Exception as error:
             self._report(error)
-            with self._lock:
-                self._lost += len(work.puts)
-            if self._spool is None:
-                return
-            spool = self._spool
+        self._put(work.puts)
         self._undeleted.update(work.acknowledged)
+        if self._spool is None:
+            return
         try:
             for key, reason in work.drops:
-                spool.drop(key, reason)
+                self._spool.drop(key, reason)
             if self._undeleted:
-                spool.acknowledge(self._undeleted)
+                self._spool.acknowledge(self._undeleted)
                 self._undeleted.clear()
-        except SpoolError as error:
+        except Exception as error:
             self._report(error)  # what is not deleted now is not sent again, and tried later
+
+    def _put(self, packets: list[Packet]) -> None:
+        if not packets:
+            return
+        try:
+            if self._spool is not None:
+                self._spool.put(packets)
+                self._error = ""
+                return
+        except SpoolError as error:
+            self._report(error)
+        except Exception as error:
+            if len(packets) == 1:
+                self._report(error)
+            else:  # only the faulty one is lost; those that were kept already stay as they are
+                for packet in packets:
+                    self._put([packet])
+                return
+        with self._lock:
+            self._lost += len(packets)
 
     def _read(self, limit: int, exclude: frozenset[FrameKey], future: Future[list[Packet]]) -> None:
         packets: list[Packet] = []
@@ -162,7 +179,7 @@ class SpoolThread:
             if self._spool is not None:
                 packets = self._spool.next_batch(limit, exclude | self._undeleted)
                 self._stats = self._spool.stats()
-        except SpoolError as error:
+        except Exception as error:
             self._report(error)
         if future.set_running_or_notify_cancel():
             future.set_result(packets)
@@ -177,7 +194,9 @@ class SpoolThread:
             self._error = ""
         return self._spool
 
-    def _report(self, error: SpoolError) -> None:
-        if str(error) != self._error:
-            self._error = str(error)
-            log.error("spool: %s", error)
+    def _report(self, error: Exception) -> None:
+        ours = isinstance(error, MastraError)
+        text = str(error) if ours else f"{type(error).__name__}: {error}"
+        if text != self._error:
+            self._error = text
+            log.error("spool: %s", text, exc_info=None if ours else error)

@@ -18,7 +18,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from ..errors import SpoolError
+from ..errors import ProtocolError, SpoolError
 from ..protocol import FrameMessage, decode
 from ..types import FrameKey, Packet
 from .spool import PLAUSIBLE_S, SpoolStats, rank_of, record_of, sending_class
@@ -251,9 +251,10 @@ class SqliteSpool:
             cursor.execute("SELECT checksum, data FROM record WHERE rowid = ?", (row,))
             checksum, data = cursor.fetchone() or (0, None)
         if type(data) is bytes and checksum == _checksum(key, data):
-            message = decode(data, bytes_max=len(data))
-            if isinstance(message, FrameMessage):
-                return message.to_packet()
+            with contextlib.suppress(ProtocolError):  # of another version, perhaps
+                message = decode(data, bytes_max=len(data))
+                if isinstance(message, FrameMessage):
+                    return message.to_packet()
         self._error = f"{self._path}: record {key.stamp_ns} ns was damaged and is dropped"
         log.error("spool %s", self._error)
         self._delete_where([("rowid = ?", (row,))], "damaged")

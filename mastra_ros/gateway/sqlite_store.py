@@ -172,19 +172,24 @@ class SqliteStore:
 
     def _commit_group(self, group: list[_Job]) -> None:
         started_s = time.perf_counter()
+        group = [job for job in group if job[1].set_running_or_notify_cancel()]
         try:
             commits = self._insert([record for record, _ in group])
-        except sqlite3.Error as error:
+        except Exception as error:  # whatever it is: the thread goes on, and who waits hears of it
             self._problem = f"{self._path}: cannot be written: {error}"
-            logger.error("%s", self._problem)
+            expected = isinstance(error, sqlite3.Error)
+            logger.error("%s", self._problem, exc_info=None if expected else error)
             for _, done in group:
                 done.set_exception(StoreError(self._problem))
             return
         self._problem = ""
-        if self._on_commit is not None:
-            self._on_commit(len(group), time.perf_counter() - started_s)
         for (_, done), commit in zip(group, commits, strict=True):
             done.set_result(commit)
+        if self._on_commit is not None:
+            try:
+                self._on_commit(len(group), time.perf_counter() - started_s)
+            except Exception:
+                logger.exception("%s: the listener to commits failed", self._path)
 
     def _insert(self, records: list[Record]) -> list[Commit]:
         """Insert in one transaction; on an error nothing of it is kept."""

@@ -61,6 +61,7 @@ CLOSE_CODES = {
 """Codes of RFC 6455 for the codes of Goodbye."""
 TOO_BIG = 1009
 NORMAL = 1000
+FAILED = 1011
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,8 @@ class StreamSession:
         reader = asyncio.ensure_future(self._read())
         writer = asyncio.ensure_future(self._write())
         clock = asyncio.ensure_future(self._watch_clock())
+        for task in (reader, writer, clock):
+            task.add_done_callback(self._notice_fault)
         try:
             end = await self._ended
             logger.info("%s: session ended (%s): %s", self.name, end.code, end.text)
@@ -140,6 +143,13 @@ class StreamSession:
     def _end(self, end: End) -> None:
         if not self._ended.done():
             self._ended.set_result(end)
+
+    def _notice_fault(self, task: asyncio.Task[None]) -> None:
+        """A fault of ours ends the session at once; without this its device would wait in vain."""
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            logger.error("%s: failed", self.name, exc_info=error)
+            self._end(End("failed", type(error).__name__, FAILED, b""))
 
     async def _read(self) -> None:
         while True:
@@ -189,6 +199,7 @@ class StreamSession:
         task = asyncio.ensure_future(self._answer(message, now_ns))
         self._in_work.add(task)
         task.add_done_callback(self._in_work.discard)
+        task.add_done_callback(self._notice_fault)
 
     async def _answer(self, message: FrameMessage, received_ns: int) -> None:
         answer = await self._frames.answer(self._protocol.device, message, received_ns)
@@ -199,7 +210,13 @@ class StreamSession:
                 logger.info(
                     "%s: %d refused (%s): %s", self.name, part.stamp_ns, part.code, part.text
                 )
-            self._say(part)
+            try:
+                self._say(part)
+            except ProtocolError as error:  # larger than a message may be
+                text = f"the answer cannot be sent: {error}"
+                logger.error("%s: %d: %s", self.name, message.stamp_ns, text)
+                self._say(Nack(message.stream, message.stamp_ns, "failed", text[:1024]))
+                return
 
     def _say(self, message: Message) -> None:
         if self._protocol.state is State.OPEN:

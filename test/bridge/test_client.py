@@ -323,3 +323,18 @@ def test_send_returns_while_the_bridge_is_busy(
     ears.wait(lambda: len(gateway.committed) == 29, "every frame, some of them later")
     ears.wait_status(lambda s: s.link.spooled == 0 and s.link.in_flight == 0)
     assert len(ears.failures) == 29 - 8
+
+
+def test_a_fault_of_ours_is_logged_and_the_bridge_connects_again(
+    connected: Any, gateway: Any, ears: Any, packet: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = connected()
+    uplink = client._uplink
+    uplink._goodput.sent = None  # called for each frame
+    client.send(packet(1), DEADLINE_MS)
+    ears.wait(lambda: "TypeError" in caplog.text, "the fault in the log")
+    ears.wait_status(lambda s: s.session == 2 and s.link.connected, "a second session")
+    assert ears.failed_keys == [1]
+    del client._goodput.sent
+    client.send(packet(2), DEADLINE_MS)
+    ears.wait(lambda: 2 in ears.result_keys, "an answer in the second session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
@@ -166,3 +167,49 @@ def test_a_thread_that_was_never_started_can_be_closed(
     spool: SlowSpool, changed: threading.Semaphore
 ) -> None:
     assert SpoolThread(lambda: spool, changed.release).close(1.0)
+
+
+def test_a_packet_that_is_no_message_costs_only_itself(
+    spool: SlowSpool,
+    changed: threading.Semaphore,
+    packet: Any,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    thread = start(spool, changed)
+    spool.free.clear()
+    thread.put(packet(0))  # held up, so that the others share a commit
+    thread.put(dataclasses.replace(packet(1), encoding="x" * 65))
+    thread.put(packet(2))
+    spool.free.set()
+    wait(lambda: thread.stats.records == 2, changed)
+    wait(lambda: thread.stats.dropped == {"disk": 1}, changed)
+    assert "FrameMessage.encoding: expected at most 64 characters" in caplog.text
+    assert [p.key.stamp_ns for p in thread.next_batch(9, ()).result(20.0)] == [0, 2]
+    assert thread.close(20.0)
+
+
+@pytest.mark.parametrize("where", ["put", "acknowledge", "next_batch"])
+def test_a_fault_of_ours_is_logged_and_the_spool_goes_on(
+    spool: SlowSpool,
+    changed: threading.Semaphore,
+    packet: Any,
+    where: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    thread = start(spool, changed)
+    thread.put(packet(0))
+    wait(lambda: thread.stats.records == 1, changed)
+
+    def broken(*_: Any) -> Any:
+        raise ZeroDivisionError("a fault")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(spool, where, broken)
+        thread.put(packet(1))
+        thread.acknowledge(packet(0).key)
+        thread.next_batch(9, ()).result(20.0)
+        wait(lambda: "ZeroDivisionError: a fault" in caplog.text, changed)
+    thread.put(packet(2))
+    wait(lambda: packet(2).key in {p.key for p in thread.next_batch(9, ()).result(20.0)}, changed)
+    assert thread.close(20.0)

@@ -10,6 +10,8 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import zlib
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -257,3 +259,24 @@ def test_a_closed_spool_says_so(path: Path) -> None:
     spool.close()
     with pytest.raises(SpoolError, match="closed"):
         spool.put([packet(1)])
+
+
+def test_a_record_that_is_whole_but_says_nothing_we_know_is_dropped(path: Path) -> None:
+    """As one of another version may be: it is not read again and again."""
+    fill(path, 3)
+    data = b"\x92\x63\x80"  # an envelope of an unknown type without a field
+    with closing(sqlite3.connect(path)) as database, database:
+        checksum = zlib.crc32(data, zlib.crc32(b"main/1"))
+        database.execute(
+            "UPDATE record SET data = ?, checksum = ? WHERE stamp_ns = 1", (data, checksum)
+        )
+        rubbish = b"\xc1rubbish"
+        checksum = zlib.crc32(rubbish, zlib.crc32(b"main/2"))
+        database.execute(
+            "UPDATE record SET data = ?, checksum = ? WHERE stamp_ns = 2", (rubbish, checksum)
+        )
+    spool = SqliteSpool(path)
+    assert stamps(spool) == [0]
+    stats = spool.stats()
+    assert (stats.records, stats.dropped) == (1, {"damaged": 2})
+    spool.close()

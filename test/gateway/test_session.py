@@ -12,10 +12,22 @@ from starlette.websockets import WebSocket
 
 from mastra_ros.config import GatewayConfig
 from mastra_ros.gateway import stream
+from mastra_ros.gateway.frames import Answer
 from mastra_ros.gateway.metrics import Metrics
 from mastra_ros.gateway.sessions import Sessions
 from mastra_ros.gateway.stream import OUTGOING_MAX, StreamSession
-from mastra_ros.protocol import Goodbye, Heartbeat, HeartbeatAck, Hello, Welcome, decode, encode
+from mastra_ros.protocol import (
+    FrameMessage,
+    Goodbye,
+    Heartbeat,
+    HeartbeatAck,
+    Hello,
+    Nack,
+    ResultMessage,
+    Welcome,
+    decode,
+    encode,
+)
 
 DEADLINE_S = 20.0
 
@@ -55,20 +67,24 @@ class Peer:
 class Setup:
     """A session and its peer."""
 
-    def __init__(self) -> None:
+    def __init__(self, **config: Any) -> None:
         self.peer = Peer()
+        self.answers: list[Any] = []  # to each frame
         self.metrics = Metrics()
         self.sessions = Sessions(8)
         scope = {"type": "websocket", "path": "/v1/stream", "headers": []}
         self.session = StreamSession(
             WebSocket(scope, self.peer.receive, self.peer.send),  # type: ignore[arg-type]
             "cam",
-            config=GatewayConfig(),
-            frames=None,  # type: ignore[arg-type]
+            config=GatewayConfig(**config),
+            frames=self,  # type: ignore[arg-type]
             sessions=self.sessions,
             metrics=self.metrics,
             software="test",
         )
+
+    async def answer(self, *_: object) -> Answer:
+        return Answer(self.answers, "committed")
 
     async def until(self, condition: Callable[[], bool]) -> None:
         deadline_s = time.monotonic() + DEADLINE_S
@@ -77,9 +93,9 @@ class Setup:
             await asyncio.sleep(0.001)
 
 
-def run(test: Callable[[Setup], Coroutine[Any, Any, None]]) -> None:
+def run(test: Callable[[Setup], Coroutine[Any, Any, None]], **config: Any) -> None:
     async def main() -> None:
-        setup = Setup()
+        setup = Setup(**config)
         serving = asyncio.ensure_future(setup.session.run())
         await asyncio.wait_for(test(setup), DEADLINE_S)
         await asyncio.wait_for(serving, DEADLINE_S)
@@ -113,6 +129,37 @@ def test_a_connection_that_breaks_while_we_write_ends_the_session() -> None:
         assert 'session_ends_total{code="disconnected"} 1.0' in setup.metrics.text().decode()
 
     run(test)
+
+
+@pytest.mark.parametrize("event", [{"type": "websocket.receive", "bytes": 7}, {}])
+def test_a_fault_of_ours_ends_the_session_at_once_and_is_logged(
+    event: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test(setup: Setup) -> None:
+        setup.peer.say(Hello(1, "cam", "main"))
+        await setup.until(lambda: bool(setup.peer.heard()))
+        setup.peer.incoming.put_nowait(event)
+        await setup.until(lambda: len(setup.sessions) == 0)
+        assert 'session_ends_total{code="failed"} 1.0' in setup.metrics.text().decode()
+        assert "Traceback" in caplog.text
+        assert setup.peer.close_codes() == [1011]
+
+    run(test)
+
+
+def test_an_answer_that_no_message_can_carry_is_refused_and_the_session_goes_on() -> None:
+    async def test(setup: Setup) -> None:
+        setup.answers = [ResultMessage("main", 7, "cloud", bytes(16_000), bytes(4_000))]
+        setup.peer.say(Hello(1, "cam", "main"), FrameMessage("main", 7, "key", 8, 8, "bgr8", b""))
+        await setup.until(lambda: any(isinstance(m, Nack) for m in setup.peer.heard()))
+        (nack,) = [m for m in setup.peer.heard() if isinstance(m, Nack)]
+        assert (nack.stamp_ns, nack.code) == (7, "failed")
+        assert "cannot be sent" in nack.text
+        setup.peer.say(Heartbeat(1, 1))
+        await setup.until(lambda: isinstance(setup.peer.heard()[-1], HeartbeatAck))
+        setup.session.end("closing", "enough")
+
+    run(test, message_bytes_max=4096)
 
 
 def test_what_was_said_before_the_goodbye_arrives_before_it() -> None:

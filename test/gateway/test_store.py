@@ -204,3 +204,26 @@ def test_a_disk_that_cannot_be_written_fails_the_commit_and_shows(tmp_path: Path
     assert not store.commit(record(1)).result(DEADLINE_S).duplicate
     store.check()
     store.close()
+
+
+def test_who_no_longer_waits_for_a_commit_harms_no_other(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path)
+    given_up = [store.commit(record(n)) for n in range(50)]
+    for commit in given_up:
+        commit.cancel()
+    for n in range(50, 60):
+        assert not store.commit(record(n)).result(DEADLINE_S).duplicate
+    store.close()
+
+
+def test_a_listener_at_fault_costs_no_commit(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(results: int, seconds: float) -> None:
+        raise ZeroDivisionError("a fault")
+
+    store = SqliteStore(tmp_path, on_commit=broken)
+    for n in range(3):
+        assert not store.commit(record(n)).result(DEADLINE_S).duplicate
+    store.close()
+    assert "ZeroDivisionError: a fault" in caplog.text
