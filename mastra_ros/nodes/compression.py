@@ -48,7 +48,6 @@ class CompressionNode(StageNode):
         self._feature_encoder = FeatureEncoder()
         self._ring: FrameRing[Decision] = FrameRing(self.config.ring_frames)
         self._tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._waiting = 0
         self._packets = self.advertise(Packet, "packet")
 
     def start(self) -> None:
@@ -99,14 +98,13 @@ class CompressionNode(StageNode):
         self._add(partial(self._encode, frame, decision))
 
     def _add(self, task: Callable[[], None]) -> None:
-        if self._waiting >= WAITING_MAX:
+        if self._tasks.qsize() >= WAITING_MAX:
             self.refused += 1
             self.get_logger().warning(
                 f"{WAITING_MAX} frames wait to be encoded, one more is left to its deadline",
                 throttle_duration_sec=5.0,
             )
             return
-        self._waiting += 1
         self._tasks.put(task)
 
     def _on_link(self, message: LinkState) -> None:
@@ -123,11 +121,16 @@ class CompressionNode(StageNode):
 
     def _work(self) -> None:
         while (task := self._tasks.get()) is not None:
+            self._do(task)
+
+    def _do(self, task: Callable[[], None]) -> None:
+        try:
             task()
+        except Exception as error:  # the thread must outlive whatever is wrong with one frame
+            self.get_logger().error(f"encoding failed: {type(error).__name__}: {error}")
 
     def _encode(self, frame: Frame, decision: Decision) -> None:
         assert self._encoder is not None
-        self._waiting -= 1
         began = time.perf_counter()
         try:
             packet = self._encoder.encode(frame, hard=decision.hard, late=decision.archive)
@@ -141,7 +144,6 @@ class CompressionNode(StageNode):
         self._packets.publish(message)
 
     def _encode_features(self, message: Features, received: float) -> None:
-        self._waiting -= 1
         began = time.perf_counter()
         try:
             features = convert.features_from_ros(message, STREAM)
