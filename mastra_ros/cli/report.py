@@ -187,7 +187,10 @@ class RunReport:
             ("duplicates", told["duplicates"]),
             ("superseded by newer frames", told["superseded"]),
             ("by origin", _pairs(told["by_origin"])),
-            ("result age p50 / p99 / max", " / ".join(f"{v} ms" for v in age.values())),
+            (
+                "result age p50 / p99 / max",
+                " / ".join("-" if v is None else f"{v} ms" for v in age.values()),
+            ),
             ("bytes up", f"{told['upload_bytes']:,}"),
             (
                 "frames spooled / delivered later / dropped / left",

@@ -204,7 +204,7 @@ def _run_nodes(
                     "or another ROS_DOMAIN_ID"
                 )
             live.print()
-        report.failure = camera.failure
+        report.failure = camera.failure or ("" if report.frames else camera.trouble)
         composition.stop("camera")
 
         def settled() -> bool:

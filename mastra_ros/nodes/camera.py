@@ -29,6 +29,7 @@ class CameraNode(StageNode):
     def __init__(self, **node_options: Any) -> None:
         self.captured = 0
         self.failure = ""  # why the source cannot be used any more
+        self.trouble = ""  # why a live source gives nothing just now; it will be tried again
         self.ended = threading.Event()  # a finite source has given its last frame
         self.loop: CaptureLoop | None = None
         self._event = ("ok", "")
@@ -68,6 +69,7 @@ class CameraNode(StageNode):
 
     def _on_event(self, event: CameraEvent) -> None:
         self._event = (LEVELS[event.severity], str(event))
+        self.trouble = str(event) if event.kind in ("broken", "stalled") else ""
         log = self.get_logger()
         # rclpy remembers the severity of each line of code that logs, and refuses another.
         if event.severity == "error":
