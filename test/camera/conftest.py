@@ -33,9 +33,9 @@ def until() -> Callable[..., None]:
     """Waits for a condition, and fails the test when it does not come within 20 s."""
 
     def wait(condition: Callable[[], object], what: str = "the condition") -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not condition():
-            assert time.monotonic() < deadline, f"{what} did not come within 20 s"
+            assert time.monotonic() < deadline, f"{what} did not come within 60 s"
             time.sleep(0.002)
 
     return wait

@@ -204,7 +204,7 @@ def test_stop_returns_while_a_read_blocks_and_nothing_is_told_afterwards(camera_
         opener=lambda config, stream, *, stamper: source,
     )
     loop.start()
-    assert source.reading.wait(20)
+    assert source.reading.wait(60)
     told = len(seen)
     loop.stop()
     assert loop.join(0)
@@ -220,7 +220,7 @@ def test_stop_returns_while_the_loop_waits_to_reopen(camera_config) -> None:
     )
     loop._backoff = Backoff(600.0, first_s=600.0)
     loop.start()
-    assert broken.wait(20)
+    assert broken.wait(60)
     loop.stop()
     assert loop.join(0)
 

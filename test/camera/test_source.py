@@ -124,7 +124,7 @@ def test_closing_wakes_a_live_read(source: Source) -> None:
 
     reader = threading.Thread(target=wait_for_frames)
     reader.start()
-    assert awake.wait(20)
+    assert awake.wait(60)
     source.close()
     reader.join(20)
     assert not reader.is_alive()

@@ -59,7 +59,7 @@ def ros(fresh_ros_domain: int) -> Iterator[Ros]:
     made.close()
 
 
-def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = 20.0) -> None:
+def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = 60.0) -> None:
     """Wait for a condition; the test fails when it does not come."""
     deadline = time.monotonic() + timeout_s
     while not condition():

@@ -42,7 +42,7 @@ def test_signals_however_many_end_a_node_in_order(
 def test_a_wrong_parameter_is_one_line_and_a_status(tmp_path: Path) -> None:
     log = tmp_path / "log"
     process = start(log, "-p", "rate_hz:=-1.0", "-p", "ratte:=1")
-    assert process.wait(20) == 1
+    assert process.wait(60) == 1
     (line,) = [text for text in log.read_text().splitlines() if "[ERROR]" in text]
     assert "ratte: unknown parameter" in line
     assert "rate_hz: expected 0 to 1000 Hz, got -1.0" in line
