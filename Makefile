@@ -37,7 +37,7 @@ format: setup ## lay out the code and mend what ruff can
 	@$(ENV) ruff check --fix-only . && ruff format .
 
 bench: setup ## measure: age of results, frames per second, set-up, build and test
-	@$(ENV) python -m bench.pipeline
+	@$(ENV) python -m bench.pipeline --build
 
 docs: setup ## bring the table of parameters and the measured numbers up to date
 	@$(ENV) mastra params --markdown > docs/parameters.md && python -m bench.table

@@ -200,6 +200,7 @@ def _build(root: Path) -> Iterator[Row]:
     names = {
         "setup_s": ("set-up with build, fresh clone", "全新克隆：安装并构建"),
         "setup_again_s": ("set-up again, nothing changed", "无改动再次安装"),
+        "build_s": ("build with colcon alone", "仅用 colcon 构建"),
         "test_s": ("all tests", "全部测试"),
     }
     times = _result(root, "pipeline").get("build", {})
