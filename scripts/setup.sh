@@ -36,6 +36,12 @@ if [[ -z ${ROS_DISTRO:-} && $(uname -sm) != "Linux x86_64" ]]; then
   exit 1
 fi
 
+if [[ -n ${ROS_DISTRO:-} ]] && ! "$python" -c 'from rclpy.experimental import EventsExecutor' 2>/dev/null; then
+  echo "setup: ROS 2 $ROS_DISTRO is sourced, but $python finds no rclpy with an EventsExecutor:" \
+    "need ROS 2 Jazzy or newer, up to date, and the Python that it was made for" >&2
+  exit 1
+fi
+
 identity=$("$python" -c 'import sys; print(sys.version, sys.base_prefix)')" ros=${ROS_DISTRO:-wheels}"
 read -ra extras <<<"${MASTRA_EXTRAS-$(cat .venv/.extras 2>/dev/null)}"
 for extra in "${extras[@]}"; do
