@@ -5,7 +5,9 @@
 
 MASTRA_DATA names the data. There are no labelled pictures of ImageNet or COCO in them, so the
 networks trained on those are held against their own float32 answers: their "accuracy" is how far
-int8 says the same, on crops of photographs and frames of videos.
+int8 says the same, on crops of photographs and frames of videos. They are calibrated and tuned on
+other photographs and on an earlier part of the videos. python -m bench.models_table writes the
+table in docs/models.md.
 """
 
 from __future__ import annotations
@@ -16,23 +18,25 @@ import os
 import platform
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
-from mastra_ros.inference import Detector, load_bundle
+from bench.pictures import pictures_in, sources_of
+from mastra_ros.inference import Bundle, Detector, load_bundle
 from mastra_ros.model.convert import Options, convert
 from mastra_ros.model.dataset import Dataset, Sample, open_dataset, read_picture
 from mastra_ros.model.description import describe, read_spec
 from mastra_ros.model.progress import Bar
 from mastra_ros.model.qat import Tuning
+from mastra_ros.model.score import accuracy
 from mastra_ros.model.source import source_of
 from mastra_ros.types import Frame, FrameKey
 
 ROOT = Path(__file__).resolve().parents[1]
-PICTURES = 300
+SURE = 0.5
 YOLOX = {
     "task": "detection",
     "input": {
@@ -55,70 +59,73 @@ EFFICIENTNET = {
 Report = dict[str, Any]
 
 
-def pictures_in(data: Path, folder: Path, size_px: int | None) -> list[Path]:
-    """Frames of the videos and crops of the photographs: `size_px` square, or whole frames."""
-    rng = np.random.default_rng(4)
-    photographs = [read_picture(path) for path in sorted((data / "images").iterdir())]
-    sources = [image for image in photographs if image is not None]
-    for video in sorted((data / "videos").glob("*.mp4")):
-        capture = cv2.VideoCapture(str(video))
-        count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
-        for at in np.linspace(0, count - 1, 60).astype(int):
-            capture.set(cv2.CAP_PROP_POS_FRAMES, float(at))
-            done, image = capture.read()
-            if done:
-                sources.append(np.asarray(image, np.uint8))
-    paths = []
-    for i in range(PICTURES if size_px else len(sources)):
-        image = sources[i % len(sources)]
-        if size_px:
-            side = int(rng.integers(size_px // 2, min(image.shape[:2]) + 1))
-            y = int(rng.integers(0, image.shape[0] - side + 1))
-            x = int(rng.integers(0, image.shape[1] - side + 1))
-            crop = image[y : y + side, x : x + side]
-            image = np.asarray(cv2.resize(crop, (size_px, size_px)), np.uint8)
-        paths.append(folder / f"{i:04d}.jpg")
-        cv2.imwrite(str(paths[-1]), image)
-    return paths
-
-
-def labelled_by_itself(bundle_folder: Path, paths: Sequence[Path]) -> Dataset:
-    """The pictures with what the bundle's float32 server model says as their labels."""
-    bundle = load_bundle(str(bundle_folder))
+def labelled_by_itself(bundle: Bundle, paths: Sequence[Path]) -> tuple[Dataset, list[bool]]:
+    """The pictures with what the bundle's float32 server model says, and where it is sure of it."""
     detector = Detector.open(bundle, "cloud", threads=os.cpu_count() or 1)
-    samples = []
+    samples, sure = [], []
     for i, path in enumerate(Bar()(paths, "label")):
         image = read_picture(path)
         if image is not None:
             found = detector.detect(Frame(FrameKey("label", i), image))
             boxes = found.boxes if bundle.task == "detection" else np.zeros((0, 4), np.float32)
             samples.append(Sample(path, boxes, found.classes))
+            sure.append(len(found) > 0 and float(found.scores.max()) >= SURE)
     detector.close()
-    root = paths[0].parent
-    return Dataset(root, bundle.task, bundle.labels, tuple(samples))
+    return Dataset(paths[0].parent, bundle.task, bundle.labels, tuple(samples)), sure
 
 
 def own_labels(
-    source: str, spec: dict[str, Any], labels: list[str], size_px: int | None, threshold: float
+    source: str,
+    spec: dict[str, Any],
+    labels: list[str],
+    size_px: int | None,
+    threshold: float,
+    quantise: str = "ptq",
 ) -> Callable[[Path, Path], Report]:
     """A bench of a network that is held against itself."""
 
     def run(data: Path, out: Path) -> Report:
         with tempfile.TemporaryDirectory() as folder:
-            paths = pictures_in(data, Path(folder), size_px)
+            sources = sources_of(data)
+            paths = {
+                part: pictures_in(sources[part], Path(folder) / part, size_px, seed)
+                for seed, part in enumerate(("train", "val"), 4)
+            }
             document = describe({**spec, "labels": labels}, name=out.name, data=None)
             none = np.zeros((0, 4), np.float32)
-            first = Sample(paths[0], none, np.zeros(1, np.int32))
+            first = Sample(paths["val"][0], none, np.zeros(1, np.int32))
             one = Dataset(Path(folder), document["task"], tuple(labels), (first,))
             options = Options(quantise="none", runs=1, threshold=threshold, replace=True)
             given = source.format(data=data)
             exact = Path(folder) / "exact"
             convert(source_of(given), exact, {**document}, one, options)
-            truths = labelled_by_itself(exact, paths)
-            options = Options(threshold=threshold, allow_loss=True, replace=True)
-            return convert(source_of(given), out, {**document}, truths, options, progress=Bar())
+            training, _ = labelled_by_itself(load_bundle(str(exact)), paths["train"])
+            truths, sure = labelled_by_itself(load_bundle(str(exact)), paths["val"])
+            options = Options(
+                quantise=quantise,
+                threshold=threshold,
+                allow_loss=True,
+                replace=True,
+                tuning=Tuning(epochs=2, batch=16, rate=3e-5, label_weight=0.0),
+            )
+            report = convert(
+                source_of(given), out, document, truths, options, training=training, progress=Bar()
+            )
+            report["sure"] = where_sure(load_bundle(str(out)), truths, sure)
+            return report
 
     return run
+
+
+def where_sure(bundle: Bundle, truths: Dataset, sure: Sequence[bool]) -> Report:
+    """Accuracy of the device model on the pictures whose best score in float32 is SURE or more."""
+    kept = tuple(one for one, is_sure in zip(truths.samples, sure, strict=True) if is_sure)
+    chosen = replace(truths, samples=kept)
+    detector = Detector.open(bundle, "local")
+    found = [detector.detect(chosen.frame(i)) for i in range(len(chosen))]
+    detector.close()
+    share = round(accuracy(found, kept), 4) if kept else None
+    return {"least_score": SURE, "pictures": len(kept), "accuracy_int8": share}
 
 
 def board(source: str, quantise: str = "ptq") -> Callable[[Path, Path], Report]:
@@ -143,13 +150,13 @@ def board(source: str, quantise: str = "ptq") -> Callable[[Path, Path], Report]:
 
 
 def crops(
-    factory: str, weights: Path, folder: Path, quantise: str
+    factory: str, weights: Path, folder: Path, quantise: str, side_px: int = 96
 ) -> Callable[[Path, Path], Report]:
-    """A bench of the microcontroller's classifier, on crops cut by train.crops."""
+    """A bench of a classifier of defects, on crops cut by train.crops."""
 
     def run(data: Path, out: Path) -> Report:
         del data
-        feed = {"width_px": 96, "height_px": 96, "colour": "gray"}
+        feed = {"width_px": side_px, "height_px": side_px, "colour": "gray"}
         document = describe({"input": feed}, name=out.name, data=folder / "val")
         sets = [
             open_dataset(folder / part, "classification", document["labels"])
@@ -171,14 +178,11 @@ def benches(args: argparse.Namespace, data: Path) -> dict[str, Callable[[Path, P
     """All that can be run with what was given."""
     coco = (data / "models" / "coco_labels.txt").read_text().splitlines()
     names = [line for line in coco if line != "n/a"]  # the list keeps places that COCO dropped
+    classes = [f"class {i}" for i in range(1000)]
+    lite0 = ("bench.networks:efficientnet_lite0", EFFICIENTNET, classes, 224, 0.0)
     found = {
-        "efficientnet_lite0": own_labels(
-            "bench.networks:efficientnet_lite0",
-            EFFICIENTNET,
-            [f"class {i}" for i in range(1000)],
-            224,
-            0.0,
-        ),
+        "efficientnet_lite0": own_labels(*lite0),
+        "efficientnet_lite0_qat": own_labels(*lite0, "qat"),
         "yolox_nano": own_labels("{data}/models/yolox_nano.onnx", YOLOX, names, None, 0.3),
         "board_gateway": board(str(ROOT / "models" / "board_defects" / "cloud.onnx")),
     }
@@ -190,7 +194,27 @@ def benches(args: argparse.Namespace, data: Path) -> dict[str, Callable[[Path, P
         for how in ("ptq", "qat"):
             silu = crops("defect_crops_silu", args.silu_weights, args.crops, how)
             found[f"crops_silu_{how}"] = silu
+    if args.crops and args.full_weights:
+        full = crops("defect_crops_full", args.full_weights, args.crops, "ptq", 224)
+        found["mobilenet_v2_full"] = full
     return found
+
+
+def machine() -> Report:
+    """What the speeds depend on; `int8` are the instructions that multiply bytes, if any."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    about = {
+        key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)
+    }
+    flags = set(about.get("flags", about.get("Features", "")).split())
+    int8 = flags & {"avx512_vnni", "avx_vnni", "asimddp", "i8mm", "amx_int8"}
+    return {
+        "cpus": os.cpu_count(),
+        "cpu": about.get("model name", platform.machine()),
+        "int8": sorted(int8),
+        "vectors": next((f for f in ("avx512f", "avx2", "asimd") if f in flags), ""),
+        "python": platform.python_version(),
+    }
 
 
 def main() -> None:
@@ -201,6 +225,7 @@ def main() -> None:
     parser.add_argument("--crops", type=Path, help="folder of python -m train.crops cut")
     parser.add_argument("--crops-weights", type=Path, help="of python -m train.crops fit")
     parser.add_argument("--silu-weights", type=Path, help="of the same with --activation silu")
+    parser.add_argument("--full-weights", type=Path, help="of the same with --width 1 --side 224")
     parser.add_argument("--board-checkpoint", type=Path, help="best.pt of train.fit")
     parser.add_argument("--out", type=Path, default=ROOT / "bench/results/models.json")
     args = parser.parse_args()
@@ -208,7 +233,7 @@ def main() -> None:
     document: Report = {"models": {}}
     if args.out.is_file():
         document = json.loads(args.out.read_text())
-    document["machine"] = {"cpus": os.cpu_count(), "python": platform.python_version()}
+    document.pop("machine", None)  # each network has its own
     with tempfile.TemporaryDirectory() as folder:
         for name, run in benches(args, data).items():
             if args.only and name not in args.only:
@@ -216,6 +241,7 @@ def main() -> None:
             report = run(data, (args.keep or Path(folder)) / name)
             report["layers"], report["cuts"] = report["layers"][:5], len(report["cuts"])
             report.pop("source")
+            report["machine"] = machine()
             document["models"][name] = report
             print(f"{name}: {json.dumps(report)}", flush=True)
             args.out.write_text(json.dumps(document, indent=2) + "\n")

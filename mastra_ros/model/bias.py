@@ -8,13 +8,14 @@ layer. That part is known once the mean input is: it is taken from the bias. Aft
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .export import require_torch
 from .layers import interpreter, invoke, operator_names
 from .progress import Progress, silent
 from .tflite_file import name_of, read_model, schema, write_model
@@ -68,6 +69,53 @@ def correct_biases(
         corrected += 1
     write_model(coarse, int8_path)
     return corrected
+
+
+def settle_biases(student: Any, weights: Sequence[tuple[Any, str]], pictures: Any) -> int:
+    """The same for a PyTorch graph whose `weights` are rounded by parametrisations, in place.
+
+    Fine-tuning then begins where post-training quantisation ends. `pictures` are (n, channels,
+    height, width); how many layers were corrected.
+    """
+    torch = require_torch()
+    rounded = {f"{_path(student, module)}{name}": (module, name) for module, name in weights}
+    means: dict[Any, Any] = {}
+
+    class Watcher(torch.fx.Interpreter):  # type: ignore[misc, name-defined, unused-ignore]
+        """Keeps the mean of each channel of what convolutions and dense layers are fed with."""
+
+        def run_node(self, n: Any) -> Any:
+            if _takes_weights(n, rounded):
+                x = self.fetch_args_kwargs_from_env(n)[0][0]
+                channels = 1 if "conv" in str(n.target) else x.ndim - 1
+                means[n] = x.transpose(0, channels).flatten(1).mean(1)
+            return super().run_node(n)
+
+    with torch.no_grad():
+        Watcher(student).run(pictures)
+        for node, mean in means.items():
+            module, name = rounded[str(node.args[1].target)]
+            error = getattr(module, name) - module.parametrizations[name].original
+            bias = student.get_parameter(str(node.args[2].target))
+            each = error.flatten(2).sum(2) if error.ndim > 2 else error  # (out, in of its group)
+            groups = mean.reshape(-1, each.shape[1])  # one row for each group of channels
+            own = groups.repeat_interleave(len(each) // len(groups), 0)
+            bias -= (each * own).sum(1)
+    return len(means)
+
+
+def _path(student: Any, module: Any) -> str:
+    """Where a module stands in another, with a dot behind; nothing for the other itself."""
+    name = next(name for name, one in student.named_modules() if one is module)
+    return f"{name}." if name else ""
+
+
+def _takes_weights(node: Any, rounded: Mapping[str, object]) -> bool:
+    """Whether a node convolves or multiplies with rounded weights and adds a bias of its own."""
+    if not str(node.target).startswith(("aten.conv2d", "aten.linear")) or len(node.args) < 3:
+        return False
+    weight, bias = node.args[1:3]
+    return bias is not None and str(weight.target) in rounded and bias.op == "get_attr"
 
 
 def _shift(kind: str, error: Floats, mean: Floats) -> Floats:

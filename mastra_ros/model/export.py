@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ _log = logging.getLogger(__name__)
 
 INSTALL = 'pip install "mastra-ros[convert]"'
 OPSET = 17
+_OPERATOR = re.compile(r"\baten\.\w+")
 REASON_MAX = 300  # characters of a converter's own words
 
 
@@ -61,8 +63,29 @@ def write_tflite(network: torch.nn.Module, spec: BundleInput, path: Path) -> Non
         with quiet():
             litert_torch.convert(wrapped, (example,), strict_export=False).export(str(path))
     except Exception as error:  # the converter raises whatever its many layers do
-        raise ModelError(f"cannot be converted to LiteRT: {reason(error)}") from error
+        layer = layer_of(network, spec, str(error))
+        where = f" (layer {layer})" if layer else ""
+        raise ModelError(f"cannot be converted to LiteRT: {reason(error)}{where}") from error
     shorten(path)
+
+
+def layer_of(network: torch.nn.Module, spec: BundleInput, words: str) -> str:
+    """The first layer with the operator that a converter's words name; empty where none is seen."""
+    named = _OPERATOR.search(words)
+    if named is None:
+        return ""
+    torch = require_torch()
+    example = torch.zeros(1, spec.channels, spec.height_px, spec.width_px)
+    try:
+        with quiet():
+            graph = torch.export.export(network, (example,)).run_decompositions().graph
+    except Exception:  # it only serves a better word for an error that is told in any case
+        return ""
+    for node in graph.nodes:
+        if str(node.target).startswith(named[0]):
+            stack = list((node.meta.get("nn_module_stack") or {}).values())
+            return str(stack[-1][0]) if stack else ""
+    return ""
 
 
 def write_onnx(network: torch.nn.Module, spec: BundleInput, path: Path) -> bool:

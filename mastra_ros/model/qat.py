@@ -9,6 +9,8 @@ taken anew before each epoch from the same pictures, so that the export is the o
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +19,7 @@ from numpy.typing import NDArray
 
 from ..errors import ModelError
 from ..inference import BundleInput
+from .bias import PICTURES, settle_biases
 from .dataset import Dataset
 from .export import reason, require_torch
 from .fold import fold_normalisation
@@ -60,6 +63,8 @@ def fine_tune(
     watched = _watch_activations(student)
     weights = _round_weights(student)
     ranges = torch.from_numpy(np.concatenate(calibration)).permute(0, 3, 1, 2)
+    with _finding(watched):
+        settle_biases(student, weights, ranges[:PICTURES])
     order = np.random.default_rng(tuning.seed)
     batches = max(len(data) // tuning.batch, 1)
     parameters = [p for p in student.parameters() if p.requires_grad]
@@ -187,9 +192,7 @@ def _is_activation(node: Any) -> bool:
 def _find_ranges(student: Any, watched: dict[str, Any], pictures: Any) -> None:
     """Set every range to what the float network gives on the calibration pictures."""
     torch = require_torch()
-    for module in watched.values():
-        module.finding = True
-    with torch.no_grad():
+    with torch.no_grad(), _finding(watched):
         lows, highs = [], []
         for start in range(0, len(pictures), 32):
             student(pictures[start : start + 32])
@@ -198,6 +201,15 @@ def _find_ranges(student: Any, watched: dict[str, Any], pictures: Any) -> None:
     for i, module in enumerate(watched.values()):
         module.low = torch.tensor(min(low[i] for low in lows))
         module.high = torch.tensor(max(high[i] for high in highs))
+
+
+@contextmanager
+def _finding(watched: dict[str, Any]) -> Iterator[None]:
+    """Let activations pass unrounded for a while."""
+    for module in watched.values():
+        module.finding = True
+    yield
+    for module in watched.values():
         module.finding = False
 
 

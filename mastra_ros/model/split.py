@@ -37,6 +37,8 @@ def write_halves(
     folder = bundle.path.parent
     document = read_document(folder)
     parts = {name: part for name, part in document["parts"].items() if name in ("local", "cloud")}
+    # The halves see a frame once. The whole network beside them does so too, to answer the same.
+    parts[split.whole] = {k: v for k, v in parts[split.whole].items() if k != "views"}
     for name in parts:
         shutil.copyfile(bundle.part(name).path, writer.path(bundle.part(name).path.name))
     for pattern in COMPANIONS:

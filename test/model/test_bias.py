@@ -14,6 +14,8 @@ from mastra_ros.model.export import write_tflite
 from mastra_ros.model.layers import interpreter, invoke
 from mastra_ros.model.quantise import quantise
 
+pytestmark = pytest.mark.timeout(600)  # converters load slowly where the machine is busy
+
 SIDE_PX = 16
 SPEC = BundleInput(SIDE_PX, SIDE_PX, "bgr", "stretch", 0, (0.0,) * 3, (255.0,) * 3)
 

@@ -13,6 +13,8 @@ from mastra_ros.cli import main as cli
 from mastra_ros.inference import load_bundle
 from mastra_ros.model.source import source_of
 
+pytestmark = pytest.mark.timeout(600)  # converters load slowly where the machine is busy
+
 FACTORY = """
 import torch
 from torch import nn
@@ -44,6 +46,13 @@ class Loud(nn.Module):
 
     def forward(self, image):
         return self.last(torch.relu(self.conv(image)).mean((2, 3)))
+
+class Strange(nn.Module):
+    def forward(self, image):
+        return torch.linalg.det(image[:, :, :3, :3])
+
+def strange():
+    return nn.Sequential(nn.Identity(), Strange())
 
 def sharp():
     return Colours(10.0)
@@ -171,6 +180,17 @@ def test_an_operator_that_cannot_be_converted_is_named_with_its_layer(
     save(helper.make_model(graph, opset_imports=opset, ir_version=8), work / "odd.onnx")
     assert convert("odd.onnx", pictures) == 1
     assert "Det (layer strange_layer)" in capsys.readouterr().err
+    assert not (work / "made").exists()
+
+
+@pytest.mark.usefixtures("converters")
+def test_an_operator_of_pytorch_that_cannot_be_converted_is_named_with_its_layer(
+    work: Path, pictures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert convert("colour_networks:strange", pictures) == 1
+    said = capsys.readouterr().err
+    assert "linalg_det" in said
+    assert "(layer 1)" in said
     assert not (work / "made").exists()
 
 
