@@ -158,6 +158,9 @@ class BridgeConfig(NodeConfig):
     spool_age_max_s: float = parameter(
         604_800.0, "oldest record kept", unit="s", minimum=1.0, maximum=1e9
     )
+    accept_settings: bool = parameter(
+        True, "let the gateway change live parameters of the other nodes of this device"
+    )
     backlog_in_flight: int = parameter(
         2, "spooled packets without acknowledgement at once", minimum=1, maximum=100
     )
@@ -217,6 +220,9 @@ class GatewayConfig(NodeConfig):
     audience: str = parameter("mastra-gateway", "audience that tokens must name")
     allow: tuple[str, ...] = parameter(
         ("127.0.0.0/8", "::1/128"), "networks that may connect (CIDR)"
+    )
+    device_settings: tuple[str, ...] = parameter(
+        (), "live parameters that devices shall change, as stage.parameter=value"
     )
     state_dir: str = parameter("", "folder of the results' database; empty: in keys_dir's parent")
     batch_size_max: int = parameter(8, "most frames in one run of a model", minimum=1, maximum=256)

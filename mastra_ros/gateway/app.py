@@ -23,6 +23,7 @@ from .metrics import Metrics
 from .models import Models
 from .references import PacketDecoder, References
 from .sessions import Sessions
+from .settings import device_settings
 from .sqlite_store import SqliteStore
 from .store import ResultStore
 from .stream import StreamSession
@@ -50,6 +51,7 @@ class Gateway:
     ) -> None:
         self._config = config
         self._software = software
+        self._settings = device_settings(config.device_settings)
         self._executor = ThreadPoolExecutor(WORKERS, thread_name_prefix="frames")
         self.metrics = metrics
         self.models = models
@@ -127,6 +129,7 @@ class Gateway:
             sessions=self.sessions,
             metrics=self.metrics,
             software=self._software,
+            settings=self._settings,
         )
         await session.run()
 

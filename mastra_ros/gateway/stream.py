@@ -15,7 +15,9 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from starlette.websockets import WebSocket
 
@@ -87,11 +89,14 @@ class StreamSession:
         sessions: Sessions,
         metrics: Metrics,
         software: str,
+        settings: Mapping[str, Any] | None = None,
     ) -> None:
+        """`settings` are asked of the device in the welcome."""
         self._websocket = websocket
         self._config = config
         self._frames = frames
         self._sessions = sessions
+        self._settings = settings or {}
         self._metrics = metrics
         self._protocol = Session(
             Role.GATEWAY,
@@ -179,7 +184,7 @@ class StreamSession:
             self._take(event, now_ns)
         elif isinstance(event, Hello):
             self._sessions.claim(self._protocol.device, event.stream, self)
-            self._put(self._protocol.welcome(now_ns))
+            self._put(self._protocol.welcome(now_ns, self._settings))
             logger.info("%s: session %s opened", self.name, self._protocol.session)
         elif isinstance(event, Refused):
             logger.warning("%s: %s", self.name, event.nack.text)

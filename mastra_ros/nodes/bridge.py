@@ -14,8 +14,11 @@ from ..types import Detections, FrameKey, Result, Route
 from . import convert
 from .lifecycle import RELIABLE, Health, StageNode, settings_text
 from .process import run
+from .settings import SettingsForwarder
 
 STOP_TIMEOUT_S = 3.0
+SETTINGS_S = 0.2
+"""How soon a setting that the gateway asks for is passed on."""
 
 
 class BridgeNode(StageNode):
@@ -34,6 +37,7 @@ class BridgeNode(StageNode):
         self._results = self.advertise(InferenceResult, "cloud_result", RELIABLE)
         self._links = self.advertise(LinkState, "link", RELIABLE)
         self._renewals = self.advertise(Header, "renew", RELIABLE)
+        self._settings = SettingsForwarder(self)
 
     def start(self) -> None:
         self._client = BridgeClient(
@@ -42,7 +46,9 @@ class BridgeNode(StageNode):
             on_failed=self._on_failed,
             on_status=self._on_status,
             on_renew=self._on_renew,
+            on_settings=self._settings.take if self.config.accept_settings else None,
         )
+        self.every(SETTINGS_S, self._settings.forward)
         self._client.start()
         self.listen(Packet, "packet", self._on_packet, RELIABLE)
         self.get_logger().info(

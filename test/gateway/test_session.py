@@ -81,6 +81,7 @@ class Setup:
             sessions=self.sessions,
             metrics=self.metrics,
             software="test",
+            settings={"compression.quality": 60},
         )
 
     async def answer(self, *_: object) -> Answer:
@@ -171,6 +172,17 @@ def test_what_was_said_before_the_goodbye_arrives_before_it() -> None:
         kinds = [type(message) for message in setup.peer.heard()]
         assert kinds == [Welcome, *[HeartbeatAck] * 100, Goodbye]
         assert setup.peer.close_codes() == [1001]
+
+    run(test)
+
+
+def test_the_welcome_says_what_the_device_shall_change() -> None:
+    async def test(setup: Setup) -> None:
+        setup.peer.say(Hello(1, "cam", "main"))
+        await setup.until(lambda: bool(setup.peer.heard()))
+        (welcome,) = setup.peer.heard()
+        assert welcome.settings == {"compression.quality": 60}
+        setup.session.end("closing", "enough")
 
     run(test)
 

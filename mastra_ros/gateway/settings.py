@@ -1,0 +1,43 @@
+"""Parameters that the gateway asks its devices to change, as texts `stage.parameter=value`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import yaml
+
+from ..config import STAGES, parameters_of
+from ..errors import ConfigError
+
+REMOTE = tuple(stage for stage in STAGES if stage not in ("bridge", "gateway"))
+"""Stages of a device that may be changed; how it reaches its gateway is its own affair."""
+
+
+def device_settings(texts: Iterable[str]) -> dict[str, Any]:
+    """The values by `stage.parameter`, of the parameters' own types.
+
+    Raises one ConfigError naming all that is unknown, out of range or not live.
+    """
+    values: dict[str, Any] = {}
+    problems = []
+    for text in texts:
+        name, equals, value = (part.strip() for part in text.partition("="))
+        stage, _, parameter = name.partition(".")
+        known = parameters_of(STAGES[stage]) if stage in REMOTE else {}
+        if not equals or parameter not in known or not known[parameter].live:
+            problems.append(
+                f"expected stage.parameter=value with a live parameter of {', '.join(REMOTE)}, "
+                f"got {text!r}"
+            )
+            continue
+        try:
+            plain = value if known[parameter].type is str else yaml.safe_load(value)
+            values[name] = known[parameter].check(plain)
+        except yaml.YAMLError:
+            problems.append(f"{name}: expected a YAML value, got {value!r}")
+        except ConfigError as error:
+            problems.append(f"{stage}.{error}")
+    if problems:
+        raise ConfigError(f"device_settings: {'; '.join(problems)}")
+    return values

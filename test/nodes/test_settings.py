@@ -1,0 +1,74 @@
+"""What the gateway asks for reaches the nodes beside the bridge, as far as they take it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rclpy.parameter import Parameter
+
+from mastra_ros.bridge.fake_gateway import FakeGateway
+from mastra_ros.nodes.bridge import BridgeNode
+from mastra_ros.nodes.compression import CompressionNode
+from mastra_ros.protocol.keys import add_device, init_keys
+
+ASKED = {
+    "compression.quality": 60,
+    "compression.codec": "png",
+    "bridge.device": "other",
+    "nonsense": 1,
+}
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Path:
+    folder = tmp_path / "keys"
+    init_keys(folder)
+    add_device(folder, "camera-1")
+    return folder
+
+
+def bridge(ros: Any, keys: Path, gateway: FakeGateway, **values: Any) -> BridgeNode:
+    values = {
+        "gateway": gateway.uri,
+        "keys_dir": str(keys),
+        "spool_path": str(keys.parent / "spool.sqlite"),
+        **values,
+    }
+    overrides = [Parameter(name, value=value) for name, value in values.items()]
+    node: BridgeNode = ros.add(BridgeNode(parameter_overrides=overrides, **ros.options))
+    assert node.autostart()
+    return node
+
+
+def test_live_parameters_follow_the_gateway_and_all_else_stays(
+    ros: Any, keys: Path, wait_until: Callable[..., None]
+) -> None:
+    with FakeGateway(keys, settings=ASKED) as gateway:
+        node = bridge(ros, keys, gateway)
+        wait_until(lambda: node.status is not None and node.status.link.connected, "a link")
+        # The other node may come later than the wish.
+        compression = ros.add(CompressionNode(**ros.options))
+        assert compression.autostart()
+        wait_until(lambda: compression.config.quality == 60, "the quality asked for")
+        assert compression.config.codec == "jpeg"
+        assert node.config.device == "camera-1"
+        compression.close()
+        node.close()
+
+
+def test_a_device_may_refuse_to_be_changed(
+    ros: Any, keys: Path, wait_until: Callable[..., None]
+) -> None:
+    with FakeGateway(keys, settings=ASKED) as gateway:
+        compression = ros.add(CompressionNode(**ros.options))
+        assert compression.autostart()
+        node = bridge(ros, keys, gateway, accept_settings=False)
+        wait_until(lambda: node.status is not None and node.status.link.connected, "a link")
+        node._settings.forward()
+        assert not node._settings._pending
+        assert compression.config.quality == 85
+        compression.close()
+        node.close()
