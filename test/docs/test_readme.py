@@ -33,6 +33,25 @@ def names(cells: list[list[str]]) -> set[str]:
     return {name for row in cells for name in re.findall(r"`([^`]+)`", row[0])}
 
 
+def shape(page: str) -> list[str]:
+    """Headings by level, tables by rows, and commands, in order; what a translation leaves alone."""
+    found, code = [], False
+    for line in (ROOT / page).read_text(encoding="utf-8").splitlines():
+        if line.startswith("```"):
+            code = not code
+        elif code:
+            found.append(line.partition("#")[0].strip())
+        elif line.startswith("#"):
+            found.append(line.split()[0])
+        elif line.startswith("|"):
+            found.append("|" * line.count("|"))
+    return found
+
+
+def test_both_languages_have_the_same_sections_tables_and_commands() -> None:
+    assert shape("README.zh.md") == shape("README.md")
+
+
 @BOTH
 def test_every_topic_stands_in_the_table(page: str) -> None:
     nodes = [p.read_text(encoding="utf-8") for p in ROOT.glob("mastra_ros/nodes/*.py")]
