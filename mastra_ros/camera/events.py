@@ -45,4 +45,5 @@ class CameraEvent:
         return SEVERITIES[self.kind]
 
     def __str__(self) -> str:
-        return f"{self.source}: {self.message}"
+        target = self.source.partition(":")[2].partition("?")[0]
+        return f"{self.source}: {self.message.removeprefix(f'{target}: ')}"  # said once

@@ -29,8 +29,10 @@ VERDICTS: dict[str, Colour] = {
     "reject": (40, 30, 170),
     "review": (0, 100, 190),
 }
-"""Dark enough for `INK` on them."""
 INK: Colour = (255, 255, 255)
+DARK: Colour = (0, 0, 0)
+BRIGHT = 160
+"""Gray level above which letters are dark."""
 
 
 def draw(image: Image, result: Result, text: str = "") -> Image:
@@ -69,7 +71,7 @@ def draw_boxes(
         top = y1 - high - below - 2 if y1 > high + below + 2 else y2
         start = min(max(x1, 0), max(canvas.shape[1] - wide, 0))
         cv2.rectangle(canvas, (start, top), (start + wide, top + high + below + 2), paint, -1)
-        _write(canvas, text, (start, top + high + 1), 0.45 * size)
+        _write(canvas, text, (start, top + high + 1), 0.45 * size, _ink_on(paint))
 
 
 def with_captions(canvas: Image, lines: Sequence[tuple[str, Colour]]) -> Image:
@@ -80,15 +82,21 @@ def with_captions(canvas: Image, lines: Sequence[tuple[str, Colour]]) -> Image:
     for index, (text, colour) in enumerate(lines):
         bar = bars[index * high : (index + 1) * high]
         bar[:] = colour
-        _write(bar, text, (round(6 * size), round(16 * size)), 0.5 * size)
+        _write(bar, text, (round(6 * size), round(16 * size)), 0.5 * size, _ink_on(colour))
     return np.concatenate([bars, canvas])
 
 
-def _write(canvas: Image, text: str, at: tuple[int, int], scale: float) -> None:
+def _ink_on(paint: Colour) -> Colour:
+    """White, or black where the paint is bright: its luma by ITU-R BT.601."""
+    blue, green, red = paint
+    return DARK if 0.114 * blue + 0.587 * green + 0.299 * red > BRIGHT else INK
+
+
+def _write(canvas: Image, text: str, at: tuple[int, int], scale: float, ink: Colour) -> None:
     # OpenCV's fonts know ASCII only and draw "?" for the rest.
     plain = text.encode("ascii", "replace").decode("ascii")
     thick = max(1, round(scale))
-    cv2.putText(canvas, plain, at, cv2.FONT_HERSHEY_SIMPLEX, scale, INK, thick, cv2.LINE_AA)
+    cv2.putText(canvas, plain, at, cv2.FONT_HERSHEY_SIMPLEX, scale, ink, thick, cv2.LINE_AA)
 
 
 def _scale(canvas: Image) -> float:

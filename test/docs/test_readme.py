@@ -34,7 +34,7 @@ def names(cells: list[list[str]]) -> set[str]:
 
 
 def shape(page: str) -> list[str]:
-    """Headings by level, tables by rows, and commands, in order; what a translation leaves alone."""
+    """Headings by level, tables by rows, commands: what a translation leaves alone."""
     found, code = [], False
     for line in (ROOT / page).read_text(encoding="utf-8").splitlines():
         if line.startswith("```"):
