@@ -13,6 +13,9 @@ import numpy as np
 
 from ..types import LinkSample, Result
 
+FAILURES_SHOWN = 5
+"""Reasons in the summary, the most frequent first; the JSON has all."""
+
 
 def percentile(values: Iterable[float], share: float) -> float | None:
     """Percentile of the finite values, or None when there is none."""
@@ -210,7 +213,10 @@ class RunReport:
                 f"    at {switch['t_s']:6.2f} s  {switch['from']} -> {switch['to']}  "
                 f"{'-' if latency is None else f'{latency:.1f} ms'}  {switch['reason']}"
             )
-        lines += [f"  failed: {n} x {why}" for why, n in told["failed"].items()]
+        failed = Counter(told["failed"]).most_common()
+        lines += [f"  failed: {n} x {why}" for why, n in failed[:FAILURES_SHOWN]]
+        if others := failed[FAILURES_SHOWN:]:
+            lines.append(f"  failed: {sum(n for _, n in others)} for {len(others)} other reasons")
         return "\n".join(lines)
 
 

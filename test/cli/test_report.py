@@ -55,6 +55,17 @@ def test_a_result_with_an_error_counts_as_missing_and_says_why() -> None:
     assert (told["missing"], told["results"], told["failed"]) == (1, 0, {"no answer": 1})
 
 
+def test_the_summary_names_the_most_frequent_failures_and_counts_the_others() -> None:
+    report = RunReport()
+    for stamp_ns in range(1, 12):
+        report.on_frame(stamp_ns)
+        report.on_result(result(stamp_ns, error="no answer" if stamp_ns > 5 else f"odd {stamp_ns}"))
+    lines = [line for line in report.summary().splitlines() if "failed:" in line]
+    assert lines[0].endswith("6 x no answer")
+    assert lines[-1].endswith("failed: 1 for 1 other reasons")
+    assert len(report.to_dict()["failed"]) == 6
+
+
 def test_frames_superseded_under_overload_are_told_apart_from_missing_ones() -> None:
     report = RunReport()
     report.on_frame(1)
