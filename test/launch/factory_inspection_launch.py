@@ -21,7 +21,7 @@ from mastra_ros.msg import InferenceResult, InspectionVerdict
 ROOT = Path(__file__).resolve().parents[2]
 NAMESPACE = "line1"
 STAGES = ("camera", "inference", "scheduling", "compression", "bridge", "pipeline")
-LIMIT_S = 60.0
+LIMIT_S = 120.0
 
 
 @launch_testing.markers.keep_alive

@@ -11,6 +11,7 @@ import pytest
 HERE = Path(__file__).resolve().parent
 
 
+@pytest.mark.timeout(300)
 def test_the_factory_inspection_launches_and_stops(ros_domain: int, tmp_path: Path) -> None:
     pytest.importorskip("launch_testing", reason="launch_testing is not installed here")
     pytest.importorskip("launch_ros", reason="launch_ros is not installed here")
@@ -20,7 +21,7 @@ def test_the_factory_inspection_launches_and_stops(ros_domain: int, tmp_path: Pa
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=280,
         check=False,
     )
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
