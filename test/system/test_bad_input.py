@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +52,38 @@ def test_rubbish_among_the_pictures_costs_only_itself(start: Start, tmp_path: Pa
     report = run.finish()
     assert report["frames"] == 3
     assert "2.png" in run.output
+
+
+def test_a_damaged_spool_is_moved_aside_and_costs_nothing_else(
+    start: Start, tmp_path: Path
+) -> None:
+    spool = tmp_path / "spool.sqlite"
+    spool.write_bytes(b"SQLite format 3\x00" + bytes(range(256)) * 64)
+    report = start(
+        *("--frames", "20", "--rate", "8", "--set", f"bridge.spool_path={spool}"),
+        *("--set", "scheduling.policy=fixed", "--set", "scheduling.route=cloud"),
+        *("--set", "scheduling.deadline_ms=5000.0", "--fault", "down@0s..1s"),
+    ).finish()
+    assert report["spooled"] > 0, "a fresh one was begun"
+    assert report["spooled_left"] == 0
+    (aside,) = tmp_path.glob("spool.sqlite.damaged-*")
+    assert aside.stat().st_size > 16_000
+
+
+def test_a_file_of_somebody_else_is_no_spool_and_stays_as_it_is(
+    start: Start, tmp_path: Path
+) -> None:
+    notes = tmp_path / "notes.sqlite"
+    with closing(sqlite3.connect(notes)) as database, database:
+        database.execute("CREATE TABLE note (text)")
+    before = notes.read_bytes()
+    run = start(
+        *("--frames", "20", "--rate", "8", "--set", f"bridge.spool_path={notes}"),
+        *("--set", "scheduling.deadline_ms=5000.0"),
+    )
+    run.finish()
+    assert "a database of something else, not a spool" in run.output
+    assert notes.read_bytes() == before
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -16,8 +16,8 @@ from mastra_ros.protocol.keys import add_device, init_keys
 from mastra_ros.types import LinkSample, Result, Route
 
 Start = Callable[..., Any]
-LINE = ("--rate", "8", "--source", "synthetic:pcb?seed=4&boards_per_minute=60")
-PATIENT = ("--set", "scheduling.deadline_ms=800.0")  # a busy machine is no bad link
+LINE = ("--rate", "4", "--source", "synthetic:pcb?seed=4&boards_per_minute=60")
+PATIENT = ("--set", "scheduling.deadline_ms=5000.0")  # a busy machine is no bad link
 
 
 class Witness:
@@ -105,7 +105,7 @@ def test_a_gateway_killed_and_started_again_loses_nothing_it_acknowledged(
     tmp_path: Path,
 ) -> None:
     spool = tmp_path / "spool.sqlite"
-    run = start("--duration", "14", *LINE, *PATIENT, *device_options(keys, spool, gateway.url))
+    run = start("--duration", "20", *LINE, *PATIENT, *device_options(keys, spool, gateway.url))
     wait_until(lambda: len(witness.answered_by_the_gateway()) >= 10, "answers of the gateway")
     gateway.kill()
     wait_until(lambda: witness.counters.get("spooled", 0) > 0, "frames in the spool")
