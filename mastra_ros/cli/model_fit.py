@@ -23,11 +23,12 @@ def run(args: argparse.Namespace) -> int:
     """Measure and print."""
     from ..inference import load_bundle
     from ..model.fit import check_int8, fit, target_named
+    from ..model.progress import Bar
 
     target = target_named(args.target)
     path = load_bundle(args.bundle).part("local").path
     check_int8(path)
-    found = fit(path, target)
+    found = fit(path, target, Bar())
     arena = "-" if found.arena_bytes is None else f"{found.arena_bytes}"
     total = sum(found.macs.values())
     by_kind = ", ".join(f"{kind} {number}" for kind, number in found.macs.items())

@@ -15,6 +15,7 @@ import numpy as np
 
 from ..errors import ConfigError, DependencyError, ModelError
 from .layers import operator_names
+from .progress import Progress, silent
 from .targets import TARGETS, Target
 from .tflite_file import read_model, schema
 
@@ -74,11 +75,11 @@ def target_named(name: str) -> Target:
     return TARGETS[name]
 
 
-def fit(path: Path, target: Target) -> Fit:
+def fit(path: Path, target: Target, progress: Progress = silent) -> Fit:
     """Run the model in TFLM and hold it against the target.
 
     Raises:
-        ModelError: the file is no .tflite model.
+        ModelError: the file is no .tflite model, or takes minutes.
         DependencyError: tflite-micro is not installed.
     """
     model = read_model(path)
@@ -91,18 +92,11 @@ def fit(path: Path, target: Target) -> Fit:
         number * target.cycles_per_mac.get(kind, target.cycles_per_mac[""])
         for kind, number in counted.items()
     )
-    done = subprocess.run(  # noqa: S603 - our own module and a file that was just read
-        [sys.executable, "-m", "mastra_ros.model.micro", str(path), str(ARENA_BYTES)],
-        capture_output=True,
-        text=True,
-        errors="replace",
-        timeout=TIMEOUT_S,
-        check=False,
-        cwd=Path(__file__).parents[2],
-    )
-    said = done.stderr + done.stdout
+    status, said = 0, ""
+    for _ in progress(range(1), "run in TensorFlow Lite Micro"):
+        status, said = _run(path)
     total, head = _TOTAL.search(said), _HEAD.search(said)
-    failed = done.returncode != 0 or total is None
+    failed = status != 0 or total is None
     size = path.stat().st_size
     return Fit(
         target=target,
@@ -115,6 +109,23 @@ def fit(path: Path, target: Target) -> Fit:
         unsupported=tuple(sorted(set(_MISSING.findall(said)))),
         failure=_last_line(said) if failed else "",
     )
+
+
+def _run(path: Path) -> tuple[int, str]:
+    """Run the model in a process of its own, which TFLM may end; its status and words."""
+    try:
+        done = subprocess.run(  # noqa: S603 - our own module and a file that was just read
+            [sys.executable, "-m", "mastra_ros.model.micro", str(path), str(ARENA_BYTES)],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=TIMEOUT_S,
+            check=False,
+            cwd=Path(__file__).parents[2],
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ModelError(f"{path}: TFLM took longer than {TIMEOUT_S} s") from error
+    return done.returncode, done.stderr + done.stdout
 
 
 def macs(model: Any) -> dict[str, int]:
