@@ -91,3 +91,18 @@ def test_pictures_and_markers_are_made_only_while_somebody_looks(
     assert pictures[0].header.frame_id == "lens"
     assert pictures[0].width == 64
     assert len(markers[0].markers) == 3, "wipe, box, label"
+
+
+def test_detections_go_out_where_vision_msgs_is_installed(
+    ros: Any, wait_until: Callable[..., None]
+) -> None:
+    messages = pytest.importorskip("vision_msgs.msg", reason="vision_msgs is not installed")
+    line = Line(ros)
+    detections = line.hear(messages.Detection2DArray, "detections")
+
+    def seen() -> bool:
+        line.board()
+        return bool(detections)
+
+    wait_until(seen, "detections")
+    assert detections[0].detections[0].results[0].hypothesis.class_id == "short"
