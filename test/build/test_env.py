@@ -74,3 +74,12 @@ def test_sourcing_before_the_set_up_says_what_to_run(tmp_path: Path) -> None:
     done = run_shell("bash", f". {tmp_path}/env.sh; echo status $?")
     assert done.stdout == "status 1\n"
     assert done.stderr == f"env.sh: not set up yet; please run: make -C {tmp_path} setup\n"
+
+
+@needs_setup
+def test_an_extra_that_is_not_there_is_refused_before_anything_changes() -> None:
+    stamp = (ROOT / ".venv" / ".stamp").read_text()
+    done = run_shell("bash", f"{ROOT}/scripts/setup.sh", MASTRA_EXTRAS="nonsense")
+    assert done.returncode == 1
+    assert done.stderr.startswith("setup: MASTRA_EXTRAS names nonsense, but there is no ")
+    assert (ROOT / ".venv" / ".stamp").read_text() == stamp
