@@ -9,13 +9,17 @@ process first, then each in a process of its own. Per kind:
 
 - first_local_ms: from the cut to the first result computed on the device for a frame captured
   after the cut, as a subscriber of `result` sees it. `optimum_ms` is what a device could do that
-  knows everything but the future: wait for the deadline, then infer.
+  waits for the deadline, then infers. A device that doubts a silent gateway may be sooner.
 - gap_ms: the longest time without any result, from the cut until the gateway answers again.
 - cloud_ms: from the repair to the first result of the gateway for a frame captured after it. For
   SIGKILL the repair is when the new process accepts connections; a reset needs no repair, and
   counts from the cut.
 - missing: frames that entered and have no final result, without those that a newer frame replaced
   before they were admitted (superseded). duplicates: second final results.
+
+What the doubt costs stands in `healthy`: frames that the device answered first although nothing
+was cut, on the link as it is and with 60 ms of jitter, and how many of them in a row (a route that
+was left shows as many).
 
 Beside it `keep_alive`: the same with no deadlines and heartbeats of ours, but with the WebSocket
 library's own keep-alive (ping every 20 s, 20 s for the pong) deciding, on fewer cuts; frames that
@@ -37,6 +41,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -55,6 +60,7 @@ from bench.switching_rig import (
 )
 from mastra_ros.bridge import connection
 from mastra_ros.config import SchedulingConfig
+from mastra_ros.emulation import parse_faults
 from mastra_ros.types import Route
 
 OURS: dict[str, dict[str, Any]] = {
@@ -85,7 +91,7 @@ PING_S = 20.0
 """The library's defaults for ping_interval and ping_timeout."""
 
 STEADY = 36
-"""So many answers of the gateway in a row, and the next cut may come: a session of more than a
+"""So many answers, nearly all of the gateway, and the next cut may come: a session of more than a
 second, else the pauses between attempts to reconnect grow as for a gateway that hangs up."""
 LIMIT_MS = 200.0
 
@@ -223,6 +229,31 @@ def measure(
     }
 
 
+def healthy(rig: Rig, fault: str, seconds: float) -> dict[str, Any]:
+    """What the device answers first while nothing is cut."""
+    rig.proxy.set_faults(parse_faults(fault))
+    with in_one_process(rig.parameters(OURS)) as witness:
+        wait(lambda: witness.steady(STEADY), 60.0, "a steady flow of answers of the gateway")
+        begun = len(witness.answers)
+        time.sleep(seconds)
+        finals = [a for a in witness.answers[begun:] if a.final]
+    rig.proxy.set_faults(())
+    runs = [
+        len(list(run)) for local, run in groupby(a.origin is Route.LOCAL for a in finals) if local
+    ]
+    local = sum(runs)
+    print(
+        f"healthy, {fault or 'no fault'}: {local} of {len(finals)} answered here first", flush=True
+    )
+    return {
+        "fault": fault,
+        "results": len(finals),
+        "local": local,
+        "local_in_row_max": max(runs, default=0),
+        "failed": sum(bool(a.error) for a in finals),
+    }
+
+
 @contextlib.contextmanager
 def library_keep_alive() -> Iterator[None]:
     """Let the WebSocket library ping, as it does unless told otherwise."""
@@ -250,6 +281,7 @@ def main() -> int:
     parser.add_argument("--keep-alive-cuts", type=int, default=2, help="of each kind")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--layouts", nargs="*", default=["one process", "processes"])
+    parser.add_argument("--healthy", type=float, default=30.0, help="s without cuts, each link")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("bench/results/switching.json"))
     options = parser.parse_args()
@@ -269,6 +301,9 @@ def main() -> int:
         for layout in options.layouts:
             plan = plan_of(options.kinds, options.cuts, options.seed)
             told["layouts"].append(measure(rig, layout, plan, OURS, options.seed))
+        if options.healthy:
+            links = ("", "up:jitter=60ms@0s")
+            told["healthy"] = [healthy(rig, fault, options.healthy) for fault in links]
         silent = [k for k in ("down", "stall", "sigstop") if k in options.kinds]
         if options.keep_alive_cuts and silent:
             with library_keep_alive():
@@ -294,6 +329,11 @@ def table(told: dict[str, Any]) -> str:
     """The report for people; times in ms."""
     head = f"{'':22}{'cuts':>5}{'first local p50/p99/max':>27}{'optimum':>9}"
     lines = [head + f"{'gap max':>9}{'cloud p50/max':>16}"]
+    lines += [
+        f"healthy, {link['fault'] or 'no fault'}: {link['results']} results, "
+        f"{link['local']} of the device, {link['local_in_row_max']} in a row at most"
+        for link in told.get("healthy", [])
+    ]
     groups = [*told["layouts"], *([told["keep_alive"]] if "keep_alive" in told else [])]
     for group in groups:
         name = "keep-alive" if group is told.get("keep_alive") else group["layout"]
