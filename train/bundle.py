@@ -50,7 +50,7 @@ def write_bundle(folder: Path, content: dict[str, Any]) -> None:
     (folder / "bundle.yaml").write_text(text)
 
 
-def add_part(folder: Path, part: str, threshold: float) -> None:
+def add_part(folder: Path, part: str, threshold: float, views: int = 1) -> None:
     """Enter a part's file into the bundle, with its digest, and without measurements yet."""
     content = read_bundle(folder)
     file = PARTS[part]["file"]
@@ -61,6 +61,7 @@ def add_part(folder: Path, part: str, threshold: float) -> None:
         "model": PARTS[part]["model"],
         "version": VERSION,
         "score_threshold": threshold,
+        **({"views": views} if views > 1 else {}),
         "measurements": {"bytes": (folder / file).stat().st_size},
     }
     content["parts"] = {name: content["parts"][name] for name in PARTS if name in content["parts"]}

@@ -68,9 +68,11 @@ def one_class(counts: Counts, label: int) -> Counts:
     return Counts(counts.right[at], counts.found[at], counts.true[at])
 
 
-def evaluate(path: Path, threshold: float, data: Path) -> tuple[dict[str, Any], list[str]]:
+def evaluate(
+    path: Path, threshold: float, data: Path, views: int = 1
+) -> tuple[dict[str, Any], list[str]]:
     """Measurements for the bundle, and the lines of the model card."""
-    run = open_runner(path)
+    run = open_runner(path, views)
     samples = [read_sample(data, name) for name in read_ids(data, "val.txt")]
     counts = measure(run, samples, threshold)
     lines = ["| boards | defects | precision | recall | F |", "| --- | --- | --- | --- | --- |"]
@@ -91,7 +93,8 @@ def evaluate(path: Path, threshold: float, data: Path) -> tuple[dict[str, Any], 
     values["latency_ms_1_thread"] = round(float(np.median(times)), 1)
     values["bytes"] = path.stat().st_size
     speed = f"median {np.median(times):.1f} ms, fastest {min(times):.1f} ms a frame"
-    lines += ["", f"Score threshold {threshold:.2f}. One thread, network alone: {speed}."]
+    both = ", both views" if views > 1 else ""
+    lines += ["", f"Score threshold {threshold:.2f}. One thread, network alone{both}: {speed}."]
     lines[-1] += f" {path.stat().st_size} bytes."
     return values, lines
 
@@ -110,7 +113,8 @@ def main() -> None:
     for part, entry in content["parts"].items():
         if options.part in (None, part):
             path = options.file or options.bundle / entry["file"]
-            values, lines = evaluate(path, entry["score_threshold"], options.data)
+            views = entry.get("views", 1)
+            values, lines = evaluate(path, entry["score_threshold"], options.data, views)
             entry["measurements"] = values
             card += [f"### {part}: `{path.name}`", "", *lines, ""]
             print("\n".join([f"{part}: {path.name}", *lines]), flush=True)

@@ -116,12 +116,17 @@ def main() -> None:
     parser.add_argument("--checkpoint", type=Path, required=True, help="best.pt of train.fit")
     parser.add_argument("--data", type=Path, required=True, help="the folder deeppcb")
     parser.add_argument("--bundle", type=Path, required=True, help="folder of bundle.yaml")
+    parser.add_argument(
+        "--views", type=int, choices=(1, 2), default=1, help="2: average two views (gateway only)"
+    )
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     config, model = load(options.checkpoint)
     options.bundle.mkdir(parents=True, exist_ok=True)
     files: dict[str, Path] = {}
     if config == "device":
+        if options.views > 1:
+            parser.error("--views 2 is for the gateway's network")
         part, files["int8"] = "local", options.bundle / "local.tflite"
         files["float32"] = options.checkpoint.with_name("float.tflite")
         export_tflite(model, options.data, files["int8"], files["float32"])
@@ -132,11 +137,11 @@ def main() -> None:
     samples = [read_sample(options.data, name) for name in names]
     truth = [(s.boxes, s.labels) for s in samples]
     for kind, path in reversed(files.items()):
-        run = open_runner(path)
+        run = open_runner(path, options.views)
         found = [decode(*run(s.image)) for s in samples]
         threshold, f_score = best_threshold(found, truth, CLASSES)
         log.info("%s: held-out F %.4f at threshold %.2f", kind, f_score, threshold)
-    add_part(options.bundle, part, threshold)
+    add_part(options.bundle, part, threshold, options.views)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mastra_ros.inference.contract import Grid
+from mastra_ros.inference.views import average_views, with_turned
 from train.data import SIZE_PX
-from train.decode import Floats
+from train.decode import CELLS, Floats
 
 Gray = npt.NDArray[np.uint8]
 
@@ -53,9 +55,12 @@ class LiteRtRunner:
 
 
 class OnnxRunner:
-    """An ONNX detector with the input `image` and the outputs `scores` and `boxes`."""
+    """An ONNX detector with the input `image` and the outputs `scores` and `boxes`.
 
-    def __init__(self, path: Path) -> None:
+    With two `views` the image is also seen turned by half a turn, and the outputs are averaged.
+    """
+
+    def __init__(self, path: Path, views: int = 1) -> None:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -63,16 +68,21 @@ class OnnxRunner:
         self._session: Any = onnxruntime.InferenceSession(
             str(path), options, providers=["CPUExecutionProvider"]
         )
+        self._views = views
         self._values: Floats = np.zeros((1, 1, SIZE_PX, SIZE_PX), np.float32)
         self._out: list[Floats] = []
 
     def feed(self, image: Gray) -> None:
         """Set the input from a gray image (640, 640)."""
         self._values = image.astype(np.float32)[None, None] / np.float32(255)
+        if self._views > 1:
+            self._values = with_turned(self._values, "nchw")
 
     def invoke(self) -> None:
         """Run the network on the input that was fed."""
         self._out = self._session.run(["scores", "boxes"], {"image": self._values})
+        if self._views > 1:
+            self._out = average_views(self._out, Grid(scores_at=0, boxes_at=1, columns=CELLS))
 
     def __call__(self, image: Gray) -> tuple[Floats, Floats]:
         """Logits (6400, 6) and distances (6400, 4) in cells, of a gray image (640, 640)."""
@@ -84,6 +94,6 @@ class OnnxRunner:
 Runner = LiteRtRunner | OnnxRunner
 
 
-def open_runner(path: Path) -> Runner:
-    """The runner for the file's suffix."""
-    return LiteRtRunner(path) if path.suffix == ".tflite" else OnnxRunner(path)
+def open_runner(path: Path, views: int = 1) -> Runner:
+    """The runner for the file's suffix; two views are for ONNX files only."""
+    return LiteRtRunner(path) if path.suffix == ".tflite" else OnnxRunner(path, views)

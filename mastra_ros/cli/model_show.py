@@ -38,7 +38,8 @@ def run(args: argparse.Namespace) -> int:
     for part in bundle.parts.values():
         rows.append((part.name, f"{part.path.name}: {part.model} {part.version} on {part.engine}"))
         rows.append(("", f"{part.path.stat().st_size} bytes, SHA-256 {part.sha256}"))
-        rows.append(("", f"score threshold {part.score_threshold:g}"))
+        views = ", two views of each frame" if part.views > 1 else ""
+        rows.append(("", f"score threshold {part.score_threshold:g}{views}"))
         rows += [("", line) for line in _flat(part.measurements) if not line.startswith("bytes:")]
     rows += [
         (str(name), line)

@@ -74,6 +74,7 @@ class BundlePart:
     model: str  # name of the model in results
     version: str
     score_threshold: float  # least score that counts, unless the user says otherwise; head: 0
+    views: int = 1  # 2: each frame is also seen turned by half a turn, see module views
     measurements: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -255,9 +256,12 @@ def _read_part(folder: Path, name: str, fields: Fields) -> BundlePart:
         model=fields.text("model"),
         version=fields.text("version"),
         score_threshold=0.0 if name == "head" else fields.number("score_threshold", 0.0, 1.0),
+        views=fields.integer("views", 1, 2) if "views" in fields else 1,
         measurements=fields.mapping("measurements") if "measurements" in fields else {},
     )
     fields.nothing_else()
+    if part.views > 1 and name in ("head", "tail"):
+        fields.problem("views", "the halves of a split model see a frame once")
     if file and Path(file).name != file:
         fields.problem("file", f"expected a name inside the bundle's folder, got {file!r}")
     elif file:

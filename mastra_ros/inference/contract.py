@@ -61,8 +61,20 @@ def agree(bundle: Bundle, part: BundlePart, engine: Engine) -> Contract:
     if not problems and any(None in output.shape[1:] for output in outputs):
         outputs = _measured(engine, feed.item_shape)
     grid = _grid(bundle, outputs, problems)
+    if part.views > 1:
+        _check_views(bundle, feed, outputs, problems)
     _refuse(bundle, part, problems)
     return Contract(feed, grid)
+
+
+def _check_views(
+    bundle: Bundle, feed: Feed, outputs: tuple[TensorSpec, ...], problems: list[str]
+) -> None:
+    """Averaging needs a grid that can be turned, real numbers, and room for the second view."""
+    if bundle.output.kind != "anchor_free":
+        problems.append(f"views: 2 is for the kind anchor_free, this is {bundle.output.kind}")
+    elif feed.batch is not None or any(output.dtype.kind != "f" for output in outputs):
+        problems.append("views: 2 needs float outputs and any number of frames in a run")
 
 
 def agree_head(bundle: Bundle, part: BundlePart, engine: Engine) -> Feed:

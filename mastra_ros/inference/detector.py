@@ -13,6 +13,7 @@ from .contract import agree
 from .engine import Engine, open_engine
 from .feeder import Feeder
 from .reader import Reader
+from .views import average_views, with_turned
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Detector:
         self._bundle, self._part, self.engine = bundle, part, engine
         contract = agree(bundle, part, engine)
         self._batch = contract.feed.batch
+        self._contract, self._views = contract, part.views
         self._feeder = Feeder(bundle.input, contract.feed)
         self._reader = Reader(bundle, part, engine.outputs, contract.grid)
         self.score_threshold = score_threshold
@@ -123,8 +125,12 @@ class Detector:
         """One run of the model with `size` places; the last of a batch may leave some empty."""
         started = time.perf_counter()
         tensor, transforms = self._feeder.batch(frames, size)
+        if self._views > 1:
+            tensor = with_turned(tensor, self._contract.feed.layout)
         ready = time.perf_counter()
         outputs = self.engine.run(tensor)
+        if self._views > 1:
+            outputs = average_views(outputs, self._contract.grid)
         answered = time.perf_counter()
         found = [self._reader.read(outputs, i, transform) for i, transform in enumerate(transforms)]
         ended = time.perf_counter()
