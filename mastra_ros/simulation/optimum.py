@@ -1,30 +1,34 @@
 """The offline optimum: what a scheduler could reach that knows the whole future.
 
-What is optimised: the number of frames with a result within the deadline of their capture.
+What is optimised: the number of frames with a result within the deadline of their capture, and
+among schedules with as many, the fewest frames by the cloud.
 
-The schedule may give each frame to the cloud, to the device, or to nobody, knowing the trace,
-the load and all times that chance has drawn. It is a relaxation, so no policy can exceed
-it:
+The schedule may give each frame to the cloud, to the device, or to nobody, knowing the trace, the
+load and all times that chance has drawn. Frames share the device, which works on one after the
+other and is never interrupted, and the uplink, which carries one after the other. The
+deadlines of frames have the order of their captures, so in any schedule two neighbours in the
+other order can change places, and both are still in time (Jackson's rule, 1955): an order by
+capture is best on both. So one pass over the frames finds the optimum exactly, keeping
+of all partial schedules those that no other beats in worth, device and uplink (Pareto pruning).
 
-- A frame is in time by the cloud if it were alone there: encoded at capture, uploaded as a delta
-  on a link that carries nothing else, inferred and answered at once. Queues, heartbeats,
-  connecting and whole pictures cost nothing.
-- Frames that the cloud cannot answer in time compete for the device, one after the other and never
-  interrupted. Since all have the same deadline after capture, an order by capture is best, and
-  which of them to take is found exactly by dynamic programming: f[k], the earliest moment at
-  which the device is free after k hits. O(n^2) steps.
-
-It optimises nothing else: money and accuracy are not weighed, and it knows no split model.
+No policy can exceed it, since what is left out only makes it more generous: heartbeats,
+connecting and whole pictures; waiting for the encoder, the gateway and the downlink; losses in
+a table of a link; and that a message wastes the rest of its last millisecond. Where a table's round
+trip or the gateway's load change while a frame is under way, the least counts. A
+split model counts as the best of both ways at each step.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from .world import Scenario
+
+TIE = 1e-6
+"""Price of a cloud frame, in frames in time: so little that it only breaks ties."""
+TOLERANCE_MS = 1e-4
+"""The simulation rounds to ns; that must not make a policy better than the optimum."""
 
 
 @dataclass(frozen=True)
@@ -46,40 +50,100 @@ class Optimum:
         return self.hits / self.frames if self.frames else 1.0
 
 
-def cloud_ms(scenario: Scenario) -> NDArray[np.float64]:
-    """From capture to the cloud's answer, for each frame as if it were alone on its way: (n,)."""
-    trace, draws = scenario.trace, scenario.draws()
-    ages = np.empty(scenario.frames)
+@dataclass(frozen=True)
+class Job:
+    """What one frame needs. Times are ms; places are those of the uplink (`Capacity.place`)."""
+
+    captured_ms: float
+    due_ms: float  # on the device
+    local_ms: float
+    size_bytes: float
+    place: float  # the first one that it can have, once it is encoded
+    depart_ms: float  # when it must have left, for its answer to be in time
+
+
+def jobs(scenario: Scenario) -> list[Job]:
+    """The frames of a scenario, in the order of their captures."""
+    trace, stages, draws = scenario.trace, scenario.stages, scenario.draws()
+    found = []
     for index in range(scenario.frames):
         captured = scenario.captured_ms(index)
-        now = captured + float(draws.encode_ms[index])
-        now = trace.up.done_ms(float(draws.delta_bytes[index]), now)
-        now += trace.way_ms(now)
-        now += float(draws.cloud_ms[index]) * scenario.gateway_load.slowdown(now)
-        now = trace.down.done_ms(scenario.stages.result_bytes, now)
-        ages[index] = now + trace.way_ms(now) - captured
-    return ages
+        due = captured + scenario.deadline_ms + TOLERANCE_MS
+        encode_ms, cloud_ms = float(draws.encode_ms[index]), float(draws.cloud_ms[index])
+        size = float(draws.delta_bytes[index])
+        if stages.split:
+            head_ms = stages.head_ms * scenario.load.least_slowdown(captured, due)
+            encode_ms, cloud_ms = min(encode_ms, head_ms), min(cloud_ms, stages.tail_ms)
+            size = min(size, stages.feature_bytes)
+        way_ms = trace.least_way_ms(captured, due)
+        depart_ms = trace.down.latest_ms(stages.result_bytes, due - way_ms) - way_ms
+        depart_ms -= cloud_ms * scenario.gateway_load.least_slowdown(captured, due)
+        local_ms = float(draws.local_ms[index]) * scenario.load.slowdown(captured)
+        place = trace.up.place(captured + encode_ms)
+        found.append(Job(captured, due, local_ms, size, place, depart_ms))
+    return _in_order(found)
 
 
-def local_hits(released: NDArray[np.float64], takes: NDArray[np.float64], deadline: float) -> int:
-    """Most jobs that one machine can end within `deadline` of their release; times in order."""
-    free = np.full(len(released) + 1, np.inf)
-    free[0] = -np.inf
-    most = 0
-    for release, take in zip(released, takes, strict=True):
-        done = np.maximum(free[: most + 1], release) + take
-        better = np.where(done <= release + deadline, done, np.inf)
-        free[1 : most + 2] = np.minimum(free[1 : most + 2], better)
-        most += bool(np.isfinite(free[most + 1]))
-    return most
+def _in_order(found: list[Job]) -> list[Job]:
+    """Where encoding or the gateway takes so unlike long that order is lost: be generous."""
+    ordered, place, depart_ms = list(found), float("inf"), -float("inf")
+    for index in reversed(range(len(found))):
+        place = min(place, found[index].place)
+        ordered[index] = Job(**{**vars(found[index]), "place": place})
+    for index, job in enumerate(ordered):
+        depart_ms = max(depart_ms, job.depart_ms)
+        ordered[index] = Job(**{**vars(job), "depart_ms": depart_ms})
+    return ordered
 
 
-def offline_optimum(scenario: Scenario) -> Optimum:
-    """The optimum of a scenario."""
-    by_cloud = cloud_ms(scenario) <= scenario.deadline_ms
-    left = np.flatnonzero(~by_cloud)
-    released = np.asarray([scenario.captured_ms(int(i)) for i in left], np.float64)
-    slowdowns = np.asarray([scenario.load.slowdown(ms) for ms in released], np.float64)
-    takes = scenario.draws().local_ms[left] * slowdowns
-    local = local_hits(released, takes, scenario.deadline_ms)
-    return Optimum(scenario.frames, int(by_cloud.sum()), local)
+State = tuple[float, float, float, int, int]
+"""A partial schedule: its worth, when the device is free, the next place; frames cloud, local."""
+
+
+def offline_optimum(scenario: Scenario, cloud_price: float = TIE) -> Optimum:
+    """The schedule of the most frames in time, less `cloud_price` for each frame by the cloud.
+
+    A price of 0 to 1; above `TIE` frames in time are given up where they are not worth it.
+    """
+    todo, up = jobs(scenario), scenario.trace.up
+    states: list[State] = [(0.0, 0.0, 0.0, 0, 0)]
+    for index, job in enumerate(todo):
+        found = []
+        for worth, free_ms, place, cloud, local in states:
+            found.append((worth, free_ms, place, cloud, local))
+            done_ms = max(free_ms, job.captured_ms) + job.local_ms
+            if done_ms <= job.due_ms:
+                found.append((worth + 1.0, done_ms, place, cloud, local + 1))
+            behind, left_ms = up.after(max(place, job.place), job.size_bytes)
+            if left_ms <= job.depart_ms:
+                found.append((worth + 1.0 - cloud_price, free_ms, behind, cloud + 1, local))
+        if index + 1 < len(todo):
+            # What is free before the next frame can use it is as good as free then.
+            after = todo[index + 1]
+            found = [
+                (worth, max(free, after.captured_ms), max(place, after.place), cloud, local)
+                for worth, free, place, cloud, local in found
+            ]
+        states = unbeaten(found)
+    _, _, _, cloud, local = max(states, default=(0.0, 0.0, 0.0, 0, 0))
+    return Optimum(scenario.frames, cloud, local)
+
+
+def unbeaten(states: list[State]) -> list[State]:
+    """Those to which no other is at least equal in worth, device and uplink, each once."""
+    kept: list[State] = []
+    # A staircase of what is kept: places fall while the times of the device rise.
+    times: list[float] = []
+    places: list[float] = []
+    for state in sorted(states, key=lambda s: (-s[0], s[1], s[2])):
+        _, free_ms, place, _, _ = state
+        at = bisect_right(times, free_ms)
+        if at and places[at - 1] <= place:
+            continue
+        kept.append(state)
+        at = bisect_left(times, free_ms)
+        end = at
+        while end < len(times) and places[end] >= place:
+            end += 1
+        times[at:end], places[at:end] = [free_ms], [place]
+    return kept

@@ -31,6 +31,21 @@ class Capacity(Protocol):
         """When a message that starts at `from_ms` has left, if it has the link for itself."""
         ...
 
+    # For the offline optimum: without losses, and as if messages could share an opportunity's
+    # millisecond. A *place* counts what was carried; a smaller one is never worse.
+
+    def place(self, ms: float) -> float:
+        """The first place at or after this moment."""
+        ...
+
+    def after(self, place: float, size_bytes: float) -> tuple[float, float]:
+        """A message that starts at this place: the place behind it, and when it has left."""
+        ...
+
+    def latest_ms(self, size_bytes: float, by_ms: float) -> float:
+        """The latest start for a message that has to have left by then."""
+        ...
+
 
 class Opportunities:
     """A Mahimahi trace: at each of its times, one packet of 1,500 bytes can leave.
@@ -62,6 +77,28 @@ class Opportunities:
         last = first + max(1, math.ceil(size_bytes / MTU_BYTES)) - 1
         laps, index = divmod(last, len(self._times))
         return (lap + laps) * self.period_ms + float(self._times[index])
+
+    def place(self, ms: float) -> float:
+        """See Capacity: counts opportunities."""
+        lap, within = divmod(max(0.0, ms), self.period_ms)
+        return int(lap) * len(self._times) + int(np.searchsorted(self._times, within, side="left"))
+
+    def after(self, place: float, size_bytes: float) -> tuple[float, float]:
+        """See Capacity."""
+        behind = place + max(1, math.ceil(size_bytes / MTU_BYTES))
+        return behind, self._at(int(behind) - 1)
+
+    def latest_ms(self, size_bytes: float, by_ms: float) -> float:
+        """See Capacity."""
+        lap, within = divmod(by_ms, self.period_ms)
+        usable = int(lap) * len(self._times)
+        usable += int(np.searchsorted(self._times, within, side="right"))
+        first = usable - max(1, math.ceil(size_bytes / MTU_BYTES))
+        return self._at(first) if first >= 0 else -math.inf
+
+    def _at(self, place: int) -> float:
+        lap, index = divmod(place, len(self._times))
+        return lap * self.period_ms + float(self._times[index])
 
     @property
     def mean_bps(self) -> float:
@@ -113,15 +150,37 @@ class Table:
         """Round trip at this moment."""
         return float(self.rtt_ms[self._at(ms)])
 
-    def done_ms(self, size_bytes: float, from_ms: float) -> float:
-        """See Capacity. A loss costs one round trip more (fast retransmission, RFC 5681)."""
-        left, now, step = size_bytes * 8e3, max(0.0, from_ms), self._at(from_ms)
+    def least_rtt_ms(self, from_ms: float, to_ms: float) -> float:
+        """Least round trip between two moments."""
+        return float(self.rtt_ms[self._at(from_ms) : self._at(to_ms) + 1].min())
+
+    def place(self, ms: float) -> float:
+        """See Capacity: a time in ms."""
+        return max(0.0, ms)
+
+    def after(self, place: float, size_bytes: float) -> tuple[float, float]:
+        """See Capacity."""
+        left, now, step = size_bytes * 8e3, place, self._at(place)
         while step + 1 < len(self.start_ms):
             room = self.rate_bps[step] * (self.start_ms[step + 1] - now)
             if room >= left:
                 break
             left, now, step = left - room, float(self.start_ms[step + 1]), step + 1
         done = now + left / float(self.rate_bps[step])
+        return done, done
+
+    def latest_ms(self, size_bytes: float, by_ms: float) -> float:
+        """See Capacity."""
+        left, now, step = size_bytes * 8e3, by_ms, self._at(by_ms)
+        while (room := self.rate_bps[step] * (now - self.start_ms[step])) < left:
+            left, now, step = left - room, float(self.start_ms[step]), step - 1
+            if step < 0:
+                return -math.inf
+        return now - left / float(self.rate_bps[step])
+
+    def done_ms(self, size_bytes: float, from_ms: float) -> float:
+        """See Capacity. A loss costs one round trip more (fast retransmission, RFC 5681)."""
+        done, _ = self.after(max(0.0, from_ms), size_bytes)
         loss = float(self.loss[self._at(from_ms)])
         if loss > 0:
             lost = 1 - (1 - loss) ** math.ceil(size_bytes / MTU_BYTES)
@@ -144,6 +203,14 @@ class LinkTrace:
         """From one end to the other at this moment, besides the time on the link."""
         rtt_ms = self.up.rtt_at(ms) if isinstance(self.up, Table) else self.rtt_ms
         return rtt_ms / 2
+
+    def least_way_ms(self, from_ms: float, to_ms: float) -> float:
+        """The least of `way_ms` between two moments."""
+        return (
+            self.up.least_rtt_ms(from_ms, to_ms) / 2
+            if isinstance(self.up, Table)
+            else (self.rtt_ms / 2)
+        )
 
 
 class Direction:
