@@ -72,7 +72,7 @@ class SchedulingConfig(NodeConfig):
     )
     cloud_cost: float = parameter(
         0.02,
-        "adaptive: what a cloud frame costs, as a share of a missed deadline",
+        "adaptive, latency: what a cloud frame costs, as a share of a missed deadline",
         minimum=0.0,
         maximum=1.0,
         live=True,

@@ -185,11 +185,13 @@ class Decision:
     """What a policy wants for the coming frames, and why (a few words for people).
 
     spill: where a frame goes that the local model could not answer in time; None: it waits.
+    recall: a frame that would go away stays, if the local model can answer it in time.
     """
 
     route: Route
     reason: str
     spill: Route | None = None
+    recall: bool = False
 
 
 @dataclass(frozen=True)

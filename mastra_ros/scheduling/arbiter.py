@@ -12,12 +12,10 @@ Pure: no threads, no I/O, the clock is an argument. The rules
   cloud is expected late or is overdue: in time for the deadline where possible. So is the newest,
   one at a time, while a gateway owes answers and gives none. The first answer is final; a miss
   stays a miss.
-- A LOCAL frame whose decision names a `spill` goes there instead if the local model could not
-  answer it by its deadline.
-- At most `local_in_flight` frames are with the local model, and at most `cloud_in_flight` are
-  away or fell back and wait for the local model. Those that fell back go first, newest first; one
-  that has used half of its time goes before them. A frame that finds no room waits in
-  one slot; a newer frame replaces it there (superseded: it was never admitted).
+- Where the frame goes that waits, and whether it may have the local model, `Outlook` says.
+- At most `local_in_flight` frames are with the local model, and at most `cloud_in_flight` are away
+  or fell back and wait for it. A frame that finds no room waits in one slot; a newer frame
+  replaces it there (superseded: it was never admitted).
 - A frame given to the local model, waiting included, fails after `local_timeout_ms`.
 - A local result that `Escalation` finds unsure is published as provisional and sent
   away, `escalate_in_flight` at a time. The answer is final if it comes within
@@ -42,6 +40,7 @@ from mastra_ros.scheduling.frames import Counters, Pending, Stage, Waiting
 from mastra_ros.scheduling.ledger import Ledger
 from mastra_ros.scheduling.local_model import LocalModel
 from mastra_ros.scheduling.outcome import Outcome
+from mastra_ros.scheduling.outlook import Arrivals, Outlook
 from mastra_ros.types import Decision, Detections, FrameKey, Result, Route
 
 
@@ -54,6 +53,7 @@ class Arbiter:
         self._pending: dict[FrameKey, Pending] = {}
         self._local = LocalModel()
         self._waiting: Waiting | None = None
+        self._arrivals = Arrivals()
         self._link_up = False
         self._heard_ns = self._answered_ns = 0
         self._escalation = Escalation(config)
@@ -106,6 +106,7 @@ class Arbiter:
             self._supersede(self._waiting, now)
         captured = self._clock.inside(captured_ns)
         self._waiting = Waiting(key, captured, decision, wanted or decision.route, now)
+        self._arrivals.came(now)
         return self._drain(now)
 
     def local_result(self, result: Result, now_ns: int) -> list[Event]:
@@ -184,7 +185,9 @@ class Arbiter:
         due += [*self._local.due(), *hedging.next_hedges(self._pending.values(), self._doubt_ns())]
         due += [frame.limit_ns for frame in self._ledger.owed.values()]
         if self._waiting is not None:
-            due.append(self._gives_up_ns(self._waiting))
+            yields_ns = self._outlook.yields_until_ns(self._waiting) or 0
+            due += [self._gives_up_ns(self._waiting)]
+            due += [yields_ns] if yields_ns > self._clock.now_ns else []
         return self._clock.outside(min(due)) if due else None
 
     def sent_ns(self, key: FrameKey) -> int | None:
@@ -206,52 +209,49 @@ class Arbiter:
         """Frames that are with the local model or wait for it."""
         return len(self._local) + self._count(Stage.QUEUED) + (self._waiting is not None)
 
-    # Admission and the local model
-
     def _drain(self, now: int) -> list[Event]:
-        """Fill the local model with those that fell back, then admit the frame that waits."""
+        """Fill the local model with those that fell back, and admit the frame that waits."""
+        events = self._fill(now)
+        waiting, outlook = self._waiting, self._outlook
+        if waiting is None:
+            return events
+        route, reason = outlook.route(self._link_up, self._has_room, now)
+        if self._has_room(route) and not (route is Route.LOCAL and outlook.yields(waiting, now)):
+            self._waiting = None
+            events += self._admit(waiting, route, reason, now)
+        return events + self._fill(now)
+
+    def _fill(self, now: int) -> list[Event]:
+        """Fill the local model with those that fell back."""
         events: list[Event] = []
         while len(self._local) < self._config.local_in_flight:
-            queued = [f for f in self._pending.values() if f.stage is Stage.QUEUED]
-            if not queued:
+            frame = self._outlook.next_queued(now)
+            if frame is None:
                 break
-            # Newest first, as it is worth most; but a stream of fallbacks must starve nobody.
-            oldest = min(queued, key=lambda f: f.entered_ns)
-            urgent = oldest.due_ns - now < now - oldest.entered_ns
-            frame = oldest if urgent else max(queued, key=lambda f: f.captured_ns)
             frame.stage = Stage.LOCAL
             self._local.give(frame.key, now, frame.due_ns)
             events.append(Dispatch(frame.key, Route.LOCAL, frame.reason))
-        waiting = self._waiting
-        if waiting is not None:
-            route, reason = waiting.decision.route, waiting.decision.reason
-            if route is not Route.LOCAL and not self._link_up:
-                route, reason = Route.LOCAL, "no link"
-            if route is Route.LOCAL and self._spills(waiting, now):
-                route, reason = waiting.decision.spill or route, "the device is busy"
-            if self._has_room(route):
-                self._waiting = None
-                events += self._admit(waiting, route, reason, now)
         return events
+
+    @property
+    def _outlook(self) -> Outlook:
+        return Outlook(
+            self._local,
+            [frame for frame in self._pending.values() if frame.stage is Stage.QUEUED],
+            self._waiting,
+            self._expected.local_ms,
+            self._arrivals.interval_ns,
+            to_ns(self._config.deadline_ms),
+            to_ns(self._config.local_timeout_ms),
+        )
 
     def _has_room(self, route: Route) -> bool:
         if route is Route.LOCAL:
             room = self._config.local_in_flight - len(self._local)
-            return room > 0 and not self._count(Stage.QUEUED)
+            first = self._outlook.fresh_first(self._clock.now_ns)
+            return room > 0 and (first or not self._count(Stage.QUEUED))
         owed = self._count(Stage.AWAY) + self._count(Stage.QUEUED)
         return owed < self._config.cloud_in_flight
-
-    def _spills(self, waiting: Waiting, now: int) -> bool:
-        """Whether a local frame goes away, as the device could not answer it in time."""
-        spill = waiting.decision.spill
-        if spill is None or not self._link_up or not self._has_room(spill):
-            return False
-        if not self._has_room(Route.LOCAL):
-            return True
-        ready_ns = self._local.ready_ns(now, self._expected.local_ms)
-        return ready_ns is not None and (
-            ready_ns > waiting.captured_ns + to_ns(self._config.deadline_ms)
-        )
 
     def _admit(self, waiting: Waiting, route: Route, reason: str, now: int) -> list[Event]:
         frame = Pending(waiting.key, waiting.captured_ns, reason, Stage.LOCAL, 0, now, route, now)
@@ -301,8 +301,6 @@ class Arbiter:
             return self._fail(frame, now)
         frame.due_ns = until_ns
         return []
-
-    # Answers
 
     def _local_answer(self, frame: Pending, result: Result, now: int) -> list[Event]:
         config, expected, escalation = self._config, self._expected, self._escalation

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from mastra_ros.config import SchedulingConfig
 from mastra_ros.scheduling.clock import to_ns
 from mastra_ros.scheduling.link import LinkEstimate
@@ -106,7 +108,8 @@ class Hysteresis:
         if self._changed_ns is not None:
             waited = now_ns - self._changed_ns
             if waited < to_ns(self._config.dwell_ms):
-                return Decision(self.route, f"dwell, then {wish.route.value}", wish.spill)
+                reason = f"dwell, then {wish.route.value}"
+                return replace(wish, route=self.route, reason=reason)
         returns, self._returning = self._returning, False
         self._change(wish.route, now_ns)
         return Decision(wish.route, "link recovered") if returns else wish

@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 
 from mastra_ros.config import SchedulingConfig
+from mastra_ros.scheduling.flow import Flow
 from mastra_ros.scheduling.forecast import Forecast, Prediction, late_share
 from mastra_ros.scheduling.outcome import Outcome
 from mastra_ros.types import Decision, LinkSample, LoadSample, Route
 
 ACCURACY_FRAMES = 200.0
 """The mean accuracy looks back on about so many frames."""
-SPILL_CHANCE = 0.55
+SPILL_CHANCE = 0.53
 """A spilled frame that is late costs the device an inference, and so about one other frame: more
-than half must be in time."""
-LAST_CHANCE = 0.15
+than half must be in time, and `cloud_cost` besides."""
+LAST_CHANCE = 0.13
 """Where the device would be late with every frame, that costs nothing."""
 STAY_SHARE = 0.1
 """Another route must be better than the current one by this share of the deadline."""
@@ -24,14 +25,18 @@ class LatencyPolicy:
     """Least predicted time to result, under an accuracy floor and a cost per cloud frame.
 
     Source: partitioning by predicted latency as in Neurosurgeon (Kang et al., ASPLOS 2017), here
-    with predictions from measured answers (`Forecast`) instead of models of layers.
+    with predictions from measured answers (`Forecast`, and `Flow` for what is on its way) instead
+    of models of layers.
 
     - A route's *price* is its predicted time (mean plus `hedge_deviations` deviations) plus, away,
       `cloud_cost_ms`. Routes expected within the deadline go before all others; among them the
       lowest price wins, and the current route keeps a bonus of `STAY_SHARE` of the deadline.
     - LOCAL frames that the device cannot answer in time *spill* to the best route away, if that
-      has a fair chance (`SPILL_CHANCE`): so a device too slow for the frame rate does what it can,
-      and the rest is sent. This holds while the route is barred after missed deadlines, too.
+      has a fair chance: `cloud_cost` above what a late frame would cost the device. So a device
+      too slow for the frame rate does what it can, and the rest is sent; a higher `cloud_cost`
+      sends less. This holds while the route is barred after missed deadlines, too.
+    - Where no route away has a fair chance for this very frame, one that would go away stays if the
+      device can answer it in time.
     - `accuracy_floor`: while the mean accuracy of recent results, by the `accuracy_*` parameters,
       is below it, routes that are less accurate than the floor are left out, unless no other is
       expected in time.
@@ -45,11 +50,16 @@ class LatencyPolicy:
         self._config = config
         self._route = Route(config.start_route)
         self._forecast = Forecast()
+        self._flow = Flow()
         self._accuracy = math.nan
 
     def configure(self, config: SchedulingConfig) -> None:
         """Take over the parameters; the route and what was learnt stay."""
         self._config = config
+
+    def follow(self, flow: Flow) -> None:
+        """Look at what is on its way here."""
+        self._flow = flow
 
     @property
     def accuracy(self) -> float:
@@ -76,21 +86,24 @@ class LatencyPolicy:
         predicted = {Route.LOCAL: self._forecast.local(load, now_ns)}
         away = [Route.SPLIT, Route.CLOUD] if config.split else [Route.CLOUD]
         for route in away:
-            predicted[route] = self._forecast.away(route, link, now_ns)
+            seen = self._flow.expected(route, now_ns)
+            known = link.connected and math.isfinite(seen.mean_ms)
+            predicted[route] = seen if known else self._forecast.away(route, link, now_ns)
         uppers = {r: p.upper_ms(config.hedge_deviations) for r, p in predicted.items()}
-        known = [route for route, upper in uppers.items() if math.isfinite(upper)]
-        if not known:
+        measured = [route for route, upper in uppers.items() if math.isfinite(upper)]
+        if not measured:
             return Decision(self._route, "latency: nothing measured yet")
         # Without a measurement of the device it is given a try, and so measured.
-        if Route.LOCAL not in known:
+        if Route.LOCAL not in measured:
             uppers[Route.LOCAL] = config.deadline_ms
-            known.append(Route.LOCAL)
-        in_time = [route for route in known if uppers[route] <= config.deadline_ms]
-        candidates = self._accurate(in_time) or known
+            measured.append(Route.LOCAL)
+        in_time = [route for route in measured if uppers[route] <= config.deadline_ms]
+        fair = self._fair(predicted, now_ns)
+        candidates = self._accurate(in_time) or [Route.LOCAL, *fair]
         chosen = min(candidates, key=lambda route: self._price(route, uppers[route]))
         self._route = chosen
-        spill = self._spill(predicted, uppers)
-        return Decision(chosen, self._reason(chosen, predicted), spill)
+        spill = min(fair, key=lambda route: self._price(route, uppers[route]), default=None)
+        return Decision(chosen, self._reason(chosen, predicted), spill, recall=not fair)
 
     def _price(self, route: Route, upper_ms: float) -> float:
         config = self._config
@@ -104,20 +117,26 @@ class LatencyPolicy:
             return routes
         return [r for r in routes if self._accuracy_of(r) >= floor] or routes
 
-    def _spill(
-        self, predicted: dict[Route, Prediction], uppers: dict[Route, float]
-    ) -> Route | None:
-        """Where a frame goes that would be late here anyway: a fair chance there is enough."""
+    def _fair(self, predicted: dict[Route, Prediction], now_ns: int) -> list[Route]:
+        """The routes where a frame that would be late here anyway has a fair chance."""
         limit_ms = self._config.deadline_ms
         hopeless = predicted[Route.LOCAL].mean_ms > limit_ms
-        chance = LAST_CHANCE if hopeless else SPILL_CHANCE
-        away = [
+        chance = (LAST_CHANCE if hopeless else SPILL_CHANCE) + self._config.cloud_cost
+        return [
             route
             for route, p in predicted.items()
-            if route is not Route.LOCAL
-            and late_share(p.mean_ms, p.deviation_ms, limit_ms) <= 1 - chance
+            if route is not Route.LOCAL and self._chance(route, p, now_ns) >= chance
         ]
-        return min(away, key=lambda route: self._price(route, uppers[route])) if away else None
+
+    def _chance(self, route: Route, predicted: Prediction, now_ns: int) -> float:
+        """That a frame sent there now is answered in time; 0 where nothing is known."""
+        if not math.isfinite(predicted.mean_ms):
+            return 0.0
+        limit_ms = self._config.deadline_ms
+        chance = self._flow.chance(route, limit_ms, now_ns)
+        if math.isfinite(chance):
+            return chance
+        return 1.0 - late_share(predicted.mean_ms, predicted.deviation_ms, limit_ms)
 
     def _accuracy_of(self, route: Route) -> float:
         config = self._config

@@ -47,8 +47,8 @@ class LocalModel:
         """When each frame is given up."""
         return [place.until_ns for place in self._places.values()]
 
-    def ready_ns(self, now: int, each_ms: float) -> int | None:
-        """When it would have answered a frame given to it now, at `each_ms` a frame.
+    def ready_ns(self, now: int, each_ms: float, before: int = 0) -> int | None:
+        """When it would have answered a frame given to it after `before` more, at `each_ms` each.
 
         None while that is unknown (NaN).
         """
@@ -57,4 +57,4 @@ class LocalModel:
         each_ns, free_ns = to_ns(each_ms), 0
         for place in self._places.values():
             free_ns = max(now, max(place.since_ns, free_ns) + each_ns)
-        return max(now, free_ns) + each_ns
+        return max(now, free_ns) + (1 + before) * each_ns

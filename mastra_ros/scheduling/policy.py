@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from mastra_ros.config import SchedulingConfig
 from mastra_ros.errors import ConfigError
@@ -11,6 +11,7 @@ from mastra_ros.scheduling.adaptive import AdaptivePolicy
 from mastra_ros.scheduling.dta import DtaPolicy
 from mastra_ros.scheduling.dta_full import DtaFullPolicy
 from mastra_ros.scheduling.fixed import FixedPolicy
+from mastra_ros.scheduling.flow import Flow
 from mastra_ros.scheduling.latency import LatencyPolicy
 from mastra_ros.types import Decision, LinkSample, LoadSample
 
@@ -29,6 +30,15 @@ class Policy(Protocol):
 
     def configure(self, config: SchedulingConfig) -> None:
         """Take over changed parameters; what was learnt or chosen so far stays."""
+        ...
+
+
+@runtime_checkable
+class Follower(Protocol):
+    """A policy that looks at what is on its way to the gateway when it decides."""
+
+    def follow(self, flow: Flow) -> None:
+        """Look at this from now on; only to read."""
         ...
 
 

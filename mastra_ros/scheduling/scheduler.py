@@ -12,6 +12,7 @@ from mastra_ros.scheduling.actions import Action, DeadlineMissed, Dispatch, Even
 from mastra_ros.scheduling.arbiter import Arbiter
 from mastra_ros.scheduling.clock import SteadyClock
 from mastra_ros.scheduling.escalation import EscalationState
+from mastra_ros.scheduling.flow import Flow
 from mastra_ros.scheduling.forecast import Forecast
 from mastra_ros.scheduling.frame_bytes import FrameBytes
 from mastra_ros.scheduling.frames import Counters
@@ -20,7 +21,7 @@ from mastra_ros.scheduling.hysteresis import Hysteresis
 from mastra_ros.scheduling.link import LinkEstimate, LinkEstimator
 from mastra_ros.scheduling.load_estimate import LoadEstimate, LoadEstimator
 from mastra_ros.scheduling.outcome import Observer, Outcome
-from mastra_ros.scheduling.policy import Policy, make_policy
+from mastra_ros.scheduling.policy import Follower, Policy, make_policy
 from mastra_ros.scheduling.switches import Switch, SwitchLog
 from mastra_ros.types import FrameKey, LinkSample, LoadSample, Result, Route
 
@@ -43,6 +44,8 @@ class Scheduler:
         self._arbiter = Arbiter(config, self._clock)
         self._policy = policy or make_policy(config)
         self._forecast = Forecast()
+        self._flow = Flow()
+        self._tell_flow()
         self._frame_bytes = FrameBytes()
         self._hysteresis = Hysteresis(self._policy, config)
         self._outcomes: deque[Outcome] = deque(maxlen=REMEMBERED)
@@ -64,6 +67,7 @@ class Scheduler:
             wanted = self._hysteresis.wanted
             start = "local" if wanted is Route.LOCAL else "cloud"
             policy = self._policy = make_policy(replace(config, start_route=start))
+            self._tell_flow()
             if isinstance(policy, Observer):
                 for outcome in self._outcomes:
                     policy.observe(outcome)
@@ -123,6 +127,10 @@ class Scheduler:
         if not result.error:
             self._link.heard(now_ns)
         now, events = self._begin(now_ns)
+        if result.error:
+            self._flow.dropped(result.key, now)
+        else:
+            self._flow.answered(result.key, now)
         sent_ns = self._arbiter.sent_ns(result.key)
         events += self._arbiter.cloud_result(result, now_ns)
         if sent_ns is not None:
@@ -204,8 +212,11 @@ class Scheduler:
         """Tell the arbiter how long answers should take."""
         forecast, deviations = self._forecast, self._config.hedge_deviations
         forecast.link(link)
+        self._flow.link(link)
         local = forecast.local(self._load.estimate, now)
-        away = forecast.away(Route.CLOUD, link, now)
+        away = self._flow.expected(Route.CLOUD, now)
+        if not math.isfinite(away.mean_ms):
+            away = forecast.away(Route.CLOUD, link, now)
         self._arbiter.expect(
             Expectation(
                 local.upper_ms(1.0),
@@ -214,6 +225,11 @@ class Scheduler:
                 forecast.usual.limit_ms,
             )
         )
+
+    def _tell_flow(self) -> None:
+        """Let a policy that wants to see what is on its way."""
+        if isinstance(self._policy, Follower):
+            self._policy.follow(self._flow)
 
     def _learn(self) -> None:
         """Tell forecast and policy what became of frames."""
@@ -233,6 +249,7 @@ class Scheduler:
             self._arbiter.heard(self._clock.outside(heard_ns))
         if not was_up or self._link_up:
             return now, []
+        self._flow.lost()
         self._force("link lost", now, now, hold=False)
         return now, self._arbiter.link_lost(now_ns)
 
@@ -285,6 +302,8 @@ class Scheduler:
                 continue
             if isinstance(event, Dispatch) and event.route is not Route.LOCAL:
                 self._frame_bytes.sent()
+                if not event.archive:
+                    self._flow.sent(event.key, event.route, now)
             if isinstance(event, Publish):
                 self._switches.published(event.result, now)
             actions.append(event)
