@@ -89,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
     if not uplink_bps:
         raise ConfigError("--uplink: expected more than 0")
     levels = _levels(args.levels)
-    bundle = load_bundle(args.bundle)
+    bundle = load_bundle(args.bundle).in_one_view()
     model = load_graph(bundle.part(WHOLE).path)
     frames = _frames(args.data, args.frames, args.every)
     bar = Bar()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +114,11 @@ class Bundle:
         if name not in self.parts:
             raise ModelError(f"{self.path}: no part {name!r}, it has {', '.join(self.parts)}")
         return self.parts[name]
+
+    def in_one_view(self) -> Bundle:
+        """The same bundle, whose parts see each frame once: as the halves of a split model do."""
+        parts = {name: replace(part, views=1) for name, part in self.parts.items()}
+        return replace(self, parts=parts)
 
 
 def load_bundle(path_or_name: str) -> Bundle:

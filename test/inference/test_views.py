@@ -44,7 +44,7 @@ def test_a_model_that_is_the_same_in_both_views_answers_as_with_one(
     assert part.views == 2
     both = Detector.open(bundle, "cloud")
     assert both.engine.inputs[0].shape[0] is None
-    once = Detector.open(replace(bundle, parts={"cloud": replace(part, views=1)}), "cloud")
+    once = Detector.open(bundle.in_one_view(), "cloud")
     dark = replace(spotted, image=np.zeros_like(spotted.image))
     for found, expected in zip(
         both.detect_batch([spotted, dark, spotted]),

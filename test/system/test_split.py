@@ -88,7 +88,7 @@ def test_the_split_network_finds_what_the_whole_one_finds_on_100_frames(
     assert report["superseded"] < FRAMES - HEARD
     assert 0 < report["upload_bytes"] < FRAMES * 640 * 640 / 2
 
-    detector = Detector.open(load_bundle("models/board_defects"), "cloud")
+    detector = Detector.open(load_bundle(str(split_bundle)), "cloud")
     source = open_source(CameraConfig(source=SOURCE, rate_hz=RATE_HZ, stamps="recorded"))
     compared = boxes = 0
     for _ in range(FRAMES):

@@ -202,3 +202,17 @@ def test_what_is_no_model_or_cannot_be_cut_is_one_clear_error(
 def test_the_detector_that_ships_can_be_cut_at_many_places() -> None:
     bundle = load_bundle("models/board_defects")
     assert len(single_tensor_cuts(load_graph(bundle.part("cloud").path))) > 5
+
+
+def test_the_whole_beside_its_halves_sees_a_frame_once_as_they_do(
+    make_bundle: Callable[..., Path], pictures: Path, tmp_path: Path
+) -> None:
+    folder = make_bundle("twice")
+    description = folder / "bundle.yaml"
+    text = description.read_text()
+    description.write_text(text.replace("score_threshold: 0.6", "score_threshold: 0.6, views: 2"))
+    out = tmp_path / "out"
+    command = ["model", "split", str(folder), "--out", str(out), "--at", "half"]
+    assert main([*command, "--data", str(pictures), "--frames", "2"]) == 0
+    assert load_bundle(str(folder)).part("cloud").views == 2
+    assert {part.views for part in load_bundle(str(out)).parts.values()} == {1}
