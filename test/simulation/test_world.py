@@ -70,7 +70,7 @@ def test_a_slow_device_leaves_out_frames_rather_than_be_late_with_most(scenario:
     check(run)
     hits = sum(age <= 110 for age in run.ages_ms)
     assert hits > 0.8 * world.frames
-    assert hits > 0.9 * offline_optimum(world).hits
+    assert hits > 0.95 * offline_optimum(world, cloud_price=1.0).hits  # of the device alone
     assert run.counters.superseded < 0.2 * world.frames
 
 
