@@ -237,6 +237,9 @@ class GatewayConfig(NodeConfig):
         maximum=60000.0,
     )
     threads: int = parameter(1, "threads of ONNX Runtime a model", minimum=1, maximum=256)
+    views_max: int = parameter(
+        2, "most views of a frame for a model whose bundle wants several", minimum=1, maximum=2
+    )
     queue_frames_max: int = parameter(
         256, "frames waiting for a model before new ones are refused", minimum=1, maximum=100000
     )

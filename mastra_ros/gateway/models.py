@@ -146,7 +146,7 @@ class Models:
         opened: list[ServedModel[Frame]] = []
         tails: dict[str, ServedTail] = {}
         for path in config.bundles:
-            name, detector, tail = await asyncio.to_thread(_open, path, config.threads)
+            name, detector, tail = await asyncio.to_thread(_open, path, config)
             opened.append(ServedModel(name, detector, config, metrics))
             if tail is not None:
                 served = ServedModel(f"{name}/tail", tail, config, metrics)
@@ -181,12 +181,14 @@ class Models:
             await tail.model.close()
 
 
-def _open(path: str, threads: int) -> tuple[str, Detector, Tail | None]:
+def _open(path: str, config: GatewayConfig) -> tuple[str, Detector, Tail | None]:
     bundle = load_bundle(path)
-    detector = Detector.open(bundle, PART, threads=threads)
+    if config.views_max == 1:
+        bundle = bundle.in_one_view()
+    detector = Detector.open(bundle, PART, threads=config.threads)
     detector.warm_up(WARM_UP_RUNS)
     tail = None
     if bundle.split is not None:
-        tail = Tail.open(bundle, threads=threads)
+        tail = Tail.open(bundle, threads=config.threads)
         tail.warm_up(WARM_UP_RUNS)
     return bundle.name, detector, tail

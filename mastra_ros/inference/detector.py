@@ -34,7 +34,7 @@ class Detector:
         self._bundle, self._part, self.engine = bundle, part, engine
         contract = agree(bundle, part, engine)
         self._batch = contract.feed.batch
-        self._contract, self._views = contract, part.views
+        self._contract = contract
         self._feeder = Feeder(bundle.input, contract.feed)
         self._reader = Reader(bundle, part, engine.outputs, contract.grid)
         self.score_threshold = score_threshold
@@ -82,6 +82,11 @@ class Detector:
         return self._part.version
 
     @property
+    def views(self) -> int:
+        """How often it sees a frame."""
+        return self._part.views
+
+    @property
     def score_threshold(self) -> float:
         """The least score of a detection, as it is now used."""
         return self._reader.score_threshold
@@ -125,11 +130,11 @@ class Detector:
         """One run of the model with `size` places; the last of a batch may leave some empty."""
         started = time.perf_counter()
         tensor, transforms = self._feeder.batch(frames, size)
-        if self._views > 1:
+        if self.views > 1:
             tensor = with_turned(tensor, self._contract.feed.layout)
         ready = time.perf_counter()
         outputs = self.engine.run(tensor)
-        if self._views > 1:
+        if self.views > 1:
             outputs = average_views(outputs, self._contract.grid)
         answered = time.perf_counter()
         found = [self._reader.read(outputs, i, transform) for i, transform in enumerate(transforms)]
