@@ -87,6 +87,8 @@ class Scheduler:
         if before is not None and decision.route is not before:
             switch = Switch(now, before, decision.route, decision.reason, now, forced=False)
             self._switches.add(switch, key)
+            # What was sent before the route was left says nothing of how the gateway is now.
+            self._failures = self._misses = 0
         events += self._arbiter.frame(
             key, captured_ns, decision, link.usable, now_ns, self._hysteresis.wanted
         )

@@ -221,6 +221,23 @@ def test_a_gateway_that_is_late_once_keeps_the_route_and_late_three_times_does_n
     world.check_nothing_missing()
 
 
+def test_frames_late_before_the_route_was_left_do_not_count_when_it_is_back() -> None:
+    world = Simulation(SchedulingConfig(deadline_ms=150.0))
+
+    def answered(ms: float) -> bool:
+        """Not from 5 s on, nor the first two when the route is back."""
+        changes = world.scheduler.switches
+        if len(changes) < 3:
+            return ms < 5000
+        return ms > changes[2].at_ns / MS + 250
+
+    world.frames_answered = answered
+    world.cloud_ms = 100.0
+    world.run(12_000, fps=10.0)
+    assert [s.to_route for s in world.scheduler.switches] == [CLOUD, LOCAL, CLOUD]
+    world.check_nothing_missing()
+
+
 def test_a_gateway_that_stops_answering_is_hedged_against_within_the_deadline() -> None:
     world = Simulation(SchedulingConfig(deadline_ms=150.0))
     world.run(3000)
