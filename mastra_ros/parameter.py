@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, get_type_hints
 
+import yaml
+
 from .errors import ConfigError
 
 T = TypeVar("T")
+
+
+class Loader(yaml.SafeLoader):
+    """Reads 1e3 as a number, as ROS and YAML 1.2 do."""
+
+
+Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
 
 
 @dataclass(frozen=True)
@@ -59,6 +71,16 @@ class Parameter:
                 unit = f" {self.unit}" if self.unit else ""
                 raise ConfigError(f"{self.name}: expected {self.range_text}{unit}, got {value!r}")
         return value
+
+
+def parse_value(parameter: Parameter | None, text: str) -> Any:
+    """The value that a text such as the one after --set stage.parameter= stands for, unchecked.
+
+    It is YAML, except for a parameter that is a string. Raises yaml.YAMLError.
+    """
+    if parameter is not None and parameter.type is str:
+        return text
+    return yaml.load(text, Loader)  # noqa: S506 - derived from SafeLoader
 
 
 def parameter(

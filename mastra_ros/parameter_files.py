@@ -9,7 +9,6 @@ As in ROS, every block whose pattern fits a node counts, and the later one wins.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ import yaml
 
 from .config import STAGES, NodeConfig, Parameter, build, parameters_of
 from .errors import ConfigError
+from .parameter import Loader, parse_value
 
 Values = dict[str, dict[str, Any]]
 """Values by stage and parameter."""
@@ -35,15 +35,6 @@ _ANY = {
 """What is allowed where neither bounds nor choices are declared, by type."""
 
 
-class _Loader(yaml.SafeLoader):
-    """Reads 1e3 as a number, as ROS and YAML 1.2 do."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+[eE][-+]?[0-9]+$"), list("-+0123456789")
-)
-
-
 def of_rclpy(name: str) -> bool:
     """Whether rclpy itself declares this parameter at every node."""
     return name in _OF_RCLPY or name.startswith(_GROUPS_OF_RCLPY)
@@ -52,7 +43,7 @@ def of_rclpy(name: str) -> bool:
 def load_parameters(path: str | Path) -> Values:
     """What a parameter file sets, by stage. Raises ConfigError naming the file and all faults."""
     try:
-        content = yaml.load(Path(path).read_text(encoding="utf-8"), _Loader)  # noqa: S506 - safe
+        content = yaml.load(Path(path).read_text(encoding="utf-8"), Loader)  # noqa: S506 - safe
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from error
     except yaml.YAMLError as error:
@@ -91,7 +82,7 @@ def apply_sets(values: Mapping[str, Mapping[str, Any]], sets: Iterable[str]) -> 
             problems.append(f"{stage}: unknown stage, known are {', '.join(STAGES)}")
         else:
             try:
-                parsed = _parse(parameters_of(STAGES[stage]).get(parameter), value)
+                parsed = parse_value(parameters_of(STAGES[stage]).get(parameter), value)
             except yaml.YAMLError:
                 problems.append(f"{name}: expected a YAML value, got {value!r}")
             else:
@@ -208,9 +199,3 @@ def _fits(pattern: str, stage: str) -> bool:
     """Whether a node pattern of a file means the node of this stage, in whatever namespace."""
     *_, last = pattern.split("/")
     return last in ("*", "**", stage)
-
-
-def _parse(parameter: Parameter | None, text: str) -> Any:
-    if parameter is not None and parameter.type is str:
-        return text
-    return yaml.load(text, _Loader)  # noqa: S506 - derived from SafeLoader

@@ -9,6 +9,7 @@ import yaml
 
 from ..config import STAGES, parameters_of
 from ..errors import ConfigError
+from ..parameter import parse_value
 
 REMOTE = tuple(stage for stage in STAGES if stage not in ("bridge", "gateway"))
 """Stages of a device that may be changed; how it reaches its gateway is its own affair."""
@@ -32,7 +33,7 @@ def device_settings(texts: Iterable[str]) -> dict[str, Any]:
             )
             continue
         try:
-            plain = value if known[parameter].type is str else yaml.safe_load(value)
+            plain = parse_value(known[parameter], value)
             values[name] = known[parameter].check(plain)
         except yaml.YAMLError:
             problems.append(f"{name}: expected a YAML value, got {value!r}")

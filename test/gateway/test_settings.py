@@ -18,6 +18,10 @@ def test_values_have_the_types_of_their_parameters() -> None:
     assert device_settings([]) == {}
 
 
+def test_values_are_read_as_in_parameter_files() -> None:
+    assert device_settings(["scheduling.deadline_ms=1e3"]) == {"scheduling.deadline_ms": 1000.0}
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
