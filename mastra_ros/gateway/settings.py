@@ -7,12 +7,9 @@ from typing import Any
 
 import yaml
 
-from ..config import STAGES, parameters_of
+from ..config import REMOTE_STAGES, STAGES, parameters_of
 from ..errors import ConfigError
 from ..parameter import parse_value
-
-REMOTE = tuple(stage for stage in STAGES if stage not in ("bridge", "gateway"))
-"""Stages of a device that may be changed; how it reaches its gateway is its own affair."""
 
 
 def device_settings(texts: Iterable[str]) -> dict[str, Any]:
@@ -25,11 +22,11 @@ def device_settings(texts: Iterable[str]) -> dict[str, Any]:
     for text in texts:
         name, equals, value = (part.strip() for part in text.partition("="))
         stage, _, parameter = name.partition(".")
-        known = parameters_of(STAGES[stage]) if stage in REMOTE else {}
+        known = parameters_of(STAGES[stage]) if stage in REMOTE_STAGES else {}
         if not equals or parameter not in known or not known[parameter].live:
             problems.append(
-                f"expected stage.parameter=value with a live parameter of {', '.join(REMOTE)}, "
-                f"got {text!r}"
+                "expected stage.parameter=value with a live parameter of "
+                f"{', '.join(REMOTE_STAGES)}, got {text!r}"
             )
             continue
         try:

@@ -11,10 +11,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.parameter_client import AsyncParameterClient
 
-from ..config import STAGES
-
-REFUSED = ("bridge", "gateway")
-"""How a device reaches its gateway is its own affair."""
+from ..config import REMOTE_STAGES
 
 
 class SettingsForwarder:
@@ -34,7 +31,7 @@ class SettingsForwarder:
         """The gateway wants these, by `stage.parameter`; from any thread."""
         for name, value in values.items():
             stage, _, parameter = name.partition(".")
-            if stage not in STAGES or stage in REFUSED or not parameter:
+            if stage not in REMOTE_STAGES or not parameter:
                 self._node.get_logger().warning(f"setting {name!r} of the gateway is refused")
                 continue
             with self._lock:
