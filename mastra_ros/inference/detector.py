@@ -32,9 +32,7 @@ class Detector:
         self, bundle: Bundle, part: BundlePart, engine: Engine, *, score_threshold: float = 0.0
     ) -> None:
         self._bundle, self._part, self.engine = bundle, part, engine
-        contract = agree(bundle, part, engine)
-        self._batch = contract.feed.batch
-        self._contract = contract
+        self._contract = contract = agree(bundle, part, engine)
         self._feeder = Feeder(bundle.input, contract.feed)
         self._reader = Reader(bundle, part, engine.outputs, contract.grid)
         self.score_threshold = score_threshold
@@ -103,7 +101,7 @@ class Detector:
         """Find what is in each frame; in one run of the model where it takes any number."""
         if not frames:
             return []
-        size = len(frames) if self._batch is None else self._batch
+        size = self._contract.feed.batch or len(frames)
         found: list[Detections] = []
         times = StageTimes()
         for start in range(0, len(frames), size):

@@ -208,9 +208,11 @@ def _finding(watched: dict[str, Any]) -> Iterator[None]:
     """Let activations pass unrounded for a while."""
     for module in watched.values():
         module.finding = True
-    yield
-    for module in watched.values():
-        module.finding = False
+    try:
+        yield
+    finally:
+        for module in watched.values():
+            module.finding = False
 
 
 def _round_weights(student: Any) -> list[tuple[Any, str]]:

@@ -73,9 +73,12 @@ class LoadTrace:
 
     def least_slowdown(self, from_ms: float, to_ms: float) -> float:
         """The least of `slowdown` between two moments."""
-        least = min(self.cpu[self._at(from_ms) : self._at(to_ms) + 1])
-        return 1.0 / (1.0 - min(least, MOST))
+        return _slowdown(min(self.cpu[self._at(from_ms) : self._at(to_ms) + 1]))
 
     def slowdown(self, ms: float) -> float:
         """How many times longer work takes that needs all cores."""
-        return 1.0 / (1.0 - min(self.cpu_at(ms), MOST))
+        return _slowdown(self.cpu_at(ms))
+
+
+def _slowdown(cpu: float) -> float:
+    return 1.0 / (1.0 - min(cpu, MOST))

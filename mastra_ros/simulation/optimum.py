@@ -21,7 +21,7 @@ split model counts as the best of both ways at each step.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .world import Scenario
 
@@ -89,10 +89,10 @@ def _in_order(found: list[Job]) -> list[Job]:
     ordered, place, depart_ms = list(found), float("inf"), -float("inf")
     for index in reversed(range(len(found))):
         place = min(place, found[index].place)
-        ordered[index] = Job(**{**vars(found[index]), "place": place})
+        ordered[index] = replace(found[index], place=place)
     for index, job in enumerate(ordered):
         depart_ms = max(depart_ms, job.depart_ms)
-        ordered[index] = Job(**{**vars(job), "depart_ms": depart_ms})
+        ordered[index] = replace(job, depart_ms=depart_ms)
     return ordered
 
 

@@ -72,11 +72,7 @@ class Opportunities:
 
     def done_ms(self, size_bytes: float, from_ms: float) -> float:
         """See Capacity."""
-        lap, within = divmod(max(0.0, from_ms), self.period_ms)
-        first = int(np.searchsorted(self._times, within, side="left"))
-        last = first + max(1, math.ceil(size_bytes / MTU_BYTES)) - 1
-        laps, index = divmod(last, len(self._times))
-        return (lap + laps) * self.period_ms + float(self._times[index])
+        return self.after(self.place(from_ms), size_bytes)[1]
 
     def place(self, ms: float) -> float:
         """See Capacity: counts opportunities."""
@@ -180,7 +176,7 @@ class Table:
 
     def done_ms(self, size_bytes: float, from_ms: float) -> float:
         """See Capacity. A loss costs one round trip more (fast retransmission, RFC 5681)."""
-        done, _ = self.after(max(0.0, from_ms), size_bytes)
+        done, _ = self.after(self.place(from_ms), size_bytes)
         loss = float(self.loss[self._at(from_ms)])
         if loss > 0:
             lost = 1 - (1 - loss) ** math.ceil(size_bytes / MTU_BYTES)
