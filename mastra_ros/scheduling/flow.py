@@ -8,7 +8,13 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass
 
 from mastra_ros.scheduling.clock import NS_PER_MS
-from mastra_ros.scheduling.forecast import FIRST_AWAY_MS, UNKNOWN, Prediction, late_share
+from mastra_ros.scheduling.forecast import (
+    FIRST_AWAY_MS,
+    UNKNOWN,
+    Forecast,
+    Prediction,
+    late_share,
+)
 from mastra_ros.types import FrameKey, LinkSample, Route
 
 FORGET_MS = 3_000.0
@@ -161,6 +167,14 @@ class Flow:
         # What stands goes on standing for as long as it has.
         mean_ms = max(self._floor_ms(way), free_ms + spent_ms) + usual.mean_ms
         return Prediction(mean_ms, math.hypot(usual.deviation_ms, spent_ms))
+
+    def expected_or(
+        self, forecast: Forecast, route: Route, link: LinkSample, now_ns: int
+    ) -> Prediction:
+        """As `expected`; before a first answer what `forecast` says, and unknown without a link."""
+        seen = self.expected(route, now_ns)
+        known = link.connected and math.isfinite(seen.mean_ms)
+        return seen if known else forecast.away(route, link, now_ns)
 
     def chance(self, route: Route, limit_ms: float, now_ns: int) -> float:
         """That a frame sent now is answered within this time; NaN before a first answer."""

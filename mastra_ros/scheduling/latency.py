@@ -86,9 +86,7 @@ class LatencyPolicy:
         predicted = {Route.LOCAL: self._forecast.local(load, now_ns)}
         away = [Route.SPLIT, Route.CLOUD] if config.split else [Route.CLOUD]
         for route in away:
-            seen = self._flow.expected(route, now_ns)
-            known = link.connected and math.isfinite(seen.mean_ms)
-            predicted[route] = seen if known else self._forecast.away(route, link, now_ns)
+            predicted[route] = self._flow.expected_or(self._forecast, route, link, now_ns)
         uppers = {r: p.upper_ms(config.hedge_deviations) for r, p in predicted.items()}
         measured = [route for route, upper in uppers.items() if math.isfinite(upper)]
         if not measured:

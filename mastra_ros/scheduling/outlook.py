@@ -23,8 +23,6 @@ from mastra_ros.types import Route
 
 PATIENCE = 1.5
 """A frame that is late anyway waits for the next one for so many of their usual intervals."""
-
-
 INTERVAL_MS = 2_000.0
 """Time constant of the time between frames."""
 

@@ -216,9 +216,7 @@ class Scheduler:
         forecast.link(link)
         self._flow.link(link)
         local = forecast.local(self._load.estimate, now)
-        away = self._flow.expected(Route.CLOUD, now)
-        if not math.isfinite(away.mean_ms):
-            away = forecast.away(Route.CLOUD, link, now)
+        away = self._flow.expected_or(forecast, Route.CLOUD, link, now)
         self._arbiter.expect(
             Expectation(
                 local.upper_ms(1.0),
