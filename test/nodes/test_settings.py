@@ -12,6 +12,7 @@ from rclpy.parameter import Parameter
 from mastra_ros.bridge.fake_gateway import FakeGateway
 from mastra_ros.nodes.bridge import BridgeNode
 from mastra_ros.nodes.compression import CompressionNode
+from mastra_ros.nodes.settings import SettingsForwarder
 from mastra_ros.protocol.keys import add_device, init_keys
 
 ASKED = {
@@ -57,6 +58,12 @@ def test_live_parameters_follow_the_gateway_and_all_else_stays(
         assert node.config.device == "camera-1"
         compression.close()
         node.close()
+
+
+def test_what_leads_to_the_gateway_is_not_the_gateways_to_change(ros: Any) -> None:
+    forwarder = SettingsForwarder(ros.node("beside"))
+    forwarder.take({**ASKED, "gateway.threads": 4, "elsewhere.rate_hz": 1.0, "camera.": 1})
+    assert forwarder._pending == {"compression": {"quality": 60, "codec": "png"}}
 
 
 def test_a_device_may_refuse_to_be_changed(
