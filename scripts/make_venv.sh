@@ -24,8 +24,9 @@ fi
 
 echo "setup: installing Python packages (about a minute; 1 GB)${extras:+ and ${extras[*]} (2 GB more)}"
 log=.venv/pip.log
+# Most of what is installed is never imported: Python compiles the rest when it is.
 if ! .venv/bin/python -m pip install --disable-pip-version-check --no-input --prefer-binary \
-  --progress-bar off "${requirements[@]}" >"$log" 2>&1 </dev/null; then
+  --no-compile --progress-bar off "${requirements[@]}" >"$log" 2>&1 </dev/null; then
   grep -E 'ERROR|error' "$log" | tail -n 10 >&2 || tail -n 10 "$log" >&2
   echo "setup: pip failed; the whole output is in $log" >&2
   exit 1
