@@ -151,6 +151,14 @@ def test_fine_tuning_mends_a_network_that_plain_quantisation_harms(
 
 
 @pytest.mark.usefixtures("converters")
+def test_fine_tuning_at_a_senseless_rate_harms_nothing(work: Path, pictures: Path) -> None:
+    options = ("--quantize", "qat", "--epochs", "2", "--rate", "5", "--allow-loss")
+    assert convert("colour_networks:sharp", pictures, *options) == 0
+    report = json.loads((work / "made/report/report.json").read_text())
+    assert report["loss"] < 0.02
+
+
+@pytest.mark.usefixtures("converters")
 def test_too_much_loss_is_refused_with_the_worst_layers_unless_allowed(
     work: Path, pictures: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
