@@ -1,6 +1,7 @@
 """Train a detector: python -m train.fit --config device|gateway --data DIR --out DIR [--resume].
 
-With `--weights FILE.onnx` it goes on from an exported network in place of random weights.
+With `--weights FILE.onnx` it goes on from an exported network in place of random weights; with
+`--teacher FILE.onnx` it also learns from the scores of an exported gateway network (distillation).
 Writes OUT/last.pt (to resume from) and OUT/best.pt (averaged weights with the highest F on the
 held-out slice of train.txt). Runs on a CPU; bfloat16 where the processor computes with it.
 """
@@ -22,7 +23,7 @@ from torch import Tensor
 from train.augment import random_crop
 from train.data import Sample, letterbox, read_ids, read_sample, split_train, synthetic_sample
 from train.decode import Found, best_threshold, decode, mistakes
-from train.loss import cell_centres, detection_loss, targets
+from train.loss import cell_centres, detection_loss, targets, teacher_loss
 from train.network import CLASSES, STRIDE_PX, Detector, build
 from train.unfold import unfold
 
@@ -135,6 +136,7 @@ def fit(
     *,
     resume: bool,
     weights_from: Path | None = None,
+    teacher_from: Path | None = None,
 ) -> None:
     """Train until the schedule ends."""
     out.mkdir(parents=True, exist_ok=True)
@@ -145,10 +147,15 @@ def fit(
     torch.manual_seed(recipe.seed)
     drawn = [draw(rng) for _ in range(recipe.synthetic_boards)]
     model = build(config)
+    statistics = replace(recipe, batch=48)
     if weights_from:
-        statistics = replace(recipe, batch=48)
         unfold(model, weights_from, make_batch(rng, real, drawn, [], statistics)[0])
     model = model.to(memory_format=torch.channels_last)
+    teacher = None
+    if teacher_from:
+        teacher = build("gateway")
+        unfold(teacher, teacher_from, make_batch(rng, real, drawn, [], statistics)[0])
+        teacher = teacher.to(memory_format=torch.channels_last).eval().requires_grad_(False)
     average = copy.deepcopy(model)
     weights = [p for p in model.parameters() if p.ndim > 1]
     others = [p for p in model.parameters() if p.ndim <= 1]
@@ -173,10 +180,14 @@ def fit(
         for group in optimiser.param_groups:
             group["lr"] = rate_at(progress, step, recipe)
         images, classes, distances = make_batch(rng, real, drawn, hard, recipe)
+        images = images.contiguous(memory_format=torch.channels_last)
         model.train()
         with torch.autocast("cpu", torch.bfloat16, enabled=_has_bfloat16()):
-            scores, boxes = model(images.contiguous(memory_format=torch.channels_last))
+            scores, boxes = model(images)
+            opinion = teacher(images)[0] if teacher else None
         score_loss, box_loss = detection_loss(scores, boxes, classes, distances)
+        if opinion is not None:
+            score_loss = score_loss + teacher_loss(scores, opinion, classes)
         optimiser.zero_grad()
         (score_loss + box_loss).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 10.0)
@@ -267,6 +278,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--weights", type=Path, help="an ONNX file of train.export to go on from")
+    parser.add_argument("--teacher", type=Path, help="the gateway's ONNX file, to learn from")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(options.threads)
@@ -280,6 +292,7 @@ def main() -> None:
         recipe,
         resume=options.resume,
         weights_from=options.weights,
+        teacher_from=options.teacher,
     )
 
 

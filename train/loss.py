@@ -1,6 +1,8 @@
 """Targets per cell, and the loss: quality focal loss for scores, GIoU for boxes.
 
 Quality focal loss: Li et al., "Generalized Focal Loss", 2020. GIoU: Rezatofighi et al., 2019.
+Distillation from a teacher's scores: Hinton et al., "Distilling the Knowledge in a Neural
+Network", 2015.
 """
 
 from __future__ import annotations
@@ -62,10 +64,24 @@ def detection_loss(
     quality = torch.zeros_like(scores)
     one_hot = functional.one_hot(classes[positive], CLASSES).to(scores.dtype)
     quality[positive] = one_hot * overlap.detach().clamp(min=0)[:, None]
+    counted = (classes != IGNORED)[..., None]
+    score_loss = (_focal(scores, quality) * counted).sum() / count
+    return score_loss, BOX_WEIGHT * (1 - giou).sum() / count
+
+
+def teacher_loss(scores: Tensor, teacher: Tensor, classes: Tensor) -> Tensor:
+    """How far scores are from a teacher's, both logits (N, A, 6): a scalar, as the score loss.
+
+    Every cell counts, those too that no label decides: the teacher has an opinion there.
+    """
+    count = (classes >= 0).sum().clamp(min=1)
+    return _focal(scores.float(), teacher.float().sigmoid()).sum() / count
+
+
+def _focal(scores: Tensor, quality: Tensor) -> Tensor:
+    """Quality focal loss, element by element, of logits against values in 0..1."""
     weight = (quality - scores.sigmoid()).abs().pow(2)
-    weight = weight * (classes != IGNORED)[..., None]
-    entropy = functional.binary_cross_entropy_with_logits(scores, quality, reduction="none")
-    return (weight * entropy).sum() / count, BOX_WEIGHT * (1 - giou).sum() / count
+    return weight * functional.binary_cross_entropy_with_logits(scores, quality, reduction="none")
 
 
 def _overlaps(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
