@@ -17,14 +17,17 @@ CLASSES = 6
 
 @dataclass(frozen=True)
 class Width:
-    """Channels at strides 2, 4, 8 and 16, and the number of residual blocks at 4, 8 and 16."""
+    """Channels at strides 2, 4, 8 and 16, and the number of residual blocks at 4, 8 and 16.
+
+    The device's is as wide as int8 on a processor without VNNI allows within 20 ms a frame.
+    """
 
     channels: tuple[int, int, int, int]
     blocks: tuple[int, int, int]
 
 
 WIDTHS = {
-    "device": Width(channels=(12, 24, 48, 96), blocks=(1, 3, 3)),
+    "device": Width(channels=(8, 16, 32, 64), blocks=(0, 2, 3)),
     "gateway": Width(channels=(16, 32, 64, 128), blocks=(2, 3, 3)),
 }
 
