@@ -24,7 +24,10 @@ SOURCE = "synthetic:pcb?seed=5&boards_per_minute=60"
 FRAMES = 130
 HEARD = 100  # the first ones may pass before we have found their publisher
 LINE = ("--rate", f"{RATE_HZ:g}", "--source", SOURCE)
-SPLIT = ("--set", "scheduling.policy=fixed", "--set", "scheduling.route=split")
+SPLIT = (
+    *("--set", "scheduling.policy=fixed", "--set", "scheduling.route=split"),
+    *("--set", "scheduling.escalate_below=0.0"),  # refinements would count as the cloud's
+)
 PATIENT = (  # a busy machine is no bad link
     *("--set", "scheduling.deadline_ms=20000.0", "--set", "scheduling.hedge=false"),
     *("--set", "scheduling.link_silence_ms=20000.0"),
