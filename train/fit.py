@@ -146,16 +146,19 @@ def fit(
     rng = np.random.default_rng(recipe.seed)
     torch.manual_seed(recipe.seed)
     drawn = [draw(rng) for _ in range(recipe.synthetic_boards)]
-    model = build(config)
-    statistics = replace(recipe, batch=48)
-    if weights_from:
-        unfold(model, weights_from, make_batch(rng, real, drawn, [], statistics)[0])
-    model = model.to(memory_format=torch.channels_last)
+
+    def network(name: str, weights: Path | None) -> Detector:
+        made = build(name)
+        if weights:
+            statistics = replace(recipe, batch=48)
+            unfold(made, weights, make_batch(rng, real, drawn, [], statistics)[0])
+        result: Detector = made.to(memory_format=torch.channels_last)
+        return result
+
+    model = network(config, weights_from)
     teacher = None
     if teacher_from:
-        teacher = build("gateway")
-        unfold(teacher, teacher_from, make_batch(rng, real, drawn, [], statistics)[0])
-        teacher = teacher.to(memory_format=torch.channels_last).eval().requires_grad_(False)
+        teacher = network("gateway", teacher_from).eval().requires_grad_(False)
     average = copy.deepcopy(model)
     weights = [p for p in model.parameters() if p.ndim > 1]
     others = [p for p in model.parameters() if p.ndim <= 1]
