@@ -33,14 +33,13 @@ from ..types import Packet
 from .delivery import Delivery, Listener, Tally
 from .flight import Entry, Goodput
 from .outbox import Outbox
+from .scavenger import Scavenger
 from .spool_thread import SpoolThread
 
 TICK_MAX_S = 0.05
 """The clock is looked at this often, for deadlines."""
 CHUNK_BYTES = 16_384
 """Larger messages are sent in fragments of this size."""
-OVERLOAD_PAUSE_S = 1.0
-"""How long the backlog rests after the gateway said that it is overloaded."""
 
 
 async def end_tasks(*tasks: asyncio.Future[Any]) -> None:
@@ -90,7 +89,7 @@ class Uplink:
         self._listener = listener
         self._outbox = Outbox()
         self._backlog_wake = asyncio.Event()
-        self._backlog_rest_until = 0.0
+        self._scavenger = Scavenger(config.backlog_in_flight)
         self._stopping = asyncio.Event()
 
     # -- what the client does --------------------------------------------------------------
@@ -167,11 +166,14 @@ class Uplink:
             self._delivery.acknowledged(event, now_ns)
             self._backlog_wake.set()
         elif isinstance(event, ResultMessage):
+            entry = self.flight.live.get(event.key)
+            if entry is not None:
+                allowed_ns = entry.deadline_ns - entry.accepted_ns
+                self._scavenger.live_answered(now_ns - entry.accepted_ns, allowed_ns, now_ns)
             self._delivery.answered(event)
         elif isinstance(event, Nack):
             if event.code == "overloaded":
-                loop = asyncio.get_running_loop()
-                self._backlog_rest_until = loop.time() + OVERLOAD_PAUSE_S
+                self._scavenger.overloaded(now_ns)
             self._delivery.refused(event)
             self._backlog_wake.set()
         elif isinstance(event, KeyFrameRequest):
@@ -272,14 +274,14 @@ class Uplink:
                 for packet in packets:
                     entry = self._delivery.accept_backlog(packet, time.monotonic_ns())
                     if entry is not None:
+                        self._scavenger.sent(entry.accepted_ns)
                         self._outbox.put_backlog(entry)
             with contextlib.suppress(asyncio.TimeoutError, TimeoutError):
                 await asyncio.wait_for(self._backlog_wake.wait(), 0.25)
 
     def _backlog_room(self) -> int:
         """How many packets of the spool may be sent now, if it has any."""
-        resting = asyncio.get_running_loop().time() < self._backlog_rest_until
         nothing = self._spool.stats.records <= len(self.flight.in_spool())
-        if resting or nothing or self._outbox.live_waiting:
+        if nothing or self._outbox.live_waiting:
             return 0
-        return self._config.backlog_in_flight - len(self.flight.backlog)
+        return self._scavenger.room(len(self.flight.backlog), time.monotonic_ns())

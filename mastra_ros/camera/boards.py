@@ -11,8 +11,11 @@ import numpy as np
 
 from .board import Board, BoardDefect, draw_board
 
-AHEAD = 2
-"""Boards drawn before they are needed: drawing one takes as long as several frames."""
+AHEAD = 1
+"""Boards drawn before they are needed: drawing one takes as long as several frames.
+
+One is enough at the pace of a belt; more would be drawn when a line starts, and disturb others.
+"""
 
 DRAWN_PX = 960
 """Larger boards are drawn at this longer side and enlarged, or drawing would disturb the frames."""

@@ -54,7 +54,7 @@ def test_a_spooled_frame_that_is_refused_is_given_up_and_counted(
 def test_an_overloaded_gateway_gets_the_frame_again_later(
     connected: Any, gateway: Any, ears: Any, packet: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mastra_ros.bridge.uplink.OVERLOAD_PAUSE_S", 0.1)
+    monkeypatch.setattr("mastra_ros.bridge.scavenger.OVERLOAD_NS", 100_000_000)
     refused: list[int] = []
 
     def refuse_twice(frame: Any) -> Any:
