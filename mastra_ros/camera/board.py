@@ -8,13 +8,14 @@ letterboxed into 640x640 always shows lines and defects of the same size.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mastra_ros.camera.board_layout import Layout, draw_layout
+from mastra_ros.camera.board_layout import Layout, draw_layout, go_on
 
 LABELS = ("open", "short", "mousebite", "spur", "copper", "pin_hole")
 BOX_MARGIN = 10.0
@@ -60,10 +61,12 @@ def draw_board(
     defect_count: int | None = None,
     *,
     links: bool = False,
+    pause: Callable[[], None] = go_on,
 ) -> Board:
     """Draw a board with `defect_count` defects: 3 to 10 where None, 0 for a clean board.
 
     `links` adds short traces between pads, which look much like shorts; made for training.
+    `pause` is called every few milliseconds of work.
     A crowded or nearly empty board may lack the place for some; `Board.defects` is the truth.
 
     Raises:
@@ -73,10 +76,12 @@ def draw_board(
         raise ValueError(f"expected sides of at least 64 px, got {width_px}x{height_px} px")
     if defect_count is not None and defect_count < 0:
         raise ValueError(f"expected a defect count of 0 or more, got {defect_count}")
-    layout = draw_layout(rng, width_px, height_px, links=links)
+    layout = draw_layout(rng, width_px, height_px, links=links, pause=pause)
     count = int(rng.integers(3, 11)) if defect_count is None else defect_count
+    pause()
     painter = _Painter(rng, layout)
     for _ in range(count):
+        pause()
         painter.add_any()
     image = np.where(painter.copper > 0, 0, 255).astype(np.uint8)
     return Board(image=image, defects=tuple(painter.defects))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -34,14 +35,24 @@ class Layout:
     unit_px: float
 
 
+def go_on() -> None:
+    """The pause of those who are in a hurry."""
+
+
 def draw_layout(
-    rng: np.random.Generator, width_px: int, height_px: int, *, links: bool = False
+    rng: np.random.Generator,
+    width_px: int,
+    height_px: int,
+    *,
+    links: bool = False,
+    pause: Callable[[], None] = go_on,
 ) -> Layout:
     """Draw a clean board of one of three styles: fine traces, wide traces with pours, or pads.
 
-    With `links`, short traces join pads to their neighbours, much like shorts do.
+    With `links`, short traces join pads to their neighbours, much like shorts do. `pause` is
+    called every millisecond or so of work.
     """
-    pen = _Pen(rng, width_px, height_px)
+    pen = _Pen(rng, width_px, height_px, pause)
     style = rng.choice(["fine", "wide", "pads"])
     area = width_px * height_px / (640 * pen.unit) ** 2
     if style == "wide":
@@ -63,8 +74,11 @@ def draw_layout(
 class _Pen:
     """Draws elements where they keep clear of what is already there."""
 
-    def __init__(self, rng: np.random.Generator, width_px: int, height_px: int) -> None:
+    def __init__(
+        self, rng: np.random.Generator, width_px: int, height_px: int, pause: Callable[[], None]
+    ) -> None:
         self.rng = rng
+        self.pause = pause
         self.size = np.array([width_px, height_px], dtype=np.float64)
         self.unit = max(width_px, height_px) / 640
         self.copper: Mask = np.zeros((height_px, width_px), np.uint8)
@@ -78,6 +92,7 @@ class _Pen:
         """Parallel traces with bends of 45 degrees, cut short before they meet other copper."""
         base = self.rng.uniform(*widths) * self.unit
         for _ in range(tries):
+            self.pause()
             width = base * self.rng.uniform(0.8, 1.25)
             pitch = width + self.rng.uniform(*gaps) * self.unit
             route = self._route(pitch)
@@ -89,6 +104,7 @@ class _Pen:
     def pours(self, count: int) -> None:
         """Large areas of copper with bevelled corners."""
         for _ in range(count):
+            self.pause()
             centre = self._point()
             half = self.rng.uniform(40, 150, 2) * self.unit
             bevel = self.rng.uniform(0, 0.6) * float(half.min())
@@ -101,6 +117,7 @@ class _Pen:
     def pad_rows(self, count: int) -> None:
         """Rows of equal pads: rings, ovals with a hole, or rectangles."""
         for _ in range(count):
+            self.pause()
             kind = self.rng.choice(["ring", "slot", "rectangle"])
             radius = self.rng.uniform(14, 30) * self.unit
             pitch = radius * self.rng.uniform(2.7, 4.0)
@@ -121,6 +138,7 @@ class _Pen:
     def vias(self, count: int) -> None:
         """Single round pads, with or without a hole."""
         for _ in range(count):
+            self.pause()
             radius = self.rng.uniform(9, 20) * self.unit
             at = self._point()
             if self._polygon(_round(at, radius), clear=10 * self.unit):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 
 import cv2
@@ -15,6 +16,13 @@ AHEAD = 1
 """Boards drawn before they are needed: drawing one takes as long as several frames.
 
 One is enough at the pace of a belt; more would be drawn when a line starts, and disturb others.
+"""
+
+PAUSE_S = 0.01
+"""Pause after every millisecond or so of drawing, while nobody waits for the board.
+
+A real camera costs the processor little: drawn at a stretch, boards made the models late that are
+tried out with them.
 """
 
 DRAWN_PX = 960
@@ -33,6 +41,8 @@ class BoardStore:
         self._defect_rate = defect_rate
         self._lock = threading.Lock()
         self._boards: OrderedDict[int, Future[Board]] = OrderedDict()
+        self._waiting = 0  # for boards that are being drawn
+        self._hurry = threading.Event()
         self._painter = ThreadPoolExecutor(1, thread_name_prefix="boards")
         self._closed = False
         self._request(1)
@@ -50,7 +60,7 @@ class BoardStore:
             while len(self._boards) > KEPT:
                 self._boards.popitem(last=False)
         try:
-            return wanted.result()
+            return self._await(wanted)
         except CancelledError:  # closed while the board waited for its turn
             return self._draw(number)
 
@@ -58,7 +68,23 @@ class BoardStore:
         """Draw nothing more in advance; a board asked for later is drawn on the spot."""
         with self._lock:
             self._closed = True
+        self._hurry.set()
         self._painter.shutdown(wait=False, cancel_futures=True)
+
+    def _await(self, wanted: Future[Board]) -> Board:
+        """A board, drawn without pauses from now on if it is not yet done."""
+        if wanted.done():
+            return wanted.result()
+        with self._lock:
+            self._waiting += 1
+            self._hurry.set()
+        try:
+            return wanted.result()
+        finally:
+            with self._lock:
+                self._waiting -= 1
+                if not self._waiting and not self._closed:
+                    self._hurry.clear()
 
     def _request(self, number: int) -> Future[Board]:
         known = self._boards.get(number)
@@ -75,16 +101,25 @@ class BoardStore:
     def _draw(self, number: int) -> Board:
         rng = np.random.default_rng([self._seed, number])
         defects = int(rng.integers(1, 7)) if rng.random() < self._defect_rate else 0
-        return _draw_scaled(rng, *self._size, defects)
+        return _draw_scaled(rng, *self._size, defects, self._pause)
+
+    def _pause(self) -> None:
+        self._hurry.wait(PAUSE_S)
 
 
-def _draw_scaled(rng: np.random.Generator, width_px: int, height_px: int, defects: int) -> Board:
+def _draw_scaled(
+    rng: np.random.Generator,
+    width_px: int,
+    height_px: int,
+    defects: int,
+    pause: Callable[[], None],
+) -> Board:
     """Draw a board at no more than DRAWN_PX and enlarge it: all its lengths grow with its side."""
     scale = max(width_px, height_px) / DRAWN_PX
     small = [round(side / scale) for side in (width_px, height_px)]
     if scale <= 1 or min(small) < 64:
-        return draw_board(rng, width_px, height_px, defects)
-    board = draw_board(rng, small[0], small[1], defects)
+        return draw_board(rng, width_px, height_px, defects, pause=pause)
+    board = draw_board(rng, small[0], small[1], defects, pause=pause)
     large = cv2.resize(board.image, (width_px, height_px), interpolation=cv2.INTER_CUBIC)
     _, image = cv2.threshold(large, 127, 255, cv2.THRESH_BINARY)
     sx, sy = width_px / small[0], height_px / small[1]

@@ -17,6 +17,13 @@ SAME_CENTRES = 0.6
 BORDER_PX = 2.0
 """A box this close to the border of the picture is cut there, if the board goes on outside."""
 
+EDGE_PX = 6.0
+"""A box that reaches further over the edge of the board shows that edge, and no defect on it.
+
+Where board and belt meet, traces end as if they were broken; models learned from pictures that
+boards fill see an open, a spur or a short there.
+"""
+
 
 @dataclass
 class Defect:
@@ -112,15 +119,18 @@ def as_detections(defects: list[Defect], labels: tuple[str, ...]) -> Detections:
 
 
 def _on_board(found: Detections, observation: Observation) -> NDArray[np.bool_]:
-    """Which detections lie on the board, and are not cut by the border of the picture."""
+    """Which detections lie on the board, and are not cut by the border of the picture.
+
+    A defect that is cut there is seen whole in other frames.
+    """
     span, width = observation.span, observation.frame_width_px
     centres = (found.boxes[:, 0] + found.boxes[:, 2]) / 2
     good = (span.x1 <= centres) & (centres < span.x2)
     if span.width_px < width:  # a board that fills the picture is taken to end with it
-        if span.cut_left:
-            good &= found.boxes[:, 0] > BORDER_PX
-        if span.cut_right:
-            good &= found.boxes[:, 2] < width - BORDER_PX
+        x1 = BORDER_PX if span.cut_left else span.x1 - EDGE_PX
+        good &= found.boxes[:, 0] > x1
+        x2 = width - BORDER_PX if span.cut_right else span.x2 + EDGE_PX
+        good &= found.boxes[:, 2] < x2
     return np.asarray(good)
 
 

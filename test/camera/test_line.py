@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 
-from mastra_ros.camera import LABELS, Line, LineOptions
+from mastra_ros.camera import LABELS, Line, LineOptions, boards
 from mastra_ros.camera.line import BELT_GRAY
 
 
@@ -133,3 +135,26 @@ def test_the_noise_is_as_strong_as_asked_and_new_in_every_frame(make_line, sigma
 def test_board_numbers_below_one_are_refused(make_line) -> None:
     with pytest.raises(ValueError, match="1 or more, got 0"):
         make_line().board_truth(0)
+
+
+def test_boards_are_drawn_with_pauses_until_somebody_waits_for_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    paused = threading.Event()
+    monkeypatch.setattr(boards, "PAUSE_S", 3600.0)
+    store = boards.BoardStore(1, 160, 120, 1.0)
+    wait = store._hurry.wait
+
+    def observed(timeout: float) -> bool:
+        if not store._hurry.is_set():
+            paused.set()
+        return wait(timeout)
+
+    monkeypatch.setattr(store._hurry, "wait", observed)
+    try:
+        store.board(1)  # would take hours
+        assert paused.wait(20.0), "the next board is drawn in one go"
+        assert not store._boards[2].done()
+        assert store.board(2).image.shape == (120, 160)
+    finally:
+        store.close()

@@ -222,6 +222,19 @@ def test_what_lies_on_the_belt_is_no_defect() -> None:
 
 
 @pytest.mark.parametrize(
+    ("x1", "x2", "outcome"),
+    [(85, 125, "pass"), (375, 410, "pass"), (95, 125, "reject"), (375, 405, "reject")],
+)
+def test_what_reaches_over_the_edge_of_the_board_is_its_edge(
+    x1: float, x2: float, outcome: str
+) -> None:
+    belt = Belt()
+    for _ in range(4):
+        belt.result(belt.frame(), (x1, 40.0, x2, 60.0, "open", 0.9))
+    assert belt.leave().verdict == outcome
+
+
+@pytest.mark.parametrize(
     ("shown", "score", "outcome", "reason"),
     [
         (4, 0.4, "review", "unsure: 1 spur"),
