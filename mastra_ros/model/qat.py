@@ -12,6 +12,7 @@ rounding included: too high a rate costs time, not accuracy.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -63,7 +64,8 @@ def fine_tune(
         raise ModelError("--quantize qat needs a source in PyTorch or ONNX: this one cannot learn")
     torch.manual_seed(tuning.seed)
     teacher = traced(network, spec)
-    student = traced(network, spec)
+    # A traced network shares its weights with the one that it was traced from.
+    student = traced(copy.deepcopy(network), spec)
     fold_normalisation(student)
     watched = _watch_activations(student)
     weights = _round_weights(student)
@@ -76,13 +78,14 @@ def fine_tune(
     optimiser = torch.optim.Adam(parameters, tuning.rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, tuning.epochs * batches)
     _find_ranges(student, watched, ranges, limits_of(spec))
-    lesson, judged = _Lesson(teacher, data, spec, tuning), order.permutation(len(data))[:JUDGED]
+    lesson = _Lesson(teacher, data, spec, tuning)
+    judged = [lesson.page(some) for some in _parts(order.permutation(len(data))[:JUDGED], tuning)]
     least, best = lesson.judge(student, judged), _weights_of(student)
     for epoch in range(tuning.epochs):
         shuffled = order.permutation(len(data))
         for at in progress(range(batches), f"fine-tune, epoch {epoch + 1} of {tuning.epochs}"):
             chosen = shuffled[at * tuning.batch : (at + 1) * tuning.batch]
-            loss = lesson.loss(student, chosen)
+            loss = lesson.loss(student, lesson.page(chosen))
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
@@ -110,6 +113,19 @@ def _listed(given: Any) -> list[Any]:
     return list(given) if isinstance(given, (list, tuple)) else [given]
 
 
+def _parts(chosen: NDArray[np.int64], tuning: Tuning) -> list[NDArray[np.int64]]:
+    return [chosen[at : at + tuning.batch] for at in range(0, len(chosen), tuning.batch)]
+
+
+@dataclass(frozen=True)
+class _Page:
+    """Some pictures, what the float network says of them, and a classifier's labels."""
+
+    images: Any
+    wanted: list[Any]
+    labels: list[int]
+
+
 @dataclass(frozen=True)
 class _Lesson:
     """What there is to learn: to answer as before, and a classifier's labels."""
@@ -119,15 +135,23 @@ class _Lesson:
     spec: BundleInput
     tuning: Tuning
 
-    def loss(self, student: Any, chosen: NDArray[np.int64]) -> Any:
-        """How wrong the answers to some pictures are."""
+    def page(self, chosen: NDArray[np.int64]) -> _Page:
+        """Some pictures of the data, to learn from or to be judged by."""
         torch = require_torch()
-        f = torch.nn.functional
         pictures = np.concatenate([feed_of(self.data, int(i), self.spec) for i in chosen])
         images = torch.from_numpy(pictures).permute(0, 3, 1, 2).contiguous()
         with torch.no_grad():
             wanted = _listed(self.teacher(images))
-        given = _listed(student(images))
+        labels = []
+        if self.data.task == "classification":
+            labels = [int(self.data.samples[int(i)].classes[0]) for i in chosen]
+        return _Page(images, wanted, labels)
+
+    def loss(self, student: Any, page: _Page) -> Any:
+        """How wrong the answers to some pictures are."""
+        torch = require_torch()
+        f = torch.nn.functional
+        given, wanted = _listed(student(page.images)), page.wanted
         if self.data.task != "classification":
             errors = [
                 f.mse_loss(g, w) / w.var().clamp_min(1e-6)
@@ -136,18 +160,14 @@ class _Lesson:
             return sum(errors[1:], errors[0])
         logits, before = given[0].flatten(1), wanted[0].flatten(1)
         soft = f.kl_div(f.log_softmax(logits, 1), f.softmax(before, 1), reduction="batchmean")
-        labels = torch.tensor([int(self.data.samples[int(i)].classes[0]) for i in chosen])
-        hard = f.cross_entropy(logits, labels)
+        hard = f.cross_entropy(logits, torch.tensor(page.labels))
         return (1 - self.tuning.label_weight) * soft + self.tuning.label_weight * hard
 
-    def judge(self, student: Any, judged: NDArray[np.int64]) -> float:
-        """The mean loss over some pictures."""
-        total, batch = 0.0, self.tuning.batch
+    def judge(self, student: Any, pages: list[_Page]) -> float:
+        """The mean loss over all the pictures of some pages."""
         with require_torch().no_grad():
-            for at in range(0, len(judged), batch):
-                some = judged[at : at + batch]
-                total += len(some) * float(self.loss(student, some))
-        return total / len(judged)
+            losses = [len(page.images) * float(self.loss(student, page)) for page in pages]
+        return sum(losses) / sum(len(page.images) for page in pages)
 
 
 def _weights_of(student: Any) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import pytest
 from bench.tiny_classifier import SIDE_PX, write_classifier
 from mastra_ros.cli import main as cli
 from mastra_ros.inference import load_bundle
+from mastra_ros.inference.onnx import OnnxEngine
 from mastra_ros.model.source import source_of
 
 pytestmark = pytest.mark.timeout(600)  # converters load slowly where the machine is busy
@@ -137,17 +138,26 @@ def test_fine_tuning_keeps_what_the_network_knew(work: Path, pictures: Path) -> 
     check(work, "local", "cloud")
 
 
+def cloud_scores(bundle: Path) -> np.ndarray:
+    """What the server model says of one picture of noise."""
+    engine = OnnxEngine(load_bundle(str(bundle)).part("cloud").path)
+    shape = (1, 3, SIDE_PX, SIDE_PX)
+    return engine.run(np.random.default_rng(3).random(shape, np.float32))[0]
+
+
 @pytest.mark.usefixtures("converters")
 def test_fine_tuning_mends_a_network_that_plain_quantisation_harms(
     work: Path, pictures: Path
 ) -> None:
-    reports = {}
+    reports, answers = {}, []
     for how, more in (("ptq", ()), ("qat", ("--epochs", "40", "--rate", "0.02"))):
         options = ("--quantize", how, "--allow-loss", "--replace", *more)
         assert convert("colour_networks:loud", pictures, *options) == 0
         reports[how] = json.loads((work / "made/report/report.json").read_text())
+        answers.append(cloud_scores(work / "made"))
     assert reports["ptq"]["loss"] > 0.2
     assert reports["qat"]["loss"] < 0.02
+    assert np.array_equal(*answers), "fine-tuning has changed the float network"
 
 
 @pytest.mark.usefixtures("converters")
