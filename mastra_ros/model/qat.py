@@ -32,6 +32,8 @@ from .quantise import feed_of, limits_of
 
 JUDGED = 128
 """So many pictures decide which epoch was the best."""
+RANGES_BATCH = 32
+"""Pictures in one run when ranges are found."""
 ACTIVATION_STEPS = 255  # int8, asymmetric
 WEIGHT_MAX = 127  # int8, symmetric
 
@@ -63,9 +65,10 @@ def fine_tune(
     if network is None:
         raise ModelError("--quantize qat needs a source in PyTorch or ONNX: this one cannot learn")
     torch.manual_seed(tuning.seed)
-    teacher = traced(network, spec)
+    most = max(RANGES_BATCH, tuning.batch)
+    teacher = traced(network, spec, most)
     # A traced network shares its weights with the one that it was traced from.
-    student = traced(copy.deepcopy(network), spec)
+    student = traced(copy.deepcopy(network), spec, most)
     fold_normalisation(student)
     watched = _watch_activations(student)
     weights = _round_weights(student)
@@ -98,12 +101,16 @@ def fine_tune(
     return _finish(student, weights)
 
 
-def traced(network: Any, spec: BundleInput) -> Any:
-    """The network as a graph of PyTorch's basic operators, for batches of any size."""
+def traced(network: Any, spec: BundleInput, most: int) -> Any:
+    """The network as a graph of PyTorch's basic operators, for batches of up to `most`.
+
+    No larger ones: PyTorch rules out that the batch is as large as another side of a tensor, and
+    refuses where it could be (YOLOX has 85 outputs a place).
+    """
     torch = require_torch()
     example = torch.zeros(2, spec.channels, spec.height_px, spec.width_px)
     try:
-        sides = ({0: torch.export.Dim("batch", min=1, max=1024)},)
+        sides = ({0: torch.export.Dim("batch", min=1, max=most)},)
         return torch.export.export(network, (example,), dynamic_shapes=sides).module()
     except Exception as error:  # torch.export raises whatever its many layers do
         raise ModelError(f"cannot be traced for fine-tuning: {reason(error)}") from error
@@ -254,7 +261,7 @@ def _find_ranges(
     torch = require_torch()
     with torch.no_grad(), _finding(watched):
         lows, highs = [], []
-        for some in pictures.split(32):
+        for some in pictures.split(RANGES_BATCH):
             student(some)
             lows.append([float(m.low) for m in watched.values()])
             highs.append([float(m.high) for m in watched.values()])
