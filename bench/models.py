@@ -106,7 +106,7 @@ def own_labels(
                 threshold=threshold,
                 allow_loss=True,
                 replace=True,
-                tuning=Tuning(epochs=4, batch=16, rate=2e-6, label_weight=0.0),
+                tuning=Tuning(epochs=3, batch=16, rate=2e-6, label_weight=0.0),
             )
             report = convert(
                 source_of(given), out, document, truths, options, training=training, progress=Bar()

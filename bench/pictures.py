@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mastra_ros.model.dataset import read_picture
 
-PICTURES = 240  # of each part
+PICTURES = 960  # of each part, or fewer where they are taken whole
 FRAMES = 60  # of each video and part
 LEAST_SIDE = 0.6  # of a crop, as a share of the picture's shorter side
 
