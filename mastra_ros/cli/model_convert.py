@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--quantize", choices=("ptq", "qat", "none"), default="ptq", help="default: ptq"
     )
     parser.add_argument("--epochs", type=int, default=3, help="of qat; default: 3")
-    parser.add_argument("--rate", type=float, default=1e-4, help="of learning, qat; default: 1e-4")
+    parser.add_argument("--rate", type=float, default=1e-5, help="of learning, qat; default: 1e-5")
     parser.add_argument(
         "--max-loss", type=float, default=0.02, help="of accuracy, 0 to 1; default: 0.02"
     )

@@ -44,7 +44,7 @@ class Tuning:
 
     epochs: int = 3
     batch: int = 32
-    rate: float = 1e-4
+    rate: float = 1e-5  # pretrained networks bear little more, small ones ten times that
     label_weight: float = 0.5  # of a classifier's labels against what the network gave before
     seed: int = 1
 
