@@ -138,7 +138,8 @@ def test_the_state_of_the_link_comes_back() -> None:
     message = sent(convert.link_to_ros(status, KEY.stamp_ns))
     assert convert.stamp_from_ros(message.header.stamp) == KEY.stamp_ns
     assert message.silence_ms == 80.0
-    assert convert.link_from_ros(message, NOW_NS) == status
+    # By their words: NaN (here frame_bytes, which is not sent) equals nothing.
+    assert repr(convert.link_from_ros(message, NOW_NS)) == repr(status)
 
 
 def test_a_link_that_never_was_stays_unknown() -> None:
