@@ -12,6 +12,9 @@ from mastra_ros.emulation.loss import RTO_MIN_S, SEGMENT_BYTES, Losses
 class Dice(random.Random):
     """Throws what it was told, then 1.0: nothing more is lost."""
 
+    def __new__(cls, *throws: float) -> Dice:
+        return super().__new__(cls)
+
     def __init__(self, *throws: float) -> None:
         super().__init__(0)
         self._throws = list(throws)
