@@ -58,7 +58,7 @@ def test_an_overloaded_gateway_gets_nothing_for_a_while() -> None:
 def test_a_bridge_sends_its_backlog_slowly_while_live_answers_are_slow(
     connected: Any, gateway: Any, ears: Any, packet: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    starved_s = 0.3
+    starved_s = 1.0
     monkeypatch.setattr("mastra_ros.bridge.scavenger.SLOW", 0.0)  # every answer is slow
     monkeypatch.setattr("mastra_ros.bridge.scavenger.YIELD_NS", 3600 * SECOND)
     monkeypatch.setattr("mastra_ros.bridge.scavenger.STARVED_NS", int(starved_s * SECOND))
@@ -78,4 +78,4 @@ def test_a_bridge_sends_its_backlog_slowly_while_live_answers_are_slow(
     ears.wait_status(lambda s: s.delivered_late == 3 and s.link.spooled == 0)
     gaps = [later - earlier for earlier, later in pairwise(late_at)]
     assert len(gaps) == 2
-    assert min(gaps) > 0.9 * starved_s
+    assert min(gaps) > 0.5 * starved_s  # the first may have taken longer on its way
