@@ -140,8 +140,11 @@ class Delivery:
                 self._tally.acknowledged_number = entry.number
         self._listener.changed()
 
-    def answered(self, message: ResultMessage) -> None:
-        """The gateway has a result; ProtocolError when its arrays do not fit."""
+    def answered(self, message: ResultMessage) -> Entry | None:
+        """The gateway has a result; ProtocolError when its arrays do not fit.
+
+        Returns the live packet that it answers, if it is one.
+        """
         result = message.to_result()
         entry = self.flight.live.get(result.key)
         if entry is not None:
@@ -149,6 +152,7 @@ class Delivery:
         elif result.key in self.flight.in_spool():
             result = dataclasses.replace(result, late=True)
         self._listener.result(result)
+        return entry
 
     def refused(self, nack: Nack) -> None:
         """The gateway does not take a packet."""

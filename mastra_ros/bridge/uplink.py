@@ -166,11 +166,10 @@ class Uplink:
             self._delivery.acknowledged(event, now_ns)
             self._backlog_wake.set()
         elif isinstance(event, ResultMessage):
-            entry = self.flight.live.get(event.key)
+            entry = self._delivery.answered(event)
             if entry is not None:
                 allowed_ns = entry.deadline_ns - entry.accepted_ns
                 self._scavenger.live_answered(now_ns - entry.accepted_ns, allowed_ns, now_ns)
-            self._delivery.answered(event)
         elif isinstance(event, Nack):
             if event.code == "overloaded":
                 self._scavenger.overloaded(now_ns)

@@ -86,8 +86,8 @@ def fine_tune(
     least, best = lesson.judge(student, judged), _weights_of(student)
     for epoch in range(tuning.epochs):
         shuffled = order.permutation(len(data))
-        for at in progress(range(batches), f"fine-tune, epoch {epoch + 1} of {tuning.epochs}"):
-            chosen = shuffled[at * tuning.batch : (at + 1) * tuning.batch]
+        parts = _parts(shuffled, tuning)[:batches]
+        for chosen in progress(parts, f"fine-tune, epoch {epoch + 1} of {tuning.epochs}"):
             loss = lesson.loss(student, lesson.page(chosen))
             optimiser.zero_grad()
             loss.backward()
