@@ -2,7 +2,7 @@
 
     python -m train.crops cut --data DIR --out FOLDER
     python -m train.crops fit --crops FOLDER --out FILE.pt [--activation relu6] [--epochs 14]
-                              [--width 0.35] [--side 96] [--batch 128]
+                              [--width 0.35] [--side 96] [--batch 128] [--device cpu|cuda]
 
 `cut` writes a folder per class below FOLDER/train and FOLDER/val: 64x64 px around each defect,
 enlarged to 96x96, and as many places without one, as `clean`. Boards of val.txt are in val alone.
@@ -85,15 +85,17 @@ class Fitting:
     side_px: int = SIDE_PX  # of what the network sees
     activation: str = "relu6"
     width: float = 0.35
+    device: str = "cpu"
 
 
 def fit(crops: Path, out: Path, how: Fitting, start: Path | None = None) -> float:
     """Train, from the weights `start` where given; write them; the accuracy on val, 0 to 1."""
     torch.manual_seed(1)
     torch.set_num_threads(how.threads)
-    images, classes = load(crops / "train")
+    images, classes = (part.to(how.device) for part in load(crops / "train"))
     weights = str(start) if start else None
-    model = defect_crops(weights, activation=how.activation, width=how.width).train()
+    model = defect_crops(weights, activation=how.activation, width=how.width)
+    model = model.to(how.device).train()
     optimiser = torch.optim.AdamW(model.parameters(), RATE, weight_decay=1e-2)
     steps = how.epochs * (len(images) // how.batch)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=steps)
@@ -112,7 +114,7 @@ def fit(crops: Path, out: Path, how: Fitting, start: Path | None = None) -> floa
             schedule.step()
             total += float(loss.detach())
         log.info("epoch %d: loss %.4f", epoch + 1, total / (len(order) // how.batch))
-    torch.save(model.state_dict(), out)
+    torch.save({name: value.cpu() for name, value in model.state_dict().items()}, out)
     share: float = accuracy(model.eval(), *load(crops / "val"), how)
     return share
 
@@ -130,8 +132,9 @@ def accuracy(model: nn.Module, images: Tensor, classes: Tensor, how: Fitting) ->
     right = 0
     with torch.no_grad():
         for start in range(0, len(images), how.batch):
-            batch = seen(images[start : start + how.batch], how.side_px)
-            right += int((model(batch).argmax(1) == classes[start : start + how.batch]).sum())
+            batch = seen(images[start : start + how.batch].to(how.device), how.side_px)
+            best = model(batch).argmax(1).cpu()
+            right += int((best == classes[start : start + how.batch]).sum())
     return right / len(images)
 
 
@@ -151,13 +154,22 @@ def main() -> None:
     fitting.add_argument("--epochs", type=int, default=Fitting.epochs)
     fitting.add_argument("--batch", type=int, default=Fitting.batch)
     fitting.add_argument("--threads", type=int, default=Fitting.threads)
+    fitting.add_argument("--device", default=Fitting.device, help="as PyTorch names it")
     fitting.add_argument("--start", type=Path, help="weights to go on from")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     if args.action == "cut":
         cut(args.data, args.out)
     else:
-        how = Fitting(args.epochs, args.threads, args.batch, args.side, args.activation, args.width)
+        how = Fitting(
+            args.epochs,
+            args.threads,
+            args.batch,
+            args.side,
+            args.activation,
+            args.width,
+            args.device,
+        )
         share = fit(args.crops, args.out, how, args.start)
         log.info("val accuracy %.4f", share)
 
