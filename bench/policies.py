@@ -18,7 +18,7 @@ what is measured and what assumed; others use half of the device's CPU now and t
 (`LoadTrace.bursts`); the empty link's round trip is 40 ms. `local_in_flight` is 1 for all, since a
 second frame would wait longer than it may; every other parameter has its default. All
 policies have the same arbiter, hysteresis and hedging; `dta, no hedging` shows dta without, and
-`latency, thrifty` shows latency with `cloud_cost` 0.45.
+`latency, thrifty` shows latency with `cloud_cost` 0.3.
 
 The bar: the best policy has at least 0.9 of the optimum's hit rate, and beats `dta` in both hit
 rate and money, on each trace. Losses are reported as they are. Beside it, for judging them:
@@ -68,7 +68,7 @@ CASES = {
 RTT_MS = 40.0
 SHOWN = ("hit_rate", "regret", "accuracy_in_time", "cloud_share", "switches", "energy_j", "money")
 BAR = 0.9
-THRIFTY = 0.45
+THRIFTY = 0.3
 PRICES = (1e-6, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 1.0)
 """Of a cloud frame, in frames in time, for `money_floor`."""
 

@@ -71,7 +71,7 @@ class SchedulingConfig(NodeConfig):
         live=True,
     )
     cloud_cost: float = parameter(
-        0.02,
+        0.1,
         "adaptive, latency: what a cloud frame costs, as a share of a missed deadline",
         minimum=0.0,
         maximum=1.0,

@@ -185,6 +185,8 @@ class Decision:
     """What a policy wants for the coming frames, and why (a few words for people).
 
     spill: where a frame goes that the local model could not answer in time; None: it waits.
+    spill_worth: the chance of an answer in time there, less what it costs, in frames in time: a
+    frame whose chance at the local model is above that stays.
     recall: a frame that would go away stays, if the local model can answer it in time.
     """
 
@@ -192,6 +194,7 @@ class Decision:
     reason: str
     spill: Route | None = None
     recall: bool = False
+    spill_worth: float = 0.5
 
 
 @dataclass(frozen=True)

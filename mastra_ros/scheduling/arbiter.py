@@ -106,7 +106,7 @@ class Arbiter:
             self._supersede(self._waiting, now)
         captured = self._clock.inside(captured_ns)
         self._waiting = Waiting(key, captured, decision, wanted or decision.route, now)
-        self._arrivals.came(now)
+        self._arrivals.came(self._waiting)
         return self._drain(now)
 
     def local_result(self, result: Result, now_ns: int) -> list[Event]:
@@ -185,9 +185,10 @@ class Arbiter:
         due += [*self._local.due(), *hedging.next_hedges(self._pending.values(), self._doubt_ns())]
         due += [frame.limit_ns for frame in self._ledger.owed.values()]
         if self._waiting is not None:
-            yields_ns = self._outlook.yields_until_ns(self._waiting) or 0
             due += [self._gives_up_ns(self._waiting)]
-            due += [yields_ns] if yields_ns > self._clock.now_ns else []
+        if self._arrivals.latest is not None and (self._waiting or self._count(Stage.QUEUED)):
+            waits_ns = self._outlook.waits_until_ns(self._arrivals.latest) or 0
+            due += [waits_ns] if waits_ns > self._clock.now_ns else []
         return self._clock.outside(min(due)) if due else None
 
     def sent_ns(self, key: FrameKey) -> int | None:
@@ -239,8 +240,8 @@ class Arbiter:
             self._local,
             [frame for frame in self._pending.values() if frame.stage is Stage.QUEUED],
             self._waiting,
-            self._expected.local_ms,
-            self._arrivals.interval_ns,
+            self._expected.local,
+            self._arrivals,
             to_ns(self._config.deadline_ms),
             to_ns(self._config.local_timeout_ms),
         )
@@ -276,6 +277,8 @@ class Arbiter:
         """The cloud is expected to be late, or is: start here, and see who is first."""
         frame.hedge_ns = None
         if frame.stage is not Stage.AWAY or not self._has_room(Route.LOCAL):
+            return []
+        if self._outlook.spared_until_ns(frame, now) is not None:
             return []
         self.counters.hedged += 1
         frame.hedged = True
@@ -386,7 +389,11 @@ class Arbiter:
         if not self._config.hedge or len(self._local) or self._count(Stage.QUEUED):
             return None  # one at a time, so that the next will be the newest by then
         pending, deadline_ms = self._pending.values(), self._config.deadline_ms
-        return hedging.silent_ns(pending, self._answered_ns, self._expected, deadline_ms)
+        doubted_ns = hedging.silent_ns(pending, self._answered_ns, self._expected, deadline_ms)
+        if doubted_ns is None:
+            return None
+        spared_ns = self._outlook.spared_until_ns(hedging.newest(pending), self._clock.now_ns)
+        return max(doubted_ns, spared_ns or 0)
 
     def _gives_up_ns(self, waiting: Waiting) -> int:
         """When a frame has waited for room so long that the rings may have lost it."""

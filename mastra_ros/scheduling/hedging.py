@@ -11,6 +11,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from mastra_ros.scheduling.clock import NS_PER_MS, to_ns
+from mastra_ros.scheduling.forecast import Prediction
 from mastra_ros.scheduling.frames import Pending, Stage
 
 
@@ -18,10 +19,16 @@ from mastra_ros.scheduling.frames import Pending, Stage
 class Expectation:
     """What the forecast says of the next frame; NaN while unknown, and then nothing is hedged."""
 
-    local_ms: float = math.nan  # in the local model, and hardly more
+    local_ms: float = math.nan  # in the local model, and hardly more: with one deviation
     away_ms: float = math.nan  # from dispatch to the cloud's answer, and hardly more
     frame_bytes: float = math.nan
     usual_ms: float = math.nan  # of the answers that came in time hardly one took longer
+    local_deviation_ms: float = 0.0
+
+    @property
+    def local(self) -> Prediction:
+        """Time in the local model."""
+        return Prediction(self.local_ms - self.local_deviation_ms, self.local_deviation_ms)
 
 
 def hedge_at_ns(expected: Expectation, now: int, due_ns: int) -> int | None:
@@ -85,9 +92,14 @@ def due_hedges(pending: Collection[Pending], doubted_ns: int | None, now: int) -
     """
     due = [f for f in pending if f.hedge_ns is not None and f.hedge_ns <= now]
     if doubted_ns is not None and doubted_ns <= now:
-        newest = max(filter(_unhedged, pending), key=lambda f: f.captured_ns)
-        due += [] if newest in due else [newest]
+        latest = newest(pending)
+        due += [] if latest in due else [latest]
     return due
+
+
+def newest(pending: Collection[Pending]) -> Pending:
+    """The newest frame that is with the cloud alone; there must be one."""
+    return max(filter(_unhedged, pending), key=lambda f: f.captured_ns)
 
 
 def _unhedged(frame: Pending) -> bool:

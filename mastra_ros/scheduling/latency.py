@@ -12,11 +12,8 @@ from mastra_ros.types import Decision, LinkSample, LoadSample, Route
 
 ACCURACY_FRAMES = 200.0
 """The mean accuracy looks back on about so many frames."""
-SPILL_CHANCE = 0.53
-"""A spilled frame that is late costs the device an inference, and so about one other frame: more
-than half must be in time, and `cloud_cost` besides."""
-LAST_CHANCE = 0.13
-"""Where the device would be late with every frame, that costs nothing."""
+LATE_COST = 0.2
+"""In frames in time: a frame sent away that is late may cost the device an inference."""
 STAY_SHARE = 0.1
 """Another route must be better than the current one by this share of the deadline."""
 
@@ -31,10 +28,10 @@ class LatencyPolicy:
     - A route's *price* is its predicted time (mean plus `hedge_deviations` deviations) plus, away,
       `cloud_cost_ms`. Routes expected within the deadline go before all others; among them the
       lowest price wins, and the current route keeps a bonus of `STAY_SHARE` of the deadline.
-    - LOCAL frames that the device cannot answer in time *spill* to the best route away, if that
-      has a fair chance: `cloud_cost` above what a late frame would cost the device. So a device
-      too slow for the frame rate does what it can, and the rest is sent; a higher `cloud_cost`
-      sends less. This holds while the route is barred after missed deadlines, too.
+    - LOCAL frames *spill* to the best route away, if their chance of an answer in time there, less
+      `LATE_COST` and `cloud_cost`, is above their chance on the device. So a device too slow for
+      the frame rate does what it can, and the rest is sent; a higher `cloud_cost` sends less. This
+      holds while the route is barred after missed deadlines, too.
     - Where no route away has a fair chance for this very frame, one that would go away stays if the
       device can answer it in time.
     - `accuracy_floor`: while the mean accuracy of recent results, by the `accuracy_*` parameters,
@@ -96,12 +93,19 @@ class LatencyPolicy:
             uppers[Route.LOCAL] = config.deadline_ms
             measured.append(Route.LOCAL)
         in_time = [route for route in measured if uppers[route] <= config.deadline_ms]
-        fair = self._fair(predicted, now_ns)
+        worth = self._worth(predicted, now_ns)
+        fair = [route for route, value in worth.items() if value > 0.0]
         candidates = self._accurate(in_time) or [Route.LOCAL, *fair]
         chosen = min(candidates, key=lambda route: self._price(route, uppers[route]))
         self._route = chosen
         spill = min(fair, key=lambda route: self._price(route, uppers[route]), default=None)
-        return Decision(chosen, self._reason(chosen, predicted), spill, recall=not fair)
+        return Decision(
+            chosen,
+            self._reason(chosen, predicted),
+            spill,
+            recall=not fair,
+            spill_worth=worth[spill] if spill else 0.0,
+        )
 
     def _price(self, route: Route, upper_ms: float) -> float:
         config = self._config
@@ -115,26 +119,26 @@ class LatencyPolicy:
             return routes
         return [r for r in routes if self._accuracy_of(r) >= floor] or routes
 
-    def _fair(self, predicted: dict[Route, Prediction], now_ns: int) -> list[Route]:
-        """The routes where a frame that would be late here anyway has a fair chance."""
-        limit_ms = self._config.deadline_ms
-        hopeless = predicted[Route.LOCAL].mean_ms > limit_ms
-        chance = (LAST_CHANCE if hopeless else SPILL_CHANCE) + self._config.cloud_cost
-        return [
-            route
+    def _worth(self, predicted: dict[Route, Prediction], now_ns: int) -> dict[Route, float]:
+        """Of a frame sent away: its chance there, less what it costs; above 0 that is fair."""
+        cost = LATE_COST + self._config.cloud_cost
+        return {
+            route: self._chance(route, p, now_ns) - cost
             for route, p in predicted.items()
-            if route is not Route.LOCAL and self._chance(route, p, now_ns) >= chance
-        ]
+            if route is not Route.LOCAL
+        }
 
     def _chance(self, route: Route, predicted: Prediction, now_ns: int) -> float:
         """That a frame sent there now is answered in time; 0 where nothing is known."""
         if not math.isfinite(predicted.mean_ms):
             return 0.0
         limit_ms = self._config.deadline_ms
+        forecast = 1.0 - late_share(predicted.mean_ms, predicted.deviation_ms, limit_ms)
         chance = self._flow.chance(route, limit_ms, now_ns)
-        if math.isfinite(chance):
-            return chance
-        return 1.0 - late_share(predicted.mean_ms, predicted.deviation_ms, limit_ms)
+        if math.isnan(chance):
+            return forecast
+        # Before a first answer the size of frames and the goodput tell something too.
+        return chance if self._flow.knows(route) else min(chance, forecast)
 
     def _accuracy_of(self, route: Route) -> float:
         config = self._config

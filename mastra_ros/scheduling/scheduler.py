@@ -223,6 +223,7 @@ class Scheduler:
                 away.upper_ms(deviations),
                 self._frame_bytes.mean,
                 forecast.usual.limit_ms,
+                local.deviation_ms,
             )
         )
 
@@ -249,7 +250,7 @@ class Scheduler:
             self._arbiter.heard(self._clock.outside(heard_ns))
         if not was_up or self._link_up:
             return now, []
-        self._flow.lost()
+        self._flow.lost(now)
         self._force("link lost", now, now, hold=False)
         return now, self._arbiter.link_lost(now_ns)
 

@@ -35,13 +35,40 @@ def answered(flow: Flow, took_ms: float, count: int = 10, start_ms: int = 0) -> 
     return now // MS
 
 
-def test_nothing_is_known_before_a_first_answer() -> None:
+def test_before_a_first_answer_there_is_only_hope_and_without_a_link_not_even_that() -> None:
+    assert math.isnan(Flow().chance(CLOUD, 150, 0))
     flow = made()
+    assert flow.chance(CLOUD, 150, 0) == pytest.approx(0.8, abs=0.01)
     flow.sent(key(1), CLOUD, 0)
     assert math.isnan(flow.expected(CLOUD, 0).mean_ms)
-    assert math.isnan(flow.chance(CLOUD, 150, 0))
+    assert not flow.knows(CLOUD)
     flow.answered(key(1), 60 * MS)
-    assert math.isnan(flow.chance(SPLIT, 150, 60 * MS))
+    assert flow.knows(CLOUD)
+    assert not flow.knows(SPLIT)
+
+
+def test_frames_that_are_never_answered_leave_no_hope_even_if_none_ever_was() -> None:
+    flow, now = made(), 0
+    chances = []
+    for n in range(30):
+        flow.sent(key(n), CLOUD, now)
+        if n % 2:  # the others are forgotten when the next one is sent
+            flow.dropped(key(n), now + 150 * MS)
+            chances.append(flow.chance(CLOUD, 150, now + 10_000 * MS))
+        now += 4_000 * MS
+    assert chances[0] > 0.6
+    assert chances[-1] < 0.3
+    assert len(flow) == 0
+
+
+def test_a_link_that_is_lost_often_is_hoped_for_less() -> None:
+    flow = made()
+    now = answered(flow, 60)
+    before = flow.chance(CLOUD, 150, (now + 20_000) * MS)
+    for n in range(10):
+        flow.sent(key(n), CLOUD, (now + n) * MS)
+        flow.lost((now + n) * MS)
+    assert flow.chance(CLOUD, 150, (now + 20_000) * MS) < before - 0.2
 
 
 def test_an_empty_way_takes_what_it_took() -> None:
@@ -71,7 +98,7 @@ def test_into_a_queue_that_stands_nothing_is_sent_and_its_first_answer_ends_that
     chances = [flow.chance(CLOUD, 150, (now + ms) * MS) for ms in (10, 70, 100, 200, 600)]
     assert chances == sorted(chances, reverse=True)
     assert chances[0] > 0.9
-    assert chances[-1] < 0.2
+    assert chances[-1] < 0.25
     assert flow.expected(CLOUD, (now + 600) * MS).mean_ms > 500
     flow.answered(key(7), (now + 610) * MS)
     assert flow.chance(CLOUD, 150, (now + 610) * MS) > 0.7
@@ -85,8 +112,20 @@ def test_failures_count_and_are_forgotten() -> None:
         flow.sent(key(n), CLOUD, now * MS)
         flow.dropped(key(n), now * MS)
     assert flow.chance(CLOUD, 150, now * MS) < 0.5
-    assert flow.chance(CLOUD, 150, (now + 10_000) * MS) > 0.7
+    soon, later = (flow.chance(CLOUD, 150, (now + s * 1000) * MS) for s in (10, 1500))
+    assert 0.5 < soon < later
+    assert later > 0.75
     assert len(flow) == 0
+
+
+def test_a_route_that_is_mostly_late_is_hoped_for_less_than_one_that_is_not() -> None:
+    good, bad = made(), made()
+    for flow, took_ms in ((good, 60), (bad, 400)):
+        now = answered(flow, 40, count=1)
+        for n in range(20):  # one every second
+            answered(flow, took_ms, count=1, start_ms=now + 1000 * n)
+    later = (now + 20_000) * MS + 20_000 * MS
+    assert bad.chance(CLOUD, 150, later) < 0.45 < 0.85 < good.chance(CLOUD, 150, later)
 
 
 def test_heartbeats_that_wait_leave_less_hope() -> None:
@@ -114,7 +153,7 @@ def test_what_was_sent_before_an_answered_frame_is_gone_and_so_is_all_of_a_lost_
     assert len(flow) == 1
     flow.answered(key(0), 60 * MS)  # too late to tell
     assert len(flow) == 1
-    flow.lost()
+    flow.lost(60 * MS)
     assert len(flow) == 0
 
 
@@ -143,7 +182,7 @@ def test_whatever_happens_chances_are_chances_and_memory_is_bounded(
         elif what == "dropped":
             flow.dropped(key(n), now)
         elif what == "lost":
-            flow.lost()
+            flow.lost(now)
         for route in (CLOUD, SPLIT):
             chance = flow.chance(route, 150, now)
             assert math.isnan(chance) or 0.0 <= chance <= 1.0

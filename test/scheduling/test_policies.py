@@ -217,5 +217,6 @@ class TestLatency:
         for step in range(20):
             policy.observe(outcome(CLOUD, 400, 1000 + step * 50))
         wary = policy.decide(load(0.5), link(20), 2000 * MS)
-        assert (wary.route, wary.spill) == (LOCAL, None)
+        assert wary.route is LOCAL
+        assert wary.spill_worth < 0.25  # only what the device hardly answers in time
         assert policy.decide(load(0.5), link(20), 30_000 * MS).route is CLOUD
