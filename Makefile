@@ -40,7 +40,8 @@ bench: setup ## measure: age of results, frames per second, set-up, build and te
 	@$(ENV) python -m bench.pipeline --build
 
 docs: setup ## bring the table of parameters and the measured numbers up to date
-	@$(ENV) mastra params --markdown > docs/parameters.md && python -m bench.table
+	@$(ENV) mastra params --markdown > docs/parameters.md && python -m bench.table && \
+	  python -m bench.models_table && python -m bench.policies_table
 
 clean: ## remove what was built; .venv stays (rm -rf .venv for that)
 	@rm -rf build install log

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,13 @@ def test_the_numbers_are_those_that_were_measured(page: str, table: Any) -> None
     """Made again by: python -m bench.table"""
     text = (ROOT / page).read_text(encoding="utf-8")
     assert table.filled(text, page) == text
+
+
+@pytest.mark.parametrize("module", ["bench.models_table", "bench.policies_table"])
+def test_the_tables_of_the_pages_are_those_that_were_measured(module: str) -> None:
+    """Made again by: make docs"""
+    command = [sys.executable, "-m", module, "--check"]
+    assert subprocess.run(command, cwd=ROOT, check=False).returncode == 0
 
 
 def test_what_was_not_measured_is_left_out(table: Any, tmp_path: Path) -> None:
