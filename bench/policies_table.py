@@ -47,15 +47,15 @@ def _row(one: dict[str, Any]) -> str:
 def _bar(one: dict[str, Any]) -> str:
     bar = one["bar"]
 
-    def said(reached: bool) -> str:
-        return "yes" if reached else "**no**"
+    def said(what: str) -> str:
+        return "yes" if bar[what] else "**no**"
 
     better = ", ".join(f"`{name}`" for name in bar["beat_dta_in_both"]) or "none"
     return (
         f"- {_name(one)}: best is `{bar['best']}` with {bar['of_optimum']:.3f} of the optimum "
-        f"({said(bar['of_optimum_reached'])}); beats `dta` in frames in time: "
-        f"{said(bar['beats_dta_in_hits'])}, in money: {said(bar['beats_dta_in_money'])}, in energy: "
-        f"{said(bar['beats_dta_in_energy'])}. Policies that beat `dta` in frames and money: {better}."
+        f"({said('of_optimum_reached')}); beats `dta` in frames in time: "
+        f"{said('beats_dta_in_hits')}, in money: {said('beats_dta_in_money')}, in energy: "
+        f"{said('beats_dta_in_energy')}. Policies that beat `dta` in frames and money: {better}."
     )
 
 
