@@ -38,10 +38,10 @@ from mastra_ros.scheduling.clock import NS_PER_MS, SteadyClock, to_ns
 from mastra_ros.scheduling.escalation import Escalation, EscalationState
 from mastra_ros.scheduling.frames import Counters, Pending, Stage, Waiting
 from mastra_ros.scheduling.ledger import Ledger
-from mastra_ros.scheduling.local_model import LocalModel
+from mastra_ros.scheduling.local_model import LocalModel, no_answer
 from mastra_ros.scheduling.outcome import Outcome
 from mastra_ros.scheduling.outlook import Arrivals, Outlook
-from mastra_ros.types import Decision, Detections, FrameKey, Result, Route
+from mastra_ros.types import Decision, FrameKey, Result, Route
 
 
 class Arbiter:
@@ -211,7 +211,7 @@ class Arbiter:
         return len(self._local) + self._count(Stage.QUEUED) + (self._waiting is not None)
 
     def _drain(self, now: int) -> list[Event]:
-        """Fill the local model with those that fell back, and admit the frame that waits."""
+        """Fill the local model, and admit the frame that waits."""
         events = self._fill(now)
         waiting, outlook = self._waiting, self._outlook
         if waiting is None:
@@ -264,10 +264,8 @@ class Arbiter:
             if waiting.wanted is not Route.LOCAL and not self._link_up:
                 events += self.archive.take(frame, now, self._config, hard=False)
             return events
-        deadline = to_ns(self._config.deadline_ms)
-        in_time = max(frame.captured_ns + deadline, now + deadline // 2)
         frame.stage, frame.sent = Stage.AWAY, True
-        frame.due_ns = frame.limit_ns = min(now + deadline, in_time)
+        frame.due_ns = frame.limit_ns = waiting.due_ns(now, to_ns(self._config.deadline_ms))
         if self._config.hedge:
             frame.hedge_ns = hedging.hedge_at_ns(self._expected, now, frame.due_ns)
         self.counters.spilled += waiting.decision.route is Route.LOCAL
@@ -348,9 +346,7 @@ class Arbiter:
     def _fail(self, frame: Pending, now: int) -> list[Event]:
         """The local model did not answer in time, or at a hedge before (0 ms of its time then)."""
         spent_ms = (now - frame.entered_ns) / NS_PER_MS or self._config.local_timeout_ms
-        error = f"no answer of the local model within {spent_ms:.0f} ms"
-        failure = Result(frame.key, Route.LOCAL, Detections.empty(), error=error)
-        return self._finish(frame, failure, now, frame.reason)
+        return self._finish(frame, no_answer(frame.key, spent_ms), now, frame.reason)
 
     def _finish(
         self, frame: Pending, result: Result, now: int, reason: str, *, late: bool = False
@@ -388,12 +384,9 @@ class Arbiter:
     def _doubt_ns(self) -> int | None:
         if not self._config.hedge or len(self._local) or self._count(Stage.QUEUED):
             return None  # one at a time, so that the next will be the newest by then
-        pending, deadline_ms = self._pending.values(), self._config.deadline_ms
-        doubted_ns = hedging.silent_ns(pending, self._answered_ns, self._expected, deadline_ms)
-        if doubted_ns is None:
-            return None
-        spared_ns = self._outlook.spared_until_ns(hedging.newest(pending), self._clock.now_ns)
-        return max(doubted_ns, spared_ns or 0)
+        now, quiet = self._clock.now_ns, hedging.quiet_ms(self._expected, self._config.deadline_ms)
+        pending = self._pending.values()
+        return hedging.doubted_ns(pending, self._answered_ns, quiet, self._outlook, now)
 
     def _gives_up_ns(self, waiting: Waiting) -> int:
         """When a frame has waited for room so long that the rings may have lost it."""

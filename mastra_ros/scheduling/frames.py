@@ -64,6 +64,11 @@ class Waiting:
     wanted: Route  # what the policy would have chosen with a good link
     since_ns: int
 
+    def due_ns(self, now: int, deadline_ns: int) -> int:
+        """When it falls back if it is sent away now; the bounds are explained in `arbiter`."""
+        in_time_ns = max(self.captured_ns + deadline_ns, now + deadline_ns // 2)
+        return min(now + deadline_ns, in_time_ns)
+
 
 @dataclass
 class Counters:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from mastra_ros.scheduling.clock import NS_PER_MS, to_ns
 from mastra_ros.scheduling.forecast import Prediction
 from mastra_ros.scheduling.frames import Pending, Stage
+from mastra_ros.scheduling.outlook import Outlook
 
 
 @dataclass(frozen=True)
@@ -61,21 +62,21 @@ def quiet_ms(expected: Expectation, deadline_ms: float) -> float | None:
     return None
 
 
-def silent_ns(
-    pending: Collection[Pending], answered_ns: int, expected: Expectation, deadline_ms: float
+def doubted_ns(
+    pending: Collection[Pending], answered_ns: int, quiet: float | None, outlook: Outlook, now: int
 ) -> int | None:
     """When a gateway that owes answers and gives none is doubted; None: it owes none.
 
-    `quiet_ms` after its last answer; or twice that after a frame was sent that it still owes,
-    as on a link whose rate collapsed a few answers trickle in yet. Heartbeats do not count: there
-    they still pass.
+    `quiet` (see `quiet_ms`) after its last answer; or twice that after a frame was sent that it
+    still owes, as on a link whose rate collapsed a few answers trickle in yet. Heartbeats do not
+    count: there they still pass. Not before the newest may have the local model.
     """
-    away = [f.dispatched_ns for f in pending if _unhedged(f)]
-    quiet = quiet_ms(expected, deadline_ms)
+    away = [f for f in pending if _unhedged(f)]
     if not away or quiet is None:
         return None
-    quiet_ns, oldest_ns = to_ns(min(quiet, 1e9)), min(away)
-    return min(max(answered_ns, oldest_ns) + quiet_ns, oldest_ns + 2 * quiet_ns)
+    quiet_ns, oldest_ns = to_ns(min(quiet, 1e9)), min(f.dispatched_ns for f in away)
+    silent_ns = min(max(answered_ns, oldest_ns) + quiet_ns, oldest_ns + 2 * quiet_ns)
+    return max(silent_ns, outlook.spared_until_ns(newest(away), now) or 0)
 
 
 def next_hedges(pending: Collection[Pending], doubted_ns: int | None) -> list[int]:

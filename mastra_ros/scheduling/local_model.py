@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from mastra_ros.scheduling.clock import to_ns
-from mastra_ros.types import FrameKey
+from mastra_ros.types import Detections, FrameKey, Result, Route
 
 
 @dataclass(frozen=True)
@@ -58,3 +58,9 @@ class LocalModel:
         for place in self._places.values():
             free_ns = max(now, max(place.since_ns, free_ns) + each_ns)
         return max(now, free_ns) + (1 + before) * each_ns
+
+
+def no_answer(key: FrameKey, spent_ms: float) -> Result:
+    """The result of a frame that the local model did not answer."""
+    error = f"no answer of the local model within {spent_ms:.0f} ms"
+    return Result(key, Route.LOCAL, Detections.empty(), error=error)
