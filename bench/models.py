@@ -1,7 +1,7 @@
 """Makes bundles of real networks with `mastra model convert` and measures what int8 costs.
 
     python -m bench.models [--only NAME …] [--keep DIR] [--crops DIR --crops-weights FILE]
-                           [--board-checkpoint FILE] [--out bench/results/models.json]
+                           [--v4-weights FILE] [--board-checkpoint FILE] [--out FILE]
 
 MASTRA_DATA names the data. There are no labelled pictures of ImageNet or COCO in them, so the
 networks trained on those are held against their own float32 answers: their "accuracy" is how far
@@ -168,7 +168,7 @@ def crops(
             replace=True,
             tuning=Tuning(epochs=2, batch=64, rate=2e-4),
         )
-        source = source_of(f"train.mobilenet:{factory}:{weights}")
+        source = source_of(f"{factory}:{weights}")
         return convert(source, out, document, sets[0], options, training=sets[1], progress=Bar())
 
     return run
@@ -189,14 +189,19 @@ def benches(args: argparse.Namespace, data: Path) -> dict[str, Callable[[Path, P
     if args.board_checkpoint:
         found["board_device"] = board(f"bench.networks:board_detector:{args.board_checkpoint}")
     if args.crops and args.crops_weights:
-        found["crops"] = crops("defect_crops", args.crops_weights, args.crops, "ptq")
+        found["crops"] = crops(
+            "train.mobilenet:defect_crops", args.crops_weights, args.crops, "ptq"
+        )
     if args.crops and args.silu_weights:
         for how in ("ptq", "qat"):
-            silu = crops("defect_crops_silu", args.silu_weights, args.crops, how)
+            silu = crops("train.mobilenet:defect_crops_silu", args.silu_weights, args.crops, how)
             found[f"crops_silu_{how}"] = silu
     if args.crops and args.full_weights:
-        full = crops("defect_crops_full", args.full_weights, args.crops, "ptq", 224)
-        found["mobilenet_v2_full"] = full
+        full = "train.mobilenet:defect_crops_full"
+        found["mobilenet_v2_full"] = crops(full, args.full_weights, args.crops, "ptq", 224)
+    if args.crops and args.v4_weights:
+        fourth = "train.mobilenet_v4:defect_crops_v4"
+        found["mobilenet_v4"] = crops(fourth, args.v4_weights, args.crops, "ptq", 224)
     return found
 
 
@@ -226,6 +231,7 @@ def main() -> None:
     parser.add_argument("--crops-weights", type=Path, help="of python -m train.crops fit")
     parser.add_argument("--silu-weights", type=Path, help="of the same with --activation silu")
     parser.add_argument("--full-weights", type=Path, help="of the same with --width 1 --side 224")
+    parser.add_argument("--v4-weights", type=Path, help="with --network mobilenet_v4 --side 224")
     parser.add_argument("--board-checkpoint", type=Path, help="best.pt of train.fit")
     parser.add_argument("--out", type=Path, default=ROOT / "bench/results/models.json")
     args = parser.parse_args()

@@ -3,6 +3,7 @@
     python -m train.crops cut --data DIR --out FOLDER
     python -m train.crops fit --crops FOLDER --out FILE.pt [--activation relu6] [--epochs 14]
                               [--width 0.35] [--side 96] [--batch 128] [--device cpu|cuda]
+                              [--network mobilenet_v2|mobilenet_v4]
 
 `cut` writes a folder per class below FOLDER/train and FOLDER/val: 64x64 px around each defect,
 enlarged to 96x96, and as many places without one, as `clean`. Boards of val.txt are in val alone.
@@ -24,6 +25,7 @@ from torch import Tensor, nn
 from mastra_ros.camera.board import LABELS
 from train.data import read_ids, read_sample
 from train.mobilenet import defect_crops
+from train.mobilenet_v4 import defect_crops_v4
 
 log = logging.getLogger("train.crops")
 
@@ -86,6 +88,14 @@ class Fitting:
     activation: str = "relu6"
     width: float = 0.35
     device: str = "cpu"
+    network: str = "mobilenet_v2"  # which has an activation and a width, or mobilenet_v4
+
+    def build(self, weights: Path | None) -> nn.Module:
+        """The network, from these weights where given."""
+        start = str(weights) if weights else None
+        if self.network == "mobilenet_v4":
+            return defect_crops_v4(start)
+        return defect_crops(start, activation=self.activation, width=self.width)
 
 
 def fit(crops: Path, out: Path, how: Fitting, start: Path | None = None) -> float:
@@ -93,9 +103,7 @@ def fit(crops: Path, out: Path, how: Fitting, start: Path | None = None) -> floa
     torch.manual_seed(1)
     torch.set_num_threads(how.threads)
     images, classes = (part.to(how.device) for part in load(crops / "train"))
-    weights = str(start) if start else None
-    model = defect_crops(weights, activation=how.activation, width=how.width)
-    model = model.to(how.device).train()
+    model = how.build(start).to(how.device).train()
     optimiser = torch.optim.AdamW(model.parameters(), RATE, weight_decay=1e-2)
     steps = how.epochs * (len(images) // how.batch)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=steps)
@@ -155,6 +163,9 @@ def main() -> None:
     fitting.add_argument("--batch", type=int, default=Fitting.batch)
     fitting.add_argument("--threads", type=int, default=Fitting.threads)
     fitting.add_argument("--device", default=Fitting.device, help="as PyTorch names it")
+    fitting.add_argument(
+        "--network", default=Fitting.network, choices=("mobilenet_v2", "mobilenet_v4")
+    )
     fitting.add_argument("--start", type=Path, help="weights to go on from")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -169,6 +180,7 @@ def main() -> None:
             args.activation,
             args.width,
             args.device,
+            args.network,
         )
         share = fit(args.crops, args.out, how, args.start)
         log.info("val accuracy %.4f", share)

@@ -1,7 +1,8 @@
 """Train a detector: python -m train.fit --config device|gateway --data DIR --out DIR [--resume].
 
-With `--weights FILE.onnx` it goes on from an exported network in place of random weights; with
-`--teacher FILE.onnx` it also learns from the scores of an exported gateway network (distillation).
+With `--weights FILE` it goes on from an exported network (ONNX, or the int8 TFLite) in place of
+random weights; with `--teacher FILE.onnx` it also learns from the scores of an exported gateway
+network (distillation).
 Writes OUT/last.pt (to resume from) and OUT/best.pt (averaged weights with the highest F on the
 held-out slice of train.txt). Runs on a CPU; bfloat16 where the processor computes with it.
 """
@@ -280,7 +281,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=Recipe.seed)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--resume", action="store_true")
-    parser.add_argument("--weights", type=Path, help="an ONNX file of train.export to go on from")
+    parser.add_argument("--weights", type=Path, help="a file of train.export to go on from")
     parser.add_argument("--teacher", type=Path, help="the gateway's ONNX file, to learn from")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")

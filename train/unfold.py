@@ -15,18 +15,21 @@ import torch
 from onnx import numpy_helper
 from torch import Tensor, nn
 
+from train.dequantise import dequantised
 from train.network import Detector
 
 
 def unfold(model: Detector, path: Path, images: Tensor) -> None:
-    """Load the weights of an ONNX file of `train.export` into a network with normalisation.
+    """Load the weights of a file of `train.export` into a network with normalisation.
+
+    path: float32 ONNX, or TFLite, whose weights of int8 become what they stand for.
 
     images: (N, 1, H, W) float32 in 0..1, like those of the training, for the statistics.
 
     Raises:
         ValueError: the file is not of a network of this configuration.
     """
-    weights = _read(path)
+    weights = dequantised(path, model) if path.suffix == ".tflite" else _read(path)
     convolutions = {n: m for n, m in model.named_modules() if isinstance(m, nn.Conv2d)}
     _check(weights, convolutions, path)
     biases: dict[str, Tensor] = {}

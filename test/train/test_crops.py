@@ -12,6 +12,7 @@ pytest.importorskip("torch", reason="PyTorch is not installed: nothing to train 
 
 from train.crops import CLASSES, SIDE_PX, Fitting, fit
 from train.mobilenet import defect_crops, defect_crops_full
+from train.mobilenet_v4 import MobileNetV4ConvSmall, defect_crops_v4
 
 
 @pytest.fixture
@@ -40,3 +41,16 @@ def test_the_full_network_is_as_large_as_published() -> None:
     """3.4 million parameters with 1000 classes of rgb; here there are seven, of gray."""
     parameters = sum(p.numel() for p in defect_crops_full().parameters())
     assert parameters == pytest.approx(3.4e6 - 993 * 1281, rel=0.05)
+
+
+def test_the_fourth_version_is_learnt_by_name(crops: Path, tmp_path: Path) -> None:
+    out = tmp_path / "v4.pt"
+    how = Fitting(epochs=1, threads=1, batch=8, side_px=32, network="mobilenet_v4")
+    assert 0 <= fit(crops, out, how) <= 1
+    assert not defect_crops_v4(str(out)).training
+
+
+def test_the_fourth_version_is_as_large_as_published() -> None:
+    """3.8 million parameters with 1000 classes of rgb (table 4 of its paper)."""
+    parameters = sum(p.numel() for p in MobileNetV4ConvSmall(classes=1000).parameters())
+    assert parameters == pytest.approx(3.8e6, rel=0.02)

@@ -13,6 +13,7 @@ from train.data import Sample
 
 ROOT = Path(__file__).resolve().parents[2]
 CLOUD = ROOT / "models/board_defects/cloud.onnx"
+LOCAL = ROOT / "models/board_defects/local.tflite"
 NEEDS_TORCH = "needs torch and onnx: pip install -r train/requirements.txt"
 
 
@@ -36,6 +37,36 @@ def test_an_exported_network_goes_on_as_the_one_it_was() -> None:
     with torch.inference_mode():
         trained, _ = model.train()(pixels)
     assert np.allclose(trained[0].numpy(), expected_scores, atol=0.05)
+
+
+def test_the_devices_int8_file_goes_on_as_the_network_it_was() -> None:
+    torch = pytest.importorskip("torch", reason=NEEDS_TORCH)
+    pytest.importorskip("onnx", reason=NEEDS_TORCH)
+    from train.data import synthetic_sample
+    from train.network import build
+    from train.runner import open_runner
+    from train.unfold import unfold
+
+    image = synthetic_sample(np.random.default_rng(1)).image
+    pixels = torch.from_numpy(image.astype(np.float32) / 255)[None, None]
+    model = build("device")
+    unfold(model, LOCAL, pixels)
+    with torch.inference_mode():
+        scores, _ = model.eval()(pixels)
+    expected, _ = open_runner(LOCAL)(image)
+    # The network in float rounds no activations: the same, but for what those steps cost.
+    error = float(np.sqrt(np.square(scores[0].numpy() - expected).mean()))
+    assert error < 0.1 * float(expected.std())
+
+
+def test_an_int8_file_of_another_network_is_refused() -> None:
+    torch = pytest.importorskip("torch", reason=NEEDS_TORCH)
+    pytest.importorskip("onnx", reason=NEEDS_TORCH)
+    from train.network import build
+    from train.unfold import unfold
+
+    with pytest.raises(ValueError, match=re.escape("expected a convolution (16, 1, 3, 3)")):
+        unfold(build("gateway"), LOCAL, torch.zeros(1, 1, 64, 64))
 
 
 def test_weights_of_another_network_are_refused() -> None:
