@@ -1,7 +1,8 @@
 """Makes bundles of real networks with `mastra model convert` and measures what int8 costs.
 
     python -m bench.models [--only NAME …] [--keep DIR] [--crops DIR --crops-weights FILE]
-                           [--v4-weights FILE] [--board-checkpoint FILE] [--out FILE]
+                           [--v4-weights FILE] [--edgetpu-weights FILE]
+                           [--board-checkpoint FILE] [--out FILE]
 
 MASTRA_DATA names the data. There are no labelled pictures of ImageNet or COCO in them, so the
 networks trained on those are held against their own float32 answers: their "accuracy" is how far
@@ -202,6 +203,9 @@ def benches(args: argparse.Namespace, data: Path) -> dict[str, Callable[[Path, P
     if args.crops and args.v4_weights:
         fourth = "train.mobilenet_v4:defect_crops_v4"
         found["mobilenet_v4"] = crops(fourth, args.v4_weights, args.crops, "ptq", 224)
+    if args.crops and args.edgetpu_weights:
+        edge = "train.mobilenet_edgetpu:defect_crops_edgetpu"
+        found["mobilenet_edgetpu"] = crops(edge, args.edgetpu_weights, args.crops, "ptq", 224)
     return found
 
 
@@ -232,6 +236,7 @@ def main() -> None:
     parser.add_argument("--silu-weights", type=Path, help="of the same with --activation silu")
     parser.add_argument("--full-weights", type=Path, help="of the same with --width 1 --side 224")
     parser.add_argument("--v4-weights", type=Path, help="with --network mobilenet_v4 --side 224")
+    parser.add_argument("--edgetpu-weights", type=Path, help="with --network mobilenet_edgetpu")
     parser.add_argument("--board-checkpoint", type=Path, help="best.pt of train.fit")
     parser.add_argument("--out", type=Path, default=ROOT / "bench/results/models.json")
     args = parser.parse_args()

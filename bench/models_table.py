@@ -23,7 +23,8 @@ HEAD = (
 NAMES = {
     "board_device": "board detector of the device, 640x640, DeepPCB val.txt",
     "board_gateway": "board detector of the gateway, the same",
-    "mobilenet_v4": "MobileNetV4-Conv-Small, 224x224, crops of DeepPCB",
+    "mobilenet_edgetpu": "MobileNetEdgeTPU, 224x224, crops of DeepPCB",
+    "mobilenet_v4": "MobileNetV4-Conv-Small, the same",
     "mobilenet_v2_full": "MobileNetV2 1.0, the same",
     "crops": "MobileNetV2 0.35, ReLU6, 96x96, crops of DeepPCB",
     "crops_silu_ptq": "the same with SiLU",

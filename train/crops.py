@@ -3,7 +3,7 @@
     python -m train.crops cut --data DIR --out FOLDER
     python -m train.crops fit --crops FOLDER --out FILE.pt [--activation relu6] [--epochs 14]
                               [--width 0.35] [--side 96] [--batch 128] [--device cpu|cuda]
-                              [--network mobilenet_v2|mobilenet_v4]
+                              [--network mobilenet_v2|mobilenet_v4|mobilenet_edgetpu]
 
 `cut` writes a folder per class below FOLDER/train and FOLDER/val: 64x64 px around each defect,
 enlarged to 96x96, and as many places without one, as `clean`. Boards of val.txt are in val alone.
@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from mastra_ros.camera.board import LABELS
 from train.data import read_ids, read_sample
 from train.mobilenet import defect_crops
+from train.mobilenet_edgetpu import defect_crops_edgetpu
 from train.mobilenet_v4 import defect_crops_v4
 
 log = logging.getLogger("train.crops")
@@ -88,13 +89,15 @@ class Fitting:
     activation: str = "relu6"
     width: float = 0.35
     device: str = "cpu"
-    network: str = "mobilenet_v2"  # which has an activation and a width, or mobilenet_v4
+    network: str = "mobilenet_v2"  # which alone has an activation and a width
 
     def build(self, weights: Path | None) -> nn.Module:
         """The network, from these weights where given."""
         start = str(weights) if weights else None
         if self.network == "mobilenet_v4":
             return defect_crops_v4(start)
+        if self.network == "mobilenet_edgetpu":
+            return defect_crops_edgetpu(start)
         return defect_crops(start, activation=self.activation, width=self.width)
 
 
@@ -164,7 +167,9 @@ def main() -> None:
     fitting.add_argument("--threads", type=int, default=Fitting.threads)
     fitting.add_argument("--device", default=Fitting.device, help="as PyTorch names it")
     fitting.add_argument(
-        "--network", default=Fitting.network, choices=("mobilenet_v2", "mobilenet_v4")
+        "--network",
+        default=Fitting.network,
+        choices=("mobilenet_v2", "mobilenet_v4", "mobilenet_edgetpu"),
     )
     fitting.add_argument("--start", type=Path, help="weights to go on from")
     args = parser.parse_args()

@@ -28,14 +28,22 @@ BLOCKS = (
 )
 
 
-def _conv(
+def convolution(
     inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1, active: bool = True
 ) -> nn.Sequential:
+    """A convolution, batch normalisation and, where `active`, ReLU."""
     layers: list[nn.Module] = [
         nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False),
         nn.BatchNorm2d(outputs),
     ]
     return nn.Sequential(*layers, *([nn.ReLU()] if active else []))
+
+
+def initialise(model: nn.Module) -> None:
+    """Random weights for training from nothing."""
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out")
 
 
 class UniversalInvertedBottleneck(nn.Module):
@@ -51,11 +59,11 @@ class UniversalInvertedBottleneck(nn.Module):
         layers: list[nn.Module] = []
         if before:
             step = 1 if between else stride
-            layers.append(_conv(inputs, inputs, before, step, inputs, active=False))
-        layers.append(_conv(inputs, expanded, 1))
+            layers.append(convolution(inputs, inputs, before, step, inputs, active=False))
+        layers.append(convolution(inputs, expanded, 1))
         if between:
-            layers.append(_conv(expanded, expanded, between, stride, expanded))
-        layers.append(_conv(expanded, outputs, 1, active=False))
+            layers.append(convolution(expanded, expanded, between, stride, expanded))
+        layers.append(convolution(expanded, outputs, 1, active=False))
         self.layers = nn.Sequential(*layers)
         self.residual = stride == 1 and inputs == outputs
 
@@ -70,11 +78,11 @@ class MobileNetV4ConvSmall(nn.Module):
     def __init__(self, *, classes: int, channels: int = 3) -> None:
         super().__init__()
         layers: list[nn.Module] = [
-            _conv(channels, 32, 3, 2),
-            _conv(32, 32, 3, 2),
-            _conv(32, 32, 1),
-            _conv(32, 96, 3, 2),
-            _conv(96, 64, 1),
+            convolution(channels, 32, 3, 2),
+            convolution(32, 32, 3, 2),
+            convolution(32, 32, 1),
+            convolution(32, 96, 3, 2),
+            convolution(96, 64, 1),
         ]
         inputs = 64
         for before, between, expanded, outputs, stride in BLOCKS:
@@ -82,12 +90,10 @@ class MobileNetV4ConvSmall(nn.Module):
                 UniversalInvertedBottleneck(inputs, before, between, expanded, outputs, stride)
             )
             inputs = outputs
-        self.features = nn.Sequential(*layers, _conv(inputs, 960, 1))
-        self.head = _conv(960, 1280, 1)
+        self.features = nn.Sequential(*layers, convolution(inputs, 960, 1))
+        self.head = convolution(960, 1280, 1)
         self.classifier = nn.Linear(1280, classes)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out")
+        initialise(self)
 
     def forward(self, image: Tensor) -> Tensor:
         pooled = self.features(image).mean((2, 3), keepdim=True)

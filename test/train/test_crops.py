@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -10,8 +11,11 @@ import pytest
 
 pytest.importorskip("torch", reason="PyTorch is not installed: nothing to train with")
 
+from torch import nn
+
 from train.crops import CLASSES, SIDE_PX, Fitting, fit
 from train.mobilenet import defect_crops, defect_crops_full
+from train.mobilenet_edgetpu import MobileNetEdgeTpu, defect_crops_edgetpu
 from train.mobilenet_v4 import MobileNetV4ConvSmall, defect_crops_v4
 
 
@@ -43,14 +47,27 @@ def test_the_full_network_is_as_large_as_published() -> None:
     assert parameters == pytest.approx(3.4e6 - 993 * 1281, rel=0.05)
 
 
-def test_the_fourth_version_is_learnt_by_name(crops: Path, tmp_path: Path) -> None:
-    out = tmp_path / "v4.pt"
-    how = Fitting(epochs=1, threads=1, batch=8, side_px=32, network="mobilenet_v4")
+@pytest.mark.parametrize(
+    ("network", "factory"),
+    [("mobilenet_v4", defect_crops_v4), ("mobilenet_edgetpu", defect_crops_edgetpu)],
+)
+def test_networks_for_processors_of_int8_are_learnt_by_name(
+    crops: Path, tmp_path: Path, network: str, factory: Callable[[str], nn.Module]
+) -> None:
+    out = tmp_path / "weights.pt"
+    how = Fitting(epochs=1, threads=1, batch=8, side_px=32, network=network)
     assert 0 <= fit(crops, out, how) <= 1
-    assert not defect_crops_v4(str(out)).training
+    assert not factory(str(out)).training
 
 
 def test_the_fourth_version_is_as_large_as_published() -> None:
     """3.8 million parameters with 1000 classes of rgb (table 4 of its paper)."""
     parameters = sum(p.numel() for p in MobileNetV4ConvSmall(classes=1000).parameters())
     assert parameters == pytest.approx(3.8e6, rel=0.02)
+
+
+def test_edgetpu_is_as_large_as_published_but_for_the_later_convolution() -> None:
+    """4.09 million parameters with 1000 classes of rgb, and 1280 channels before pooling."""
+    parameters = sum(p.numel() for p in MobileNetEdgeTpu(classes=1000).parameters())
+    later = 960 * (192 + 2) + 1280 * (960 + 2) - 1280 * (192 + 2)
+    assert parameters == pytest.approx(4.09e6 + later, rel=0.01)
