@@ -197,15 +197,17 @@ def benches(args: argparse.Namespace, data: Path) -> dict[str, Callable[[Path, P
         for how in ("ptq", "qat"):
             silu = crops("train.mobilenet:defect_crops_silu", args.silu_weights, args.crops, how)
             found[f"crops_silu_{how}"] = silu
-    if args.crops and args.full_weights:
-        full = "train.mobilenet:defect_crops_full"
-        found["mobilenet_v2_full"] = crops(full, args.full_weights, args.crops, "ptq", 224)
-    if args.crops and args.v4_weights:
-        fourth = "train.mobilenet_v4:defect_crops_v4"
-        found["mobilenet_v4"] = crops(fourth, args.v4_weights, args.crops, "ptq", 224)
-    if args.crops and args.edgetpu_weights:
-        edge = "train.mobilenet_edgetpu:defect_crops_edgetpu"
-        found["mobilenet_edgetpu"] = crops(edge, args.edgetpu_weights, args.crops, "ptq", 224)
+    for name, factory, weights in (
+        ("mobilenet_v2_full", "train.mobilenet:defect_crops_full", args.full_weights),
+        ("mobilenet_v4", "train.mobilenet_v4:defect_crops_v4", args.v4_weights),
+        (
+            "mobilenet_edgetpu",
+            "train.mobilenet_edgetpu:defect_crops_edgetpu",
+            args.edgetpu_weights,
+        ),
+    ):
+        if args.crops and weights:
+            found[name] = crops(factory, weights, args.crops, "ptq", 224)
     return found
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +35,11 @@ CROP_PX, SIDE_PX = 64, 96
 JITTER_PX = 6
 CLASSES = sorted(["clean", *LABELS])
 RATE = 2e-3
+NETWORKS: dict[str, Callable[[str | None], nn.Module]] = {
+    "mobilenet_v4": defect_crops_v4,
+    "mobilenet_edgetpu": defect_crops_edgetpu,
+}
+"""Those that stand beside mobilenet_v2."""
 
 
 def cut(data: Path, out: Path) -> None:
@@ -94,10 +100,8 @@ class Fitting:
     def build(self, weights: Path | None) -> nn.Module:
         """The network, from these weights where given."""
         start = str(weights) if weights else None
-        if self.network == "mobilenet_v4":
-            return defect_crops_v4(start)
-        if self.network == "mobilenet_edgetpu":
-            return defect_crops_edgetpu(start)
+        if self.network in NETWORKS:
+            return NETWORKS[self.network](start)
         return defect_crops(start, activation=self.activation, width=self.width)
 
 
@@ -169,7 +173,7 @@ def main() -> None:
     fitting.add_argument(
         "--network",
         default=Fitting.network,
-        choices=("mobilenet_v2", "mobilenet_v4", "mobilenet_edgetpu"),
+        choices=("mobilenet_v2", *NETWORKS),
     )
     fitting.add_argument("--start", type=Path, help="weights to go on from")
     args = parser.parse_args()

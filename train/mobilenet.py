@@ -6,8 +6,12 @@ tails make a network that static int8 with ranges from calibration harms visibly
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import torch
 from torch import Tensor, nn
+
+Network = TypeVar("Network", bound=nn.Module)
 
 # Expansion, channels, blocks, stride of the first block: table 2 of the paper.
 STAGES = (
@@ -59,6 +63,21 @@ class InvertedResidual(nn.Module):
         return x + out if self.residual else out
 
 
+def initialise(model: nn.Module) -> None:
+    """Random weights for training from nothing."""
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out")
+
+
+def trained(model: Network, weights: str | None) -> Network:
+    """The network with the weights of a file, where given, ready to answer."""
+    if weights:
+        model.load_state_dict(torch.load(weights, weights_only=True, map_location="cpu"))
+    model.eval()
+    return model
+
+
 class MobileNetV2(nn.Module):
     """image (N, channels, H, W) -> logits (N, classes); H and W are multiples of 32."""
 
@@ -83,9 +102,7 @@ class MobileNetV2(nn.Module):
         layers.append(_conv(inputs, last, 1, 1, 1, activation))
         self.features = nn.Sequential(*layers)
         self.classifier = nn.Linear(last, classes)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out")
+        initialise(self)
 
     def forward(self, image: Tensor) -> Tensor:
         out: Tensor = self.classifier(self.features(image).mean((2, 3)))
@@ -98,10 +115,7 @@ def defect_crops(
     """The network of `train.crops`: gray crops, seven classes; small unless `width` says else."""
     last = 256 if width < 1 else 1280
     model = MobileNetV2(classes=7, width=width, channels=1, last=last, activation=activation)
-    if weights:
-        model.load_state_dict(torch.load(weights, weights_only=True, map_location="cpu"))
-    model.eval()
-    return model
+    return trained(model, weights)
 
 
 def defect_crops_silu(weights: str | None = None) -> MobileNetV2:

@@ -10,10 +10,10 @@ equal, and the last convolution comes after pooling (Qin et al., 2024, arXiv:240
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
-from train.mobilenet_v4 import UniversalInvertedBottleneck, convolution, initialise
+from train.mobilenet import trained
+from train.mobilenet_v4 import PooledClassifier, UniversalInvertedBottleneck, convolution
 
 # Blocks, kernel, expansion of the first block (the others: 4), channels, stride of the first.
 FUSED = ((4, 3, 8, 32, 2), (4, 3, 8, 48, 2))
@@ -37,11 +37,10 @@ class FusedInvertedBottleneck(nn.Module):
         return x + out if self.residual else out
 
 
-class MobileNetEdgeTpu(nn.Module):
+class MobileNetEdgeTpu(PooledClassifier):
     """image (N, channels, H, W) -> logits (N, classes); H and W are multiples of 32."""
 
     def __init__(self, *, classes: int, channels: int = 3) -> None:
-        super().__init__()
         layers: list[nn.Module] = [
             convolution(channels, 32, 3, 2),
             convolution(32, 16, 1, active=False),
@@ -58,21 +57,10 @@ class MobileNetEdgeTpu(nn.Module):
                         else UniversalInvertedBottleneck(inputs, 0, kernel, expanded, outputs, step)
                     )
                     inputs = outputs
-        self.features = nn.Sequential(*layers, convolution(inputs, 960, 1))
-        self.head = convolution(960, 1280, 1)
-        self.classifier = nn.Linear(1280, classes)
-        initialise(self)
-
-    def forward(self, image: Tensor) -> Tensor:
-        pooled = self.features(image).mean((2, 3), keepdim=True)
-        out: Tensor = self.classifier(self.head(pooled).flatten(1))
-        return out
+        super().__init__(layers, inputs, classes)
 
 
 def defect_crops_edgetpu(weights: str | None = None) -> MobileNetEdgeTpu:
     """The network of `train.crops fit --network mobilenet_edgetpu`: gray crops, seven classes."""
     model = MobileNetEdgeTpu(classes=7, channels=1)
-    if weights:
-        model.load_state_dict(torch.load(weights, weights_only=True, map_location="cpu"))
-    model.eval()
-    return model
+    return trained(model, weights)

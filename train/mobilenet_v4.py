@@ -7,8 +7,11 @@ convolutions of single channels, which gain nothing.
 
 from __future__ import annotations
 
-import torch
+from collections.abc import Sequence
+
 from torch import Tensor, nn
+
+from train.mobilenet import initialise, trained
 
 # Kernel of the convolution of each channel before the expansion and after it (0: there is none),
 # expanded channels, channels, stride.
@@ -39,13 +42,6 @@ def convolution(
     return nn.Sequential(*layers, *([nn.ReLU()] if active else []))
 
 
-def initialise(model: nn.Module) -> None:
-    """Random weights for training from nothing."""
-    for module in model.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, mode="fan_out")
-
-
 class UniversalInvertedBottleneck(nn.Module):
     """Expand and project, with a convolution of each channel before, between, or both.
 
@@ -72,11 +68,29 @@ class UniversalInvertedBottleneck(nn.Module):
         return x + out if self.residual else out
 
 
-class MobileNetV4ConvSmall(nn.Module):
+class PooledClassifier(nn.Module):
+    """Blocks that end in `inputs` channels, and MobileNetV4's head: pooled before its last layers.
+
+    image (N, channels, H, W) -> logits (N, classes).
+    """
+
+    def __init__(self, blocks: Sequence[nn.Module], inputs: int, classes: int) -> None:
+        super().__init__()
+        self.features = nn.Sequential(*blocks, convolution(inputs, 960, 1))
+        self.head = convolution(960, 1280, 1)
+        self.classifier = nn.Linear(1280, classes)
+        initialise(self)
+
+    def forward(self, image: Tensor) -> Tensor:
+        pooled = self.features(image).mean((2, 3), keepdim=True)
+        out: Tensor = self.classifier(self.head(pooled).flatten(1))
+        return out
+
+
+class MobileNetV4ConvSmall(PooledClassifier):
     """image (N, channels, H, W) -> logits (N, classes); H and W are multiples of 32."""
 
     def __init__(self, *, classes: int, channels: int = 3) -> None:
-        super().__init__()
         layers: list[nn.Module] = [
             convolution(channels, 32, 3, 2),
             convolution(32, 32, 3, 2),
@@ -90,21 +104,10 @@ class MobileNetV4ConvSmall(nn.Module):
                 UniversalInvertedBottleneck(inputs, before, between, expanded, outputs, stride)
             )
             inputs = outputs
-        self.features = nn.Sequential(*layers, convolution(inputs, 960, 1))
-        self.head = convolution(960, 1280, 1)
-        self.classifier = nn.Linear(1280, classes)
-        initialise(self)
-
-    def forward(self, image: Tensor) -> Tensor:
-        pooled = self.features(image).mean((2, 3), keepdim=True)
-        out: Tensor = self.classifier(self.head(pooled).flatten(1))
-        return out
+        super().__init__(layers, inputs, classes)
 
 
 def defect_crops_v4(weights: str | None = None) -> MobileNetV4ConvSmall:
     """The network of `train.crops fit --network mobilenet_v4`: gray crops, seven classes."""
     model = MobileNetV4ConvSmall(classes=7, channels=1)
-    if weights:
-        model.load_state_dict(torch.load(weights, weights_only=True, map_location="cpu"))
-    model.eval()
-    return model
+    return trained(model, weights)
