@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from mastra_ros.camera.board import LABELS
+from mastra_ros.camera.drawn.board import LABELS
 from mastra_ros.inference import Detector, load_bundle
 from mastra_ros.types import Detections, Frame, FrameKey
 from train.data import Sample, read_ids, read_sample

@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from websockets.asyncio.client import ClientConnection, connect
 
 from bench.tiny_model import TINY_PX, write_tiny_bundle
-from mastra_ros.camera.board import draw_board
+from mastra_ros.camera.drawn.board import draw_board
 from mastra_ros.compression import Encoder
 from mastra_ros.config import CompressionConfig
 from mastra_ros.gateway.embedded import EmbeddedGateway

@@ -24,7 +24,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from mastra_ros.camera.board import draw_board
+from mastra_ros.camera.drawn.board import draw_board
 from mastra_ros.inference import Bundle, Detector, load_bundle
 from mastra_ros.types import Frame, FrameKey
 

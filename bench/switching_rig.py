@@ -25,8 +25,8 @@ from rclpy.node import Node
 from bench.tiny_bundle import make_tiny_bundle
 from mastra_ros.emulation import ShapingProxy, parse_faults
 from mastra_ros.gateway.embedded import EmbeddedGateway
-from mastra_ros.nodes.compose import ORDER, Composition
-from mastra_ros.nodes.monitor import MonitorNode
+from mastra_ros.nodes.run.compose import ORDER, Composition
+from mastra_ros.nodes.run.monitor import MonitorNode
 from mastra_ros.protocol.keys import add_device, init_keys
 from mastra_ros.types import LinkSample, Result, Route
 

@@ -6,7 +6,7 @@ from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
-from mastra_ros.nodes.launching import arguments, stages
+from mastra_ros.nodes.run.launching import arguments, stages
 from mastra_ros.share import share_file
 
 VIEWED = ("image_annotated", "markers")

@@ -2,7 +2,7 @@
 
 from launch import LaunchDescription
 
-from mastra_ros.nodes.launching import arguments, stages
+from mastra_ros.nodes.run.launching import arguments, stages
 
 
 def generate_launch_description() -> LaunchDescription:

@@ -12,17 +12,34 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "mastra_ros"
 
-CONTRACTS = {"types", "config", "scheduling_config", "parameter", "errors", "share"}
+CONTRACTS = {"types", "config", "errors", "share"}
 """Modules that every stage may import."""
 
 EXCEPTIONS = {
     "bridge": {"protocol"},
     "gateway": {"protocol", "inference", "compression", "pipeline"},
     "model": {"inference", "compression", "scheduling"},
-    "parameter_files": set(),
     "simulation": {"scheduling", "protocol", "bridge", "planning"},
 }
 """What else a stage may import."""
+
+ROOMS: dict[str, set[str]] = {
+    "camera/drawn": set(),
+    "cli/model": set(),
+    "inference/engines": set(),
+    "model/convert": {"model", "model/judge"},
+    "model/fit": {"model"},
+    "model/judge": {"model"},
+    "model/split": {"model", "model/judge"},
+    "nodes/convert": set(),
+    "nodes/run": {"nodes", "nodes/convert"},
+    "pipeline/factory": {"pipeline"},
+    "scheduling/arbiter": {"scheduling/estimates"},
+    "scheduling/estimates": set(),
+    "scheduling/policies": {"scheduling/estimates"},
+}
+"""Every folder inside a stage, and what of its own stage it may know; the rest of the stage may
+know it, unless that makes a circle."""
 
 UNBOUND = {"cli", "nodes"}
 """These tie the stages together and may import all of them, but not each other's insides."""
@@ -49,6 +66,11 @@ class Import:
     at_import: bool  # executed when the file itself is imported
 
     @property
+    def room(self) -> str:
+        """Folder of the importing file below mastra_ros; empty at the top."""
+        return "/".join(self.path.parts[1:-1])
+
+    @property
     def stage(self) -> str:
         """Stage of the importing file: the folder or module below mastra_ros."""
         return self.path.parts[1].removesuffix(".py")
@@ -67,15 +89,13 @@ class Import:
 
 
 def imports_of(path: Path, root: Path = ROOT) -> Iterator[Import]:
-    """Every import in a file; those for type checking only are left out."""
+    """Every import in a file; those for type checking only count too."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     yield from _walk(path.relative_to(root), tree, True)
 
 
 def _walk(path: Path, node: ast.AST, at_import: bool) -> Iterator[Import]:
     for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
-            continue
         if isinstance(child, ast.Import):
             for alias in child.names:
                 yield Import(path, child.lineno, alias.name, "", at_import)
@@ -84,8 +104,10 @@ def _walk(path: Path, node: ast.AST, at_import: bool) -> Iterator[Import]:
             for alias in child.names:
                 yield Import(path, child.lineno, module, alias.name, at_import)
         else:
-            inside = isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
-            yield from _walk(path, child, at_import and not inside)
+            later = isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)) or (
+                isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test)
+            )
+            yield from _walk(path, child, at_import and not later)
 
 
 def _absolute(path: Path, node: ast.ImportFrom) -> str:
@@ -98,6 +120,63 @@ def _absolute(path: Path, node: ast.ImportFrom) -> str:
 
 FILES = sorted(PACKAGE.rglob("*.py"))
 IMPORTS = [found for path in FILES for found in imports_of(path)]
+
+Graph = dict[str, set[str]]
+
+
+def graph_of_files(root: Path, found: list[Import]) -> Graph:
+    """Which file imports which, as paths below `root`; a package is its __init__.py."""
+
+    def file_of(module: str) -> str | None:
+        base = root.joinpath(*module.split("."))
+        for path in (base.with_suffix(".py"), base / "__init__.py"):
+            if path.is_file():
+                return str(path.relative_to(root))
+        return None
+
+    graph: Graph = {}
+    for one in found:
+        path = str(one.path)
+        target = file_of(f"{one.module}.{one.name}") if one.name else None
+        target = target or file_of(one.module)
+        if target and target != path:
+            graph.setdefault(path, set()).add(target)
+    return graph
+
+
+def graph_of_rooms(files: Graph) -> Graph:
+    """Which folder imports which; a file at the top of the package is a room of its own."""
+
+    def room(path: str) -> str:
+        folder = str(Path(path).parent)
+        return path if folder == PACKAGE.name else folder
+
+    graph: Graph = {}
+    for path, targets in files.items():
+        others = {room(target) for target in targets} - {room(path)}
+        graph.setdefault(room(path), set()).update(others)
+    return graph
+
+
+def circles(graph: Graph) -> list[str]:
+    """One way around for every node that can reach itself, once a circle."""
+    known: set[frozenset[str]] = set()
+    found = []
+    for start in sorted(graph):
+        ways = [[start]]
+        seen = set()
+        while ways:
+            way = ways.pop(0)
+            for after in sorted(graph.get(way[-1], ())):
+                if after == start and frozenset(way) not in known:
+                    known.add(frozenset(way))
+                    found.append(" -> ".join([*way, start]))
+                    ways = []
+                    break
+                if after not in seen:
+                    seen.add(after)
+                    ways.append([*way, after])
+    return found
 
 
 def complaints(found: list[Import]) -> str:
@@ -133,6 +212,38 @@ def test_stages_import_only_the_contracts_and_themselves() -> None:
         and found.target not in CONTRACTS | EXCEPTIONS.get(found.stage, set())
     ]
     assert not wrong, complaints(wrong)
+
+
+def test_a_room_knows_only_the_rooms_below_it() -> None:
+    wrong = []
+    for found in IMPORTS:
+        parts = found.module.split(".")[1:]
+        if "/" not in found.room or not parts or parts[0] != found.stage:
+            continue
+        inside = parts[:2] if (PACKAGE / Path(*parts[:2])).is_dir() else parts[:1]
+        target = "/".join(inside)
+        if target != found.room and target not in ROOMS[found.room]:
+            wrong.append(found)
+    assert not wrong, complaints(wrong)
+
+
+def test_every_room_inside_a_stage_has_its_rule() -> None:
+    rooms = {str(path.parent.relative_to(PACKAGE)) for path in FILES}
+    assert {room for room in rooms if "/" in room} == set(ROOMS)
+
+
+def test_no_circle_runs_between_files() -> None:
+    assert not circles(graph_of_files(ROOT, IMPORTS))
+
+
+def test_no_circle_runs_between_rooms() -> None:
+    assert not circles(graph_of_rooms(graph_of_files(ROOT, IMPORTS)))
+
+
+def test_every_folder_is_a_package() -> None:
+    """Or `pip install .` leaves it out, while the build with colcon takes it along."""
+    wrong = [path for path in FILES if not (path.parent / "__init__.py").is_file()]
+    assert not wrong
 
 
 def test_nodes_do_not_need_the_command_line() -> None:
@@ -191,5 +302,41 @@ def test_a_wrong_import_would_be_seen(tmp_path: Path) -> None:
         ("camera", "scheduling", True),
         ("camera", "", True),
         ("camera", "", False),
+        ("camera", "gateway", False),
     ]
     assert found[0].name == "_Link"
+
+
+@pytest.mark.parametrize(
+    "imported",
+    [
+        "from .b import Right\n",
+        "def later():\n    from .b import Right\n",
+        "if TYPE_CHECKING:\n    from .b import Right\n",
+        "from . import b\n",
+        "import mastra_ros.camera.b\n",
+    ],
+)
+def test_a_circle_between_files_would_be_seen(tmp_path: Path, imported: str) -> None:
+    camera = tmp_path / "mastra_ros" / "camera"
+    camera.mkdir(parents=True)
+    (camera / "a.py").write_text(imported)
+    (camera / "b.py").write_text("from .c import Middle\n")
+    (camera / "c.py").write_text("from .a import Left\n")
+    found = [one for path in sorted(camera.iterdir()) for one in imports_of(path, tmp_path)]
+    way = (f"mastra_ros/camera/{name}.py" for name in "abca")
+    assert circles(graph_of_files(tmp_path, found)) == [" -> ".join(way)]
+
+
+def test_a_circle_between_rooms_would_be_seen(tmp_path: Path) -> None:
+    camera = tmp_path / "mastra_ros" / "camera"
+    (camera / "drawn").mkdir(parents=True)
+    (camera / "a.py").write_text("from .drawn.line import Line\n")
+    (camera / "b.py").write_text("")
+    (camera / "drawn" / "line.py").write_text("from ..b import Left\n")
+    found = [one for path in sorted(camera.rglob("*.py")) for one in imports_of(path, tmp_path)]
+    files = graph_of_files(tmp_path, found)
+    assert not circles(files)
+    assert circles(graph_of_rooms(files)) == [
+        "mastra_ros/camera -> mastra_ros/camera/drawn -> mastra_ros/camera"
+    ]

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from mastra_ros.camera.board import LABELS
+from mastra_ros.camera.drawn.board import LABELS
 from train.decode import NMS_IOU, STRIDE_PX
 
 VERSION = "1.0.0"

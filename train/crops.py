@@ -23,7 +23,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from mastra_ros.camera.board import LABELS
+from mastra_ros.camera.drawn.board import LABELS
 from train.data import read_ids, read_sample
 from train.mobilenet import defect_crops
 from train.mobilenet_edgetpu import defect_crops_edgetpu

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mastra_ros.camera.board import LABELS, draw_board
+from mastra_ros.camera.drawn.board import LABELS, draw_board
 
 HELD_OUT = 80
 SPLIT_SEED = 20

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from mastra_ros.camera.board import LABELS
+from mastra_ros.camera.drawn.board import LABELS
 from train.bundle import read_bundle, write_bundle
 from train.data import Sample, letterbox, read_ids, read_sample, synthetic_sample
 from train.decode import Counts, count, decode, scores_of

@@ -6,10 +6,10 @@ and counts, tells what happens as `CameraEvent`s and opens a live source again w
 
 from __future__ import annotations
 
-from .board import LABELS
+from .drawn.board import LABELS
+from .drawn.line import FrameTruth, Line, LineOptions, VisibleBoard
 from .events import CameraEvent
 from .fake import FakeSource
-from .line import FrameTruth, Line, LineOptions, VisibleBoard
 from .loop import CaptureLoop
 from .opening import open_source
 from .source import Source, Stamper

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import MastraError, SourceEnded, SourceError, SourceStalled
 from ..types import Frame, FrameKey
-from .line import FrameTruth
+from .drawn.line import FrameTruth
 from .source import Stamper
 
 

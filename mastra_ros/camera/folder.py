@@ -11,7 +11,7 @@ import numpy as np
 from ..config import CameraConfig
 from ..errors import FrameError, SourceEnded, SourceError
 from ..types import Frame, FrameKey
-from .line import FrameTruth
+from .drawn.line import FrameTruth
 from .source import Stamper
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")

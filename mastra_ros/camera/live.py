@@ -12,7 +12,7 @@ import numpy.typing as npt
 from ..config import CameraConfig
 from ..errors import FrameError, SourceError, SourceStalled
 from ..types import Frame, FrameKey
-from .line import FrameTruth
+from .drawn.line import FrameTruth
 from .source import Stamper
 
 CLOSE_WAIT_S = 0.2

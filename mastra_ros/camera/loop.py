@@ -18,8 +18,8 @@ from ..errors import (
     SourceStalled,
 )
 from ..types import Frame, FrameKey
+from .drawn.line import FrameTruth
 from .events import CameraEvent, Kind
-from .line import FrameTruth
 from .opening import check_source, open_source
 from .pacing import Backoff, Pacer
 from .source import Clock, Source, Stamper

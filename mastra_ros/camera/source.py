@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from ..types import Frame, FrameKey
 
 if TYPE_CHECKING:
-    from .line import FrameTruth
+    from .drawn.line import FrameTruth
 
 Clock = Callable[[], int]
 

@@ -7,8 +7,8 @@ from collections import OrderedDict
 from ..config import CameraConfig
 from ..errors import ConfigError, SourceError
 from ..types import Frame, FrameKey
-from .board import BoardDefect
-from .line import FrameTruth, Line, LineOptions
+from .drawn.board import BoardDefect
+from .drawn.line import FrameTruth, Line, LineOptions
 from .source import Stamper
 from .uri import SourceUri
 

@@ -8,7 +8,7 @@ from ..config import CameraConfig
 from ..errors import SourceEnded, SourceError
 from ..types import Frame, FrameKey
 from .container import VideoContainer
-from .line import FrameTruth
+from .drawn.line import FrameTruth
 from .source import Stamper
 
 

@@ -7,8 +7,8 @@ import asyncio
 from typing import Any
 
 from ..config import GatewayConfig, build
+from ..config.files import apply_sets, load_parameters
 from ..errors import ConfigError
-from ..parameter_files import apply_sets, load_parameters
 
 HELP = """\
 Serve devices over TLS 1.3: check their tokens, infer their frames in batches, keep each

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ..config.files import apply_sets, load_parameters, to_markdown, to_yaml
 from ..errors import ConfigError
-from ..parameter_files import apply_sets, load_parameters, to_markdown, to_yaml
 
 HELP = (
     "Print a parameter file with every parameter, explained. Given FILE or --set, check them\n"

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from ..config import BridgeConfig, GatewayConfig, SchedulingConfig, build
+from ..config.files import load_parameters
 from ..errors import ConfigError
-from ..parameter_files import load_parameters
-from ..scheduling.load import LoadSampler
-from ..scheduling.policy import POLICIES, make_policy
+from ..scheduling.estimates.load import LoadSampler
+from ..scheduling.policies.policy import POLICIES, make_policy
 from ..types import LinkSample, LoadSample
 from .report import percentile
 

@@ -24,7 +24,7 @@ def percentile(values: Iterable[float], share: float) -> float | None:
 
 
 class RunReport:
-    """Observes a pipeline (see nodes/monitor.py); thread-safe.
+    """Observes a pipeline (see nodes/run/monitor.py); thread-safe.
 
     A frame *enters* when the inference node has it. `missing` are frames that entered, were
     not superseded by a newer one under overload, and got no final result or one with an error.

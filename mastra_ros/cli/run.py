@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..config.files import apply_sets, load_parameters
 from ..errors import ConfigError, DependencyError, MastraError, SourceError
-from ..parameter_files import apply_sets, load_parameters
 from ..share import share_file
 from .report import RunReport
 
@@ -165,8 +165,8 @@ def _run_nodes(
     stop: threading.Event,
 ) -> RunReport:
     try:
-        from ..nodes.compose import ORDER, Composition
-        from ..nodes.monitor import MonitorNode
+        from ..nodes.run.compose import ORDER, Composition
+        from ..nodes.run.monitor import MonitorNode
     except ImportError as error:
         raise DependencyError(
             f"{error}: source ROS 2 and the workspace, or `source env.sh` after `make setup`"

@@ -10,8 +10,8 @@ from typing import Any
 import yaml
 
 from ..config import SchedulingConfig, build
+from ..config.files import apply_sets, check, load_parameters
 from ..errors import ConfigError
-from ..parameter_files import apply_sets, check, load_parameters
 from ..share import share_file
 
 HELP = """\

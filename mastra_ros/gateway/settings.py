@@ -8,8 +8,8 @@ from typing import Any
 import yaml
 
 from ..config import REMOTE_STAGES, STAGES, parameters_of
+from ..config.parameter import parse_value
 from ..errors import ConfigError
-from ..parameter import parse_value
 
 
 def device_settings(texts: Iterable[str]) -> dict[str, Any]:

@@ -6,10 +6,11 @@ A runtime is imported only when a model that needs it is opened.
 from .batcher import LATE, LIVE, DynamicBatcher
 from .bundle import Bundle, BundleInput, BundleOutput, BundlePart, BundleSplit, load_bundle
 from .detector import Detector, StageTimes
-from .engine import Engine, TensorSpec, open_engine
-from .fake import FakeEngine
+from .engines.engine import Engine, TensorSpec
+from .engines.fake import FakeEngine
 from .head import Head
 from .head_worker import HeadJob, HeadWorker
+from .opening import open_engine
 from .tail import Tail
 from .worker import InferenceWorker
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..types import Detections
-from .engine import Tensor, TensorSpec
+from .engines.engine import Tensor, TensorSpec
 from .postprocess import dequantise
 from .preprocess import Floats
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import ModelError
 from .bundle import Bundle, BundlePart, BundleSplit
-from .engine import Engine, TensorSpec
+from .engines.engine import Engine, TensorSpec
 
 DTYPES = ("float32", "int8", "uint8")
 BOX_SIDES = 4

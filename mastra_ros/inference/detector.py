@@ -10,8 +10,9 @@ from ..errors import ModelError
 from ..types import Detections, Frame
 from .bundle import Bundle, BundlePart
 from .contract import agree
-from .engine import Engine, open_engine
+from .engines.engine import Engine
 from .feeder import Feeder
+from .opening import open_engine
 from .reader import Reader
 from .views import average_views, with_turned
 

@@ -9,7 +9,7 @@ import numpy as np
 from ..types import Frame, FrameKey
 from .bundle import BundleInput
 from .contract import Feed
-from .engine import Tensor
+from .engines.engine import Tensor
 from .preprocess import Transform, fill, fit, value_table
 
 

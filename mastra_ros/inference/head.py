@@ -11,8 +11,9 @@ from ..errors import ModelError
 from ..types import Features, Frame
 from .bundle import Bundle, BundlePart
 from .contract import agree_head, split_of
-from .engine import Engine, open_engine
+from .engines.engine import Engine
 from .feeder import Feeder
+from .opening import open_engine
 
 PART = "head"
 

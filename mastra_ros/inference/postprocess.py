@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..types import Detections
-from .engine import Tensor, TensorSpec
+from .engines.engine import Tensor, TensorSpec
 from .preprocess import Floats, Transform
 
 CANDIDATES_MAX = 1000

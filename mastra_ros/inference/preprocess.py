@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ..types import Frame
 from .bundle import BundleInput
-from .engine import Tensor, TensorSpec
+from .engines.engine import Tensor, TensorSpec
 
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]

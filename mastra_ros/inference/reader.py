@@ -9,7 +9,7 @@ from ..types import Detections
 from .bundle import Bundle, BundlePart
 from .classify import best_class
 from .contract import Grid
-from .engine import Tensor, TensorSpec
+from .engines.engine import Tensor, TensorSpec
 from .postprocess import anchor_free, suppress, to_detections
 from .preprocess import Transform
 from .yolox import cells_of, yolox

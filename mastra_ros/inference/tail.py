@@ -11,7 +11,8 @@ from ..errors import ModelError
 from ..types import Detections, Features, FrameKey
 from .bundle import Bundle, BundlePart
 from .contract import agree_tail, split_of
-from .engine import Engine, open_engine
+from .engines.engine import Engine
+from .opening import open_engine
 from .preprocess import transform_for
 from .reader import Reader
 

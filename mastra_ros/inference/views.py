@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from .contract import Grid
-from .engine import Tensor
+from .engines.engine import Tensor
 
 OPPOSITE_SIDES = (2, 3, 0, 1)
 """Left, top, right, bottom of a box, seen after half a turn."""

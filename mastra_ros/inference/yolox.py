@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .engine import Tensor, TensorSpec
+from .engines.engine import Tensor, TensorSpec
 from .postprocess import CANDIDATES_MAX, Candidates, dequantise
 from .preprocess import Floats
 

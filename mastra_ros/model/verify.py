@@ -13,7 +13,8 @@ import yaml
 from ..errors import DependencyError, ModelError
 from ..inference.bundle import FILE_NAME, Bundle, BundlePart, load_bundle
 from ..inference.contract import Feed, agree, agree_head, agree_tail
-from ..inference.engine import Engine, open_engine
+from ..inference.engines.engine import Engine
+from ..inference.opening import open_engine
 
 COMPANIONS = ("README*", "LICENSE*", "LICENCE*", "NOTICE*", "report/*")
 """Files that may lie beside the models without being described."""

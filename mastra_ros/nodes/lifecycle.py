@@ -20,7 +20,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from ..config import STAGES, NodeConfig
 from ..errors import FrameError, MastraError, MessageError
 from . import convert, params
-from .frames import FrameBus
+from .frame_bus import FrameBus
 
 RELIABLE = QoSProfile(depth=50, reliability=ReliabilityPolicy.RELIABLE)
 """Small messages: every one counts."""

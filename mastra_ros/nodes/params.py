@@ -1,6 +1,6 @@
 """Declares the parameters of a stage at its node, and checks what is set later.
 
-Type, default, unit, bounds and text come from the class in config.py alone.
+Type, default, unit, bounds and text come from the class in `config` alone.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from rclpy.parameter import Parameter as RosParameter
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
 from ..config import NodeConfig, Parameter, build, parameters_of
+from ..config.files import of_rclpy
 from ..errors import ConfigError
-from ..parameter_files import of_rclpy
 
 C = TypeVar("C", bound=NodeConfig)
 

@@ -10,9 +10,10 @@ import cv2
 import numpy as np
 from visualization_msgs.msg import MarkerArray
 
-from ..config import PipelineConfig
+from ..config import FactoryConfig
 from ..msg import InferenceResult, InspectionVerdict
-from ..pipeline import FactoryInspection, PictureFolder, Verdict, VerdictLog, draw
+from ..pipeline import draw
+from ..pipeline.factory import FactoryInspection, PictureFolder, Verdict, VerdictLog
 from ..types import Frame, Result
 from . import convert
 from .frames import STREAM, FramePublisher, listen_to_frames
@@ -28,7 +29,7 @@ class PipelineNode(StageNode):
     """Factory inspection: one verdict a board."""
 
     stage = "pipeline"
-    config: PipelineConfig
+    config: FactoryConfig
 
     def __init__(self, **node_options: Any) -> None:
         self.inspection: FactoryInspection | None = None

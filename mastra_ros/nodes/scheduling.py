@@ -11,8 +11,8 @@ from std_msgs.msg import Header
 
 from ..config import SchedulingConfig
 from ..msg import Decision, InferenceResult, LinkState, LoadState
-from ..scheduling.actions import Action, Dispatch, Publish, PublishLate
-from ..scheduling.load import LoadSampler
+from ..scheduling.arbiter.actions import Action, Dispatch, Publish, PublishLate
+from ..scheduling.estimates.load import LoadSampler
 from ..scheduling.scheduler import Scheduler
 from . import convert
 from .frames import STREAM

@@ -1,17 +1,5 @@
-"""What an application makes of results: here, verdicts on the boards of a factory line."""
+"""What applications make of results, a folder each; drawing detections serves them all."""
 
-from mastra_ros.pipeline.board_locator import BoardSpan, locate_boards
-from mastra_ros.pipeline.factory import FactoryInspection, Verdict
-from mastra_ros.pipeline.log import VerdictLog
-from mastra_ros.pipeline.overlay import draw
-from mastra_ros.pipeline.pictures import PictureFolder
+from .overlay import draw
 
-__all__ = [
-    "BoardSpan",
-    "FactoryInspection",
-    "PictureFolder",
-    "Verdict",
-    "VerdictLog",
-    "draw",
-    "locate_boards",
-]
+__all__ = ["draw"]

@@ -8,21 +8,21 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mastra_ros.config import SchedulingConfig
-from mastra_ros.scheduling.actions import Action, DeadlineMissed, Dispatch, Event, Publish
-from mastra_ros.scheduling.arbiter import Arbiter
-from mastra_ros.scheduling.clock import SteadyClock
-from mastra_ros.scheduling.escalation import EscalationState
-from mastra_ros.scheduling.flow import Flow
-from mastra_ros.scheduling.forecast import Forecast
-from mastra_ros.scheduling.frame_bytes import FrameBytes
-from mastra_ros.scheduling.frames import Counters
-from mastra_ros.scheduling.hedging import Expectation
-from mastra_ros.scheduling.hysteresis import Hysteresis
-from mastra_ros.scheduling.link import LinkEstimate, LinkEstimator
-from mastra_ros.scheduling.load_estimate import LoadEstimate, LoadEstimator
-from mastra_ros.scheduling.outcome import Observer, Outcome
-from mastra_ros.scheduling.policy import Follower, Policy, make_policy
-from mastra_ros.scheduling.switches import Switch, SwitchLog
+from mastra_ros.scheduling.arbiter.actions import Action, DeadlineMissed, Dispatch, Event, Publish
+from mastra_ros.scheduling.arbiter.arbiter import Arbiter
+from mastra_ros.scheduling.arbiter.escalation import EscalationState
+from mastra_ros.scheduling.arbiter.frames import Counters
+from mastra_ros.scheduling.arbiter.hedging import Expectation
+from mastra_ros.scheduling.arbiter.switches import Switch, SwitchLog
+from mastra_ros.scheduling.estimates.clock import SteadyClock
+from mastra_ros.scheduling.estimates.flow import Flow
+from mastra_ros.scheduling.estimates.forecast import Forecast
+from mastra_ros.scheduling.estimates.frame_bytes import FrameBytes
+from mastra_ros.scheduling.estimates.link import LinkEstimate, LinkEstimator
+from mastra_ros.scheduling.estimates.load_estimate import LoadEstimate, LoadEstimator
+from mastra_ros.scheduling.estimates.outcome import Observer, Outcome
+from mastra_ros.scheduling.policies.hysteresis import Hysteresis
+from mastra_ros.scheduling.policies.policy import Follower, Policy, make_policy
 from mastra_ros.types import FrameKey, LinkSample, LoadSample, Result, Route
 
 REMEMBERED = 256

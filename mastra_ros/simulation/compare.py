@@ -11,7 +11,7 @@ from typing import Any
 from ..config import SchedulingConfig
 from ..errors import ConfigError
 from ..planning.prices import Prices
-from ..scheduling.policy import POLICIES
+from ..scheduling.policies.policy import POLICIES
 from .measures import Measures, measure
 from .optimum import Optimum, offline_optimum
 from .world import Scenario, World

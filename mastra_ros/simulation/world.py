@@ -15,10 +15,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ..config import SchedulingConfig
-from ..scheduling.actions import Action, Dispatch, Publish
-from ..scheduling.frames import Counters
+from ..scheduling.arbiter.actions import Action, Dispatch, Publish
+from ..scheduling.arbiter.frames import Counters
+from ..scheduling.arbiter.switches import Switch
 from ..scheduling.scheduler import Scheduler
-from ..scheduling.switches import Switch
 from ..types import FrameKey, LoadSample, Result, Route
 from .accuracy import AccuracyTable
 from .load_trace import LoadTrace

@@ -55,8 +55,11 @@ def test_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_every_module_of_a_verb_is_in_the_table() -> None:
     folder = Path(cli.__file__).parent
+    files = [*folder.glob("*.py"), *folder.glob("*/__init__.py")]
     modules = {
-        path.stem for path in folder.glob("*.py") if "\nEXAMPLE = " in path.read_text("utf-8")
+        path.stem if path.parent == folder else path.parent.name
+        for path in files
+        if "\nEXAMPLE = " in path.read_text("utf-8")
     }
     assert modules == set(cli.VERBS)
 

@@ -11,7 +11,7 @@ import pytest
 from mastra_ros.cli.main import main
 from mastra_ros.cli.probe import judge
 from mastra_ros.config import SchedulingConfig
-from mastra_ros.scheduling.policy import POLICIES
+from mastra_ros.scheduling.policies.policy import POLICIES
 from mastra_ros.types import LinkSample, LoadSample
 
 SHORT = ["--idle", "0.3", "--busy", "0.5", "--bytes", "262144"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mastra_ros.parameter_files import check, load_parameters, to_markdown
+from mastra_ros.config.files import check, load_parameters, to_markdown
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])

@@ -55,7 +55,7 @@ def test_both_languages_have_the_same_sections_tables_and_commands() -> None:
 
 @BOTH
 def test_every_topic_stands_in_the_table(page: str) -> None:
-    nodes = [p.read_text(encoding="utf-8") for p in ROOT.glob("mastra_ros/nodes/*.py")]
+    nodes = [p.read_text(encoding="utf-8") for p in ROOT.glob("mastra_ros/nodes/**/*.py")]
     topic = r'(?:advertise\(|FramePublisher\(|create_publisher\()\s*\w+,\s*"([^"]+)"'
     published = set(re.findall(topic, "\n".join(nodes))) | {"detections", "/diagnostics"}
     assert names(section(page, "topic" if page == "README.md" else "话题")) == published
@@ -63,7 +63,7 @@ def test_every_topic_stands_in_the_table(page: str) -> None:
 
 @BOTH
 def test_every_launch_argument_stands_in_the_table(page: str) -> None:
-    files = [*ROOT.glob("launch/*.py"), ROOT / "mastra_ros/nodes/launching.py"]
+    files = [*ROOT.glob("launch/*.py"), ROOT / "mastra_ros/nodes/run/launching.py"]
     code = "\n".join(path.read_text(encoding="utf-8") for path in files)
     declared = set(re.findall(r'\n        \("(\w+)", (?:"|str\()', code))
     declared |= set(re.findall(r'DeclareLaunchArgument\("(\w+)"', code))

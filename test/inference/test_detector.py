@@ -17,7 +17,7 @@ from mastra_ros.inference import (
     TensorSpec,
     load_bundle,
 )
-from mastra_ros.inference.onnx import OnnxEngine
+from mastra_ros.inference.engines.onnx import OnnxEngine
 from mastra_ros.types import Frame, FrameKey
 
 FLOAT32 = np.dtype(np.float32)

@@ -8,7 +8,7 @@ import pytest
 from mastra_ros.errors import ModelError
 from mastra_ros.inference import Detector, TensorSpec, load_bundle
 from mastra_ros.inference.classify import best_class, probabilities
-from mastra_ros.inference.engine import open_engine
+from mastra_ros.inference.opening import open_engine
 from mastra_ros.inference.yolox import cells_of, yolox
 
 FLOAT = TensorSpec("output", (1, 3), np.dtype(np.float32))

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from mastra_ros.inference import Detector, load_bundle
-from mastra_ros.inference.litert import LiteRTEngine
-from mastra_ros.inference.onnx import OnnxEngine
+from mastra_ros.inference.engines.litert import LiteRTEngine
+from mastra_ros.inference.engines.onnx import OnnxEngine
 from mastra_ros.types import Frame, FrameKey
 
 SHIPPED = "models/board_defects"

@@ -31,7 +31,7 @@ def stages_calls(path: Path) -> Iterator[ast.Call]:
 
 def topics_published() -> set[str]:
     """The topics that the nodes advertise, read from their code."""
-    code = "\n".join(p.read_text(encoding="utf-8") for p in ROOT.glob("mastra_ros/nodes/*.py"))
+    code = "\n".join(p.read_text(encoding="utf-8") for p in ROOT.glob("mastra_ros/nodes/**/*.py"))
     return set(re.findall(r'(?:advertise\(|FramePublisher\()\s*\w+,\s*"([^"]+)"', code))
 
 

@@ -16,7 +16,8 @@ from std_msgs.msg import Header
 from mastra_ros.errors import ConfigError, ModelError
 from mastra_ros.msg import InferenceResult, InspectionVerdict
 from mastra_ros.nodes import convert
-from mastra_ros.nodes.frames import FrameBus, FramePublisher, listen_to_frames
+from mastra_ros.nodes.frame_bus import FrameBus
+from mastra_ros.nodes.frames import FramePublisher, listen_to_frames
 from mastra_ros.nodes.lifecycle import StageNode
 from mastra_ros.nodes.pipeline import PipelineNode
 from mastra_ros.types import Detections, Frame, FrameKey, Result, Route

@@ -14,7 +14,8 @@ from visualization_msgs.msg import MarkerArray
 
 from mastra_ros.msg import InferenceResult, InspectionVerdict
 from mastra_ros.nodes import convert, pipeline
-from mastra_ros.nodes.frames import FrameBus, FramePublisher
+from mastra_ros.nodes.frame_bus import FrameBus
+from mastra_ros.nodes.frames import FramePublisher
 from mastra_ros.nodes.lifecycle import RELIABLE
 from mastra_ros.types import Detections, Frame, FrameKey, Result, Route
 

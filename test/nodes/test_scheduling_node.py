@@ -13,8 +13,8 @@ from mastra_ros.msg import Decision, InferenceResult, LoadState
 from mastra_ros.nodes import convert
 from mastra_ros.nodes.lifecycle import RELIABLE
 from mastra_ros.nodes.scheduling import SchedulingNode
+from mastra_ros.scheduling.estimates.load import LoadSampler
 from mastra_ros.scheduling.fake import FakeLoadSource
-from mastra_ros.scheduling.load import LoadSampler
 from mastra_ros.types import Detections, LinkSample, Result, Route
 
 

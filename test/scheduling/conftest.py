@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from mastra_ros.config import SchedulingConfig
-from mastra_ros.scheduling.actions import Dispatch, Event, Publish, PublishLate
-from mastra_ros.scheduling.arbiter import Arbiter
+from mastra_ros.scheduling.arbiter.actions import Dispatch, Event, Publish, PublishLate
+from mastra_ros.scheduling.arbiter.arbiter import Arbiter
 from mastra_ros.types import Decision, Detections, FrameKey, Result, Route
 
 MS = 1_000_000

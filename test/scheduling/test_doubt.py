@@ -11,9 +11,9 @@ from collections.abc import Callable
 import pytest
 
 from mastra_ros.config import SchedulingConfig
-from mastra_ros.scheduling.actions import Action, Dispatch, Publish
+from mastra_ros.scheduling.arbiter.actions import Action, Dispatch, Publish
+from mastra_ros.scheduling.arbiter.hedging import Expectation, quiet_ms
 from mastra_ros.scheduling.fake import FakePolicy
-from mastra_ros.scheduling.hedging import Expectation, quiet_ms
 from mastra_ros.scheduling.scheduler import Scheduler
 from mastra_ros.types import Detections, FrameKey, LinkSample, Result, Route
 

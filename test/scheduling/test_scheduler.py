@@ -10,9 +10,9 @@ from collections.abc import Callable
 import pytest
 
 from mastra_ros.config import SchedulingConfig
-from mastra_ros.scheduling.actions import Action, Dispatch, Publish, PublishLate
+from mastra_ros.scheduling.arbiter.actions import Action, Dispatch, Publish, PublishLate
+from mastra_ros.scheduling.estimates.outcome import Outcome
 from mastra_ros.scheduling.fake import FakePolicy
-from mastra_ros.scheduling.outcome import Outcome
 from mastra_ros.scheduling.scheduler import Scheduler
 from mastra_ros.types import Detections, FrameKey, LinkSample, LoadSample, Result, Route
 

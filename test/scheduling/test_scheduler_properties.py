@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mastra_ros.config import SchedulingConfig
-from mastra_ros.scheduling.actions import Action, Dispatch, Publish
+from mastra_ros.scheduling.arbiter.actions import Action, Dispatch, Publish
 from mastra_ros.scheduling.fake import FakePolicy
 from mastra_ros.scheduling.scheduler import Scheduler
 from mastra_ros.types import Detections, FrameKey, LinkSample, LoadSample, Result, Route

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mastra_ros.gateway.embedded import EmbeddedGateway
-from mastra_ros.nodes.monitor import MonitorNode
+from mastra_ros.nodes.run.monitor import MonitorNode
 from mastra_ros.protocol.keys import add_device, init_keys
 from mastra_ros.types import LinkSample, Result, Route
 

@@ -13,7 +13,7 @@ from mastra_ros.camera.opening import open_source
 from mastra_ros.cli.main import main
 from mastra_ros.config import CameraConfig
 from mastra_ros.inference import Detector, load_bundle
-from mastra_ros.nodes.monitor import MonitorNode
+from mastra_ros.nodes.run.monitor import MonitorNode
 from mastra_ros.types import Detections, LinkSample, Result
 
 pytest.importorskip("onnx", reason="onnx is not installed: nothing to cut with")
@@ -42,7 +42,7 @@ NEAR = 0.05
 @pytest.fixture(scope="module")
 def split_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bundle that ships, cut in two by the command that people use."""
-    from mastra_ros.model.graph import load_graph, single_tensor_cuts
+    from mastra_ros.model.split.graph import load_graph, single_tensor_cuts
 
     whole = load_bundle("models/board_defects").part("cloud").path
     cut = single_tensor_cuts(load_graph(whole))[4]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mastra_ros.camera.board import LABELS, Board, draw_board
+from mastra_ros.camera.drawn.board import LABELS, Board, draw_board
 
 
 def boards(count: int, width: int = 640, height: int = 640) -> list[Board]:

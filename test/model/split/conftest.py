@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from mastra_ros.inference import load_bundle
-from mastra_ros.model.cuts import profile
-from mastra_ros.model.graph import load_graph
-from mastra_ros.model.split import split_bundle
+from mastra_ros.model.split.cuts import profile
+from mastra_ros.model.split.graph import load_graph
+from mastra_ros.model.split.split import split_bundle
 from mastra_ros.types import Frame, FrameKey
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed: nothing to cut with")

@@ -12,11 +12,11 @@ import pytest
 
 from mastra_ros.cli.main import main
 from mastra_ros.inference import load_bundle
-from mastra_ros.model.cuts import profile
-from mastra_ros.model.graph import load_graph
-from mastra_ros.model.latency import Link, Option, Picture, best_cut, fastest, options
-from mastra_ros.model.pictures import JpegPoint, equal_jpeg
-from mastra_ros.model.same import same_boxes
+from mastra_ros.model.split.cuts import profile
+from mastra_ros.model.split.graph import load_graph
+from mastra_ros.model.split.latency import Link, Option, Picture, best_cut, fastest, options
+from mastra_ros.model.split.pictures import JpegPoint, equal_jpeg
+from mastra_ros.model.split.same import same_boxes
 from mastra_ros.types import Detections, Frame
 
 pytest.importorskip("onnx", reason="onnx is not installed: nothing to cut with")

@@ -13,8 +13,8 @@ from mastra_ros.cli.main import main
 from mastra_ros.compression import FeatureEncoder, decode_features
 from mastra_ros.errors import ModelError
 from mastra_ros.inference import Head, Tail, load_bundle
-from mastra_ros.model.cuts import profile, quantisation
-from mastra_ros.model.graph import (
+from mastra_ros.model.split.cuts import profile, quantisation
+from mastra_ros.model.split.graph import (
     extract,
     input_names,
     load_graph,
@@ -22,9 +22,9 @@ from mastra_ros.model.graph import (
     single_tensor_cuts,
     split_graph,
 )
-from mastra_ros.model.same import same_boxes
-from mastra_ros.model.session import Session
-from mastra_ros.model.split import split_bundle
+from mastra_ros.model.split.same import same_boxes
+from mastra_ros.model.split.session import Session
+from mastra_ros.model.split.split import split_bundle
 from mastra_ros.types import Detections, Frame
 
 pytest.importorskip("onnx", reason="onnx is not installed: nothing to cut with")

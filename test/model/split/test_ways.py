@@ -11,7 +11,7 @@ import pytest
 from mastra_ros.cli.main import main
 from mastra_ros.inference import load_bundle
 from mastra_ros.model.dataset import Dataset, Sample
-from mastra_ros.model.evaluate import evaluate, ways_of
+from mastra_ros.model.judge.evaluate import evaluate, ways_of
 
 
 def labelled_by_the_whole(halved: Path, pictures: Path) -> Dataset:

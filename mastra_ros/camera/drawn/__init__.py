@@ -1,0 +1,1 @@
+"""Scenes that are drawn: printed circuit boards and the line that carries them."""

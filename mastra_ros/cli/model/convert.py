@@ -1,0 +1,112 @@
+"""`mastra model convert`: a bundle from a trained network."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+from typing import Any
+
+from ...errors import ConfigError
+
+HELP = """\
+Make a bundle: int8 TFLite for the device, float32 ONNX for the server, and a report that says
+what int8 costs on your labelled pictures. SOURCE: module:factory[:weights] or a .pt2 (PyTorch),
+.onnx, .tflite, .keras or .h5, or a SavedModel folder. What the network wants and gives is read
+from --spec (task, labels, input, output as in bundle.yaml; another bundle will do)."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("source", metavar="SOURCE", help="the trained network")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the new bundle")
+    parser.add_argument("--data", type=Path, required=True, help="folder of labelled pictures")
+    parser.add_argument("--names", type=Path, metavar="FILE", help="take only pictures named there")
+    parser.add_argument("--limit", type=int, metavar="N", help="measure on N pictures at random")
+    parser.add_argument("--train", type=Path, help="folder to calibrate and fine-tune with instead")
+    parser.add_argument("--train-names", type=Path, metavar="FILE", help="only those named there")
+    parser.add_argument(
+        "--tensors", type=Path, metavar="DIR", help="calibrate with ready .npy tensors instead"
+    )
+    parser.add_argument("--spec", type=Path, metavar="FILE|BUNDLE", help="describes the network")
+    parser.add_argument("--labels", type=Path, metavar="FILE", help="a line for each label")
+    parser.add_argument("--size", metavar="WxH", help="the network's input, in px")
+    parser.add_argument("--colour", choices=("gray", "rgb", "bgr"), help="default: rgb")
+    parser.add_argument("--name", help="of the bundle; default: its folder's")
+    parser.add_argument("--cloud", type=Path, metavar="FILE.onnx", help="another model up there")
+    parser.add_argument("--threshold", type=float, metavar="SCORE", help="least score that counts")
+    parser.add_argument(
+        "--calibration", type=int, default=100, metavar="N", help="pictures; default: 100"
+    )
+    parser.add_argument(
+        "--quantize", choices=("ptq", "qat", "none"), default="ptq", help="default: ptq"
+    )
+    parser.add_argument("--epochs", type=int, default=3, help="of qat; default: 3")
+    parser.add_argument("--rate", type=float, default=1e-5, help="of learning, qat; default: 1e-5")
+    parser.add_argument(
+        "--max-loss", type=float, default=0.02, help="of accuracy, 0 to 1; default: 0.02"
+    )
+    parser.add_argument("--allow-loss", action="store_true", help="write the bundle all the same")
+    parser.add_argument("--replace", action="store_true", help="replace the bundle at --out")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Convert and print the report."""
+    from ...model.convert.convert import Options, convert, input_of
+    from ...model.convert.qat import Tuning
+    from ...model.convert.quantise import read_tensors
+    from ...model.convert.source import source_of
+    from ...model.dataset import open_dataset
+    from ...model.description import THRESHOLD, describe, read_labels, read_spec
+    from ...model.judge.report import table
+    from ...model.progress import Bar
+
+    source = source_of(args.source)
+    given: dict[str, Any] = read_spec(args.spec) if args.spec else {}
+    document = describe(
+        given,
+        name=args.name or args.out.name,
+        data=args.data,
+        labels=read_labels(args.labels) if args.labels else (),
+        size=_size(args.size),
+        colour=args.colour,
+    )
+    task, labels = document["task"], document["labels"]
+    data = open_dataset(args.data, task, labels, names=args.names)
+    training = (
+        open_dataset(args.train, task, labels, names=args.train_names) if args.train else None
+    )
+    threshold = args.threshold
+    if threshold is None:
+        threshold = given.get("score_threshold") or THRESHOLD.get(task, 0.5)
+    report = convert(
+        source,
+        args.out,
+        document,
+        data.some(args.limit) if args.limit else data,
+        Options(
+            quantise=args.quantize,
+            max_loss=args.max_loss,
+            allow_loss=args.allow_loss,
+            calibration=max(args.calibration, 1),
+            cloud=args.cloud,
+            threshold=threshold,
+            tuning=Tuning(epochs=args.epochs, rate=args.rate),
+            replace=args.replace,
+        ),
+        calibration=read_tensors(args.tensors, input_of(document)) if args.tensors else None,
+        training=training,
+        progress=Bar(),
+    )
+    print(table(report))
+    print(f"\n{args.out}: bundle, with report/report.json")
+    return 0
+
+
+def _size(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d+)x(\d+)", text)
+    if not found:
+        raise ConfigError(f"--size: expected WIDTHxHEIGHT in px, got {text!r}")
+    return int(found[1]), int(found[2])

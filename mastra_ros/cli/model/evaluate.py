@@ -1,0 +1,85 @@
+"""`mastra model evaluate`: accuracy of local, cloud, split and joint inference on labelled data."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+HELP = """\
+Accuracy of each way of answering on labelled pictures (local, cloud, and split where the bundle
+is), and of joint inference: the device answers, and the cloud is asked again where the device's
+confidence is below a threshold.
+DATA: a folder with images/ and labels/*.txt (x1 y1 x2 y2 class) or COCO's annotations.json
+for detectors, a folder with a folder for each label for classifiers."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("bundle", metavar="BUNDLE", help="folder, or name of an installed bundle")
+    parser.add_argument("--data", type=Path, required=True, help="folder of labelled pictures")
+    parser.add_argument("--names", type=Path, metavar="FILE", help="take only pictures named there")
+    parser.add_argument("--limit", type=int, metavar="N", help="take N pictures at random")
+    parser.add_argument("--threads", type=int, default=1, help="of each runtime; default: 1")
+    parser.add_argument(
+        "--measure",
+        choices=("threshold", "margin", "entropy"),
+        default="threshold",
+        help="measure of confidence, as scheduling.escalate_measure; default: threshold",
+    )
+    parser.add_argument(
+        "--reach", type=float, metavar="ACCURACY", help="find the threshold that reaches this"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers there")
+    parser.add_argument("--plot", type=Path, metavar="FILE.png", help="draw the joint curve there")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure and print a table."""
+    from ...inference import load_bundle
+    from ...model.dataset import open_dataset
+    from ...model.judge.evaluate import evaluate, least_sent, ways_of
+    from ...model.progress import Bar
+
+    bundle = load_bundle(args.bundle)
+    dataset = open_dataset(args.data, bundle.task, bundle.labels, names=args.names)
+    dataset = dataset.some(args.limit) if args.limit else dataset
+    ways = ways_of(bundle, threads=args.threads, low=True)
+    done = evaluate(bundle, dataset, ways, measure=args.measure, progress=Bar())
+    print(f"{len(dataset)} pictures; accuracy: {done.to_json()['measure_of_accuracy']}")
+    print(f"{'way':8} accuracy precision  recall   mAP50  bytes up  p50 ms  p99 ms")
+    for name, one in done.scores.items():
+        mean = "-" if one.map50 is None else f"{one.map50:.4f}"
+        print(
+            f"{name:8} {one.accuracy:8.4f} {one.precision:9.4f} {one.recall:7.4f} {mean:>7} "
+            f"{one.bytes_up_mean:9.0f} {one.p50_ms:7.2f} {one.p99_ms:7.2f}"
+        )
+    if done.agreement is not None:
+        print(f"local and cloud agree in {done.agreement:.4f}")
+        print("joint: threshold  share up  bytes a frame  accuracy")
+        for share in (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0):
+            point = min(done.curve, key=lambda p: abs(p.share_up - share))
+            print(
+                f"       {point.threshold:9.4f} {point.share_up:9.3f} {point.bytes_mean:14.0f} "
+                f"{point.accuracy:9.4f}"
+            )
+    document = done.to_json()
+    status = 0
+    if args.reach is not None:
+        reached = least_sent(done.curve, args.reach)
+        if reached is None:
+            print(f"no threshold reaches an accuracy of {args.reach}")
+            status = 1
+        else:
+            print(
+                f"accuracy {args.reach} is reached with scheduling.escalate_below="
+                f"{reached.threshold:.4f}: {reached.share_up:.1%} of the frames go up"
+            )
+            document["reach"] = {"accuracy": args.reach, "threshold": reached.threshold}
+    if args.json:
+        args.json.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    if args.plot:
+        from ...model.judge.plots import joint
+
+        joint(done, args.plot)
+    return status

@@ -1,0 +1,34 @@
+"""Every parameter of every stage, declared once: a file a stage, all of them in stages.py.
+
+The ROS declaration (description, range), the check of parameter files and of
+`--set stage.parameter=value`, and the table in the docs are all made from these classes.
+A parameter is `parameter(default, doc, …)`; its type is that of the annotation: bool, int,
+float, str or tuple[str, ...]. `live=True` marks what may change while the node is active.
+"""
+
+from .bridge import BridgeConfig
+from .camera import CameraConfig
+from .compression import CompressionConfig
+from .factory import FactoryConfig
+from .gateway import GatewayConfig
+from .inference import InferenceConfig
+from .parameter import NodeConfig, Parameter, build, parameter, parameters_of
+from .scheduling import SchedulingConfig
+from .stages import REMOTE_STAGES, STAGES
+
+__all__ = [
+    "REMOTE_STAGES",
+    "STAGES",
+    "BridgeConfig",
+    "CameraConfig",
+    "CompressionConfig",
+    "FactoryConfig",
+    "GatewayConfig",
+    "InferenceConfig",
+    "NodeConfig",
+    "Parameter",
+    "SchedulingConfig",
+    "build",
+    "parameter",
+    "parameters_of",
+]

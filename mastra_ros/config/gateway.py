@@ -1,0 +1,79 @@
+"""The parameters of the gateway."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .parameter import NodeConfig, parameter
+
+
+@dataclass(frozen=True)
+class GatewayConfig(NodeConfig):
+    """Parameters of the gateway."""
+
+    host: str = parameter("127.0.0.1", "address to listen on")
+    port: int = parameter(8443, "TCP port; 0 takes a free one", minimum=0, maximum=65535)
+    keys_dir: str = parameter("", "folder with the server's key and devices' public keys")
+    bundles: tuple[str, ...] = parameter(
+        ("models/board_defects",), "bundles served; the first answers streams that name none"
+    )
+    audience: str = parameter("mastra-gateway", "audience that tokens must name")
+    allow: tuple[str, ...] = parameter(
+        ("127.0.0.0/8", "::1/128"), "networks that may connect (CIDR)"
+    )
+    device_settings: tuple[str, ...] = parameter(
+        (), "live parameters that devices shall change, as stage.parameter=value"
+    )
+    state_dir: str = parameter("", "folder of the results' database; empty: in keys_dir's parent")
+    batch_size_max: int = parameter(8, "most frames in one run of a model", minimum=1, maximum=256)
+    batch_delay_ms: float = parameter(
+        2.0, "longest wait for a batch to fill", unit="ms", minimum=0.0, maximum=1000.0
+    )
+    batch_run_ms: float = parameter(
+        50.0,
+        "batches are kept so small that a run takes about no longer, so that none waits for many",
+        unit="ms",
+        minimum=0.1,
+        maximum=60000.0,
+    )
+    threads: int = parameter(1, "threads of ONNX Runtime a model", minimum=1, maximum=256)
+    views_max: int = parameter(
+        2, "most views of a frame for a model whose bundle wants several", minimum=1, maximum=2
+    )
+    queue_frames_max: int = parameter(
+        256, "frames waiting for a model before new ones are refused", minimum=1, maximum=100000
+    )
+    message_bytes_max: int = parameter(
+        8_388_608, "largest message either way", unit="bytes", minimum=4096, maximum=16777216
+    )
+    sessions_max: int = parameter(
+        256, "devices connected at once; more are refused", minimum=1, maximum=100000
+    )
+    in_flight_max: int = parameter(
+        16, "frames of one device in work before more are refused", minimum=1, maximum=10000
+    )
+    pixels_max: int = parameter(
+        33_554_432, "largest picture decoded", unit="px", minimum=4096, maximum=268435456
+    )
+    heartbeat_timeout_ms: float = parameter(
+        10_000.0, "a device silent for so long is dropped", unit="ms", minimum=100.0, maximum=6e5
+    )
+    references_kept: int = parameter(
+        16, "decoded pictures kept a stream as references", minimum=1, maximum=1000
+    )
+    streams_kept: int = parameter(
+        64, "streams whose references are kept, newest in use first", minimum=1, maximum=100000
+    )
+    references_bytes_max: int = parameter(
+        1_073_741_824, "most memory of all references", unit="bytes", minimum=1048576
+    )
+    results_max: int = parameter(
+        5_000_000, "most results kept on disk; the oldest are forgotten", minimum=1
+    )
+    results_age_max_s: float = parameter(
+        1_209_600.0,
+        "oldest result kept; longer than any spool keeps a frame, or that may count twice",
+        unit="s",
+        minimum=60.0,
+        maximum=1e9,
+    )

@@ -1,0 +1,25 @@
+"""The parameters of the inference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .parameter import NodeConfig, parameter
+
+
+@dataclass(frozen=True)
+class InferenceConfig(NodeConfig):
+    """Parameters of the inference on the device."""
+
+    bundle: str = parameter("models/board_defects", "bundle: a folder, or a name in our share")
+    engine: str = parameter("auto", "runtime", choices=("auto", "litert", "onnxruntime"))
+    threads: int = parameter(1, "threads of the runtime", minimum=1, maximum=64)
+    delegate: str = parameter("xnnpack", "LiteRT delegate: xnnpack, none or a library's path")
+    providers: tuple[str, ...] = parameter(
+        ("CPUExecutionProvider",), "ONNX Runtime execution providers, in order"
+    )
+    score_threshold: float = parameter(
+        0.0, "least score of a detection; 0 takes the bundle's", minimum=0.0, maximum=1.0, live=True
+    )
+    warmup_runs: int = parameter(3, "runs at activation, not published", minimum=0, maximum=100)
+    ring_frames: int = parameter(24, "recent frames kept for falling back", minimum=2, maximum=1000)

@@ -1,0 +1,26 @@
+"""The stages and their parameters."""
+
+from __future__ import annotations
+
+from .bridge import BridgeConfig
+from .camera import CameraConfig
+from .compression import CompressionConfig
+from .factory import FactoryConfig
+from .gateway import GatewayConfig
+from .inference import InferenceConfig
+from .parameter import NodeConfig
+from .scheduling import SchedulingConfig
+
+STAGES: dict[str, type[NodeConfig]] = {
+    "camera": CameraConfig,
+    "inference": InferenceConfig,
+    "scheduling": SchedulingConfig,
+    "compression": CompressionConfig,
+    "bridge": BridgeConfig,
+    "pipeline": FactoryConfig,
+    "gateway": GatewayConfig,
+}
+"""The config of each stage, by the name that the node and the parameter file use."""
+
+REMOTE_STAGES = tuple(stage for stage in STAGES if stage not in ("bridge", "gateway"))
+"""Stages that a gateway may ask a device to change; how it is reached is the device's affair."""

@@ -1,0 +1,1 @@
+"""Trained networks into bundles: reading, rebuilding, quantising, fine-tuning for int8."""

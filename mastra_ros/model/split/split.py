@@ -1,0 +1,157 @@
+"""Makes a split bundle out of a whole one: head.onnx, tail.onnx, and the section `split`."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import fmean, median
+from typing import Any
+
+import numpy as np
+
+from ...compression import FeatureEncoder, decode_features
+from ...errors import DependencyError
+from ...inference import Bundle, BundlePart, BundleSplit, Detector, Head, Tail
+from ...types import Detections, Frame
+from ..verify import COMPANIONS, read_document
+from ..writer import BundleWriter
+from .graph import Model, split_graph
+from .same import WITHIN_PX, same_boxes
+
+WHOLE = "cloud"
+HEAD_FILE, TAIL_FILE = "head.onnx", "tail.onnx"
+
+
+def write_halves(
+    writer: BundleWriter, bundle: Bundle, model: Model, split: BundleSplit
+) -> dict[str, Any]:
+    """Put the parts of `bundle`, and the halves of the ONNX `model` at `split`, into a new one.
+
+    Returns the document that describes it, for `writer.describe`.
+    """
+    head, tail = split_graph(model, split.cut, split.shape, split.scale, split.zero_point)
+    whole = bundle.part(split.whole)
+    folder = bundle.path.parent
+    document = read_document(folder)
+    parts = {name: part for name, part in document["parts"].items() if name in ("local", "cloud")}
+    # The halves see a frame once. The whole network beside them does so too, to answer the same.
+    parts[split.whole] = {k: v for k, v in parts[split.whole].items() if k != "views"}
+    for name in parts:
+        shutil.copyfile(bundle.part(name).path, writer.path(bundle.part(name).path.name))
+    for pattern in COMPANIONS:
+        for file in sorted(folder.glob(pattern)):
+            if file.is_file():
+                shutil.copyfile(file, writer.path(str(file.relative_to(folder))))
+    writer.path(HEAD_FILE).write_bytes(head.SerializeToString())
+    writer.path(TAIL_FILE).write_bytes(tail.SerializeToString())
+    parts["head"] = _part(whole, HEAD_FILE)
+    parts["tail"] = {**_part(whole, TAIL_FILE), "score_threshold": whole.score_threshold}
+    return {**document, "parts": parts, "split": _section(split)}
+
+
+def split_bundle(
+    bundle: Bundle,
+    model: Model,
+    split: BundleSplit,
+    folder: Path,
+    *,
+    frames: Sequence[Frame] = (),
+    answers: Sequence[Detections] = (),
+    replace: bool = False,
+) -> dict[str, Any]:
+    """Write the split bundle into `folder`, whole or not at all.
+
+    Where there are frames, and the whole network's answers for them, the halves are run on them
+    first, and what was measured is entered and returned. Raises ModelError.
+    """
+    with BundleWriter(folder, replace=replace) as writer:
+        document = write_halves(writer, bundle, model, split)
+        made = writer.describe(document)
+        measured: dict[str, Any] = {}
+        if frames:
+            measured = measure_halves(made, frames, answers)
+            document["split"]["measurements"].update(measured)
+            writer.describe(document)
+        writer.commit()
+    return measured
+
+
+def measure_halves(
+    bundle: Bundle, frames: Sequence[Frame], answers: Sequence[Detections]
+) -> dict[str, Any]:
+    """Head, coding, decoding and tail on these frames, held against the whole network's answers.
+
+    Times in ms are medians of this machine, one frame at a time; bytes are means.
+    """
+    head, tail, encoder = Head.open(bundle), Tail.open(bundle), FeatureEncoder()
+    sizes, times, found = [], [], []
+    try:
+        head.warm_up(1)
+        tail.warm_up(1)
+        for frame in frames:
+            moments = [time.perf_counter()]
+            features = head.run(frame)
+            moments.append(time.perf_counter())
+            packet = encoder.encode(features)
+            moments.append(time.perf_counter())
+            decoded = decode_features(packet)
+            moments.append(time.perf_counter())
+            found.append(tail.detect_batch([decoded])[0])
+            moments.append(time.perf_counter())
+            sizes.append(len(packet.payload))
+            times.append(np.diff(moments) * 1e3)
+    finally:
+        head.close()
+        tail.close()
+    steps = ("head_ms", "encode_ms", "decode_ms", "tail_ms")
+    return {
+        "frames": len(frames),
+        "bytes": round(fmean(sizes)),
+        "agreement": round(same_boxes(found, answers), 4),
+        "within_px": WITHIN_PX,
+        **{
+            name: round(float(median(spent[i] for spent in times)), 2)
+            for i, name in enumerate(steps)
+        },
+    }
+
+
+def local_part_ms(bundle: Bundle, frames: Sequence[Frame]) -> float:
+    """Median time of the part `local` on this machine; NaN where there is none to run here."""
+    if "local" not in bundle.parts:
+        return math.nan
+    try:
+        detector = Detector.open(bundle, "local")
+    except DependencyError:
+        return math.nan
+    detector.warm_up(1)
+    times = []
+    for frame in frames:
+        detector.detect(frame)
+        times.append(detector.times.infer_ms)
+    detector.close()
+    return median(times)
+
+
+def _part(whole: BundlePart, file: str) -> dict[str, Any]:
+    """A half answers under the name of the network that it is half of."""
+    return {
+        "file": file,
+        "engine": "onnxruntime",
+        "model": whole.model,
+        "version": whole.version,
+    }
+
+
+def _section(split: BundleSplit) -> Mapping[str, Any]:
+    return {
+        "cut": split.cut,
+        "shape": list(split.shape),
+        "scale": split.scale,
+        "zero_point": split.zero_point,
+        "whole": split.whole,
+        "measurements": dict(split.measurements),
+    }

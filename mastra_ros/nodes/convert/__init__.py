@@ -1,0 +1,79 @@
+"""ROS messages <-> the values between stages: pairs `x_to_ros` and `x_from_ros`.
+
+What cannot be understood raises FrameError (pictures) or MessageError (everything else).
+"""
+
+from __future__ import annotations
+
+from .draw import markers_to_ros
+from .image import (
+    bytes_to_ros,
+    camera_info_to_ros,
+    compressed_from_ros,
+    compressed_to_ros,
+    frame_from_ros,
+    frame_to_ros,
+    header_to_ros,
+    key_from_ros,
+    stamp_from_ros,
+    stamp_to_ros,
+)
+from .result import (
+    DecisionRequest,
+    decision_from_ros,
+    decision_to_ros,
+    detections_from_ros,
+    detections_to_ros,
+    result_from_ros,
+    result_to_ros,
+    verdict_to_ros,
+)
+from .state import (
+    LinkStatus,
+    diagnostic_to_ros,
+    diagnostics_to_ros,
+    features_from_ros,
+    features_to_ros,
+    link_from_ros,
+    link_to_ros,
+    load_from_ros,
+    load_to_ros,
+    packet_from_ros,
+    packet_to_ros,
+)
+from .vision import detections2d_to_ros, vision_msgs_present
+
+__all__ = [
+    "DecisionRequest",
+    "LinkStatus",
+    "bytes_to_ros",
+    "camera_info_to_ros",
+    "compressed_from_ros",
+    "compressed_to_ros",
+    "decision_from_ros",
+    "decision_to_ros",
+    "detections2d_to_ros",
+    "detections_from_ros",
+    "detections_to_ros",
+    "diagnostic_to_ros",
+    "diagnostics_to_ros",
+    "features_from_ros",
+    "features_to_ros",
+    "frame_from_ros",
+    "frame_to_ros",
+    "header_to_ros",
+    "key_from_ros",
+    "link_from_ros",
+    "link_to_ros",
+    "load_from_ros",
+    "load_to_ros",
+    "markers_to_ros",
+    "packet_from_ros",
+    "packet_to_ros",
+    "result_from_ros",
+    "result_to_ros",
+    "stamp_from_ros",
+    "stamp_to_ros",
+    "verdict_to_ros",
+    "vision_msgs_present",
+]

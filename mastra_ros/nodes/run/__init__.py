@@ -1,0 +1,1 @@
+"""Several nodes at once: in one process, from launch files, and watched from outside."""

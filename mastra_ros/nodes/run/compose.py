@@ -1,0 +1,179 @@
+"""The nodes of a pipeline in one process: one executor thread, frames by reference."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import rclpy
+from rclpy.context import Context
+from rclpy.executors import ExternalShutdownException
+from rclpy.experimental import EventsExecutor
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.signals import SignalHandlerOptions
+
+from ...errors import ConfigError, MastraError
+from ..frame_bus import FrameBus
+from ..lifecycle import StageNode
+
+log = logging.getLogger(__name__)
+
+ORDER = ("pipeline", "scheduling", "bridge", "compression", "inference", "camera")
+"""Listeners start before those they listen to, so that the first frame already gets its way."""
+
+NODES = {stage: (f"mastra_ros.nodes.{stage}", f"{stage.capitalize()}Node") for stage in ORDER}
+PAIRS = (
+    ("inference", "frame"),
+    ("inference", "local_result"),
+    ("inference", "features"),
+    ("scheduling", "decision"),
+    ("scheduling", "result"),
+    ("compression", "packet"),
+    ("bridge", "cloud_result"),
+    ("bridge", "link"),
+)
+"""Publishers that must have found their subscriber before frames flow."""
+
+DISCOVERY_TIMEOUT_S = 10.0
+
+
+class Composition:
+    """Nodes by stage name, in a context of their own; a context manager that closes them."""
+
+    def __init__(
+        self,
+        parameters: Mapping[str, Mapping[str, Any]],
+        *,
+        namespace: str = "",
+        domain_id: int | None = None,
+    ) -> None:
+        self.failure: BaseException | None = None
+        self._context = Context()
+        rclpy.init(
+            context=self._context,
+            domain_id=domain_id,
+            signal_handler_options=SignalHandlerOptions.NO,
+        )
+        self._executor = EventsExecutor(context=self._context)
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._spin, name="executor", daemon=True)
+        self._options: dict[str, Any] = {"context": self._context, "use_global_arguments": False}
+        if namespace:
+            self._options["namespace"] = namespace
+        self.nodes: dict[str, StageNode] = {}
+        self._others: list[Node] = []
+        bus = FrameBus()
+        try:
+            for stage in ORDER:
+                module, name = NODES[stage]
+                node_class: type[StageNode] = getattr(importlib.import_module(module), name)
+                overrides = [
+                    Parameter(key, value=list(value) if isinstance(value, tuple) else value)
+                    for key, value in parameters.get(stage, {}).items()
+                ]
+                self.nodes[stage] = node_class(
+                    bus=bus, parameter_overrides=overrides, **self._options
+                )
+                self._executor.add_node(self.nodes[stage])
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Composition:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def add(self, make: Callable[..., Node]) -> Node:
+        """Add another node, made by `make(**node_options)`, and wait until it is heard and hears.
+
+        Best added once the others are active and have found each other.
+        """
+        before = self._audience()
+        node = make(**self._options)
+        self._others.append(node)
+        self._executor.add_node(node)
+        wanted = {s.topic_name for s in node.subscriptions}
+        self._await(
+            lambda: [
+                topic
+                for topic, count in self._audience().items()
+                if topic in wanted and count <= before[topic]
+            ]
+        )
+        return node
+
+    def configure(self) -> None:
+        """Configure all the nodes, so that every mistake shows before anything runs."""
+        for stage in ORDER:
+            self._transition(stage, "configure")
+
+    def activate(self, *stages: str) -> None:
+        """Activate these stages, in the order of starting."""
+        if not self._thread.is_alive():
+            self._thread.start()
+        for stage in ORDER:
+            if stage in stages:
+                self._transition(stage, "activate")
+
+    def await_discovery(self) -> None:
+        """Wait until every internal publisher has found its subscriber."""
+        inner = {self.nodes[stage].resolve_topic_name(topic) for stage, topic in PAIRS}
+        self._await(lambda: [t for t, n in self._audience().items() if t in inner and not n])
+
+    def stop(self, stage: str) -> None:
+        """Deactivate one node."""
+        self.nodes[stage].trigger_deactivate()
+
+    def close(self) -> None:
+        """Stop everything, camera first; safe to call twice."""
+        for stage in reversed(ORDER):
+            if stage in self.nodes:
+                self.nodes[stage].close()
+        self._stopped.set()
+        if self._thread.is_alive():
+            self._executor.wake()
+            self._thread.join()
+        self._executor.shutdown()
+        for node in [*self.nodes.values(), *self._others]:
+            node.destroy_node()
+        self.nodes = {}
+        self._others = []
+        rclpy.try_shutdown(context=self._context)
+
+    def _transition(self, stage: str, transition: str) -> None:
+        node = self.nodes[stage]
+        getattr(node, f"trigger_{transition}")()
+        if node.problem:
+            raise MastraError(f"{stage}: {node.problem}")
+
+    def _audience(self) -> dict[str, int]:
+        """Subscribers found so far, by topic, of all that the stages publish."""
+        return {
+            publisher.topic_name: publisher.get_subscription_count()
+            for node in self.nodes.values()
+            for publisher in node.publishers
+        }
+
+    def _await(self, missing: Callable[[], list[str]]) -> None:
+        deadline = time.monotonic() + DISCOVERY_TIMEOUT_S
+        while topics := missing():
+            if time.monotonic() > deadline:
+                raise ConfigError(f"no subscriber found for {', '.join(topics)}: is DDS working?")
+            time.sleep(0.01)
+
+    def _spin(self) -> None:
+        try:
+            while not self._stopped.is_set():
+                self._executor.spin_once(timeout_sec=0.1)
+        except ExternalShutdownException:
+            pass
+        except BaseException as error:
+            self.failure = error
+            log.exception("a callback failed")

@@ -1,0 +1,75 @@
+"""Watches a pipeline from outside its nodes and tells what it hears as plain values."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from std_msgs.msg import Header
+
+from ...msg import InferenceResult, InspectionVerdict, LinkState
+from ...types import LinkSample, Result
+from .. import convert
+from ..frames import STREAM
+
+EVERYTHING = QoSProfile(depth=1000, reliability=ReliabilityPolicy.RELIABLE)
+
+
+class Observer(Protocol):
+    """Told of everything, in the executor's thread."""
+
+    def on_frame(self, stamp_ns: int) -> None: ...
+
+    def on_result(self, result: Result) -> None: ...
+
+    def on_late_result(self, result: Result) -> None: ...
+
+    def on_link(self, link: LinkSample, counters: dict[str, int]) -> None: ...
+
+    def on_verdict(self, board: int, verdict: str, defects: int) -> None: ...
+
+
+COUNTERS = (
+    "uploaded_bytes",
+    "spooled_total",
+    "spooled",
+    "delivered_late",
+    "dropped",
+    "session",
+)
+
+
+class MonitorNode(Node):
+    """Subscribes to what a pipeline says about itself."""
+
+    def __init__(self, observer: Observer, **node_options: Any) -> None:
+        super().__init__("monitor", **node_options)
+        self._observer = observer
+
+        def hear(message: type, topic: str, callback: Callable[[Any], None]) -> None:
+            self.create_subscription(message, topic, callback, EVERYTHING)
+
+        hear(Header, "frame", lambda m: observer.on_frame(convert.stamp_from_ros(m.stamp)))
+        hear(
+            InferenceResult,
+            "result",
+            lambda m: observer.on_result(convert.result_from_ros(m, STREAM)),
+        )
+        hear(
+            InferenceResult,
+            "late_result",
+            lambda m: observer.on_late_result(convert.result_from_ros(m, STREAM)),
+        )
+        hear(LinkState, "link", self._on_link)
+        hear(
+            InspectionVerdict,
+            "verdict",
+            lambda m: observer.on_verdict(m.board, m.verdict, len(m.defects)),
+        )
+
+    def _on_link(self, message: LinkState) -> None:
+        sample = convert.link_from_ros(message, time.monotonic_ns()).sample
+        self._observer.on_link(sample, {name: getattr(message, name) for name in COUNTERS})

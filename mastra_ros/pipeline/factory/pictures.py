@@ -1,0 +1,73 @@
+"""A folder of annotated pictures of boards, bounded."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from mastra_ros.errors import ConfigError
+from mastra_ros.pipeline.factory.inspection import Verdict
+from mastra_ros.pipeline.overlay import DOUBTFUL, VERDICTS, draw_boxes, with_captions
+from mastra_ros.types import Frame
+
+logger = logging.getLogger(__name__)
+
+PATTERN = "board_*.jpg"
+QUALITY = 90
+
+
+class PictureFolder:
+    """Keeps the newest `most` pictures, those of earlier runs included.
+
+    ConfigError if the folder cannot be made or written to. Should a picture fail later, that is
+    logged and the inspection goes on.
+    """
+
+    def __init__(self, folder: str | Path, most: int) -> None:
+        self.folder = Path(folder).expanduser()
+        self._most = most
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"pictures_dir: cannot make {folder}: {error.strerror}") from error
+        if not os.access(self.folder, os.W_OK | os.X_OK):
+            raise ConfigError(f"pictures_dir: expected a folder that can be written, got {folder}")
+
+    def save(self, verdict: Verdict) -> Path | None:
+        """Save the picture that a verdict carries, as board_NUMBER_VERDICT.jpg; None without."""
+        frame = verdict.picture
+        if frame is None or self._most == 0:
+            return None
+        canvas = _bgr_copy(frame)
+        left = verdict.picture_left_px
+        draw_boxes(canvas, verdict.doubtful, left_px=left, colour=DOUBTFUL)
+        draw_boxes(canvas, verdict.defects, left_px=left)
+        text = f"board {verdict.board}: {verdict.verdict}, {verdict.reason}"
+        canvas = with_captions(canvas, [(text, VERDICTS[verdict.verdict])])
+        path = self.folder / f"board_{verdict.board:06d}_{verdict.verdict}.jpg"
+        coded, data = cv2.imencode(".jpg", canvas, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+        try:
+            if not coded:
+                raise OSError(0, "the picture cannot be encoded")
+            path.write_bytes(data.tobytes())
+            self._forget_oldest()
+        except OSError as error:
+            logger.error("%s was not saved: %s", path, error.strerror)
+            return None
+        return path
+
+    def _forget_oldest(self) -> None:
+        kept = sorted(self.folder.glob(PATTERN), key=lambda p: (p.stat().st_mtime_ns, p.name))
+        for path in kept[: max(0, len(kept) - self._most)]:
+            path.unlink(missing_ok=True)
+
+
+def _bgr_copy(frame: Frame) -> np.typing.NDArray[np.uint8]:
+    if frame.encoding == "bgr8":
+        return np.array(frame.image, np.uint8)
+    code = cv2.COLOR_GRAY2BGR if frame.encoding == "mono8" else cv2.COLOR_RGB2BGR
+    return np.asarray(cv2.cvtColor(frame.image, code), np.uint8)

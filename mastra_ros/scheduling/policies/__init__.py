@@ -1,0 +1,1 @@
+"""Which route the next frames should take: pure functions of load and link."""
