@@ -23,26 +23,39 @@ from .store import Commit, FrameId, Record
 logger = logging.getLogger(__name__)
 
 FILE_NAME = "results.sqlite3"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""1, until frames had ids: the key was (device, stream, stamp_ns). It is migrated when opened."""
 GROUP_MAX = 256
 """Most results in one transaction."""
 TRIM_INTERVAL_S = 30.0
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS results (
+CREATE TABLE results (
     id INTEGER PRIMARY KEY,
     device TEXT NOT NULL,
     stream TEXT NOT NULL,
     stamp_ns INTEGER NOT NULL,
+    frame_id TEXT NOT NULL DEFAULT '',
     committed_s REAL NOT NULL,
     data BLOB NOT NULL,
-    UNIQUE (device, stream, stamp_ns)
+    UNIQUE (device, stream, stamp_ns, frame_id)
 )
 """
-_FIND = "SELECT data FROM results WHERE device = ? AND stream = ? AND stamp_ns = ?"
+# SQLite cannot change the columns that a table's UNIQUE names, so the rows are copied. They keep
+# their numbers, by which the oldest are forgotten first, and have the empty id of older devices.
+_FROM_1 = (
+    "ALTER TABLE results RENAME TO results_1",
+    _SCHEMA,
+    """
+    INSERT INTO results (id, device, stream, stamp_ns, committed_s, data)
+    SELECT id, device, stream, stamp_ns, committed_s, data FROM results_1
+    """,
+    "DROP TABLE results_1",
+)
+_FIND = "SELECT data FROM results WHERE device = ? AND stream = ? AND stamp_ns = ? AND frame_id = ?"
 _INSERT = (
-    "INSERT INTO results (device, stream, stamp_ns, committed_s, data) VALUES (?, ?, ?, ?, ?) "
-    "ON CONFLICT (device, stream, stamp_ns) DO NOTHING"
+    "INSERT INTO results (device, stream, stamp_ns, frame_id, committed_s, data) "
+    "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (device, stream, stamp_ns, frame_id) DO NOTHING"
 )
 
 _Job = tuple[Record, "Future[Commit]"]
@@ -137,20 +150,35 @@ class SqliteStore:
             try:
                 db.execute("PRAGMA journal_mode = WAL")
                 db.execute("PRAGMA synchronous = FULL")
-                version = db.execute("PRAGMA user_version").fetchone()[0]
-                if version not in (0, SCHEMA_VERSION):
-                    raise StoreError(
-                        f"{self._path}: expected schema {SCHEMA_VERSION}, got {version}"
-                    )
-                db.execute(_SCHEMA)
-                db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
                 self._path.chmod(0o600)
+                with _transaction(db):
+                    self._prepare(db)
             except BaseException:
                 db.close()
                 raise
         except (sqlite3.Error, OSError) as error:
             raise StoreError(f"{self._path}: cannot be used: {error}") from error
         return db
+
+    def _prepare(self, db: sqlite3.Connection) -> None:
+        """Bring the tables to our schema: all of it, or nothing where an error comes between."""
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        if version not in (0, 1, SCHEMA_VERSION):
+            raise StoreError(
+                f"{self._path}: expected schema {SCHEMA_VERSION} or older, got {version}"
+            )
+        if version == SCHEMA_VERSION:
+            return
+        # A gateway that was killed at its first start may have left the table without a version.
+        tables = db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'results'")
+        if tables.fetchone()[0]:
+            (rows,) = db.execute("SELECT count(*) FROM results").fetchone()
+            logger.info("%s: giving an id to the frames of %d results", self._path, rows)
+            for statement in _FROM_1:
+                db.execute(statement)
+        else:
+            db.execute(_SCHEMA)
+        db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
     def _work(self) -> None:
         next_trim_s = time.monotonic()

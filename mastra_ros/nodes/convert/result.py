@@ -60,10 +60,12 @@ def decision_to_ros(
     deadline_ms: float = 0.0,
     hard: bool = False,
     archive: bool = False,
+    frame_id: str = "",
 ) -> DecisionMsg:
-    """What the scheduler wants done with the frame of this header."""
+    """What the scheduler wants done with the frame of this header; `frame_id`: its key's id."""
     return DecisionMsg(
         header=header,
+        id=frame_id,
         route=route.value,
         reason=reason,
         deadline_ms=float(deadline_ms),
@@ -77,7 +79,7 @@ def decision_from_ros(msg: DecisionMsg, stream: str) -> DecisionRequest:
     if not msg.deadline_ms >= 0.0:
         raise MessageError(f"decision: expected deadline_ms >= 0, got {msg.deadline_ms}")
     return DecisionRequest(
-        key_from_ros(msg.header, stream),
+        key_from_ros(msg.header, stream, msg.id),
         route_from_ros(msg.route, "decision: route"),
         msg.reason,
         msg.deadline_ms,
@@ -128,6 +130,7 @@ def result_to_ros(result: Result, frame_id: str = "camera") -> InferenceResult:
     """Result -> mastra_ros/InferenceResult."""
     return InferenceResult(
         header=header_to_ros(result.key, frame_id),
+        id=result.key.id,
         origin=result.origin.value,
         detections=detections_to_ros(result.detections),
         labels=list(result.detections.labels),
@@ -147,7 +150,7 @@ def result_from_ros(msg: InferenceResult, stream: str) -> Result:
     if msg.error and msg.detections:
         raise MessageError(f"result: {len(msg.detections)} detections beside error {msg.error!r}")
     return Result(
-        key=key_from_ros(msg.header, stream),
+        key=key_from_ros(msg.header, stream, msg.id),
         origin=route_from_ros(msg.origin, "result: origin"),
         detections=detections_from_ros(msg.detections, msg.labels),
         model=msg.model,
@@ -167,6 +170,7 @@ def verdict_to_ros(
     """Verdict on a board, and the counts so far -> mastra_ros/InspectionVerdict."""
     return InspectionVerdict(
         header=header,
+        id=verdict.key.id,
         board=verdict.board,
         verdict=verdict.verdict,
         defects=detections_to_ros(verdict.defects),

@@ -43,6 +43,7 @@ class LinkStatus:
     dropped: int = 0
     session: int = 0
     acknowledged_ns: int = 0  # stamp of the newest picture that the gateway holds; 0: none
+    acknowledged_id: str = ""  # id of its frame
     key_frame_needed: bool = False
 
 
@@ -54,6 +55,7 @@ def features_to_ros(
     data.frombytes(np.ascontiguousarray(features.tensor).tobytes())
     return FeaturesMsg(
         header=header_to_ros(features.key, frame_id),
+        id=features.key.id,
         cut=features.cut,
         data=data,
         shape=[int(side) for side in features.tensor.shape],
@@ -76,7 +78,7 @@ def features_from_ros(msg: FeaturesMsg, stream: str) -> Features:
         raise MessageError(f"features: expected values of shape {shape}, got {flat.size}")
     with understood("features"):
         return Features(
-            key_from_ros(msg.header, stream),
+            key_from_ros(msg.header, stream, msg.id),
             msg.cut,
             flat.reshape(shape),
             msg.scale,
@@ -92,6 +94,7 @@ def packet_to_ros(packet: Packet, frame_id: str = "camera", encode_ms: float = 0
     """Packet -> mastra_ros/Packet; `encode_ms` is the time that encoding took."""
     return PacketMsg(
         header=header_to_ros(packet.key, frame_id),
+        id=packet.key.id,
         kind=packet.kind.value,
         payload=bytes_to_ros(packet.payload),
         width=packet.width_px,
@@ -116,7 +119,7 @@ def packet_from_ros(msg: PacketMsg, stream: str) -> Packet:
         raise MessageError(f"packet: meta: expected a JSON object, got {msg.meta[:40]!r}")
     with understood("packet"):
         return Packet(
-            key_from_ros(msg.header, stream),
+            key_from_ros(msg.header, stream, msg.id),
             PacketKind(msg.kind),
             bytes(msg.payload),
             msg.width,
@@ -151,6 +154,7 @@ def link_to_ros(status: LinkStatus, stamp_ns: int) -> LinkState:
         dropped=status.dropped,
         session=status.session,
         acknowledged=stamp_to_ros(status.acknowledged_ns),
+        acknowledged_id=status.acknowledged_id,
         key_frame_needed=status.key_frame_needed,
     )
 
@@ -183,6 +187,7 @@ def link_from_ros(msg: LinkState, now_ns: int) -> LinkStatus:
         dropped=msg.dropped,
         session=msg.session,
         acknowledged_ns=stamp_from_ros(msg.acknowledged),
+        acknowledged_id=msg.acknowledged_id,
         key_frame_needed=msg.key_frame_needed,
     )
 
