@@ -120,7 +120,8 @@ def detections_from_ros(msgs: Sequence[DetectionMsg], labels: Sequence[str]) -> 
     for msg in msgs:
         if msg.class_id < len(labels) and msg.label != labels[msg.class_id]:
             raise MessageError(
-                f"detection: class {msg.class_id} is {labels[msg.class_id]!r}, got {msg.label!r:.80}"
+                f"detection: class {msg.class_id} is {labels[msg.class_id]!r:.80}, "
+                f"got {msg.label!r:.80}"
             )
     if not all(0.0 <= msg.score <= 1.0 for msg in msgs):
         raise MessageError("detection: expected scores 0 to 1")
