@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..errors import ProtocolError, SpoolError
+from ..private_files import make_private_folder, open_private
 from ..protocol import FrameMessage, decode
 from ..types import FrameKey, Packet
 from .spool import PLAUSIBLE_S, SpoolStats, rank_of, record_of, sending_class
@@ -137,10 +138,15 @@ class SqliteSpool:
 
     def _connect(self) -> sqlite3.Connection:
         try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
+            make_private_folder(self._path.parent)
+            os.close(open_private(self._path))
+            for suffix in ("-wal", "-shm"):  # of an older version that let others read them
+                beside = Path(f"{self._path}{suffix}")
+                if beside.exists():
+                    os.close(open_private(beside))
         except OSError as error:
-            raise SpoolError(f"{self._path}: {error.strerror}") from None
+            where = "" if str(error.filename) == str(self._path) else f"{error.filename}: "
+            raise SpoolError(f"{self._path}: {where}{error.strerror}") from None
         # No statement needs the lock for long, as no other process may have it at all.
         return sqlite3.connect(
             self._path, timeout=0.5, isolation_level=None, check_same_thread=False
