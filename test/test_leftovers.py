@@ -141,7 +141,8 @@ def test_the_segments_of_a_killed_node_go_and_those_of_a_living_one_stay() -> No
 
 
 def segments_of(process: subprocess.Popen[str]) -> set[Path]:
-    """The segments of its own that a process has mapped."""
-    maps = Path(f"/proc/{process.pid}/maps").read_text()
-    found = {Path(path) for path in re.findall(r"/dev/shm/fastrtps_[0-9a-z]{16}\b", maps)}
-    return {path for path in found if path.with_name(f"{path.name}_el").exists()}
+    """The segments of its own: those whose locks this process holds."""
+    open_files = Path(f"/proc/{process.pid}/fd").iterdir()
+    targets = [str(file.readlink()) for file in open_files if file.is_symlink()]
+    found = {re.fullmatch(r"(/dev/shm/fastrtps_[0-9a-z]{16})_el", target) for target in targets}
+    return {Path(match.group(1)) for match in found if match}
