@@ -19,6 +19,8 @@ from ..protocol.checks import NAME, is_name
 from ..protocol.keys import load_device_key
 from ..protocol.tls import client_context
 from ..protocol.tokens import sign_token
+from ..redaction import redact_uri
+from ..share import home_path
 
 STREAM_PATH = "/v1/stream"
 UNSENT_BYTES = 32_768
@@ -36,15 +38,16 @@ class Address:
     @classmethod
     def parse(cls, gateway: str) -> Address:
         """From `wss://host[:port][/path]`; ConfigError for anything else."""
+        shown = repr(redact_uri(gateway))
         try:
             parts = urlsplit(gateway)
             port = parts.port or 8443
-        except ValueError as error:
-            raise ConfigError(f"gateway: {gateway!r} is no address ({error})") from None
+        except ValueError:  # its text may be a part of a password
+            raise ConfigError(f"gateway: {shown} is no address; expected wss://host:port") from None
         if parts.scheme != "wss" or not parts.hostname:
-            raise ConfigError(f"gateway: expected wss://host:port, got {gateway!r}")
+            raise ConfigError(f"gateway: expected wss://host:port, got {shown}")
         if parts.username or parts.password or parts.query or parts.fragment:
-            raise ConfigError(f"gateway: expected no more than wss://host:port, got {gateway!r}")
+            raise ConfigError(f"gateway: expected no more than wss://host:port, got {shown}")
         host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
         path = parts.path.rstrip("/") or STREAM_PATH
         return cls(f"wss://{host}:{port}{path}", parts.hostname, port)
@@ -55,7 +58,7 @@ def keys_folder(config: BridgeConfig) -> Path:
     folder = config.keys_dir or os.environ.get("MASTRA_KEYS", "")
     if not folder:
         raise ConfigError("keys_dir: no folder of keys is named, and MASTRA_KEYS is not set")
-    return Path(folder).expanduser()
+    return home_path(folder)
 
 
 def check_config(config: BridgeConfig) -> None:

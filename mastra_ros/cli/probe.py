@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import json
 import math
 import tempfile
 import time
@@ -20,6 +19,7 @@ from ..errors import ConfigError
 from ..scheduling.estimates.load import LoadSampler
 from ..scheduling.policies.policy import POLICIES, make_policy
 from ..types import LinkSample, LoadSample
+from .output import check_output, write_json
 from .report import percentile
 
 HELP = """\
@@ -55,6 +55,7 @@ def run(args: argparse.Namespace) -> int:
     """Measure and print."""
     from ..bridge.probe import Limits, probe_link
 
+    check_output(args.json, "--json")
     for name, low, high in (("idle", 0.1, 60.0), ("busy", 0.1, 60.0), ("bytes", 1, 33_554_432)):
         if not low <= getattr(args, name) <= high:
             raise ConfigError(f"--{name}: expected {low:g} to {high:g}, got {getattr(args, name)}")
@@ -72,8 +73,7 @@ def run(args: argparse.Namespace) -> int:
     told["policies"] = judge(scheduling, load, report.link())
     print(table(told))
     if args.json:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps(told, indent=2) + "\n")
+        write_json(args.json, told)
     return 0
 
 

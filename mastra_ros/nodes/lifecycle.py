@@ -19,6 +19,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 from ..config import STAGES, NodeConfig
 from ..errors import FrameError, MastraError, MessageError
+from ..redaction import redact, shown
 from . import convert, params
 from .frame_bus import FrameBus
 
@@ -125,7 +126,7 @@ class StageNode(LifecycleNode):
             except (FrameError, MessageError) as error:
                 if str(error) not in complaints and len(complaints) < COMPLAINTS_MAX:
                     complaints.add(str(error))
-                    self.get_logger().error(f"{topic}: {error}")
+                    self.get_logger().error(redact(f"{topic}: {error}"))
 
         options = {"qos_overriding_options": params.qos_overridable()}
         events = SubscriptionEventCallbacks(
@@ -186,13 +187,13 @@ class StageNode(LifecycleNode):
         try:
             action()
         except (MastraError, OSError) as error:
-            self.problem = str(error)
-            self.get_logger().error(f"cannot {name}: {error}")
+            self.problem = redact(str(error))
+            self.get_logger().error(f"cannot {name}: {self.problem}")
             if undo is not None:
                 undo()
             return TransitionCallbackReturn.FAILURE
         except Exception as error:  # rclpy would swallow it without a word
-            self.problem = f"{type(error).__name__}: {error}"
+            self.problem = redact(f"{type(error).__name__}: {error}")
             self.get_logger().fatal(f"cannot {name}: {self.problem}")
             raise
         self.problem = ""
@@ -226,15 +227,15 @@ class StageNode(LifecycleNode):
         if self.problem:
             level, message = "error", self.problem
         status = convert.diagnostic_to_ros(
-            self.get_fully_qualified_name().lstrip("/"), level, message, values
+            self.get_fully_qualified_name().lstrip("/"), level, redact(message), values
         )
         self._diagnostics.publish(convert.diagnostics_to_ros([status], self.now_stamp_ns()))
 
 
 def settings_text(config: NodeConfig) -> str:
-    """The values that differ from the defaults, for one line in the log."""
+    """The values that differ from the defaults, without secrets, for one line in the log."""
     changed = [
-        f"{f.name}={getattr(config, f.name)!r}"
+        f"{f.name}={shown(getattr(config, f.name))}"
         for f in dataclasses.fields(config)
         if getattr(config, f.name) != f.default
     ]

@@ -12,6 +12,7 @@ from rclpy.parameter import Parameter
 from rclpy.parameter_client import AsyncParameterClient
 
 from ..config import REMOTE_STAGES
+from ..redaction import shown
 
 
 class SettingsForwarder:
@@ -56,8 +57,11 @@ class SettingsForwarder:
     def _tell(self, stage: str, values: Mapping[str, Any], done: Any) -> None:
         for (name, value), result in zip(values.items(), done.result().results, strict=True):
             if result.successful:
-                self._node.get_logger().info(f"{stage}.{name} is {value!r}, as the gateway asks")
+                self._node.get_logger().info(
+                    f"{stage}.{name} is {shown(value)}, as the gateway asks"
+                )
             else:
                 self._node.get_logger().warning(
-                    f"{stage}.{name} = {value!r}, as the gateway asks, is refused: {result.reason}"
+                    f"{stage}.{name} = {shown(value)}, as the gateway asks, "
+                    f"is refused: {result.reason}"
                 )
