@@ -39,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--keys", metavar="DIR", help="folder of keys; default: MASTRA_KEYS")
     parser.add_argument("--device", default="camera-1", metavar="NAME", help="default: camera-1")
+    parser.add_argument("--proxy", default="", help="as bridge.proxy: environment, or HOST:PORT")
     parser.add_argument("--fault", default="", metavar="SPEC", help="with --embedded: a bad link")
     parser.add_argument("--idle", type=float, default=2.0, metavar="S", help="s of heartbeats")
     parser.add_argument("--busy", type=float, default=3.0, metavar="S", help="most s each way")
@@ -82,7 +83,7 @@ def _bridge_config(args: argparse.Namespace) -> Iterator[BridgeConfig]:
     """How to reach the gateway; starts one of our own where wanted."""
     if not args.embedded:
         values = {"gateway": args.gateway, "device": args.device, "keys_dir": args.keys or ""}
-        yield build(BridgeConfig, {**values, "connect_timeout_s": 10.0})
+        yield build(BridgeConfig, {**values, "proxy": args.proxy, "connect_timeout_s": 10.0})
         return
     from ..emulation import ShapingProxy, read_faults
     from ..gateway.embedded import EmbeddedGateway
