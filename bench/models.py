@@ -30,9 +30,10 @@ from mastra_ros.inference import Bundle, Detector, load_bundle
 from mastra_ros.model.convert.convert import Options, convert
 from mastra_ros.model.convert.qat import Tuning
 from mastra_ros.model.convert.source import source_of
-from mastra_ros.model.dataset import Dataset, Sample, open_dataset, read_picture
+from mastra_ros.model.dataset import Dataset, Sample, open_dataset
 from mastra_ros.model.description import describe, read_spec
 from mastra_ros.model.judge.score import accuracy
+from mastra_ros.model.labels.pictures import read_picture
 from mastra_ros.model.progress import Bar
 from mastra_ros.types import Frame, FrameKey
 

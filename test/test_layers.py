@@ -30,6 +30,7 @@ ROOMS: dict[str, set[str]] = {
     "model/convert": {"model", "model/judge"},
     "model/fit": {"model"},
     "model/judge": {"model"},
+    "model/labels": set(),
     "model/split": {"model", "model/judge"},
     "nodes/convert": set(),
     "nodes/run": {"nodes", "nodes/convert"},

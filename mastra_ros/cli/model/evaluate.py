@@ -10,8 +10,8 @@ HELP = """\
 Accuracy of each way of answering on labelled pictures (local, cloud, and split where the bundle
 is), and of joint inference: the device answers, and the cloud is asked again where the device's
 confidence is below a threshold.
-DATA: a folder with images/ and labels/*.txt (x1 y1 x2 y2 class) or COCO's annotations.json
-for detectors, a folder with a folder for each label for classifiers."""
+DATA: for detectors a folder with images/ and labels/*.txt (x1 y1 x2 y2 class in px, or YOLO's
+class cx cy w h) or COCO's annotations.json; for classifiers one with a folder for each label."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,7 +46,12 @@ def run(args: argparse.Namespace) -> int:
     dataset = dataset.some(args.limit) if args.limit else dataset
     ways = ways_of(bundle, threads=args.threads, low=True)
     done = evaluate(bundle, dataset, ways, measure=args.measure, progress=Bar())
-    print(f"{len(dataset)} pictures; accuracy: {done.to_json()['measure_of_accuracy']}")
+    counted = f"{len(dataset)} pictures"
+    if bundle.task == "detection":
+        counted += f", {dataset.boxes} boxes"
+    if dataset.ignored:
+        counted += f", {dataset.ignored} regions in which nothing counts"
+    print(f"{counted}; accuracy: {done.to_json()['measure_of_accuracy']}")
     print(f"{'way':8} accuracy precision  recall   mAP50  bytes up  p50 ms  p99 ms")
     for name, one in done.scores.items():
         mean = "-" if one.map50 is None else f"{one.map50:.4f}"
