@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from ..errors import ConfigError
-from ..inference.bundle import FILE_NAME, FORMAT
+from ..inference.bundle import FILE_NAME
 from .dataset import ANNOTATIONS
 
 SECTIONS = ("name", "version", "task", "labels", "input", "output")
@@ -30,13 +30,18 @@ def read_spec(path: Path) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise ConfigError(f"{file}: expected a mapping, got {type(document).__name__}")
     if path.is_dir() or "parts" in document:
-        thresholds = [part.get("score_threshold") for part in document.get("parts", {}).values()]
+        thresholds = [_threshold(part) for part in document.get("parts", {}).values()]
         document = {name: document[name] for name in SECTIONS if name in document}
         document["score_threshold"] = next(iter(thresholds), None)
     unknown = set(document) - {*SECTIONS, "score_threshold", "format"}
     if unknown:
         raise ConfigError(f"{file}: unknown fields {', '.join(sorted(map(str, unknown)))}")
     return document
+
+
+def _threshold(part: Mapping[str, Any]) -> Any:
+    """A part's least score, for one view where there is one for each number of views."""
+    return part.get("score_threshold", part.get("score_thresholds", {}).get(1))
 
 
 def read_labels(path: Path) -> list[str]:
@@ -101,7 +106,7 @@ def describe(
     order = ("width_px", "height_px", "colour", "resize", "pad_value", "mean", "std")
     feed = {**defaults, **feed}
     return {
-        "format": FORMAT,
+        "format": 1,  # the writer says 2 where that is needed
         "name": given.get("name") or name,
         "version": str(given.get("version") or "1.0.0"),
         "task": task,

@@ -16,6 +16,7 @@ import yaml
 
 from ..errors import ModelError
 from ..inference.bundle import FILE_NAME, Bundle, load_bundle
+from ..inference.formats import least_format
 
 
 class BundleWriter:
@@ -72,6 +73,8 @@ class BundleWriter:
     def describe(self, document: Mapping[str, Any]) -> Bundle:
         """Write bundle.yaml, with the digest and size of each part's file, and load it.
 
+        Its format is the oldest that can say it, whatever the document says.
+
         May be called again, with more measurements say. Raises ModelError as `load_bundle` does.
         """
         completed = {**document, "parts": {}}
@@ -80,6 +83,7 @@ class BundleWriter:
             measurements = {"bytes": len(data), **part.get("measurements", {})}
             digest = hashlib.sha256(data).hexdigest()
             completed["parts"][name] = {**part, "sha256": digest, "measurements": measurements}
+        completed["format"] = least_format(completed)
         path = self.path(FILE_NAME)
         path.write_text(bundle_text(completed), encoding="utf-8")
         return load_bundle(str(path.parent.absolute()))
