@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...errors import ConfigError
+
+if TYPE_CHECKING:
+    from ...inference import Bundle
+    from ...model.dataset import Dataset
 
 HELP = """\
 Accuracy of each way of answering on labelled pictures (local, cloud, and split where the bundle
@@ -30,6 +38,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--reach", type=float, metavar="ACCURACY", help="find the threshold that reaches this"
     )
+    parser.add_argument(
+        "--views-max",
+        type=int,
+        choices=(1, 2),
+        default=2,
+        help="most views of a frame, as gateway.views_max; default: 2",
+    )
+    parser.add_argument(
+        "--fit-threshold",
+        action="store_true",
+        help="find the score threshold of each part for each number of views, and nothing else",
+    )
+    parser.add_argument(
+        "--write", action="store_true", help="enter the fitted thresholds into bundle.yaml"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers there")
     parser.add_argument("--plot", type=Path, metavar="FILE.png", help="draw the joint curve there")
 
@@ -41,9 +64,15 @@ def run(args: argparse.Namespace) -> int:
     from ...model.judge.evaluate import evaluate, least_sent, ways_of
     from ...model.progress import Bar
 
+    if args.write and not args.fit_threshold:
+        raise ConfigError("--write: goes with --fit-threshold")
     bundle = load_bundle(args.bundle)
     dataset = open_dataset(args.data, bundle.task, bundle.labels, names=args.names)
     dataset = dataset.some(args.limit) if args.limit else dataset
+    if args.fit_threshold:
+        return _fit(args, bundle, dataset)
+    if args.views_max == 1:
+        bundle = bundle.in_one_view()
     ways = ways_of(bundle, threads=args.threads, low=True)
     done = evaluate(bundle, dataset, ways, measure=args.measure, progress=Bar())
     counted = f"{len(dataset)} pictures"
@@ -88,3 +117,31 @@ def run(args: argparse.Namespace) -> int:
 
         joint(done, args.plot)
     return status
+
+
+def _fit(args: argparse.Namespace, bundle: Bundle, dataset: Dataset) -> int:
+    """Fit thresholds, print them, and write them where asked."""
+    from ...model.judge.thresholds import entered, fit_thresholds
+    from ...model.progress import Bar
+    from ...model.verify import read_document
+    from ...model.writer import rewrite
+
+    fitted = fit_thresholds(bundle, dataset, threads=args.threads, progress=Bar())
+    print(f"{len(dataset)} pictures, {dataset.boxes} boxes; F-score, IoU > 0.33")
+    print("part       views  threshold       F   now  F now")
+    for one in fitted:
+        print(
+            f"{one.part:10} {one.views:5} {one.threshold:10.2f} {one.f_score:7.4f} "
+            f"{one.now:5.2f} {one.f_score_now:6.4f}"
+        )
+    if args.json:
+        told = {"data": str(dataset.root), "pictures": len(dataset), "boxes": dataset.boxes}
+        told |= {"notes": list(dataset.notes), "thresholds": [asdict(one) for one in fitted]}
+        args.json.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+    if args.write:
+        written = rewrite(bundle, entered(read_document(bundle.path.parent), fitted))
+        print(f"written: {written.path}")
+        used = [one for one in fitted if one.views == bundle.part(one.part).views]
+        if any(one.threshold != one.now for one in used):
+            print("its measurements still stand at the thresholds before")
+    return 0
