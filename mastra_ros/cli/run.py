@@ -48,6 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--fault", default="", help="what happens on the link: down@5s..15s, …; @FILE: a script"
     )
     parser.add_argument("--report", type=Path, metavar="FILE", help="write the report as JSON")
+    parser.add_argument(
+        "--plot", type=Path, metavar="FILE.png", help="draw age and route of every result there"
+    )
     parser.add_argument("--pictures", type=Path, metavar="DIR", help="save annotated pictures")
     parser.add_argument("--params-file", type=Path, metavar="FILE", help="parameter file")
     parser.add_argument(
@@ -65,6 +68,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run; exit status 0 only when no frame is without its result."""
     parameters = _parameters(args)
+    if args.plot:
+        from .run_plot import prepare
+
+        prepare(args.plot)
     stop = threading.Event()
     with _signals(stop), contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mastra-")))
@@ -75,6 +82,8 @@ def run(args: argparse.Namespace) -> int:
         args.report.parent.mkdir(parents=True, exist_ok=True)
         args.report.write_text(json.dumps(report.to_dict(), indent=2) + "\n")
     print(f"\n{args.pipeline}\n{report.summary()}")
+    if args.plot:
+        _plot(args, report, parameters)
     if report.failure:
         raise SourceError(report.failure)
     if args.pictures:
@@ -93,6 +102,29 @@ def _compare_with_truth(report: RunReport, parameters: dict[str, dict[str, Any]]
         line = Line(line_options(uri, camera))
         report.compare(lambda board: bool(line.board_truth(board)))
         line.close()
+
+
+def _plot(
+    args: argparse.Namespace, report: RunReport, parameters: dict[str, dict[str, Any]]
+) -> None:
+    from ..config import SchedulingConfig, build
+    from ..emulation.grammar import read_faults
+    from .run_plot import draw_run
+
+    scheduling = build(SchedulingConfig, parameters.get("scheduling", {}))
+    title = f"{args.pipeline}: {report.frames} frames, {report.missing} without a result"
+    try:
+        draw_run(
+            report.timeline,
+            args.plot,
+            began_s=report.began_s,
+            title=title,
+            faults=read_faults(args.fault),
+            deadline_ms=scheduling.deadline_ms if args.gateway != "none" else None,
+        )
+    except OSError as error:
+        raise ConfigError(f"--plot: cannot write {args.plot}: {error.strerror}") from error
+    print(f"  plot in {args.plot}")
 
 
 def _parameters(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
@@ -181,7 +213,7 @@ def _run_nodes(
         if link.expected:
             _wait(lambda: report.link is not None and report.link.connected, CONNECT_TIMEOUT_S)
         began_ns = time.monotonic_ns()
-        began = began_ns / 1e9
+        began = report.began_s = began_ns / 1e9
         link.start_clock()
         composition.activate("camera")
         camera: Any = composition.nodes["camera"]
