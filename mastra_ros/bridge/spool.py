@@ -3,7 +3,8 @@
 Sent first: whole pictures (key frames, features), then deltas, oldest first within each.
 Given up first, when there is no room: deltas, then whole pictures, hard examples last, oldest
 first within each; a packet never displaces one that is worth more than itself.
-A frame is kept once; a whole picture takes the place of a delta of the same frame.
+A frame, known by stream, stamp and id, is kept once; a whole picture takes the place of a delta of
+the same frame.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..errors import ProtocolError, SpoolError
+from ..private_files import make_private_folder, open_private
 from ..protocol import FrameMessage, decode
 from ..types import FrameKey, Packet
 from .spool import PLAUSIBLE_S, SpoolStats, rank_of, record_of, sending_class
@@ -27,22 +28,39 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 APPLICATION_ID = 0x4D535452  # "MSTR"
+SCHEMA_VERSION = 2
+"""In `user_version`; 0 in files from before frames had ids, which are migrated when opened."""
 SCHEMA = """
 CREATE TABLE record (
     stream TEXT NOT NULL,
     stamp_ns INTEGER NOT NULL,
+    frame_id TEXT NOT NULL DEFAULT '',
     sending INTEGER NOT NULL,
     rank INTEGER NOT NULL,
     put_s REAL NOT NULL,
     bytes INTEGER NOT NULL,
     checksum INTEGER NOT NULL,
     data BLOB NOT NULL,
-    UNIQUE (stream, stamp_ns)
+    UNIQUE (stream, stamp_ns, frame_id)
 );
 CREATE INDEX by_sending ON record (sending, stamp_ns);
 CREATE INDEX by_rank ON record (rank, stamp_ns, bytes);
 CREATE INDEX by_age ON record (put_s);
 """
+# SQLite cannot change the columns that a table's UNIQUE names, so the records are copied; they
+# have the empty id, with which they were sent and will be sent again.
+BEFORE_SCHEMA = """
+DROP INDEX IF EXISTS by_sending;
+DROP INDEX IF EXISTS by_rank;
+DROP INDEX IF EXISTS by_age;
+ALTER TABLE record RENAME TO record_0;
+"""
+AFTER_SCHEMA = """
+INSERT INTO record (stream, stamp_ns, sending, rank, put_s, bytes, checksum, data)
+    SELECT stream, stamp_ns, sending, rank, put_s, bytes, checksum, data FROM record_0;
+DROP TABLE record_0;
+"""
+_OF_KEY = "stream = ? AND stamp_ns = ? AND frame_id = ?"
 
 
 class SqliteSpool:
@@ -120,10 +138,15 @@ class SqliteSpool:
 
     def _connect(self) -> sqlite3.Connection:
         try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
+            make_private_folder(self._path.parent)
+            os.close(open_private(self._path))
+            for suffix in ("-wal", "-shm"):  # of an older version that let others read them
+                beside = Path(f"{self._path}{suffix}")
+                if beside.exists():
+                    os.close(open_private(beside))
         except OSError as error:
-            raise SpoolError(f"{self._path}: {error.strerror}") from None
+            where = "" if str(error.filename) == str(self._path) else f"{error.filename}: "
+            raise SpoolError(f"{self._path}: {where}{error.strerror}") from None
         # No statement needs the lock for long, as no other process may have it at all.
         return sqlite3.connect(
             self._path, timeout=0.5, isolation_level=None, check_same_thread=False
@@ -134,16 +157,23 @@ class SqliteSpool:
         # Looked at before anything is changed: it may be somebody else's.
         (application,) = db.execute("PRAGMA application_id").fetchone()
         (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        (version,) = db.execute("PRAGMA user_version").fetchone()
         if application != APPLICATION_ID and (application != 0 or tables != 0):
             raise SpoolError(f"{self._path}: a database of something else, not a spool")
+        if version not in (0, SCHEMA_VERSION):
+            raise SpoolError(
+                f"{self._path}: expected a spool of version {SCHEMA_VERSION} or 0, got {version}"
+            )
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
         db.execute("PRAGMA journal_size_limit = 16777216")
         with _transaction(db) as cursor:
-            if application != APPLICATION_ID:
-                for statement in SCHEMA.split(";"):
+            if version != SCHEMA_VERSION:
+                steps = BEFORE_SCHEMA + SCHEMA + AFTER_SCHEMA if application else SCHEMA
+                for statement in steps.split(";"):
                     cursor.execute(statement)
                 cursor.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                cursor.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
             cursor.execute("SELECT rank, count(*), sum(bytes) FROM record GROUP BY rank")
             self._records, self._bytes_by_rank = 0, [0, 0, 0]
             for rank, count, total in cursor.fetchall():
@@ -232,10 +262,11 @@ class SqliteSpool:
         self._forget_old()
         with _transaction(self._ensure_open()) as cursor:
             cursor.execute(
-                "SELECT rowid, stream, stamp_ns FROM record ORDER BY sending, stamp_ns LIMIT ?",
+                "SELECT rowid, stream, stamp_ns, frame_id FROM record"
+                " ORDER BY sending, stamp_ns LIMIT ?",
                 (limit + len(exclude),),
             )
-            rows = [(row, FrameKey(stream, stamp)) for row, stream, stamp in cursor]
+            rows = [(row, FrameKey(*key)) for row, *key in cursor]
         packets: list[Packet] = []
         for row, key in rows:
             if key in exclude or len(packets) == limit:
@@ -262,7 +293,7 @@ class SqliteSpool:
 
     def _delete(self, keys: Collection[FrameKey], reason: str = "") -> int:
         """Delete records in one commit; with a reason they count as dropped."""
-        return self._delete_where([("stream = ? AND stamp_ns = ?", key) for key in keys], reason)
+        return self._delete_where([(_OF_KEY, key) for key in keys], reason)
 
     def _delete_where(
         self, conditions: Sequence[tuple[str, tuple[object, ...]]], reason: str
@@ -287,7 +318,7 @@ class SqliteSpool:
         oldest_s = self._clock() - self._age_max_s
         with _transaction(self._ensure_open()) as cursor:
             cursor.execute(
-                "SELECT stream, stamp_ns FROM record WHERE put_s >= ? AND put_s < ?",
+                "SELECT stream, stamp_ns, frame_id FROM record WHERE put_s >= ? AND put_s < ?",
                 (PLAUSIBLE_S, oldest_s),
             )
             keys = [FrameKey(*row) for row in cursor]
@@ -315,7 +346,7 @@ def _transaction(db: sqlite3.Connection) -> Iterator[sqlite3.Cursor]:
 def _held(cursor: sqlite3.Cursor, key: FrameKey) -> tuple[int, int, int, int, float] | None:
     """rowid, sending class, rank, bytes and time of the record of a frame."""
     cursor.execute(
-        "SELECT rowid, sending, rank, bytes, put_s FROM record WHERE stream = ? AND stamp_ns = ?",
+        f"SELECT rowid, sending, rank, bytes, put_s FROM record WHERE {_OF_KEY}",  # noqa: S608
         key,
     )
     row: tuple[int, int, int, int, float] | None = cursor.fetchone()
@@ -325,11 +356,11 @@ def _held(cursor: sqlite3.Cursor, key: FrameKey) -> tuple[int, int, int, int, fl
 def _insert(cursor: sqlite3.Cursor, packet: Packet, data: bytes, put_s: float) -> None:
     key = packet.key
     cursor.execute(
-        "INSERT INTO record (stream, stamp_ns, sending, rank, put_s, bytes, checksum, data)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO record"
+        " (stream, stamp_ns, frame_id, sending, rank, put_s, bytes, checksum, data)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
-            key.stream,
-            key.stamp_ns,
+            *key,
             sending_class(packet),
             rank_of(packet),
             put_s,
@@ -354,7 +385,9 @@ def _evict(cursor: sqlite3.Cursor, missing: int, totals: list[int]) -> int:
 
 
 def _checksum(key: FrameKey, data: bytes) -> int:
-    return zlib.crc32(data, zlib.crc32(f"{key.stream}/{key.stamp_ns}".encode()))
+    """Of the bytes and their frame; without an id the same as in older versions."""
+    name = f"{key.stream}/{key.stamp_ns}" + (f"/{key.id}" if key.id else "")
+    return zlib.crc32(data, zlib.crc32(name.encode()))
 
 
 def _is_damage(error: sqlite3.DatabaseError) -> bool:
