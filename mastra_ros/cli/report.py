@@ -89,6 +89,7 @@ class RunReport:
     def on_link(self, link: LinkSample, counters: dict[str, int]) -> None:
         with self._lock:
             self.link = link
+            self.timeline.link(time.monotonic(), link.connected)
             self._link_counters = counters
 
     def on_verdict(self, board: int, verdict: str, defects: int) -> None:  # noqa: ARG002

@@ -55,7 +55,10 @@ def draw_run(
     figure = _figure()
     ages, band = figure.subplots(2, 1, sharex=True, height_ratios=(7, 1))
     end_s = _end_s(timeline, began_s)
-    _draw_faults((ages, band), faults, end_s)
+    if faults:
+        _draw_faults((ages, band), faults, end_s)
+    else:  # of another gateway's link we know only what was seen of it
+        _draw_lost((ages, band), timeline, began_s, end_s)
     _draw_ages(ages, timeline, began_s, deadline_ms)
     _draw_band(band, timeline, began_s)
     band.set_xlim(0.0, end_s)
@@ -141,6 +144,18 @@ def _draw_faults(both: tuple[Any, Any], faults: Sequence[Fault], end_s: float) -
             if axes is both[0] and words not in named:
                 span.set_label(words)
                 named.add(words)
+
+
+def _draw_lost(both: tuple[Any, Any], timeline: Timeline, began_s: float, end_s: float) -> None:
+    """Shade the times without a link."""
+    label = "no link"
+    for from_s, until_s in timeline.lost():
+        for axes in both:
+            span = (max(from_s - began_s, 0.0), min(until_s - began_s, end_s))
+            shaded = axes.axvspan(*span, color=CUT_COLOUR, alpha=0.16, lw=0)
+            if axes is both[0] and label:
+                shaded.set_label(label)
+                label = ""
 
 
 def _words(fault: Fault) -> str:

@@ -26,6 +26,7 @@ class Timeline:
         self._origins: list[str] = []  # names, by number
         self._numbers = array("B")
         self.failed_s = array("d")  # when results with an error came
+        self._turns: list[tuple[float, bool]] = []  # when the link came and went
 
     def __len__(self) -> int:
         return len(self.at_s)
@@ -41,6 +42,20 @@ class Timeline:
     def fail(self, at_s: float) -> None:
         """A final result came that says nothing but an error."""
         self.failed_s.append(at_s)
+
+    def link(self, at_s: float, up: bool) -> None:
+        """How the link is; what has not changed adds nothing."""
+        if not self._turns or self._turns[-1][1] != up:
+            self._turns.append((at_s, up))
+
+    def lost(self) -> Iterator[tuple[float, float]]:
+        """From when to when there was no link, once there had been one; the last may be endless."""
+        turns = self._turns[
+            next((i for i, (_, up) in enumerate(self._turns) if up), len(self._turns)) :
+        ]
+        for place, (at_s, up) in enumerate(turns):
+            if not up:
+                yield at_s, turns[place + 1][0] if place + 1 < len(turns) else math.inf
 
     def points(self, origin: str) -> tuple[list[float], list[float]]:
         """Times in s and ages in ms of the results of one origin that told their age."""

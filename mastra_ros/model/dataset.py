@@ -20,7 +20,7 @@ from ..types import Frame, FrameKey
 from .labels.coco import read_coco
 from .labels.marks import Marks
 from .labels.names import LabelNames
-from .labels.pictures import pictures_in, read_picture
+from .labels.pictures import passed_over, pictures_in, read_picture
 from .labels.rows import read_rows
 from .labels.sample import Sample as Sample
 from .labels.tally import Tally
@@ -168,6 +168,8 @@ def _classes(root: Path, labels: LabelNames, tally: Tally) -> list[Marks]:
             f"{root}: folders {', '.join(unknown[:5])} are no labels of the model, which has "
             f"{labels}"
         )
+    for folder in folders:
+        passed_over(folder, tally)
     return [
         Marks(path, root, label=number)
         for folder, number in numbers.items()

@@ -11,6 +11,7 @@ import yaml
 from ..errors import ConfigError
 from ..inference.bundle import FILE_NAME
 from .dataset import ANNOTATIONS
+from .labels.places import places_of
 
 SECTIONS = ("name", "version", "task", "labels", "input", "output")
 THRESHOLD = {"classification": 0.0, "detection": 0.5}
@@ -65,9 +66,10 @@ def labels_of(data: Path | None) -> list[str]:
 
 def task_of(data: Path | None) -> str:
     """Detection where the data have boxes."""
-    if data is not None and ((data / "labels").is_dir() or (data / ANNOTATIONS).is_file()):
-        return "detection"
-    return "classification"
+    if data is None or not data.is_dir():
+        return "classification"
+    boxes = (data / ANNOTATIONS).is_file() or places_of(data).labels.is_dir()
+    return "detection" if boxes else "classification"
 
 
 def describe(

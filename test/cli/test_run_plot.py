@@ -42,6 +42,19 @@ def test_a_stretch_lasts_until_the_next_one_begins() -> None:
     assert list(lone.stretches()) == [Stretch("split", 3.0, 3.0)]
 
 
+def test_the_link_is_lost_from_when_it_goes_until_it_is_back() -> None:
+    timeline = a_cut()
+    for at_s, up in ((100, False), (101, True), (102, True), (110, False), (111, False)):
+        timeline.link(at_s, up)
+    assert list(timeline.lost()) == [(110, math.inf)]
+    timeline.link(121, True)
+    timeline.link(125, False)
+    assert list(timeline.lost()) == [(110, 121), (125, math.inf)]
+    never = Timeline()
+    never.link(1, False)
+    assert list(never.lost()) == list(Timeline().lost()) == []
+
+
 def test_points_are_those_that_told_their_age() -> None:
     timeline = Timeline()
     timeline.add(1.0, math.nan, "local")
@@ -80,6 +93,19 @@ def columns_of(picture: NDArray[np.uint8], colour: str) -> NDArray[np.int64]:
     return np.flatnonzero(near.sum(axis=0) >= 20)
 
 
+def band_from_to(picture: NDArray[np.uint8]) -> tuple[int, int]:
+    """First and last column of the device's band."""
+    columns = columns_of(picture, COLOURS["local"])
+    return int(columns.min()), int(columns.max())
+
+
+def shaded_from_to(picture: NDArray[np.uint8]) -> tuple[int, int]:
+    """First and last column that is shaded."""
+    shade = 0.16 * rgb(CUT_COLOUR) + 0.84 * 255
+    columns = np.flatnonzero((np.abs(picture - shade).max(axis=2) < 6).sum(axis=0) >= 100)
+    return int(columns.min()), int(columns.max())
+
+
 def read(path: Path) -> NDArray[np.uint8]:
     picture = cv2.imread(str(path))
     assert picture is not None
@@ -99,9 +125,17 @@ def test_the_band_has_the_routes_colours_at_their_times_and_the_cut_is_shaded(
     assert device.min() - gateway.min() == pytest.approx(wide * 10 / 29.9, abs=4)
     assert device.max() - gateway.min() == pytest.approx(wide * 20 / 29.9, abs=4)
     assert not set(device[3:-3]) & set(gateway)
-    shade = 0.16 * rgb(CUT_COLOUR) + 0.84 * 255
-    shaded = np.flatnonzero((np.abs(picture - shade).max(axis=2) < 6).sum(axis=0) >= 100)
-    assert (shaded.min(), shaded.max()) == pytest.approx((device.min(), device.max()), abs=6)
+    assert shaded_from_to(picture) == pytest.approx(band_from_to(picture), abs=6)
+
+
+def test_without_faults_of_our_own_the_times_without_a_link_are_shaded(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    timeline = a_cut()
+    for at_s, up in ((100, True), (110, False), (120, True)):
+        timeline.link(at_s, up)
+    path = tmp_path / "lost.png"
+    draw_run(timeline, path, began_s=100.0, title="lost")
+    assert shaded_from_to(read(path)) == pytest.approx(band_from_to(read(path)), abs=6)
 
 
 @pytest.mark.parametrize(

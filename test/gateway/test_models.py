@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+from pathlib import Path
 
 import pytest
+import yaml
 
 from mastra_ros.config import GatewayConfig
 from mastra_ros.gateway.metrics import Metrics
@@ -29,3 +32,26 @@ def test_a_frame_is_seen_as_often_as_the_bundle_wants_and_the_gateway_allows(
             await models.close()
 
     assert asyncio.run(opened()) == (seen, threshold)
+
+
+def test_one_threshold_for_two_views_is_told_where_one_view_is_used(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A bundle from before thresholds belonged to views."""
+    folder = tmp_path / "old"
+    shutil.copytree("models/board_defects", folder)
+    document = yaml.safe_load((folder / "bundle.yaml").read_text())
+    document["format"] = 1
+    cloud = document["parts"]["cloud"]
+    cloud["score_threshold"] = cloud.pop("score_thresholds")[2]
+    (folder / "bundle.yaml").write_text(yaml.safe_dump(document))
+
+    async def opened(views_max: int) -> None:
+        config = GatewayConfig(bundles=(str(folder),), views_max=views_max)
+        await (await Models.open(config, Metrics())).close()
+
+    asyncio.run(opened(2))
+    assert not caplog.records
+    asyncio.run(opened(1))
+    (record,) = caplog.records
+    assert "its score threshold 0.42 is for 2 views, and is used with one" in record.getMessage()

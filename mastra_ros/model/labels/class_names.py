@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,10 @@ import yaml
 from ...errors import DataError
 from .text import read_text
 
-DESCRIPTIONS = ("data.yaml", "data.yml", "dataset.yaml", "../data.yaml", "../data.yml")
-"""Ultralytics' and Roboflow's; the latter's stands beside the folders train, valid and test."""
+DESCRIPTIONS = ("data.yaml", "data.yml", "dataset.yaml")
+"""Ultralytics' and Roboflow's."""
 
-LISTS = ("classes.txt", "obj.names", "labels/classes.txt", "images/classes.txt", "../classes.txt")
+LISTS = ("classes.txt", "obj.names")
 """A name a line: LabelImg's, CVAT's, Label Studio's."""
 
 
@@ -26,17 +27,16 @@ class ClassNames:
     names: dict[int, str]
 
 
-def class_names(root: Path) -> ClassNames | None:
+def class_names(folders: Sequence[Path]) -> ClassNames | None:
     """The names that are found first; None where there are none.
 
     Raises DataError where the file is there and does not tell them, or tells of key points.
     """
-    for name in DESCRIPTIONS:
-        if (root / name).is_file():
-            return _described(root / name)
-    for name in LISTS:
-        if (root / name).is_file():
-            path = root / name
+    for path in (folder / name for name in DESCRIPTIONS for folder in folders):
+        if path.is_file():
+            return _described(path)
+    for path in (folder / name for name in LISTS for folder in folders):
+        if path.is_file():
             lines = [line.strip() for line in read_text(path).splitlines()]
             return ClassNames(path, dict(enumerate(line for line in lines if line)))
     return None
@@ -61,4 +61,7 @@ def _described(path: Path) -> ClassNames:
         if not str(key).isdecimal():
             raise DataError(f"{path}: names: expected a class number, got {key!r}")
         names[int(key)] = str(name)
+    count = document.get("nc")
+    if count is not None and count != len(names):
+        raise DataError(f"{path}: nc is {count}, but there are {len(names)} names")
     return ClassNames(path, names)

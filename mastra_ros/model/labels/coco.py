@@ -12,7 +12,7 @@ from typing import Any
 from ...errors import DataError
 from .marks import Mark, Marks
 from .names import LabelNames
-from .pictures import PictureFinder
+from .pictures import FOLDER, PictureFinder, passed_over
 from .tally import Tally
 from .text import read_json
 
@@ -110,6 +110,7 @@ def _pictures(path: Path, document: dict[str, Any], tally: Tally) -> dict[Key, M
             raise DataError(f"{path}: {name} is listed twice, as {files[picture]} and as {where}")
         files[picture] = where
         found[key] = Marks(picture, path, size_px=_size(entry))
+    passed_over(path.parent / FOLDER, tally)
     for picture in finder.listed:
         if picture not in files:
             tally.add(f"pictures are not listed in {path.name} and are left out", picture.name)

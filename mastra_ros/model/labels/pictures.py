@@ -8,6 +8,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from .tally import Tally
+
+PASSED_OVER = (".txt", ".json", ".xml", ".yaml", ".yml", ".csv", ".names", ".db", ".ini", ".npy")
+"""What tools keep beside pictures."""
+
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 FOLDER = "images"
 
@@ -27,6 +32,14 @@ def pictures_in(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
     return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+
+
+def passed_over(folder: Path, tally: Tally) -> None:
+    """Count the files of a folder that might be pictures and are of no kind that is read."""
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        known = path.suffix.lower() in (*SUFFIXES, *PASSED_OVER) or path.name.startswith(".")
+        if path.is_file() and path.suffix and not known:
+            tally.add("files are of no kind of picture that is read and are left out", path.name)
 
 
 class PictureFinder:

@@ -1,4 +1,4 @@
-"""Label files beside pictures, `labels/NAME.txt`: a line for each object, in one of two forms.
+"""Label files of pictures, `labels/NAME.txt`: a line for each object, in one of two forms.
 
 DeepPCB's: `x1 y1 x2 y2 class`, px, classes from 1. YOLO's: `class cx cy w h`, in shares of the
 picture's sides, classes from 0, whose names stand in `data.yaml` or `classes.txt`; a line of YOLO
@@ -17,13 +17,10 @@ from ...errors import DataError
 from .class_names import ClassNames, class_names
 from .marks import Mark, Marks
 from .names import LabelNames
-from .pictures import FOLDER, pictures_in
+from .pictures import passed_over, pictures_in
+from .places import NOT_LABELS, Places, places_of, texts_in
 from .tally import Tally
 from .text import read_text
-
-LABELS = "labels"
-NOT_LABELS = ("classes.txt", "labels.txt", "names.txt", "notes.txt", "readme.txt")
-"""What tools put beside label files, in lower case; labels only where a picture is named so."""
 
 SHARE_MAX = 1.01
 """A share may be larger than 1 by so little through rounding."""
@@ -50,39 +47,40 @@ class Line:
 
 
 def read_rows(root: Path, labels: LabelNames, tally: Tally) -> list[Marks]:
-    """What is marked on each picture in `images/`, in the order of their names.
+    """What is marked on each picture of the folder, in the order of their names.
 
     Raises:
         DataError: names file and line: not numbers of either form, both forms in one folder, a
             class that the model does not have, a box that is none.
     """
-    pictures = pictures_in(root / FOLDER)
-    files = _label_files(root / LABELS, pictures, tally)
+    places = places_of(root)
+    pictures = pictures_in(places.pictures)
+    files = _label_files(places, pictures, tally)
     if not files:
         return []
+    passed_over(places.pictures, tally)
     lines = {path: _lines(path) for path in files.values()}
     yolo = _is_yolo(lines)
-    names = class_names(root) if yolo else None
+    names = class_names(places.of_names) if yolo else None
     found = []
     for picture in pictures:
         path = files.get(picture)
         if path is None and not yolo:
-            tally.add(f"pictures have no {LABELS}/NAME.txt and are left out", picture.name)
+            tally.add("pictures have no label file and are left out", picture.name)
             continue
         if path is None:
-            tally.add(f"pictures have no {LABELS}/NAME.txt: nothing is on them", picture.name)
+            tally.add("pictures have no label file: nothing is on them", picture.name)
         marks = [
             _yolo(line, labels, names, tally) if yolo else _deeppcb(line, labels)
             for line in lines.get(path or Path(), ())
         ]
-        found.append(Marks(picture, path or root / LABELS, marks, shares=yolo))
+        found.append(Marks(picture, path or places.labels, marks, shares=yolo))
     return found
 
 
-def _label_files(folder: Path, pictures: list[Path], tally: Tally) -> dict[Path, Path]:
+def _label_files(places: Places, pictures: list[Path], tally: Tally) -> dict[Path, Path]:
     """Pictures and their label files, whose names need not have the same case."""
-    files = sorted(folder.iterdir()) if folder.is_dir() else []
-    files = [path for path in files if path.suffix.lower() == ".txt" and path.is_file()]
+    files = texts_in(places.labels)
     exact = {path.stem: path for path in files}
     folded = {path.stem.casefold(): path for path in files}
     found = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import numpy as np
 import pytest
 
 from mastra_ros.errors import DataError
+from mastra_ros.model.dataset import open_dataset
+from mastra_ros.model.description import task_of
 
 WIDTH_PX, HEIGHT_PX = 80, 60
 
@@ -99,6 +102,57 @@ def test_class_numbers_mean_what_the_file_of_names_says(tray: Any, name: str, ma
     assert not any("in the order" in line for line in tray.opened().notes)
 
 
+LAYOUTS = {
+    "Ultralytics": ("images/val", "labels/val", "data.yaml"),
+    "Darknet": (".", ".", "classes.txt"),
+    "LabelImg": ("images", "images", "images/classes.txt"),
+    "Roboflow": ("valid/images", "valid/labels", "data.yaml"),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("from_within", [False, True])
+def test_layouts_of_other_tools_are_found(
+    tray: Any, tmp_path: Path, layout: str, from_within: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tray, order=(1, 2, 0))
+    top = tmp_path / "set"
+    pictures, labels, names = (top / name for name in LAYOUTS[layout])
+    for old, new in (("images", pictures), ("labels", labels)):
+        new.mkdir(parents=True, exist_ok=True)
+        for path in (tray.root / old).iterdir():
+            path.rename(new / path.name)
+    listed = ["pin_hole", "dent", "scratch"]
+    text = f"names: {json.dumps(listed)}" if names.suffix == ".yaml" else "\n".join(listed)
+    names.write_text(text)
+    given = {"LabelImg": top, "Roboflow": top / "valid"}.get(layout, pictures)
+    if from_within:  # the folder is named from where it stands
+        monkeypatch.chdir(given)
+        given = Path()
+    data = open_dataset(given, "detection", tray.kinds)
+    assert tray.f_score(data) == pytest.approx(tray.base_f)
+    assert not data.notes
+    assert task_of(given) == "detection"
+
+
+def test_several_sets_in_one_folder_must_be_told_apart(tray: Any) -> None:
+    for name in ("train", "val"):
+        (tray.root / "images" / name).mkdir()
+    for path in (tray.root / "images").glob("*.png"):
+        path.rename(path.parent / "val" / path.name)
+    with pytest.raises(DataError, match=r"holds the folders train, val and no pictures; name one"):
+        tray.opened()
+
+
+def test_what_may_be_a_picture_and_is_not_read_is_counted(tray: Any) -> None:
+    write(tray, "DeepPCB")
+    for name in ("x.heic", "y.RAW", ".hidden.heic", "Thumbs.db", "notes"):
+        (tray.root / "images" / name).write_bytes(b"x")
+    assert tray.opened().notes == (
+        "2 files are of no kind of picture that is read and are left out, x.heic for one",
+    )
+
+
 def test_without_names_the_numbers_are_the_models_and_that_is_said(tray: Any) -> None:
     write(tray)
     (line,) = tray.opened().notes
@@ -116,7 +170,7 @@ def test_a_picture_without_a_file_is_background_for_yolo_and_unlabelled_for_deep
     (tray.root / "classes.txt").write_text("\n".join(tray.kinds))
     data = tray.opened()
     assert (len(data), data.boxes) == (4, 3)
-    assert data.notes == ("1 pictures have no labels/NAME.txt: nothing is on them, d.png for one",)
+    assert data.notes == ("1 pictures have no label file: nothing is on them, d.png for one",)
     for path in (tray.root / "labels").iterdir():
         path.unlink()
     (tray.root / "labels").rmdir()
@@ -124,7 +178,7 @@ def test_a_picture_without_a_file_is_background_for_yolo_and_unlabelled_for_deep
     (tray.root / "labels/d.txt").unlink()
     data = tray.opened()
     assert (len(data), data.boxes) == (3, 3)
-    assert data.notes == ("1 pictures have no labels/NAME.txt and are left out, d.png for one",)
+    assert data.notes == ("1 pictures have no label file and are left out, d.png for one",)
 
 
 def test_labels_without_a_picture_are_counted(tray: Any) -> None:
@@ -192,6 +246,7 @@ def test_what_is_no_label_is_one_line_that_names_it(tray: Any, what: str) -> Non
     [
         ("names: [dent]\n", r"a\.txt: line 2: class 1 is not named in .*data\.yaml"),
         ("names: [dent, burn, pin_hole]\n", r"line 2: class 'burn' is none of the model's labels"),
+        ("nc: 2\nnames: [dent, scratch, pin_hole]\n", "nc is 2, but there are 3 names"),
         ("nc: 3\n", r"data\.yaml: expected names"),
         ("names: {dent: 0}\n", r"data\.yaml: names: expected a class number, got 'dent'"),
         ("kpt_shape: [17, 3]\nnames: [dent]\n", r"data\.yaml: kpt_shape: .*key points"),
