@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "mastra_ros"
 
-CONTRACTS = {"types", "config", "errors", "share", "private_files", "leftovers"}
+CONTRACTS = {"types", "config", "errors", "share", "private_files", "leftovers", "figures"}
 """Modules that every stage may import."""
 
 EXCEPTIONS = {

@@ -18,6 +18,7 @@ from typing import Any
 
 from ..config.files import apply_sets, load_parameters
 from ..errors import ConfigError, DependencyError, MastraError, SourceError
+from ..figures import prepare
 from ..share import share_file
 from .report import RunReport
 
@@ -68,10 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run; exit status 0 only when no frame is without its result."""
     parameters = _parameters(args)
-    if args.plot:
-        from .run_plot import prepare
-
-        prepare(args.plot)
+    prepare(args.plot)
     stop = threading.Event()
     with _signals(stop), contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mastra-")))

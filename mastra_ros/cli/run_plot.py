@@ -1,7 +1,4 @@
-"""Draws a run: the age of every result over time, where it came from, and what befell the link.
-
-By matplotlib, which is imported when a plot is asked for: `pip install "mastra-ros[plot]"`.
-"""
+"""Draws a run: the age of every result over time, where it came from, and what befell the link."""
 
 from __future__ import annotations
 
@@ -11,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..emulation.faults import BOTH, Fault
-from ..errors import ConfigError, DependencyError
+from ..figures import new_figure
 from .timeline import Timeline
 
 SIZE_INCH = (9.0, 4.4)
@@ -23,25 +20,6 @@ CUT_COLOUR, FAILED_COLOUR = "#b03030", "#c00000"
 CUTS = ("down", "stall")
 
 
-def prepare(path: Path) -> None:
-    """Find out before a run whether its plot can be drawn and written.
-
-    Raises:
-        DependencyError: matplotlib is not installed.
-        ConfigError: no kind of picture that it can write, or a folder that cannot be made.
-    """
-    figure = _figure()
-    kinds = sorted(f".{kind}" for kind in figure.canvas.get_supported_filetypes())
-    if path.suffix.lower() not in kinds:
-        raise ConfigError(
-            f"--plot: expected a file ending in one of {', '.join(kinds)}, got {path}"
-        )
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"--plot: cannot make {path.parent}: {error.strerror}") from error
-
-
 def draw_run(
     timeline: Timeline,
     path: Path,
@@ -51,8 +29,11 @@ def draw_run(
     faults: Sequence[Fault] = (),
     deadline_ms: float | None = None,
 ) -> None:
-    """Write the plot of a run whose clock began at `began_s`. Raises as `prepare`, and OSError."""
-    figure = _figure()
+    """Write the plot of a run whose clock began at `began_s`.
+
+    Raises DependencyError without matplotlib, and OSError.
+    """
+    figure = new_figure(*SIZE_INCH, dpi=DPI)
     ages, band = figure.subplots(2, 1, sharex=True, height_ratios=(7, 1))
     end_s = _end_s(timeline, began_s)
     if faults:
@@ -68,17 +49,6 @@ def draw_run(
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)
-
-
-def _figure() -> Any:
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise DependencyError('plots need matplotlib: pip install "mastra-ros[plot]"') from error
-    made = Figure(figsize=SIZE_INCH, dpi=DPI, layout="constrained")
-    FigureCanvasAgg(made)
-    return made
 
 
 def _end_s(timeline: Timeline, began_s: float) -> float:

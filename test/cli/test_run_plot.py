@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from mastra_ros.cli import main as cli
 from mastra_ros.cli.report import RunReport
-from mastra_ros.cli.run_plot import COLOURS, CUT_COLOUR, draw_run, prepare
+from mastra_ros.cli.run_plot import COLOURS, CUT_COLOUR, draw_run
 from mastra_ros.cli.timeline import Stretch, Timeline
 from mastra_ros.emulation import parse_faults
 from mastra_ros.errors import ConfigError, DependencyError
+from mastra_ros.figures import prepare
 from mastra_ros.types import Detections, FrameKey, Result, Route
 
 
@@ -162,12 +163,31 @@ def test_what_is_missing_is_said_before_the_run(
 ) -> None:
     command = ["run", "factory_inspection", "--plot"]
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(DependencyError, match=r'plots need matplotlib: pip install "mastra-ros'):
+    with pytest.raises(DependencyError, match="plots need matplotlib: pip install matplotlib"):
         prepare(tmp_path / "a.png")
     assert cli.main([*command, str(tmp_path / "a.png")]) == 1
     told = capsys.readouterr()
-    assert told.err.strip() == 'mastra: plots need matplotlib: pip install "mastra-ros[plot]"'
+    line = "plots need matplotlib: pip install matplotlib, or apt install python3-matplotlib"
+    assert told.err.strip() == f"mastra: {line}"
     assert not told.out
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["model", "evaluate", "no_such_bundle", "--data", "nowhere"],
+        ["model", "split", "no_such_bundle", "--at", "auto"],
+        ["simulate", "no_such_trace"],
+    ],
+    ids=["evaluate", "split", "simulate"],
+)
+def test_every_command_that_draws_says_so_before_its_work(
+    command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before it looks for what it works on, which is not there."""
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    assert cli.main([*command, "--plot", "x.png"]) == 1
+    assert "plots need matplotlib" in capsys.readouterr().err
 
 
 def test_a_plot_that_cannot_be_written_is_said_before_the_run(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import ConfigError
+from ...figures import prepare
 
 if TYPE_CHECKING:
     from ...inference import Bundle
@@ -66,6 +67,7 @@ def run(args: argparse.Namespace) -> int:
 
     if args.write and not args.fit_threshold:
         raise ConfigError("--write: goes with --fit-threshold")
+    prepare(args.plot)
     bundle = load_bundle(args.bundle)
     dataset = open_dataset(args.data, bundle.task, bundle.labels, names=args.names)
     dataset = dataset.some(args.limit) if args.limit else dataset

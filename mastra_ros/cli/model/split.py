@@ -8,7 +8,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...errors import ConfigError, DependencyError
+from ...errors import ConfigError
+from ...figures import prepare
 
 if TYPE_CHECKING:
     from ...types import Frame
@@ -84,6 +85,7 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(f"--device-slowdown: expected more than 0, got {args.device_slowdown:g}")
     if not 0 <= args.agreement <= 1:
         raise ConfigError(f"--agreement: expected 0 to 1, got {args.agreement:g}")
+    prepare(args.plot)
     uplink_bps = _quantity("--uplink", args.uplink, RATE_UNITS_BPS)
     rtt_s = _quantity("--rtt", args.rtt, TIME_UNITS_S)
     if not uplink_bps:
@@ -136,10 +138,7 @@ def run(args: argparse.Namespace) -> int:
         args.json.parent.mkdir(parents=True, exist_ok=True)
         args.json.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     if args.plot:
-        try:
-            report.plot(args.plot)
-        except DependencyError as error:
-            print(f"no plot: {error}")
+        report.plot(args.plot)
     return 0
 
 
