@@ -14,7 +14,7 @@ PACKAGE = ROOT / "mastra_ros"
 
 CONTRACTS = {
     *("types", "config", "errors", "share"),
-    *("redaction", "private_files", "leftovers"),
+    *("redaction", "private_files", "leftovers", "figures"),
 }
 """Modules that every stage may import."""
 
@@ -33,6 +33,7 @@ ROOMS: dict[str, set[str]] = {
     "model/convert": {"model", "model/judge"},
     "model/fit": {"model"},
     "model/judge": {"model"},
+    "model/labels": set(),
     "model/split": {"model", "model/judge"},
     "nodes/convert": set(),
     "nodes/run": {"nodes", "nodes/convert"},
