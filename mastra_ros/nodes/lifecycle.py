@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.clock import Clock, ClockType
 from rclpy.event_handler import (
     PublisherEventCallbacks,
     SubscriptionEventCallbacks,
@@ -44,6 +45,8 @@ class StageNode(LifecycleNode):
     def __init__(self, *, bus: FrameBus | None = None, **node_options: Any) -> None:
         super().__init__(self.stage, **node_options)
         self.bus = bus
+        # Deadlines and diagnostics go by the time of this machine, whatever ROS time does.
+        self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.problem = ""  # why the last transition was refused
         self._heard: dict[str, float] = {}
         self._warned: set[str] = set()
@@ -53,7 +56,7 @@ class StageNode(LifecycleNode):
         self.config: Any = params.declare(self, config_class)
         self.add_on_set_parameters_callback(params.on_set(self, config_class, self._apply))
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", RELIABLE)
-        self.create_timer(1.0, self._report)
+        self.create_timer(1.0, self._report, clock=self._steady)
 
     def set_up(self) -> None:
         """Check and load everything; make publishers."""
@@ -146,8 +149,9 @@ class StageNode(LifecycleNode):
         self._made.append((lambda made: made(), action))
 
     def every(self, period_s: float, callback: Callable[[], None]) -> None:
-        """Call back periodically until deactivation."""
-        self._made.append((self.destroy_timer, self.create_timer(period_s, callback)))
+        """Call back periodically until deactivation, also while `/clock` stands still."""
+        timer = self.create_timer(period_s, callback, clock=self._steady)
+        self._made.append((self.destroy_timer, timer))
 
     def advertise(self, message: type, topic: str, qos: QoSProfile = RELIABLE) -> Any:
         """Make a publisher whose QoS parameters can override."""

@@ -86,7 +86,7 @@ class Scheduler:
         decision = self._hysteresis.decide(self._load.estimate, link, now)
         if before is not None and decision.route is not before:
             switch = Switch(now, before, decision.route, decision.reason, now, forced=False)
-            self._switches.add(switch, key)
+            self._switches.add(switch, self._clock.inside(captured_ns))
             # What was sent before the route was left says nothing of how the gateway is now.
             self._failures = self._misses = 0
         events += self._arbiter.frame(
