@@ -7,8 +7,8 @@ the loss of the process and of power (https://www.sqlite.org/wal.html).
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
+import os
 import queue
 import sqlite3
 import threading
@@ -18,6 +18,7 @@ from concurrent.futures import Future
 from pathlib import Path
 
 from ..errors import StoreError
+from ..private_files import lock, make_private_folder, open_private
 from .store import Commit, FrameId, Record
 
 logger = logging.getLogger(__name__)
@@ -86,16 +87,19 @@ class SqliteStore:
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._read_lock = threading.Lock()
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._folder_lock = (folder / "lock").open("w")
+            make_private_folder(folder)
+            locked = lock(folder / "lock")
         except OSError as error:
-            raise StoreError(f"{folder}: cannot be used: {error.strerror}") from error
+            where = error.filename or folder
+            raise StoreError(f"{where}: cannot be used: {error.strerror}") from error
+        if locked is None:
+            raise StoreError(f"{folder}: in use by another gateway")
+        self._folder_lock = locked
         try:
-            self._lock_folder(folder)
             self._writer = self._open()
             self._reader = sqlite3.connect(self._path, check_same_thread=False)
         except BaseException:
-            self._folder_lock.close()
+            os.close(self._folder_lock)
             raise
         self._thread = threading.Thread(target=self._work, name="results", daemon=True)
         self._thread.start()
@@ -135,22 +139,15 @@ class SqliteStore:
         self._thread.join()
         self._reader.close()
         self._writer.close()
-        self._folder_lock.close()
-
-    def _lock_folder(self, folder: Path) -> None:
-        # The lock belongs to the process and ends with it, also when it is killed.
-        try:
-            fcntl.flock(self._folder_lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise StoreError(f"{folder}: in use by another gateway") from error
+        os.close(self._folder_lock)
 
     def _open(self) -> sqlite3.Connection:
         try:
+            os.close(open_private(self._path))  # the database and what lies beside it: 0600
             db = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None)
             try:
                 db.execute("PRAGMA journal_mode = WAL")
                 db.execute("PRAGMA synchronous = FULL")
-                self._path.chmod(0o600)
                 with _transaction(db):
                     self._prepare(db)
             except BaseException:

@@ -54,7 +54,10 @@ def listen_to_frames(node: StageNode, topic: str, callback: FrameCallback) -> No
 
     def deliver(frame: Frame) -> None:
         node.heard(topic)
-        callback(frame)
+        try:
+            callback(frame)
+        except Exception as error:  # this is the camera's thread, and other nodes' frame too
+            node.fault(topic, error)
 
     if node.bus is not None:
         full_name = node.resolve_topic_name(topic)

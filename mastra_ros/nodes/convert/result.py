@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +26,10 @@ SUPERSEDED = "none"
 """Route of a decision that is about a frame which no route takes."""
 
 
+DEADLINE_MS_MAX = 1e9
+"""As on the wire."""
+
+
 @dataclass(frozen=True)
 class DecisionRequest:
     """What a `decision` message asks of the nodes that hold the frame."""
@@ -42,8 +47,8 @@ def understood(message: str) -> Iterator[None]:
     """Turn what a value object refuses into a MessageError that names the message."""
     try:
         yield
-    except ValueError as error:
-        raise MessageError(f"{message}: {error}") from error
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
+        raise MessageError(f"{message}: {error}"[:300]) from error
 
 
 def route_from_ros(text: str, field: str) -> Route:
@@ -52,7 +57,7 @@ def route_from_ros(text: str, field: str) -> Route:
         return Route(text)
     except ValueError:
         known = ", ".join(route.value for route in Route)
-        raise MessageError(f"{field}: expected one of {known}, got {text!r}") from None
+        raise MessageError(f"{field}: expected one of {known}, got {text!r:.80}") from None
 
 
 def decision_to_ros(
@@ -86,8 +91,10 @@ def superseded_to_ros(key: FrameKey, frame_id: str = "camera") -> DecisionMsg:
 
 def decision_from_ros(msg: DecisionMsg, stream: str) -> DecisionRequest:
     """mastra_ros/Decision -> DecisionRequest. Raises MessageError."""
-    if not msg.deadline_ms >= 0.0:
-        raise MessageError(f"decision: expected deadline_ms >= 0, got {msg.deadline_ms}")
+    if not 0.0 <= msg.deadline_ms <= DEADLINE_MS_MAX:
+        raise MessageError(
+            f"decision: expected deadline_ms 0 to {DEADLINE_MS_MAX:g}, got {msg.deadline_ms}"
+        )
     return DecisionRequest(
         key_from_ros(msg.header, stream, msg.id),
         route_from_ros(msg.route, "decision: route"),
@@ -125,8 +132,11 @@ def detections_from_ros(msgs: Sequence[DetectionMsg], labels: Sequence[str]) -> 
     for msg in msgs:
         if msg.class_id < len(labels) and msg.label != labels[msg.class_id]:
             raise MessageError(
-                f"detection: class {msg.class_id} is {labels[msg.class_id]!r}, got {msg.label!r}"
+                f"detection: class {msg.class_id} is {labels[msg.class_id]!r:.80}, "
+                f"got {msg.label!r:.80}"
             )
+    if not all(0.0 <= msg.score <= 1.0 for msg in msgs):
+        raise MessageError("detection: expected scores 0 to 1")
     with understood("detection"):
         return Detections(
             np.array([(m.x1, m.y1, m.x2, m.y2) for m in msgs], np.float32).reshape(-1, 4),
@@ -158,7 +168,12 @@ def result_to_ros(result: Result, frame_id: str = "camera") -> InferenceResult:
 def result_from_ros(msg: InferenceResult, stream: str) -> Result:
     """mastra_ros/InferenceResult -> Result. Raises MessageError."""
     if msg.error and msg.detections:
-        raise MessageError(f"result: {len(msg.detections)} detections beside error {msg.error!r}")
+        raise MessageError(
+            f"result: {len(msg.detections)} detections beside error {msg.error!r:.80}"
+        )
+    for field in ("age_ms", "inference_ms"):
+        if math.isinf(getattr(msg, field)):
+            raise MessageError(f"result: expected {field} or NaN, got {getattr(msg, field)}")
     return Result(
         key=key_from_ros(msg.header, stream, msg.id),
         origin=route_from_ros(msg.origin, "result: origin"),
