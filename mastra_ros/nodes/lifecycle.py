@@ -29,8 +29,6 @@ from .services import guard_services
 RELIABLE = QoSProfile(depth=50, reliability=ReliabilityPolicy.RELIABLE)
 """Small messages: every one counts."""
 
-STEADY = Clock(clock_type=ClockType.STEADY_TIME)
-
 COMPLAINTS_MAX = 20
 """Messages of so many kinds that make no sense are reported a topic; they cannot flood the log."""
 
@@ -50,6 +48,8 @@ class StageNode(LifecycleNode):
     def __init__(self, *, bus: FrameBus | None = None, **node_options: Any) -> None:
         super().__init__(self.stage, **node_options)
         self.bus = bus
+        # One a node: rcl warns where many timers share a clock.
+        self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.problem = ""  # why the last transition was refused
         self._heard: dict[str, float] = {}
         self._warned: set[str] = set()
@@ -169,7 +169,7 @@ class StageNode(LifecycleNode):
 
     def _steady_timer(self, period_s: float, callback: Callable[[], None]) -> Any:
         """A timer by monotonic time: a /clock that stands still must not stop deadlines."""
-        return self.create_timer(period_s, callback, clock=STEADY)
+        return self.create_timer(period_s, callback, clock=self._steady)
 
     def fault(self, where: str, error: Exception) -> None:
         """A callback has failed, by a fault of ours: tell it once a kind, and go on."""
