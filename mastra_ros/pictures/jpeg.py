@@ -117,7 +117,10 @@ def _scan_end(data: bytes, start: int) -> int:
     marks = np.flatnonzero(values[:-1] == 0xFF)
     after = values[marks + 1]
     found = marks[(after != 0) & (after != 0xFF) & ((after < 0xD0) | (after > 0xD7))]
-    return start + int(found[0]) if found.size else len(data)
+    end = start + int(found[0]) if found.size else len(data)
+    while end > start and data[end - 1] == 0xFF:  # fill before the marker
+        end -= 1
+    return end
 
 
 def _stays_the_same(data: bytes, layout: JpegLayout) -> bool:
