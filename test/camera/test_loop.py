@@ -63,7 +63,7 @@ class Bench:
         self.frames.append(frame)
         self.times_ns.append(self.clock.now_ns)
 
-    def _open(self, config, stream, *, stamper):
+    def _open(self, config, stream, *, stamper, reader):
         script = self._scripts.pop(0)
         if isinstance(script, Exception):
             raise script
@@ -201,7 +201,7 @@ def test_stop_returns_while_a_read_blocks_and_nothing_is_told_afterwards(camera_
         camera_config("v4l2:/dev/video0", stall_timeout_s=600.0),
         seen.append,
         seen.append,
-        opener=lambda config, stream, *, stamper: source,
+        opener=lambda config, stream, *, stamper, reader: source,
     )
     loop.start()
     assert source.reading.wait(60)
