@@ -16,6 +16,7 @@ from . import convert
 from .frames import PUBLISHED, STREAM, FramePublisher
 from .lifecycle import Health, StageNode, settings_text
 from .process import run
+from .transport import compressed_topic
 
 LEVELS = {"info": "ok", "warning": "warn", "error": "error"}
 
@@ -40,7 +41,9 @@ class CameraNode(StageNode):
         self.failure = ""
         self._images = FramePublisher(self, "image_raw")
         self._info = self.advertise(CameraInfo, "camera_info")
-        self._compressed = self.advertise(CompressedImage, "image_raw/compressed", PUBLISHED)
+        self._compressed = self.advertise(
+            CompressedImage, compressed_topic(self, "image_raw"), PUBLISHED
+        )
 
     def start(self) -> None:
         self.ended.clear()

@@ -8,7 +8,7 @@ import pytest
 
 from mastra_ros.camera import CaptureLoop, FakeSource
 from mastra_ros.camera.loop import BAD_FRAMES_MAX
-from mastra_ros.camera.pacing import Backoff, Pacer
+from mastra_ros.camera.pacing import GAP_MAX_S, Backoff, Pacer, Timeline
 from mastra_ros.errors import (
     ConfigError,
     DependencyError,
@@ -49,6 +49,7 @@ class Bench:
         self._scripts = list(scripts)
         self._live = live
         self._rate_hz = rate_hz
+        self._due: list[int] = []
         self.loop = CaptureLoop(
             config,
             self._on_frame,
@@ -68,7 +69,12 @@ class Bench:
         if isinstance(script, Exception):
             raise script
         source = FakeSource(
-            script, stream=stream, stamper=stamper, live=self._live, rate_hz=self._rate_hz
+            script,
+            stream=stream,
+            stamper=stamper,
+            live=self._live,
+            rate_hz=self._rate_hz,
+            due=self._due,
         )
         self.opened.append(source)
         return source
@@ -294,3 +300,33 @@ def test_pauses_double_up_to_the_longest_and_start_small_after_success() -> None
 def test_a_pacer_without_rate_never_waits() -> None:
     pacer = Pacer(0.0)
     assert [pacer.wait_s(now) for now in (5, 5, 6)] == [0.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("backwards", [0, -5000])
+def test_a_recording_whose_clock_jumps_neither_hangs_nor_bursts(backwards: int) -> None:
+    timeline, now_ns, waits = Timeline(), 7 * NS, []
+    for due_s in (100, 101, 102, 90_000 + backwards, 90_001 + backwards, 50, 51):
+        wait_s = timeline.wait_s(now_ns, due_s * NS)
+        while wait_s > 0:
+            now_ns += round(wait_s * NS)
+            waits.append(wait_s)
+            wait_s = timeline.wait_s(now_ns, due_s * NS)
+    assert waits == pytest.approx([1, 1, GAP_MAX_S, 1, 1])
+
+
+def test_a_frame_that_is_late_moves_those_that_follow() -> None:
+    timeline = Timeline()
+    assert timeline.wait_s(0, 0) == 0
+    assert timeline.wait_s(0, NS) == pytest.approx(1)
+    assert timeline.wait_s(4 * NS, NS) == 0  # three seconds late
+    assert timeline.wait_s(4 * NS, 2 * NS) == pytest.approx(1)
+    assert timeline.wait_s(5 * NS + NS // 10, 2 * NS) == 0  # a little late
+    assert timeline.wait_s(5 * NS + NS // 10, 3 * NS) == pytest.approx(0.9)
+
+
+def test_a_source_with_times_of_its_own_is_played_at_them(camera_config) -> None:
+    bench = Bench(camera_config(rate_hz=0.0), [8] * 4)
+    bench._due = [0, 100_000_000, 900_000_000, 1_000_000_000]
+    bench.loop.run()
+    offsets = [(t - bench.times_ns[0]) / 1e9 for t in bench.times_ns]
+    assert offsets == pytest.approx([0, 0.1, 0.9, 1.0])
