@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from builtin_interfaces.msg import Time
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
 
@@ -21,8 +23,8 @@ HEARD = QoSProfile(
     depth=1, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.BEST_EFFORT
 )
 LOOK_PERIOD_S = 0.5
-LOOKS = 2
-"""So often in a row nobody must publish plain pictures: publishers are discovered one by one."""
+PATIENCE_S = 1.0
+"""Of plain pictures that never came; once they have, `silence_warning_s` counts."""
 
 
 def compressed_topic(node: StageNode, topic: str) -> str:
@@ -40,7 +42,8 @@ def compressed_topic(node: StageNode, topic: str) -> str:
 class TransportedFrames:
     """Calls back with every frame on an image topic until the node is deactivated.
 
-    `image_transport` of the node's config says which; auto looks who publishes, and changes over.
+    `image_transport` of the node's config says which. With auto it is the plain pictures; the
+    compressed are taken while those do not come, since many drivers advertise what they never send.
     """
 
     def __init__(self, node: StageNode, topic: str, stream: str, callback: FrameCallback) -> None:
@@ -52,44 +55,49 @@ class TransportedFrames:
         self._plain = node.resolve_topic_name(topic)
         self._compressed = compressed_topic(node, topic)
         self._reader = PictureReader(config)
-        self._stop: Callable[[], None] = lambda: None
-        self._looks = 0
-        self._hears_compressed = config.image_transport == "compressed"
-        self._hear()
+        self._plain_ever = False
+        self._plain_at = time.monotonic()  # when a plain picture came last
+        self._gone_before = False  # nobody published plain pictures at the last look
+        self._leave_compressed: Callable[[], None] | None = None
+        self._newest_compressed: Time | None = None
+        if config.image_transport == "compressed":
+            self._topic = self._compressed
+            node.listen(CompressedImage, self._compressed, self._on_compressed, HEARD, watch=True)
+            return
+        node.listen(Image, topic, self._on_plain, HEARD, watch=True)
         if config.image_transport == "auto":
             node.every(LOOK_PERIOD_S, self._look)
 
-    def _hear(self) -> None:
-        self._stop()
-        node = self._node
-        if self._hears_compressed:
-            self._stop = node.listen(
-                CompressedImage, self._compressed, self._on_compressed, HEARD, watch=True
-            )
-        else:
-            self._stop = node.listen(Image, self._topic, self._on_plain, HEARD, watch=True)
-
     def _look(self) -> None:
-        plain = self._node.count_publishers(self._plain) > 0
-        if self._hears_compressed:
-            wrong = plain
-        else:
-            wrong = not plain and self._node.count_publishers(self._compressed) > 0
-        self._looks = self._looks + 1 if wrong else 0
-        if self._looks < LOOKS:
+        """Hear the compressed pictures too, when the plain ones do not come."""
+        if self._leave_compressed is not None:
             return
-        self._looks = 0
-        self._hears_compressed = not self._hears_compressed
-        chosen = self._compressed if self._hears_compressed else self._plain
-        other = self._plain if self._hears_compressed else self._compressed
-        why = f"nobody publishes {other}" if self._hears_compressed else "it is published now"
-        self._node.get_logger().info(f"taking pictures from {chosen}: {why}")
-        self._hear()
+        gone = self._node.count_publishers(self._plain) == 0
+        patience_s = self._node.config.silence_warning_s if self._plain_ever else PATIENCE_S
+        silent = time.monotonic() - self._plain_at > patience_s or (gone and self._gone_before)
+        self._gone_before = gone  # a publisher may not have been discovered yet
+        if silent and self._node.count_publishers(self._compressed) > 0:
+            self._node.get_logger().info(
+                f"taking pictures from {self._compressed}: "
+                + (f"nobody publishes {self._plain}" if gone else f"{self._plain} is silent")
+            )
+            self._leave_compressed = self._node.listen(
+                CompressedImage, self._compressed, self._on_compressed, HEARD
+            )
 
     def _on_plain(self, message: Any) -> None:
+        self._plain_ever, self._plain_at = True, time.monotonic()
+        if self._leave_compressed is not None:
+            self._leave_compressed()
+            self._leave_compressed = None
+            self._node.get_logger().info(f"taking pictures from {self._plain} again")
+            if message.header.stamp == self._newest_compressed:
+                return  # it has come compressed
         self._take(convert.frame_from_ros(message, self._stream, self._reader))
 
     def _on_compressed(self, message: Any) -> None:
+        self._node.heard(self._topic)
+        self._newest_compressed = message.header.stamp
         self._take(convert.compressed_from_ros(message, self._stream, self._reader))
 
     def _take(self, frame: Frame) -> None:

@@ -131,6 +131,49 @@ def test_of_a_driver_that_sends_both_each_picture_is_taken_once(
     assert {frame.encoding for frame in made.taker.frames} == {"mono8"}
 
 
+def test_a_driver_that_advertises_plain_pictures_and_never_sends_them_is_heard(
+    bench: Any,
+) -> None:
+    made = bench()
+    made.publisher(Image, "image_raw")
+    compressed = made.publisher(CompressedImage, "image_raw/compressed")
+    made.send_until(
+        compressed, made.compressed, lambda: len(made.taker.frames) >= 3, "compressed pictures"
+    )
+    made.send_until(compressed, made.compressed, lambda: made.shown("ok"), "good health")
+
+
+def test_a_picture_that_came_compressed_does_not_come_again_plain(bench: Any) -> None:
+    made = bench()
+    plain = made.publisher(Image, "image_raw")
+    compressed = made.publisher(CompressedImage, "image_raw/compressed")
+    made.send_until(
+        compressed, made.compressed, lambda: bool(made.taker.frames), "a compressed picture"
+    )
+    last = made.compressed()
+    stamps = [frame.key.stamp_ns for frame in made.taker.frames]
+    assert len(stamps) == len(set(stamps))
+
+    def both() -> bool:
+        compressed.publish(last)
+        return made.taker.frames[-1].key.stamp_ns == last.header.stamp.sec * 10**9
+
+    made._wait(both, "the picture, compressed")
+    for _ in range(2):
+        same = made.plain()
+        same.header = last.header if _ == 0 else made.header()
+        plain.publish(same)
+    made.send_until(
+        plain, made.plain, lambda: made.taker.frames[-1].encoding == "mono8", "plain pictures"
+    )
+    of_that_stamp = [
+        frame.encoding
+        for frame in made.taker.frames
+        if frame.key.stamp_ns == last.header.stamp.sec * 10**9
+    ]
+    assert set(of_that_stamp) == {"bgr8"}
+
+
 def test_when_a_plain_publisher_comes_or_goes_the_node_changes_over(
     bench: Any, wait_until: Any
 ) -> None:
