@@ -14,6 +14,7 @@ from mastra_ros.camera import Line, LineOptions
 from mastra_ros.compression import Decoder, Encoder
 from mastra_ros.compression.payload import check_of
 from mastra_ros.errors import CodecError, ReferenceMissing
+from mastra_ros.pictures import eight_bits
 from mastra_ros.types import Packet, PacketKind
 
 KEY, DELTA = PacketKind.KEY, PacketKind.DELTA
@@ -359,3 +360,23 @@ def test_on_the_synthetic_line_deltas_save_most_of_the_bytes(
     line.close()
     record_property("share of the bytes of key frames", sizes["deltas"] / sizes["keys only"])
     assert sizes["deltas"] < 0.7 * sizes["keys only"]
+
+
+@pytest.mark.parametrize("encoding", ["mono16", "bgr16", "rgb16"])
+def test_a_frame_of_16_bits_arrives_as_the_devices_own_model_sees_it(
+    config_of, scene, frame_of, encoding: str
+) -> None:
+    encoder, decoder = Encoder(config_of(codec="png")), Decoder()
+    for stamp_ns, add in ((1, 0), (2, 3000)):
+        image = scene(96, 64, encoding).astype(np.uint16) * 250
+        image[:32, :32] += add
+        frame = frame_of(image, stamp_ns, encoding)
+        packet = encoder.encode(frame)
+        arrived = decoder.decode(packet)
+        seen = eight_bits(frame)
+        assert packet.encoding == arrived.encoding == seen.encoding  # as every gateway knows it
+        if packet.kind is PacketKind.KEY:
+            assert np.array_equal(arrived.image, seen.image)
+        assert worst_mean(arrived.image, seen.image) < 9
+        encoder.acknowledge(stamp_ns)
+    assert packet.kind is PacketKind.DELTA
