@@ -7,7 +7,9 @@ have come: frames, or a duration.
 from __future__ import annotations
 
 import re
+import struct
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 FRAMES_SHORT = 3
@@ -16,6 +18,9 @@ FRAMES_SHORT = 3
 SHARED_SHORT_S = 1.0
 SHARED_SHORT = 0.1
 """Of a duration that the header gives for picture and sound together, so much may be sound."""
+
+BOXES_MAX = 1000
+"""At the top of a file; a fragmented one has two a fragment, and its index first."""
 
 _CLOCK = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
 
@@ -106,3 +111,29 @@ def _seconds(text: str) -> float:
         return 0.0
     hours, minutes, seconds = found.groups()
     return 3600.0 * int(hours) + 60.0 * int(minutes) + float(seconds)
+
+
+def without_index(path: Path) -> str:
+    """`; it is cut short …` for an MP4 or MOV file whose index, at its end, is missing; else empty.
+
+    Walks the boxes of ISO/IEC 14496-12: size, name, content.
+    """
+    try:
+        with path.open("rb") as file:
+            left = path.stat().st_size
+            names: list[bytes] = []
+            while left >= 8 and len(names) < BOXES_MAX:
+                size, name = struct.unpack(">I4s", file.read(8))
+                wide = struct.unpack(">Q", file.read(8))[0] if size == 1 else 0
+                length = wide or size or left  # 0: to the end
+                names.append(name)
+                if length < 8:
+                    break
+                left -= length
+                file.seek(length - (16 if wide else 8), 1)
+    except (OSError, struct.error):
+        return ""
+    if names[:1] != [b"ftyp"] or b"moov" in names:
+        return ""
+    short = f", {-left} bytes and more are missing" if left < 0 else ""
+    return f"; it is cut short: its index, which stands at the end, did not come{short}"

@@ -77,7 +77,7 @@ class CaptureLoop:
         self._opener = opener
         self._stamper = Stamper(config.stamps, stamp_ns)
         self._reader = PictureReader(config)
-        self._doubt = ""
+        self.doubt = ""  # what looks wrong with the pictures just now
         self._source: Source | None = None
         self._size = ""
         self._backoff = Backoff(config.reopen_delay_max_s)
@@ -200,10 +200,10 @@ class CaptureLoop:
         self._size = size
 
     def _notice_doubt(self) -> None:
-        if self._reader.doubt != self._doubt:
-            self._doubt = self._reader.doubt
-            if self._doubt:
-                self._tell("doubtful", self._doubt)
+        if self._reader.doubt != self.doubt:
+            self.doubt = self._reader.doubt
+            if self.doubt:
+                self._tell("doubtful", self.doubt)
 
     def _broken(self, kind: Kind, message: str, *, live: bool) -> bool:
         if self._stop.is_set():

@@ -10,6 +10,7 @@ from ..pictures import PictureReader
 from ..types import Frame, FrameKey
 from .container import VideoContainer
 from .drawn.line import FrameTruth
+from .extent import without_index
 from .live import Picture
 from .source import Stamper
 
@@ -86,8 +87,11 @@ class VideoSource:
             self._container.release()
 
     def _open(self) -> VideoContainer:
-        # Without the prefix FFmpeg takes what stands before a colon for a protocol.
-        return VideoContainer(f"file:{self._path}", self._path)
+        try:
+            # Without the prefix FFmpeg takes what stands before a colon for a protocol.
+            return VideoContainer(f"file:{self._path}", self._path)
+        except SourceError as error:
+            raise SourceError(f"{error}{without_index(Path(self._path))}") from error
 
     def _due_of(self, picture: Picture) -> int | None:
         return None if picture.recorded_ns is None else picture.recorded_ns + self._offset_ns

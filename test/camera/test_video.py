@@ -174,6 +174,21 @@ def test_a_file_of_which_no_frame_came_is_cut_short_too(camera_config, tmp_path)
             raise end
 
 
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.mov"])
+def test_a_file_whose_index_at_the_end_is_missing_is_said_to_be_cut_short(
+    camera_config, tmp_path, name: str
+) -> None:
+    path = write_video(tmp_path / name, noise=True)
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+    says = r"cannot be opened: .*; it is cut short: its index.* did not come, \d+ bytes and more"
+    with pytest.raises(SourceError, match=says):
+        open_source(camera_config(f"file:{path}"))
+    path.write_bytes(data[:40] + bytes(200))
+    with pytest.raises(SourceError, match="cannot be opened"):
+        open_source(camera_config(f"file:{path}"))
+
+
 def test_a_file_cut_short_in_a_loop_is_told_once(camera_config, tmp_path) -> None:
     data = write_video(tmp_path / "clip.mkv", noise=True).read_bytes()
     (tmp_path / "clip.mkv").write_bytes(data[: len(data) // 2])
