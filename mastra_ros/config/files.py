@@ -17,7 +17,7 @@ import yaml
 
 from ..errors import ConfigError
 from .parameter import Loader, NodeConfig, Parameter, build, parameters_of, parse_value
-from .pictures import ALIKE, SHARED, HeardPictureConfig
+from .pictures import SHARED, HeardPictureConfig
 from .stages import STAGES
 
 Values = dict[str, dict[str, Any]]
@@ -122,7 +122,7 @@ def check(values: Mapping[str, Mapping[str, Any]]) -> dict[str, NodeConfig]:
 def _unlike(configs: Mapping[str, NodeConfig]) -> Iterator[str]:
     """What the stages that hear the same pictures would take them for, where that differs."""
     hearing = {s: c for s, c in configs.items() if isinstance(c, HeardPictureConfig)}
-    for name in ALIKE:
+    for name in SHARED:
         found = {stage: getattr(config, name) for stage, config in hearing.items()}
         if len(set(found.values())) > 1:
             given = ", ".join(f"{stage} has {value}" for stage, value in found.items())

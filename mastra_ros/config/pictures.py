@@ -36,9 +36,7 @@ class HeardPictureConfig(PictureConfig):
 SHARED = tuple(
     name for name in parameters_of(HeardPictureConfig) if name not in parameters_of(NodeConfig)
 )
-"""These may stand in a block for all nodes (/**): who takes no pictures passes over them."""
+"""These may stand in a block for all nodes (/**): who takes no pictures passes over them.
 
-ALIKE = tuple(
-    name for name in parameters_of(PictureConfig) if name not in parameters_of(NodeConfig)
-)
-"""Of these, those that must be the same at all nodes that hear the same pictures."""
+They must be the same at all the nodes that hear the same pictures, or each would see its own.
+"""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from typing import Any
 
 from sensor_msgs.msg import CameraInfo, CompressedImage
@@ -19,6 +21,8 @@ from .lifecycle import Health, StageNode, settings_text
 from .process import run
 from .transport import compressed_topic
 
+PASSING_S = 60.0
+"""How long diagnostics show that the clock jumped back."""
 LEVELS = {"info": "ok", "warning": "warn", "error": "error"}
 
 
@@ -36,6 +40,7 @@ class CameraNode(StageNode):
         self.loop: CaptureLoop | None = None
         self._event: tuple[str, str] = ("ok", "")
         self._intake = Intake()
+        self._passes_s = math.inf  # when the event is forgotten
         super().__init__(**node_options)
 
     def set_up(self) -> None:
@@ -61,7 +66,7 @@ class CameraNode(StageNode):
             self.loop = None
 
     def health(self) -> Health:
-        level, message = self._event
+        level, message = self._event if time.monotonic() < self._passes_s else ("ok", "")
         judged, refused = self._intake.judge()
         doubt = self.loop.doubt if self.loop is not None else ""
         if level == "ok" and judged != "ok":
@@ -85,6 +90,8 @@ class CameraNode(StageNode):
             self._intake.refuse(event.message)
         elif event.kind != "doubtful":  # these two pass by themselves
             self._event = (LEVELS[event.severity], str(event))
+            passing = event.kind == "clock_back"
+            self._passes_s = time.monotonic() + PASSING_S if passing else math.inf
         self.trouble = str(event) if event.kind in ("broken", "stalled") else ""
         log = self.get_logger()
         # rclpy remembers the severity of each line of code that logs, and refuses another.

@@ -44,11 +44,17 @@ class FramePublisher:
 
 
 def listen_to_frames(node: StageNode, topic: str, callback: FrameCallback) -> None:
-    """Call back with every frame on an image topic until the node is deactivated."""
+    """Call back with every frame on an image topic until the node is deactivated.
+
+    A frame that came as a message is known by its stamp and the digest of its picture.
+    """
 
     def deliver(frame: Frame) -> None:
         node.heard(topic)
-        callback(frame)
+        try:
+            callback(frame)
+        except Exception as error:  # this is the camera's thread, and other nodes' frame too
+            node.fault(topic, error)
 
     if node.bus is not None:
         full_name = node.resolve_topic_name(topic)

@@ -15,6 +15,7 @@ from ..pictures import PictureReader
 from ..types import Frame
 from . import convert
 from .frame_bus import FrameCallback
+from .naming import as_named, digest_of
 
 if TYPE_CHECKING:
     from .lifecycle import StageNode
@@ -44,6 +45,7 @@ class TransportedFrames:
 
     `image_transport` of the node's config says which. With auto it is the plain pictures; the
     compressed are taken while those do not come, since many drivers advertise what they never send.
+    A frame that came as a message is known by its stamp and the digest of its picture.
     """
 
     def __init__(self, node: StageNode, topic: str, stream: str, callback: FrameCallback) -> None:
@@ -93,13 +95,13 @@ class TransportedFrames:
             self._node.get_logger().info(f"taking pictures from {self._plain} again")
             if message.header.stamp == self._newest_compressed:
                 return  # it has come compressed
-        self._take(convert.frame_from_ros(message, self._stream, self._reader))
+        self._take(message, convert.frame_from_ros(message, self._stream, self._reader))
 
     def _on_compressed(self, message: Any) -> None:
         self._node.heard(self._topic)
         self._newest_compressed = message.header.stamp
-        self._take(convert.compressed_from_ros(message, self._stream, self._reader))
+        self._take(message, convert.compressed_from_ros(message, self._stream, self._reader))
 
-    def _take(self, frame: Frame) -> None:
+    def _take(self, message: Image | CompressedImage, frame: Frame) -> None:
         self._node.doubt(self._topic, self._reader.doubt)
-        self._callback(frame)
+        self._callback(as_named(frame, frame.key._replace(id=digest_of(message))))

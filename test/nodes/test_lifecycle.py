@@ -139,7 +139,7 @@ def test_frames_without_a_bus_travel_as_messages(ros: Any, wait_until: Callable[
 
     wait_until(sent_and_heard, "the frame over DDS")
     assert np.array_equal(node.frames[0].image, picture().image)
-    assert node.frames[0].key == FrameKey("main", 5)
+    assert node.frames[0].key.unnamed == FrameKey("main", 5)
 
 
 def test_a_message_that_is_no_image_is_one_error_and_the_next_one_is_heard(
