@@ -155,11 +155,10 @@ def _from_full_planes(msg: Image) -> NDArray[Any]:
     height, width = int(msg.height), int(msg.width)
     luma, colours = _planes(msg, [_Plane(height, width), _Plane(height, 2 * width, 2)])
     # OpenCV knows no 4:4:4 of this range: every pixel becomes a pair of its own.
-    pairs = np.empty((height, width, 4), np.uint8)
-    pairs[:, :, 0] = pairs[:, :, 2] = luma
-    pairs[:, :, 1::2] = colours.reshape(height, width, 2)
-    doubled = cv2.cvtColor(pairs.reshape(height, 2 * width, 2), cv2.COLOR_YUV2BGR_YUY2)
-    return np.ascontiguousarray(doubled[:, ::2])
+    u, v = cv2.split(colours.reshape(height, width, 2))
+    pairs = cv2.merge([luma, u, luma, v]).reshape(height, 2 * width, 2)
+    doubled = cv2.cvtColor(pairs, cv2.COLOR_YUV2BGR_YUY2)
+    return np.asarray(cv2.resize(doubled, (width, height), interpolation=cv2.INTER_NEAREST))
 
 
 def _planes(msg: Image, sizes: list[_Plane]) -> list[NDArray[np.uint8]]:
