@@ -14,6 +14,7 @@ import sys
 import time
 from array import array
 from collections.abc import Callable
+from functools import partial
 
 import cv2
 import numpy as np
@@ -63,7 +64,7 @@ def work() -> dict[str, Callable[[], object]]:
     }
     for encoding, bytes_of_two in ENCODINGS.items():
         image = message(encoding, bytes_of_two)
-        jobs[f"{encoding} to a frame"] = lambda image=image: frame_from_ros(image, "main", full)
+        jobs[f"{encoding} to a frame"] = partial(frame_from_ros, image, "main", full)
     return jobs
 
 

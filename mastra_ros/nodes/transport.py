@@ -41,7 +41,7 @@ def compressed_topic(node: StageNode, topic: str) -> str:
 
 
 class TransportedFrames:
-    """Calls back with every frame on an image topic until the node is deactivated.
+    """Calls back with every frame on an image topic until `stop`, or the node's deactivation.
 
     `image_transport` of the node's config says which. With auto it is the plain pictures; the
     compressed are taken while those do not come, since many drivers advertise what they never send.
@@ -62,17 +62,28 @@ class TransportedFrames:
         self._gone_before = False  # nobody published plain pictures at the last look
         self._leave_compressed: Callable[[], None] | None = None
         self._newest_compressed: Time | None = None
+        self._stopped = False
         if config.image_transport == "compressed":
             self._topic = self._compressed
-            node.listen(CompressedImage, self._compressed, self._on_compressed, HEARD, watch=True)
+            self._leave = node.listen(
+                CompressedImage, self._compressed, self._on_compressed, HEARD, watch=True
+            )
             return
-        node.listen(Image, topic, self._on_plain, HEARD, watch=True)
+        self._leave = node.listen(Image, topic, self._on_plain, HEARD, watch=True)
         if config.image_transport == "auto":
             node.every(LOOK_PERIOD_S, self._look)
 
+    def stop(self) -> None:
+        """Hear no more."""
+        self._stopped = True
+        self._leave()
+        if self._leave_compressed is not None:
+            self._leave_compressed()
+            self._leave_compressed = None
+
     def _look(self) -> None:
         """Hear the compressed pictures too, when the plain ones do not come."""
-        if self._leave_compressed is not None:
+        if self._stopped or self._leave_compressed is not None:
             return
         gone = self._node.count_publishers(self._plain) == 0
         patience_s = self._node.config.silence_warning_s if self._plain_ever else PATIENCE_S

@@ -20,6 +20,7 @@ from mastra_ros.nodes.convert import bytes_to_ros
 from mastra_ros.nodes.frames import listen_to_frames
 from mastra_ros.nodes.intake import Intake
 from mastra_ros.nodes.lifecycle import StageNode
+from mastra_ros.nodes.transport import TransportedFrames
 from mastra_ros.types import Frame
 
 SENT = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
@@ -194,6 +195,19 @@ def test_when_a_plain_publisher_comes_or_goes_the_node_changes_over(
         lambda: made.taker.frames[-1].encoding == "bgr8",
         "a compressed one again",
     )
+
+
+def test_once_stopped_nothing_is_heard_any_more(bench: Any, wait_until: Any) -> None:
+    made = bench()
+    frames = TransportedFrames(made.taker, "image_raw", "main", made.taker.frames.append)
+    plain = made.publisher(Image, "image_raw")
+    compressed = made.publisher(CompressedImage, "image_raw/compressed")
+    wait_until(lambda: plain.get_subscription_count() == 2, "both subscriptions")
+    wait_until(lambda: compressed.get_subscription_count() == 2, "both of the compressed")
+    frames.stop()
+    wait_until(lambda: plain.get_subscription_count() == 1, "the other alone")
+    wait_until(lambda: compressed.get_subscription_count() == 1, "the other alone")
+    frames.stop()
 
 
 def test_raw_never_takes_compressed_pictures(bench: Any, wait_until: Any) -> None:
