@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "mastra_ros"
 
 CONTRACTS = {
-    *("types", "config", "errors", "share"),
+    *("types", "config", "errors", "pictures", "share"),
     *("redaction", "private_files", "leftovers", "figures"),
 }
 """Modules that every stage may import."""
