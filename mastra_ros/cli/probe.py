@@ -6,7 +6,6 @@ import argparse
 import asyncio
 import contextlib
 import math
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -90,7 +89,7 @@ def _bridge_config(args: argparse.Namespace) -> Iterator[BridgeConfig]:
     from ..protocol.keys import add_device, init_keys
 
     faults = read_faults(args.fault)
-    with tempfile.TemporaryDirectory(prefix="mastra-") as name:
+    with temporary_folder() as name:
         keys = Path(name) / "keys"
         init_keys(keys)
         add_device(keys, args.device)
