@@ -107,6 +107,18 @@ def test_folders_of_others_stay(tmp_path: Path) -> None:
         assert clear_folders(tmp_path, time.time() + LATER_S) == 0
 
 
+def test_segments_that_nobody_holds_are_counted_and_removed(tmp_path: Path) -> None:
+    segment = tmp_path / "fastrtps_0123456789abcdef"
+    segment.write_bytes(bytes(1000))
+    lock_file = tmp_path / "fastrtps_0123456789abcdef_el"
+    lock_file.touch()
+    other = tmp_path / "fastrtps_port7000_el"
+    other.touch()
+    assert clear_shared_memory(tmp_path) == 0  # young
+    assert clear_shared_memory(tmp_path, time.time() + LATER_S) == 1000
+    assert list(tmp_path.iterdir()) == [other]
+
+
 def test_the_segments_of_a_killed_node_go_and_those_of_a_living_one_stay() -> None:
     pytest.importorskip("rclpy", reason="ROS 2 is not sourced")
     if not os.access(SHARED_MEMORY, os.W_OK):
@@ -118,8 +130,9 @@ def test_the_segments_of_a_killed_node_go_and_those_of_a_living_one_stay() -> No
         kill(dead)
         if not left:
             pytest.skip("Fast DDS uses no shared memory here")
-        assert all(path.exists() for path in left)
-        assert clear_shared_memory(now_s=time.time() + LATER_S) > 0
+        for path in left:
+            os.utime(path.with_name(f"{path.name}_el"), (1.0, 1.0))
+        clear_shared_memory()
         assert not any(path.exists() for path in left)
         assert used
         assert all(path.exists() for path in used)
@@ -128,7 +141,8 @@ def test_the_segments_of_a_killed_node_go_and_those_of_a_living_one_stay() -> No
 
 
 def segments_of(process: subprocess.Popen[str]) -> set[Path]:
-    """The segments of its own that a process has mapped."""
-    maps = Path(f"/proc/{process.pid}/maps").read_text()
-    found = {Path(path) for path in re.findall(r"/dev/shm/fastrtps_[0-9a-z]{16}\b", maps)}
-    return {path for path in found if path.with_name(f"{path.name}_el").exists()}
+    """The segments of its own: those whose locks this process holds."""
+    open_files = Path(f"/proc/{process.pid}/fd").iterdir()
+    targets = [str(file.readlink()) for file in open_files if file.is_symlink()]
+    found = {re.fullmatch(r"(/dev/shm/fastrtps_[0-9a-z]{16})_el", target) for target in targets}
+    return {Path(match.group(1)) for match in found if match}

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..redaction import redact
 from ..types import FrameKey, LinkSample, Result
 from .timeline import Timeline
 
@@ -74,7 +75,7 @@ class RunReport:
             self._last_s = time.monotonic()
             self.latest = result
             if result.error:
-                self._failed[key] = result.error
+                self._failed[key] = redact(result.error)
                 self.timeline.fail(self._last_s)
                 return
             self.defects = len(result.detections)

@@ -12,8 +12,7 @@ from typing import Any
 import msgpack
 import pytest
 
-from mastra_ros.bridge import SqliteSpool
-from mastra_ros.bridge import sqlite_spool as sqlite_spool_module
+from mastra_ros.bridge import SqliteSpool, spool_file
 from mastra_ros.bridge.spool import MemorySpool, Spool
 from mastra_ros.errors import SpoolError
 from mastra_ros.protocol import Ack, FrameMessage, Message, ResultMessage
@@ -96,20 +95,24 @@ def test_a_migration_of_the_spool_that_fails_loses_nothing(
     old_spool: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        broken = sqlite_spool_module.AFTER_SCHEMA + "INSERT INTO nowhere VALUES (1);"
-        patch.setattr(sqlite_spool_module, "AFTER_SCHEMA", broken)
-        with pytest.raises(SpoolError, match="no such table: nowhere"):
-            SqliteSpool(old_spool)
+        broken = spool_file._AFTER_SCHEMA + "INSERT INTO nowhere VALUES (1);"
+        patch.setattr(spool_file, "_AFTER_SCHEMA", broken)
+        with closing(SqliteSpool(old_spool)) as spool:  # begun anew, with all its records
+            assert len(spool.next_batch(100)) == 30
+            assert spool.stats().dropped_total == 0
     with closing(SqliteSpool(old_spool)) as spool:
         assert len(spool.next_batch(100)) == 30
 
 
 def test_a_spool_of_a_newer_version_is_left_alone(old_spool: Path) -> None:
     with closing(sqlite3.connect(old_spool)) as db:
+        db.execute("ALTER TABLE record ADD COLUMN region TEXT")
         db.execute("PRAGMA user_version = 3")
+    before = old_spool.read_bytes()
     with pytest.raises(SpoolError, match="expected a spool of version 2 or 0, got 3"):
         SqliteSpool(old_spool)
     assert not list(old_spool.parent.glob("*.damaged*"))
+    assert old_spool.read_bytes() == before
 
 
 @pytest.mark.parametrize("kind", ["disk", "memory"])

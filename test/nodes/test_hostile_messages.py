@@ -17,7 +17,6 @@ from rcl_interfaces.srv import (
     SetParametersAtomically,
 )
 from rclpy.qos import QoSProfile
-from std_msgs.msg import Header
 
 from mastra_ros import msg
 from mastra_ros.nodes.compression import CompressionNode
@@ -56,7 +55,7 @@ def test_a_scheduler_goes_on_whatever_is_said_of_the_link(
     publish(ros, wait_until, "link", *hostile, msg.LinkState(connected=True, loss=math.nan))
     heard: list[Any] = []
     ros.node("listener").create_subscription(msg.Decision, "decision", heard.append, RELIABLE)
-    publish(ros, wait_until, "frame", *(Header() for _ in range(1)))
+    publish(ros, wait_until, "entered", msg.FrameKey())
     wait_until(lambda: heard, "a decision after all that")
     node.close()
 

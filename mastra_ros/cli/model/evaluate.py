@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +13,8 @@ from ...figures import prepare
 if TYPE_CHECKING:
     from ...inference import Bundle
     from ...model.dataset import Dataset
+
+from ..output import check_output, write_json
 
 HELP = """\
 Accuracy of each way of answering on labelled pictures (local, cloud, and split where the bundle
@@ -65,6 +66,7 @@ def run(args: argparse.Namespace) -> int:
     from ...model.judge.evaluate import evaluate, least_sent, ways_of
     from ...model.progress import Bar
 
+    check_output(args.json, "--json")
     if args.write and not args.fit_threshold:
         raise ConfigError("--write: goes with --fit-threshold")
     prepare(args.plot)
@@ -113,7 +115,7 @@ def run(args: argparse.Namespace) -> int:
             )
             document["reach"] = {"accuracy": args.reach, "threshold": reached.threshold}
     if args.json:
-        args.json.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        write_json(args.json, document)
     if args.plot:
         from ...model.judge.plots import joint
 
@@ -139,7 +141,7 @@ def _fit(args: argparse.Namespace, bundle: Bundle, dataset: Dataset) -> int:
     if args.json:
         told = {"data": str(dataset.root), "pictures": len(dataset), "boxes": dataset.boxes}
         told |= {"notes": list(dataset.notes), "thresholds": [asdict(one) for one in fitted]}
-        args.json.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+        write_json(args.json, told)
     if args.write:
         written = rewrite(bundle, entered(read_document(bundle.path.parent), fitted))
         print(f"written: {written.path}")
