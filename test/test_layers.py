@@ -26,6 +26,7 @@ EXCEPTIONS = {
 ROOMS: dict[str, set[str]] = {
     "camera/drawn": set(),
     "cli/model": set(),
+    "gateway/door": set(),
     "inference/engines": set(),
     "model/convert": {"model", "model/judge"},
     "model/fit": {"model"},

@@ -91,7 +91,7 @@ def _bridge_config(args: argparse.Namespace) -> Iterator[BridgeConfig]:
     faults = read_faults(args.fault)
     with tempfile.TemporaryDirectory(prefix="mastra-") as name:
         keys = Path(name) / "keys"
-        init_keys(keys)
+        init_keys(keys, own_audience=True)
         add_device(keys, args.device)
         bundles = GatewayConfig().bundles
         with (

@@ -146,7 +146,7 @@ def _open_link(
     from ..protocol.keys import add_device, init_keys
 
     keys = folder / "keys"
-    init_keys(keys)
+    init_keys(keys, own_audience=True)
     add_device(keys, build(BridgeConfig, bridge).device)
     served = build(GatewayConfig, parameters.get("gateway", {}))
     gateway = stack.enter_context(
