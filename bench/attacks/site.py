@@ -26,6 +26,8 @@ from .row import Record
 HEALTHY = "healthy"
 ATTACKERS = ("evil-1", "evil-2", "evil-3")
 DEADLINE_S = 30.0
+ALLOWED = ("127.0.0.1/32", "127.0.0.2/32")
+"""Who may connect; other addresses of the loopback play strangers."""
 
 
 class Site:
@@ -38,7 +40,10 @@ class Site:
             add_device(self.keys, device)
         self.state = folder / "state"
         self.gateway = EmbeddedGateway(
-            self.keys, [str(bundle)], state_dir=self.state, config=GatewayConfig(**config)
+            self.keys,
+            [str(bundle)],
+            state_dir=self.state,
+            config=GatewayConfig(**{"allow": ALLOWED, **config}),
         )
         self.gateway.start()
         self.healthy = HealthyProcess(self.gateway.port, self.keys, HEALTHY, "main")

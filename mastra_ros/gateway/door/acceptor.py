@@ -28,11 +28,11 @@ PATIENCE_S = 5.0
 """For the handshake, and after it for the head of the first request."""
 LINGER_S = 1.0
 """How long a connection may take to close in order."""
-ACCEPTS_A_TURN = 64
+ACCEPTS_A_TURN = 16
 GUESTS_MAX = 256
 ADDRESS_MAX = 64
 HANDSHAKES_HZ = 300.0
-HANDSHAKES_BURST = 32
+HANDSHAKES_BURST = 16
 BACKLOG = 4096
 PAUSE_S = 0.1
 """Without file descriptors nothing is accepted for so long."""
