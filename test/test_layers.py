@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "mastra_ros"
 
-CONTRACTS = {"types", "config", "errors", "share"}
+CONTRACTS = {"types", "config", "errors", "share", "private_files", "leftovers"}
 """Modules that every stage may import."""
 
 EXCEPTIONS = {

@@ -315,6 +315,7 @@ class BridgeClient:
             gateway=self._config.gateway,
             session=tally.sessions,
             acknowledged_ns=tally.acknowledged_ns if connected else 0,
+            acknowledged_id=tally.acknowledged_id if connected else "",
             key_frame_needed=tally.key_frame_needed and connected,
             uploaded_bytes=tally.uploaded_bytes,
             spooled_total=spool.stored_total,

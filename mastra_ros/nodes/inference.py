@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from std_msgs.msg import Header
 
 from ..config import InferenceConfig
 from ..inference import Detector, InferenceWorker, load_bundle
+from ..inference.stamps import StampWatch
 from ..msg import Decision, InferenceResult
+from ..msg import FrameKey as FrameKeyMsg
 from ..types import Detections, Frame, FrameKey, Result, Route
 from . import convert
 from .frames import STREAM, listen_to_frames
 from .head import HeadRunner
 from .lifecycle import RELIABLE, Health, StageNode, settings_text
+from .naming import Namer, as_named
 from .process import run
 from .ring import FrameRing
 
 
 class InferenceNode(StageNode):
-    """Every frame put in the ring is announced on `frame`: from then on it has entered.
+    """Every frame put in the ring is announced on `entered`: from then on it has entered.
 
-    So that whatever becomes of it elsewhere, it can still be inferred here.
+    So that whatever becomes of it elsewhere, it can still be inferred here. `frame` tells its
+    header alone, for those outside.
     """
 
     stage = "inference"
@@ -46,6 +51,9 @@ class InferenceNode(StageNode):
             score_threshold=config.score_threshold,
         )
         self._ring: FrameRing[Decision] = FrameRing(config.ring_frames)
+        self._names = Namer()
+        self._stamps = StampWatch()
+        self._entered = self.advertise(FrameKeyMsg, "entered")
         self._announce = self.advertise(Header, "frame")
         self._results = self.advertise(InferenceResult, "local_result")
         self._head = HeadRunner(self, bundle, config)
@@ -84,24 +92,32 @@ class InferenceNode(StageNode):
     def health(self) -> Health:
         if self._detector is None or self._worker is None:
             return "ok", "inactive", {}
-        return (
-            "ok",
-            "running",
-            {
-                "model": f"{self._detector.model} {self._detector.version}",
-                "queue_frames": self._worker.queue_frames,
-            },
-        )
+        values = {
+            "model": f"{self._detector.model} {self._detector.version}",
+            "queue_frames": self._worker.queue_frames,
+            "frames": self._stamps.frames,
+            "repeated_stamps": self._stamps.repeated,
+        }
+        trouble = self._stamps.trouble(time.monotonic_ns())
+        return ("warn", trouble, values) if trouble else ("ok", "running", values)
 
     def _on_frame(self, frame: Frame) -> None:
+        frame = self._names.name(frame)
         self._ring.put(frame)
-        self._announce.publish(convert.header_to_ros(frame.key, frame.frame_id))
+        message = convert.frame_key_to_ros(frame.key, frame.frame_id)
+        self._entered.publish(message)
+        if self._announce.get_subscription_count() > 0:
+            self._announce.publish(message.header)
+        said = self._stamps.see(frame.key.stamp_ns, time.monotonic_ns())
+        if said:
+            self.get_logger().warning(f"image_raw: {said}")
 
     def _on_decision(self, message: Decision) -> None:
         if message.route not in (Route.LOCAL.value, Route.SPLIT.value):
             return
-        key = convert.key_from_ros(message.header, STREAM)
+        key = convert.key_from_ros(message.header, STREAM, message.id)
         frame = self._ring.get(key)
+        frame = frame and as_named(frame, key)
         if message.route == Route.SPLIT.value:
             self._split(key, frame, message)
         elif frame is None:

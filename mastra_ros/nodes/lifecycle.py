@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import time
+import traceback
 from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar
 
 from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.clock import Clock, ClockType
 from rclpy.event_handler import (
     PublisherEventCallbacks,
     SubscriptionEventCallbacks,
@@ -21,9 +23,12 @@ from ..config import STAGES, NodeConfig
 from ..errors import FrameError, MastraError, MessageError
 from . import convert, params
 from .frame_bus import FrameBus
+from .services import guard_services
 
 RELIABLE = QoSProfile(depth=50, reliability=ReliabilityPolicy.RELIABLE)
 """Small messages: every one counts."""
+
+STEADY = Clock(clock_type=ClockType.STEADY_TIME)
 
 COMPLAINTS_MAX = 20
 """Messages of so many kinds that make no sense are reported a topic; they cannot flood the log."""
@@ -48,12 +53,15 @@ class StageNode(LifecycleNode):
         self._heard: dict[str, float] = {}
         self._warned: set[str] = set()
         self._mismatches: dict[str, str] = {}
+        self._refused: set[str] = set()  # requests that made no sense, told already
+        self._faults: dict[str, str] = {}  # what went wrong in a callback, by its name
         self._made: list[tuple[Callable[[Any], Any], Any]] = []  # undone by deactivation
         config_class = STAGES[self.stage]
         self.config: Any = params.declare(self, config_class)
         self.add_on_set_parameters_callback(params.on_set(self, config_class, self._apply))
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", RELIABLE)
-        self.create_timer(1.0, self._report)
+        self._steady_timer(1.0, self._report)
+        guard_services(self, self._refuse)
 
     def set_up(self) -> None:
         """Check and load everything; make publishers."""
@@ -126,6 +134,8 @@ class StageNode(LifecycleNode):
                 if str(error) not in complaints and len(complaints) < COMPLAINTS_MAX:
                     complaints.add(str(error))
                     self.get_logger().error(f"{topic}: {error}")
+            except Exception as error:  # whatever was published, this node goes on
+                self.fault(topic, error)
 
         options = {"qos_overriding_options": params.qos_overridable()}
         events = SubscriptionEventCallbacks(
@@ -146,8 +156,27 @@ class StageNode(LifecycleNode):
         self._made.append((lambda made: made(), action))
 
     def every(self, period_s: float, callback: Callable[[], None]) -> None:
-        """Call back periodically until deactivation."""
-        self._made.append((self.destroy_timer, self.create_timer(period_s, callback)))
+        """Call back periodically until deactivation, whatever becomes of one call."""
+
+        def guarded() -> None:
+            try:
+                callback()
+            except Exception as error:
+                self.fault(getattr(callback, "__name__", "timer"), error)
+
+        self._made.append((self.destroy_timer, self._steady_timer(period_s, guarded)))
+
+    def _steady_timer(self, period_s: float, callback: Callable[[], None]) -> Any:
+        """A timer by monotonic time: a /clock that stands still must not stop deadlines."""
+        return self.create_timer(period_s, callback, clock=STEADY)
+
+    def fault(self, where: str, error: Exception) -> None:
+        """A callback has failed, by a fault of ours: tell it once a kind, and go on."""
+        text = f"{where}: {type(error).__name__}: {error}"
+        if self._faults.get(where) != text:
+            self._faults[where] = text
+            trace = "".join(traceback.format_exception(error))
+            self.get_logger().error(f"{text}; the node goes on\n{trace}")
 
     def advertise(self, message: type, topic: str, qos: QoSProfile = RELIABLE) -> Any:
         """Make a publisher whose QoS parameters can override."""
@@ -170,6 +199,13 @@ class StageNode(LifecycleNode):
     def now_stamp_ns(self) -> int:
         """ROS time, ns."""
         return int(self.get_clock().now().nanoseconds)
+
+    def _refuse(self, service: str, error: Exception) -> None:
+        """A request made no sense: said once a kind, as anybody may send any number of them."""
+        text = f"{service}: a request is refused: {type(error).__name__}: {error}"[:300]
+        if text not in self._refused and len(self._refused) < COMPLAINTS_MAX:
+            self._refused.add(text)
+            self.get_logger().warning(text)
 
     def _mismatch(self, topic: str, other: str, event: Any) -> None:
         policy = getattr(event.last_policy_kind, "name", event.last_policy_kind)
@@ -204,6 +240,7 @@ class StageNode(LifecycleNode):
             destroy, made = self._made.pop()
             destroy(made)
         self._heard.clear()
+        self._faults.clear()
 
     def _silent(self) -> list[str]:
         limit_s = self.config.silence_warning_s
@@ -221,6 +258,7 @@ class StageNode(LifecycleNode):
                     f"{self.config.silence_warning_s:g} s"
                 )
         problems = [f"{topic}: silent" for topic in silent] + list(self._mismatches.values())
+        problems += list(self._faults.values())
         if problems and level == "ok":
             level, message = "warn", "; ".join(problems)
         if self.problem:

@@ -28,7 +28,7 @@ ORDER = ("pipeline", "scheduling", "bridge", "compression", "inference", "camera
 
 NODES = {stage: (f"mastra_ros.nodes.{stage}", f"{stage.capitalize()}Node") for stage in ORDER}
 PAIRS = (
-    ("inference", "frame"),
+    ("inference", "entered"),
     ("inference", "local_result"),
     ("inference", "features"),
     ("scheduling", "decision"),

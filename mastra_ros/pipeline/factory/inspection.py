@@ -195,14 +195,12 @@ class FactoryInspection:
         self, confirmed: list[Defect], doubtful: list[Defect], frames: int
     ) -> tuple[Outcome, str]:
         if confirmed:
-            names = [self._labels[d.class_id] for d in confirmed]
-            return "reject", _named(names)
+            return "reject", _named([d.name for d in confirmed])
         if frames < self._config.confirm_frames:
             wanted = self._config.confirm_frames
             return "review", f"only {frames} good frames, {wanted} wanted"
         if doubtful:
-            names = [self._labels[d.class_id] for d in doubtful]
-            return "review", f"unsure: {_named(names)}"
+            return "review", f"unsure: {_named([d.name for d in doubtful])}"
         return "pass", f"nothing found in {frames} frames"
 
     def _judge_frame(self, result: Result) -> Verdict:
