@@ -4,11 +4,11 @@
     python -m bench.hostile --table [--check]
 
 Each row is run several times. Before and during each run a healthy device in a process of its own
-sends a frame each 30 ms to the same gateway; gateway, device and attacker share this machine. A row holds
-when no frame was lost or counted twice, memory stayed within the row's bound, nothing that the row
-looks at was wrong, and the median of p99 with the attack is at most 1.5 times that without it or 20 ms
-above it. --table writes what was measured into docs/reliability.md; with --check it only says whether the
-page is up to date.
+sends a frame each 30 ms to the same gateway; gateway, device and attacker share this machine. A row
+holds when no frame was lost or counted twice, memory stayed within the row's bound, nothing that the
+row looks at was wrong, and the median of p99 with the attack is at most 1.5 times that without it or
+20 ms above it. --table writes what was measured into docs/reliability.md; with --check it only says
+whether the page is up to date.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ def told(row: Row, records: list[Record]) -> dict[str, Any]:
     complaints = sorted({text for record in records for text in record.complaints})
     # A row that ends its gateway has no device beside it; NaN compares as false.
     if with_attack > max(FACTOR * without, without + MORE_MS):
-        complaints.append(f"p99 of the healthy device went from {without:.1f} to {with_attack:.1f} ms")
+        complaints.append(
+            f"p99 of the healthy device went from {without:.1f} to {with_attack:.1f} ms"
+        )
     return {
         "item": row.item,
         "row": row.name,
@@ -94,8 +96,10 @@ def measure(only: str, runs: int) -> list[dict[str, Any]]:
 def table(document: dict[str, Any]) -> str:
     """The matrix as Markdown."""
     lines = [
-        "| item | row | attempts | lost | twice | memory before, most, after (MiB) "
-        "| healthy p99 without, with (ms) | holds |",
+        (
+            "| item | row | attempts | lost | twice | memory before, most, after (MiB) "
+            "| healthy p99 without, with (ms) | holds |"
+        ),
         "|" + " --- |" * 8,
     ]
     for one in document["rows"]:
@@ -134,7 +138,7 @@ def main() -> int:
     parser.add_argument("--only", default="", metavar="TEXT", help="rows whose name has this")
     parser.add_argument("--runs", type=int, default=5, help="of each row; default: 5")
     parser.add_argument("--out", type=Path, default=RESULTS)
-    parser.add_argument("--table", action="store_true", help="write the table of docs/reliability.md")
+    parser.add_argument("--table", action="store_true", help="write docs/reliability.md")
     parser.add_argument("--check", action="store_true", help="only say whether it is up to date")
     args = parser.parse_args()
     if args.table:

@@ -33,7 +33,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 
 async def tcp(site: Site, source: str, number: int) -> list[socket.socket]:
-    """Connections from a loopback address that say nothing; those refused are among them, closed."""
+    """Connections from a loopback address that say nothing; those refused are among them."""
     loop = asyncio.get_running_loop()
     made = []
     for _ in range(number):
@@ -106,9 +106,7 @@ async def closes(websocket: ClientConnection, patience_s: float = 20.0) -> list[
 
 def token(site: Site, device: str, **options: Any) -> str:
     """A fresh token."""
-    return sign_token(
-        device, load_device_key(site.keys, device), audience_of(site.keys), **options
-    )
+    return sign_token(device, load_device_key(site.keys, device), audience_of(site.keys), **options)
 
 
 def request(site: Site, path: str, device: str = "evil-1", **options: Any) -> httpx.Response:

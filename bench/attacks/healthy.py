@@ -1,4 +1,4 @@
-"""The healthy device beside an attack: a process of its own that sends frames and times the answers.
+"""The healthy device beside an attack: a process that sends frames and times the answers.
 
     python -m bench.attacks.healthy PORT KEYS DEVICE STREAM
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..redaction import redact
 from ..types import FrameKey, LinkSample, Result
 
 FAILURES_SHOWN = 5
@@ -71,7 +72,7 @@ class RunReport:
             self._last_s = time.monotonic()
             self.latest = result
             if result.error:
-                self._failed[key] = result.error
+                self._failed[key] = redact(result.error)
                 return
             self.defects = len(result.detections)
             self._origins[result.origin.value] += 1

@@ -13,6 +13,7 @@ from ..config import SchedulingConfig, build
 from ..config.files import apply_sets, check, load_parameters
 from ..errors import ConfigError
 from ..share import share_file
+from .output import check_output_folder
 
 HELP = """\
 Run the scheduler, the very one of the node, on a recorded link and load, and compare policies:
@@ -83,6 +84,7 @@ def run(args: argparse.Namespace) -> int:
             raise ConfigError(
                 f"--{name}: expected {low:g} to {high:g}, got {getattr(args, name):g}"
             )
+    check_output_folder(args.plot, "--plot")
     values = load_parameters(args.params) if args.params else {}
     values = apply_sets(values, [*args.sets, f"scheduling.deadline_ms={args.deadline}"])
     check(values)

@@ -39,6 +39,9 @@ logger = logging.getLogger(__name__)
 OPEN_PATHS = ("/healthz",)
 """Paths that anybody may ask: they tell no more than that the gateway lives."""
 
+DEVICE = "mastra.device"
+"""Where the scope of a request names the device that was authenticated."""
+
 PERMIT = "mastra.permit"
 """Where the scope of a request has what its token permits."""
 
@@ -145,6 +148,7 @@ class Gatekeeper:
             await self._refuse(error, scope, send)
             return
         scope[PERMIT] = permit
+        scope[DEVICE] = permit.device
         if scope["type"] == "http":
             await self._admit(permit.device, scope, receive, send)
             return

@@ -98,6 +98,15 @@ class Memory:
         return Account(self, device)
 
     @contextlib.asynccontextmanager
+    async def held(self, device: str) -> AsyncIterator[Account]:
+        """An account that is given back whole at the end."""
+        account = Account(self, device)
+        try:
+            yield account
+        finally:
+            account.give(account.held_bytes)
+
+    @contextlib.asynccontextmanager
     async def picture(self, device: str, size: int, patience_s: float) -> AsyncIterator[Picture]:
         """Hold the memory of a picture in work, waiting for it so long; MemoryError without it."""
         await self._room(device, size, patience_s)
@@ -183,14 +192,24 @@ class Account:
     def __init__(self, memory: Memory, device: str) -> None:
         self._memory = memory
         self._device = device
+        self.held_bytes = 0
 
     def take(self, size: int) -> bool:
         """See Memory."""
-        return self._memory.take(self._device, size)
+        if not self._memory.take(self._device, size):
+            return False
+        self.held_bytes += size
+        return True
+
+    def hold(self, size: int) -> None:
+        """Take it, or raise MemoryError."""
+        if not self.take(size):
+            raise MemoryError(f"no room for {size} bytes more of {self._device}, try again")
 
     def give(self, size: int) -> None:
         """See Memory."""
         self._memory.give(self._device, size)
+        self.held_bytes -= size
 
 
 class Picture:

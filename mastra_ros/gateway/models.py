@@ -149,7 +149,9 @@ class Models:
             raise ConfigError("bundles: expected at least one")
         self._models = {model.name: model for model in models}
         if len(self._models) < len(models):
-            raise ConfigError("bundles: two of them have the same name")
+            names = [model.name for model in models]
+            same = sorted({name for name in names if names.count(name) > 1})
+            raise ConfigError(f"bundles: expected different names, got {', '.join(same)} twice")
         self._tails = dict(tails or {})
         self._default = models[0].name
 

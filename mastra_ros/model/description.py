@@ -10,6 +10,7 @@ import yaml
 
 from ..errors import ConfigError
 from ..inference.bundle import FILE_NAME, FORMAT
+from ..inference.fields import repeated
 from .dataset import ANNOTATIONS
 
 SECTIONS = ("name", "version", "task", "labels", "input", "output")
@@ -46,8 +47,8 @@ def read_labels(path: Path) -> list[str]:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from error
     labels = [line.strip() for line in lines if line.strip()]
-    if len(set(labels)) != len(labels):
-        raise ConfigError(f"{path}: expected different labels")
+    if same := repeated(labels):
+        raise ConfigError(f"{path}: expected different labels, got {same} (counted from 0)")
     return labels
 
 

@@ -19,8 +19,8 @@ from websockets.exceptions import ConnectionClosed
 
 from mastra_ros.config import GatewayConfig
 from mastra_ros.errors import ConfigError, MastraError
-from mastra_ros.gateway.embedded import EmbeddedGateway
 from mastra_ros.gateway.door.acceptor import listen
+from mastra_ros.gateway.embedded import EmbeddedGateway
 from mastra_ros.gateway.server import url_of
 from mastra_ros.gateway.sqlite_store import SqliteStore
 from mastra_ros.gateway.store import FrameId

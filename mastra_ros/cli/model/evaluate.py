@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
+
+from ..output import check_output, write_json
 
 HELP = """\
 Accuracy of each way of answering on labelled pictures (local, cloud, and split where the bundle
@@ -41,6 +42,7 @@ def run(args: argparse.Namespace) -> int:
     from ...model.judge.evaluate import evaluate, least_sent, ways_of
     from ...model.progress import Bar
 
+    check_output(args.json, "--json")
     bundle = load_bundle(args.bundle)
     dataset = open_dataset(args.data, bundle.task, bundle.labels, names=args.names)
     dataset = dataset.some(args.limit) if args.limit else dataset
@@ -77,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
             )
             document["reach"] = {"accuracy": args.reach, "threshold": reached.threshold}
     if args.json:
-        args.json.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        write_json(args.json, document)
     if args.plot:
         from ...model.judge.plots import joint
 

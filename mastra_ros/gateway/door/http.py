@@ -275,7 +275,9 @@ class _Request:
     async def send(self, message: dict[str, Any] | Message) -> None:
         if message["type"] == "http.response.start":
             headers = [(bytes(name), bytes(value)) for name, value in message.get("headers", [])]
-            if not self._complete:  # the rest of the body is not waited for
+            named = {name.lower() for name, _ in headers}
+            if not self._complete and b"connection" not in named:
+                # The rest of the body is not waited for.
                 headers.append((b"Connection", b"close"))
             await self._server.say(h11.Response(status_code=message["status"], headers=headers))
         elif message["type"] == "http.response.body":
