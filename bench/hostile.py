@@ -4,11 +4,11 @@
     python -m bench.hostile --table [--check]
 
 Each row is run several times. Before and during each run a healthy device in a process of its own
-sends a frame each 30 ms to the same gateway; gateway, device and attacker share this machine. A row
-holds when no frame was lost or counted twice, memory stayed within the row's bound, nothing that the
-row looks at was wrong, and the median of p99 with the attack is at most 1.5 times that without it or
-20 ms above it. --table writes what was measured into docs/reliability.md; with --check it only says
-whether the page is up to date.
+sends a frame each 30 ms to the same gateway; gateway, device and attacker share this machine. A
+row holds when no frame was lost or counted twice, memory stayed within the row's bound, nothing
+that the row looks at was wrong, and the median of p99 with the attack is at most 1.5 times that
+without it or 20 ms above it. --table writes what was measured into docs/reliability.md; with
+--check it only says whether the page is up to date.
 """
 
 from __future__ import annotations
@@ -109,14 +109,18 @@ def table(document: dict[str, Any]) -> str:
             f"| {one['item']} | {one['row']} | {one['attempts']} | {one['lost']} "
             f"| {one['counted_twice']} | {', '.join(f'{value:.0f}' for value in memory)} "
             f"| {', '.join(f'{value:.1f}' for value in p99)} "
-            f"| {'yes' if one['holds'] else '**no**'} |"
+            f"| {_said(one['holds'])} |"
         )
     lines += ["", "| bar | wanted | got | holds |", "| --- | --- | --- | --- |"]
     lines += [
-        f"| {bar['name']} | {bar['wanted']} | {bar['got']} | {'yes' if bar['holds'] else '**no**'} |"
+        f"| {bar['name']} | {bar['wanted']} | {bar['got']} | {_said(bar['holds'])} |"
         for bar in document["bars"]
     ]
     return "\n".join(lines)
+
+
+def _said(holds: bool) -> str:
+    return "yes" if holds else "**no**"
 
 
 def write_table(*, check: bool) -> int:

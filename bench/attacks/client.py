@@ -23,8 +23,6 @@ from .healthy import open_websocket, tls_of
 from .site import Site
 
 T = TypeVar("T")
-SOON_S = 1.0
-"""Within this a registered device has to be connected."""
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

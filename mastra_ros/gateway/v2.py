@@ -24,6 +24,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ..errors import FrameError, LinkError, ModelError
+from ..protocol.checks import printable
 from ..types import MAX_SIDE_PX, Detections, Frame, FrameKey
 from .auth import DEVICE
 from .bodies import BadRequest, coding_of, decoded, read_body
@@ -191,7 +192,7 @@ def memory_of(body: bytes, header_bytes: int) -> int:
 
 def _refusal(error: BadRequest) -> Response:
     headers = {"Accept-Encoding": "gzip, deflate"} if error.status == 415 else None
-    return JSONResponse({"error": error.text}, error.status, headers)
+    return JSONResponse({"error": printable(error.text)}, error.status, headers)
 
 
 def _header_bytes(text: str | None, body_bytes: int) -> int:

@@ -19,7 +19,7 @@ from websockets.datastructures import Headers
 from websockets.exceptions import PayloadTooBig
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request, Response
-from websockets.protocol import State
+from websockets.protocol import SEND_EOF, State
 from websockets.server import ServerProtocol
 
 from .acceptor import LINGER_S, Acceptor, Guest
@@ -303,11 +303,15 @@ class WebSocketServer(asyncio.Protocol):
         for data in self._protocol.data_to_send():
             if data and not self._transport.is_closing():
                 self._transport.write(data)
+            elif data == SEND_EOF and not self._failed:
+                self._transport.close()
+                self._loop.call_later(LINGER_S, self._transport.abort)
 
     def _hang_up(self) -> None:
         """Close when the client has answered our close frame, or soon."""
         self._flush()
-        if self._protocol.state is State.CLOSING and not self._failed and not self._gone:
+        if self._failed or self._protocol.state is State.CLOSING:
+            # What still comes is read and thrown away, or the client would not see our last words.
             self._transport.resume_reading()
             self._loop.call_later(LINGER_S, self._transport.close)
         else:
