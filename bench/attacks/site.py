@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import psutil
@@ -23,6 +23,7 @@ from mastra_ros.protocol.keys import add_device, init_keys
 from .healthy import HealthyProcess, Seen
 from .row import Record
 
+T = TypeVar("T")
 HEALTHY = "healthy"
 ATTACKERS = ("evil-1", "evil-2", "evil-3")
 DEADLINE_S = 30.0
@@ -141,6 +142,8 @@ class Sites:
         self.short = short
         self._folder = tempfile.TemporaryDirectory(prefix="mastra-hostile-")
         self._sites: dict[str, Site] = {}
+        self._shared: dict[str, Any] = {}
+        self._ends = contextlib.ExitStack()
         self.bundle = write_tiny_bundle(self.folder("bundle"))
 
     @property
@@ -182,8 +185,15 @@ class Sites:
         finally:
             site.close()
 
+    def shared(self, name: str, make: Callable[[], contextlib.AbstractContextManager[T]]) -> T:
+        """What several rows use, made when it is first asked for, and ended with the sites."""
+        if name not in self._shared:
+            self._shared[name] = self._ends.enter_context(make())
+        return cast("T", self._shared[name])
+
     def close(self) -> None:
         """End all of them."""
+        self._ends.close()
         for site in self._sites.values():
             site.close()
         self._folder.cleanup()

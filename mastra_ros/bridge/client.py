@@ -16,12 +16,14 @@ from typing import Any
 
 from ..config import BridgeConfig
 from ..errors import AuthenticationError, ConfigError, LinkError, ProtocolError
+from ..protocol.checks import printable
 from ..share import home_path
 from ..types import FrameKey, LinkSample, Packet, PacketKind, Result
 from .backoff import Backoff
 from .connection import check_config, open_socket
 from .delivery import Tally
 from .flight import Goodput
+from .news import News
 from .spool import Spool
 from .spool_thread import SpoolThread
 from .sqlite_spool import SqliteSpool
@@ -84,6 +86,7 @@ class BridgeClient:
         self._spool = SpoolThread(open_spool or self._open_spool, self._spool_changed)
         self._uplink: Uplink | None = None
         self._error = ""
+        self._news = News()
         self._lasted = False  # the last session was a success
         self._status_queued = False
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -267,9 +270,10 @@ class BridgeClient:
         return uplink
 
     def _report(self, error: Exception) -> None:
-        if str(error) != self._error:
-            log.warning("bridge: %s", error)
-        self._error = str(error)
+        text = printable(str(error))  # what the other side has said may be in it
+        if text != self._error and (line := self._news.line(text, time.monotonic_ns())):
+            log.warning("bridge: %s", line)
+        self._error = text
         self.changed()
 
     async def _beat(self) -> None:

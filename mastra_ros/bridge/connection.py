@@ -16,7 +16,7 @@ from websockets.exceptions import InvalidStatus, WebSocketException
 
 from ..config import BridgeConfig
 from ..errors import AuthenticationError, ConfigError, LinkError
-from ..protocol.checks import NAME, is_name
+from ..protocol.checks import NAME, is_name, printable
 from ..protocol.keys import audience_of, load_device_key
 from ..protocol.tls import client_context
 from ..protocol.tokens import sign_token
@@ -153,7 +153,8 @@ async def open_socket(config: BridgeConfig) -> ClientConnection:
             "this address is not on its allowlist)"
         ) from None
     except (OSError, EOFError, ValueError, WebSocketException) as error:
-        raise LinkError(f"{name}: {str(error) or type(error).__name__}") from None
+        said = printable(str(error))[:200]  # a header of the other side may be in it
+        raise LinkError(f"{name}: {said or type(error).__name__}") from None
     _tune(websocket)
     return websocket
 
@@ -161,6 +162,7 @@ async def open_socket(config: BridgeConfig) -> ClientConnection:
 def _refusal(name: str, error: InvalidStatus) -> LinkError | AuthenticationError:
     status = error.response.status_code
     body = bytes(error.response.body or b"")[:200].decode("utf-8", "replace").strip()
+    body = printable(body)
     text = f"{name}: refused with HTTP {status}{': ' if body else ''}{body}"
     return AuthenticationError(text) if status in (401, 403) else LinkError(text)
 

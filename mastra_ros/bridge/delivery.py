@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from ..protocol import Ack, LinkEstimate, Nack, ResultMessage
 from ..types import FrameKey, Packet, PacketKind, Result
 from .flight import Entry, Flight, Goodput
+from .news import News
 from .spool_thread import SpoolThread
 
 log = logging.getLogger(__name__)
@@ -35,6 +37,7 @@ class Tally:
     acknowledged_id: str = ""
     acknowledged_number: int = 0
     key_frame_needed: bool = False
+    news: News = field(default_factory=News)  # of frames that are given up
 
     def begin_session(self) -> None:
         """Whoever is there now may know nothing of what came before."""
@@ -230,5 +233,7 @@ class Delivery:
             self._listener.renew(packet.key)
 
     def _give_up(self, key: FrameKey, code: str, reason: str) -> None:
-        log.warning("spooled frame %d ns is given up: %s", key.stamp_ns, reason)
+        text = f"spooled frame {key.stamp_ns} ns is given up: {reason}"
+        if line := self._tally.news.line(text, time.monotonic_ns()):
+            log.warning("%s", line)
         self._spool.drop(key, code)

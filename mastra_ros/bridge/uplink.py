@@ -32,6 +32,7 @@ from ..protocol import (
     State,
     decode,
 )
+from ..protocol.checks import printable
 from ..types import Packet
 from .connection import fresh_token
 from .delivery import Delivery, Listener, Tally
@@ -171,7 +172,7 @@ class Uplink:
         try:
             data = await self._websocket.recv(decode=False)
         except ConnectionClosed as error:
-            raise LinkError(f"the connection was closed ({error})") from None
+            raise LinkError(f"the connection was closed ({printable(str(error))})") from None
         if len(data) < LARGE_BYTES:
             now_ns = time.monotonic_ns()
             events = self.session.receive(data, now_ns)
@@ -237,7 +238,7 @@ class Uplink:
         try:
             await self._websocket.send(data if len(data) <= CHUNK_BYTES else self._chunks(data))
         except ConnectionClosed as error:
-            raise LinkError(f"the connection was closed ({error})") from None
+            raise LinkError(f"the connection was closed ({printable(str(error))})") from None
         if len(data) <= CHUNK_BYTES:
             self._tally.uploaded_bytes += len(data)
 
@@ -262,6 +263,8 @@ class Uplink:
         try:
             return self.session.send(FrameMessage.from_packet(entry.packet, left_ms), now_ns)
         except ProtocolError as error:
+            if self.session.state is not State.OPEN:  # no fault of the packet, which is kept
+                raise LinkError("the session has ended") from None
             self._delivery.unsendable(entry, str(error))
             return None
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from ..bridge import BridgeClient, BridgeStatus
 from ..bridge.connection import check_config
+from ..bridge.news import News
 from ..config import BridgeConfig
 from ..msg import FrameKey as FrameKeyMsg
 from ..msg import InferenceResult, LinkState, Packet
@@ -16,6 +18,8 @@ from .process import run
 from .settings import SettingsForwarder
 
 STOP_TIMEOUT_S = 3.0
+CHANGES_TOLD = 5
+"""So often a minute the same change of the link is told; a link that flaps is in diagnostics."""
 SETTINGS_S = 0.2
 """How soon a setting that the gateway asks for is passed on."""
 
@@ -29,6 +33,7 @@ class BridgeNode(StageNode):
     def __init__(self, **node_options: Any) -> None:
         self._client: BridgeClient | None = None
         self.status: BridgeStatus | None = None
+        self._news = News(CHANGES_TOLD)
         super().__init__(**node_options)
 
     def set_up(self) -> None:
@@ -93,7 +98,9 @@ class BridgeNode(StageNode):
         if before is None or before.link.connected != status.link.connected:
             state = "connected to" if status.link.connected else "no link to"
             why = f": {status.error}" if status.error else ""
-            self.get_logger().info(f"{state} {status.gateway or 'any gateway'}{why}")
+            text = f"{state} {status.gateway or 'any gateway'}{why}"
+            if line := self._news.line(text, time.monotonic_ns()):
+                self.get_logger().info(line)
         self._links.publish(
             convert.link_to_ros(
                 convert.LinkStatus(

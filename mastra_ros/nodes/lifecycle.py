@@ -21,6 +21,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 from ..config import STAGES, NodeConfig
 from ..errors import FrameError, MastraError, MessageError
+from ..protocol.checks import printable
 from ..redaction import redact, shown
 from . import convert, params
 from .frame_bus import FrameBus
@@ -59,6 +60,7 @@ class StageNode(LifecycleNode):
         self._doubts: dict[str, str] = {}
         self._refused: set[str] = set()  # requests that made no sense, told already
         self._faults: dict[str, str] = {}  # what went wrong in a callback, by its name
+        self._told: set[str] = set()  # faults that were logged
         self._made: list[tuple[Callable[[Any], Any], Any]] = []  # undone by deactivation
         config_class = STAGES[self.stage]
         self.config: Any = params.declare(self, config_class)
@@ -140,7 +142,7 @@ class StageNode(LifecycleNode):
                 intake.refuse(str(error))
                 if str(error) not in complaints and len(complaints) < COMPLAINTS_MAX:
                     complaints.add(str(error))
-                    self.get_logger().error(redact(f"{topic}: {error}"))
+                    self.get_logger().error(printable(redact(f"{topic}: {error}")))
             except Exception as error:  # whatever was published, this node goes on
                 self.fault(topic, error)
 
@@ -189,10 +191,11 @@ class StageNode(LifecycleNode):
 
     def fault(self, where: str, error: Exception) -> None:
         """A callback has failed, by a fault of ours: tell it once a kind, and go on."""
-        text = redact(f"{where}: {type(error).__name__}: {error}")
-        if self._faults.get(where) != text:
-            self._faults[where] = text
-            trace = redact("".join(traceback.format_exception(error)))
+        text = printable(redact(f"{where}: {type(error).__name__}: {error}"))
+        self._faults[where] = text
+        if text not in self._told and len(self._told) < COMPLAINTS_MAX:
+            self._told.add(text)
+            trace = redact("".join(traceback.format_tb(error.__traceback__)))
             self.get_logger().error(f"{text}; the node goes on\n{trace}")
 
     def advertise(self, message: type, topic: str, qos: QoSProfile = RELIABLE) -> Any:
@@ -233,8 +236,10 @@ class StageNode(LifecycleNode):
 
     def _mismatch(self, topic: str, other: str, event: Any) -> None:
         policy = getattr(event.last_policy_kind, "name", event.last_policy_kind)
-        self._mismatches[topic] = f"{topic}: a {other}'s QoS does not fit ({policy})"
-        self.get_logger().warning(self._mismatches[topic])
+        text = f"{topic}: a {other}'s QoS does not fit ({policy})"
+        if self._mismatches.get(topic) != text:  # whoever comes again and again is told once
+            self._mismatches[topic] = text
+            self.get_logger().warning(text)
 
     def _apply(self, config: NodeConfig) -> None:
         self.config = config
@@ -267,6 +272,7 @@ class StageNode(LifecycleNode):
         self._intakes.clear()
         self._doubts.clear()
         self._faults.clear()
+        self._told.clear()
 
     def _silent(self) -> list[str]:
         limit_s = self.config.silence_warning_s
