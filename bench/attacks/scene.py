@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from mastra_ros.bridge.fake_gateway import FakeGateway
 from mastra_ros.protocol import Goodbye
@@ -64,7 +63,7 @@ class Scene:
         gateway.answer = gateway.commit
         gateway.answers_heartbeats = gateway.greets = True
         gateway.mute = False
-        gateway.refuse_status = 0
+        gateway.refuse_with = None
         gateway.frames.clear()
         gateway.heard.clear()
         gateway.tokens.clear()
@@ -160,8 +159,3 @@ def _made(sites: Sites) -> Iterator[Scene]:
 def scene(sites: Sites) -> Scene:
     """The one that rows share."""
     return sites.shared("scene", lambda: _made(sites))
-
-
-def lines_of(text: str) -> list[Any]:
-    """The lines of a log, split at nothing but what ends a line on a terminal or in a file."""
-    return [line for line in text.split("\n") if line]

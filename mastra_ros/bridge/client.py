@@ -327,5 +327,5 @@ class BridgeClient:
             spooled_bytes=spool.bytes,
             delivered_late=tally.delivered_late,
             dropped=spool.dropped_total,
-            error=self._error or spool.error,
+            error="; ".join(text for text in (self._error, spool.error) if text),
         )

@@ -69,6 +69,7 @@ class FakeGateway:
         self.answers_heartbeats = True
         self.mute = False  # hears everything and says nothing
         self.refuse_status = 0
+        self.refuse_with: Callable[[], Response] | None = None
         self.greets = True
         self._keys = load_public_keys(keys)
         self._context = tls_context or server_context(keys / "server.crt", keys / "server.key")
@@ -177,6 +178,8 @@ class FakeGateway:
     def _check_token(self, websocket: ServerConnection, request: Request) -> Response | None:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         self.tokens.append(token)
+        if self.refuse_with is not None:
+            return self.refuse_with()
         if self.refuse_status:
             return websocket.respond(HTTPStatus(self.refuse_status), "as told\n")
         try:

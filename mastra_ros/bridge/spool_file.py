@@ -74,6 +74,8 @@ DROP TABLE record_0;
 _TROUBLE = ("disk i/o error", "disk is full", "locked", "busy", "unable to open", "out of memory")
 """Errors that are of the disk or of another process, and say nothing of the file."""
 
+READ_BYTES = 2**20
+
 ASIDE_MAX = 2
 """Damaged files that are kept for whoever wants to look at them."""
 
@@ -157,8 +159,19 @@ def may_be_damage(error: BaseException) -> bool:
 def fault_of(path: Path) -> str:
     """What is wrong with the file; empty where it is whole. Raises sqlite3.Error or OSError.
 
-    Everything is read, indexes included: seconds for hundreds of megabytes.
+    Everything is read, indexes included: seconds for hundreds of megabytes. What SQLite calls
+    damage may be a page that the disk did not give; so a fault counts only if the whole file can
+    be read, and still has it then.
     """
+    fault = _look(path)
+    if fault:
+        for file in (path, Path(f"{path}-wal")):
+            _read_whole(file)
+        fault = _look(path)
+    return fault
+
+
+def _look(path: Path) -> str:
     with path.open("rb") as file:
         head = file.read(100)
     if head and not _header_is_ours(head):
@@ -174,6 +187,20 @@ def fault_of(path: Path) -> str:
         if may_be_damage(error):
             return str(error)
         raise
+
+
+def _read_whole(path: Path) -> None:
+    """Raises OSError where the disk does not give all of a file, if there is one."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        place = 0
+        while piece := os.pread(descriptor, READ_BYTES, place):
+            place += len(piece)
+    finally:
+        os.close(descriptor)
 
 
 def _header_is_ours(head: bytes) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import random
@@ -181,6 +182,29 @@ def test_an_error_in_reading_is_no_damage(
     assert aside(path) == []
     assert stamps(spool) == list(range(COUNT))
     assert spool.stats().dropped_total == 0
+    spool.close()
+
+
+def test_what_the_disk_does_not_give_is_not_moved_aside(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite called a file malformed whose pages could not be read, and it was given up."""
+    fill(path)
+    flip(path, path.read_bytes().index(b"stamp_ns"), 0x04)
+    real = os.pread
+
+    def failing(descriptor: int, size: int, place: int) -> bytes:
+        if size == spool_file.READ_BYTES:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return real(descriptor, size, place)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pread", failing)
+        with pytest.raises(SpoolError, match="Input/output error"):
+            SqliteSpool(path)
+    assert aside(path) == []
+    spool = SqliteSpool(path)
+    assert stamps(spool) == list(range(COUNT))
     spool.close()
 
 
