@@ -5,6 +5,7 @@ What was asked while a commit was under way goes into the next commit together.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 import queue
@@ -118,7 +119,9 @@ class SpoolThread:
     def _run(self) -> None:
         closing = False
         while not closing:
-            self._wake.get()
+            with contextlib.suppress(queue.Empty):  # a disk may be well again, and nothing come
+                self._wake.get(timeout=None if self._spool is not None else REOPEN_S)
+            unopened = self._spool is None
             with self._lock:
                 closing = self._work.close
                 work, self._work = self._work, _Work(close=closing)
@@ -128,7 +131,8 @@ class SpoolThread:
                 self._stats = self._spool.stats()
             for limit, exclude, future in work.reads:
                 self._read(limit, exclude, future)
-            if work.puts or work.acknowledged or work.drops:  # not for reads: they change nothing
+            opened = unopened and self._spool is not None and self._stats.records > 0
+            if opened or work.puts or work.acknowledged or work.drops:  # not for reads: they change nothing
                 self._on_change()
         if self._spool is not None:
             self._spool.close()

@@ -213,3 +213,28 @@ def test_a_fault_of_ours_is_logged_and_the_spool_goes_on(
     thread.put(packet(2))
     wait(lambda: packet(2).key in {p.key for p in thread.next_batch(9, ()).result(20.0)}, changed)
     assert thread.close(20.0)
+
+
+def test_a_spool_that_could_not_be_opened_is_tried_again_though_nothing_comes(
+    changed: threading.Semaphore,
+    packet: Callable[..., Packet],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What it held waited until somebody put something."""
+    monkeypatch.setattr(module, "REOPEN_S", 0.02)
+    spool, tries = MemorySpool(), []
+    spool.put([packet(1)])
+
+    def open_spool() -> MemorySpool:
+        tries.append(1)
+        if len(tries) < 3:
+            raise SpoolError("no such disk")
+        return spool
+
+    thread = SpoolThread(open_spool, changed.release)
+    thread.start()
+    try:
+        wait(lambda: thread.stats.records == 1, changed)
+        assert len(tries) == 3
+    finally:
+        thread.close(20.0)
