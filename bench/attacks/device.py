@@ -125,7 +125,28 @@ class Worker:
         self._status = status
 
 
-class Device:
+class Attacked:
+    """A process that is attacked, and what it has in memory."""
+
+    pid: int
+
+    @property
+    def memory(self) -> int:
+        """What it has in memory, bytes."""
+        return int(psutil.Process(self.pid).memory_info().rss)
+
+    def forget_peak(self) -> None:
+        """Begin to look for the most memory anew (see proc(5), clear_refs)."""
+        Path(f"/proc/{self.pid}/clear_refs").write_text("5")
+
+    @property
+    def memory_most(self) -> int:
+        """The most that it had in memory since, bytes."""
+        lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
+
+
+class Device(Attacked):
     """A bridge in a process of its own, as the rows see it."""
 
     def __init__(self, folder: Path, keys: Path, name: str, **environment: str) -> None:
@@ -145,11 +166,7 @@ class Device:
                 text=True,
                 env=self._environment,
             )
-
-    @property
-    def pid(self) -> int:
-        """Its process."""
-        return self._process.pid
+        self.pid = self._process.pid
 
     @property
     def log(self) -> str:
@@ -200,21 +217,6 @@ class Device:
 
         wait_until(empty, 60.0)
 
-    @property
-    def memory(self) -> int:
-        """What it has in memory, bytes."""
-        return int(psutil.Process(self.pid).memory_info().rss)
-
-    def forget_peak(self) -> None:
-        """Begin to look for the most memory anew (see proc(5), clear_refs)."""
-        Path(f"/proc/{self.pid}/clear_refs").write_text("5")
-
-    @property
-    def memory_most(self) -> int:
-        """The most that it had in memory since, bytes."""
-        lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
-
     def kill(self) -> None:
         """SIGKILL, and a new process that waits for a command."""
         self.close()
@@ -237,7 +239,7 @@ def device(sites: Sites, keys: Path, name: str, **environment: str) -> Iterator[
 
 
 @contextlib.contextmanager
-def beside(sites: Sites, record: Record, attacked: Device) -> Iterator[None]:
+def beside(sites: Sites, record: Record, attacked: Attacked) -> Iterator[None]:
     """Watch a healthy device of the shared gateway meanwhile; the memory is the attacked one's."""
     with sites.site().watched(record, least_s=sites.least_s):
         attacked.forget_peak()

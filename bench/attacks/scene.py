@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -146,7 +147,7 @@ class Scene:
 
 @contextlib.contextmanager
 def _made(sites: Sites) -> Iterator[Scene]:
-    keys = sites.folder("scene") / "keys"
+    keys = sites.folder(f"scene-{time.monotonic_ns()}") / "keys"
     init_keys(keys, own_audience=True)
     add_device(keys, NAME)
     with (
