@@ -107,7 +107,7 @@ def results(sites: Sites, record: Record) -> None:
     ]
     at = pipeline(sites)
     with at.attacked(sites, record):
-        for topic in ("cloud_result", "local_result"):
+        for topic in ("cloud_result", "local_result", "late_result"):
             _publish(at, record, topic, made * sites.many(1, 20), 0.005)
 
 

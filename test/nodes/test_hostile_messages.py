@@ -147,3 +147,21 @@ def test_no_request_to_the_services_of_a_node_ends_it(
         assert ask(ros, wait_until, kind, f"compression/{name}", request) is not None
     assert node.get_parameter("quality").value == 85
     node.close()
+
+
+def test_who_watches_a_run_goes_on_whatever_is_published(
+    ros: Any, wait_until: Callable[..., None]
+) -> None:
+    """An infinite silence of the link, from anybody, ended `mastra run`."""
+    from mastra_ros.cli.report import RunReport
+    from mastra_ros.nodes.run.monitor import MonitorNode
+
+    report = RunReport()
+    ros.add(MonitorNode(report, **ros.options))
+    publish(ros, wait_until, "link", msg.LinkState(silence_ms=math.inf))
+    publish(ros, wait_until, "result", msg.InferenceResult(origin="nowhere"))
+    bad = msg.Detection(x1=math.nan, score=2.0, label="a")
+    publish(ros, wait_until, "late_result", msg.InferenceResult(detections=[bad], labels=["b"]))
+    publish(ros, wait_until, "link", msg.LinkState(connected=True, session=7))
+    wait_until(lambda: report.link is not None and report.link.connected, "a state after all that")
+    assert ros._thread.is_alive()

@@ -9,8 +9,11 @@ from typing import Any, Protocol
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
+from ...errors import FrameError, MessageError
 from ...msg import FrameKey as FrameKeyMsg
 from ...msg import InferenceResult, InspectionVerdict, LinkState
+from ...protocol.checks import printable
+from ...redaction import redact
 from ...types import FrameKey, LinkSample, Result
 from .. import convert
 from ..frames import STREAM
@@ -43,14 +46,23 @@ COUNTERS = (
 
 
 class MonitorNode(Node):
-    """Subscribes to what a pipeline says about itself."""
+    """Subscribes to what a pipeline says about itself; what makes no sense is skipped."""
 
     def __init__(self, observer: Observer, **node_options: Any) -> None:
         super().__init__("monitor", **node_options)
         self._observer = observer
+        told: set[str] = set()
 
         def hear(message: type, topic: str, callback: Callable[[Any], None]) -> None:
-            self.create_subscription(message, topic, callback, EVERYTHING)
+            def heard(received: Any) -> None:
+                try:
+                    callback(received)
+                except (FrameError, MessageError) as error:  # anybody may publish anything
+                    if topic not in told:
+                        told.add(topic)
+                        self.get_logger().error(printable(redact(f"{topic}: {error}")))
+
+            self.create_subscription(message, topic, heard, EVERYTHING)
 
         hear(
             FrameKeyMsg,
