@@ -150,6 +150,13 @@ def full_disk(sites: Sites, record: Record) -> None:
             at.device.stop()
 
 
+def _lose_some(at: Scene) -> None:
+    """Frames that cannot be written are counted as dropped."""
+    before = at.device.status["dropped"]
+    at.device.do("send", count=5, late=True)
+    wait_until(lambda: at.device.status["dropped"] > before)
+
+
 @row(SPOOL, "writes that fail half-way")
 def short_writes(sites: Sites, record: Record) -> None:
     """A limit of the size of files, lifted again later: what was kept is delivered."""
@@ -160,9 +167,7 @@ def short_writes(sites: Sites, record: Record) -> None:
         wal = Path(f"{at.device.spool}-wal")
         for more in (100, 3000, 5000)[: sites.many(2, 3)]:
             at.device.do("file_size", most=wal.stat().st_size + more)
-            before = at.device.status["dropped"]
-            at.device.do("send", count=5, late=True)  # these may be lost, and are told
-            wait_until(lambda before=before: at.device.status["dropped"] > before)
+            _lose_some(at)
             at.device.do("file_size", most=-1)
             stamps += at.device.keep(3)
             record.attempts += 1
