@@ -21,8 +21,8 @@ TICK_S = 0.005
 MEET_STEP_S = 0.05
 MEET_MIN_S = 2.0
 MEET_MAX_S = 5.0
-"""How long a scheduler in a process of its own waits for listeners. Its writers find them at once, but
-a listener may take a second more to take from a new writer; until then a result would be lost."""
+"""How long a scheduler in a process of its own waits for listeners. Its writers find them at once,
+but a listener may take a second more to hear a new writer; a result would be lost till then."""
 STAMP_TRUSTED_NS = 10_000_000_000
 """A stamp further from now than this is recorded, and says nothing of the frame's age."""
 
