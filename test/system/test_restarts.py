@@ -147,3 +147,50 @@ def test_a_device_killed_with_a_filled_spool_delivers_it_after_its_restart(
         assert waiting <= set(rows), "a spooled frame was lost"
         assert len(rows) == len(set(rows)), "a frame was counted twice"
         assert spooled(spool) == []
+
+
+def test_what_a_run_spooled_while_its_gateway_was_down_is_delivered_by_the_next_run(
+    start: Start, keys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With no spool named: the bridge's own is used, and it outlives the run."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "home"))
+    spool = tmp_path / "home" / "mastra" / "spool-camera-1-main.sqlite"
+    with EmbeddedGateway(keys, state_dir=tmp_path / "state") as gateway:
+        options = device_options(keys, spool, gateway.url)
+        sets = [value for value in options if "spool_path" not in value]
+        del sets[-1]  # the --set of the spool
+        gateway.kill()
+        first = start("--frames", "20", *LINE, *PATIENT, *sets)
+        told = first.finish()
+        waiting = spooled(spool)
+        assert told["spooled"] == told["spooled_left"] == len(waiting) > 0
+        assert f"{len(waiting)} frames wait in {spool} for the next run" in first.output
+        gateway.restart()
+        second = start("--frames", "4", *LINE, *PATIENT, *sets).finish()
+        assert second["delivered_late"] == len(waiting)
+        assert set(waiting) <= set(stored(tmp_path))
+    assert spooled(spool) == []
+
+
+def test_the_embedded_gateways_spool_leaves_nothing_behind(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    start("--frames", "3", *LINE, *PATIENT, "--fault", "down@0s..1s").finish()
+    assert not (tmp_path / "home").exists()
+    assert list((tmp_path / "temporary").glob("mastra*")) == []
+
+
+def test_a_spool_that_cannot_be_used_is_told_before_the_first_frame(
+    start: Start, keys: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    options = device_options(keys, tmp_path / "file" / "spool.sqlite", "https://127.0.0.1:9")
+    run = start("--frames", "3", *options)
+    assert run.wait() == 1
+    assert run.output.splitlines()[-1].startswith("mastra: ")
+    assert "spool.sqlite" in run.output
+    assert "capturing" not in run.output
+    assert "Traceback" not in run.output
