@@ -17,7 +17,7 @@ from rclpy.event_handler import (
     UnsupportedEventTypeError,
 )
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from ..config import STAGES, NodeConfig
 from ..errors import FrameError, MastraError, MessageError
@@ -29,6 +29,14 @@ from .services import guard_services
 
 RELIABLE = QoSProfile(depth=50, reliability=ReliabilityPolicy.RELIABLE)
 """Small messages: every one counts."""
+
+LASTING = QoSProfile(
+    depth=50,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.TRANSIENT_LOCAL,
+)
+"""Likewise, and the latest are kept for those who ask: a listener may take a second to hear a new
+writer."""
 
 COMPLAINTS_MAX = 20
 """Messages of so many kinds that make no sense are reported a topic; they cannot flood the log."""

@@ -14,7 +14,7 @@ from ..scheduling.estimates.load import LoadSampler
 from ..scheduling.scheduler import Scheduler
 from . import convert
 from .frames import STREAM
-from .lifecycle import RELIABLE, Health, StageNode, settings_text
+from .lifecycle import LASTING, RELIABLE, Health, StageNode, settings_text
 from .process import run
 
 TICK_S = 0.005
@@ -41,8 +41,8 @@ class SchedulingNode(StageNode):
     def set_up(self) -> None:
         self.scheduler = Scheduler(self.config)
         self._sampler = LoadSampler(self.config.load_interval_ms)
-        self._decisions = self.advertise(Decision, "decision", RELIABLE)
-        self._results = self.advertise(InferenceResult, "result", RELIABLE)
+        self._decisions = self.advertise(Decision, "decision", LASTING)
+        self._results = self.advertise(InferenceResult, "result", LASTING)
         self._late_results = self.advertise(InferenceResult, "late_result", RELIABLE)
         self._load = self.advertise(LoadState, "load", RELIABLE)
 
