@@ -168,6 +168,8 @@ def test_the_gateway_gets_the_picture_that_each_id_names(
         )
         scheduler = made.nodes["scheduling"].scheduler
         wait_until(lambda: scheduler.link(time.monotonic_ns()).usable, "a link")
+        inference = made.nodes["inference"]
+        wait_until(lambda: inference.health()[0] == "ok", "the scheduler to be heard")
         digests = {}
         for n in range(12):
             gray = 10 if n % 3 == 0 else 20 * n
