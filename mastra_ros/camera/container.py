@@ -50,10 +50,13 @@ class VideoContainer:
         self._av = import_av()
         self.name = name
         self._waiting: deque[av.VideoFrame] = deque()
+        failure = None
         try:
             self._container = self._av.open(address, timeout=timeouts_s, options=options or {})
         except (self._av.error.FFmpegError, OSError, ValueError) as error:
-            raise SourceError(f"cannot be opened: {_reason(error)}") from error
+            failure = SourceError(f"cannot be opened: {_reason(error)}")
+        if failure is not None:  # raised here, it brings no error along that holds the address
+            raise failure
         streams = self._container.streams.video
         if not streams:
             self._container.close()
@@ -76,12 +79,7 @@ class VideoContainer:
             SourceError: the container cannot be read on.
         """
         while not self._waiting:
-            try:
-                packet = next(self._packets)
-            except StopIteration:
-                raise SourceEnded("the video is at its end") from None
-            except (self._av.error.FFmpegError, OSError) as error:
-                raise SourceError(f"cannot be read: {_reason(error)}") from error
+            packet = self._next_packet()
             if packet.stream.index != self._stream.index:
                 self._extent.add_other(packet)
                 continue
@@ -100,6 +98,15 @@ class VideoContainer:
     def missing(self) -> str:
         """At the end: what the file promised and did not give, in a line; empty if it is whole."""
         return self._extent.missing()
+
+    def _next_packet(self) -> Any:
+        try:
+            return next(self._packets)
+        except StopIteration:
+            failure: SourceError = SourceEnded("the video is at its end")
+        except (self._av.error.FFmpegError, OSError) as error:
+            failure = SourceError(f"cannot be read: {_reason(error)}")
+        raise failure
 
     def release(self) -> None:
         """Close the container."""

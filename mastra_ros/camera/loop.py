@@ -20,6 +20,7 @@ from ..errors import (
     SourceStalled,
 )
 from ..pictures import PictureReader
+from ..redaction import redact
 from ..types import Frame, FrameKey
 from .drawn.line import FrameTruth
 from .events import CameraEvent, Kind
@@ -235,5 +236,5 @@ class CaptureLoop:
     def _tell(self, kind: Kind, message: str) -> bool:
         """Report; returns False, which ends a session."""
         if not self._stop.is_set():
-            self._on_event(CameraEvent(kind, message, self._name))
+            self._on_event(CameraEvent(kind, redact(message), self._name))
         return False

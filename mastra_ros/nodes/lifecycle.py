@@ -21,6 +21,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 from ..config import STAGES, NodeConfig
 from ..errors import FrameError, MastraError, MessageError
+from ..redaction import redact, shown
 from . import convert, params
 from .frame_bus import FrameBus
 from .intake import Intake
@@ -28,8 +29,6 @@ from .services import guard_services
 
 RELIABLE = QoSProfile(depth=50, reliability=ReliabilityPolicy.RELIABLE)
 """Small messages: every one counts."""
-
-STEADY = Clock(clock_type=ClockType.STEADY_TIME)
 
 COMPLAINTS_MAX = 20
 """Messages of so many kinds that make no sense are reported a topic; they cannot flood the log."""
@@ -50,6 +49,8 @@ class StageNode(LifecycleNode):
     def __init__(self, *, bus: FrameBus | None = None, **node_options: Any) -> None:
         super().__init__(self.stage, **node_options)
         self.bus = bus
+        # One a node: rcl warns where many timers share a clock.
+        self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.problem = ""  # why the last transition was refused
         self._heard: dict[str, float] = {}
         self._warned: set[str] = set()
@@ -139,7 +140,7 @@ class StageNode(LifecycleNode):
                 intake.refuse(str(error))
                 if str(error) not in complaints and len(complaints) < COMPLAINTS_MAX:
                     complaints.add(str(error))
-                    self.get_logger().error(f"{topic}: {error}")
+                    self.get_logger().error(redact(f"{topic}: {error}"))
             except Exception as error:  # whatever was published, this node goes on
                 self.fault(topic, error)
 
@@ -184,14 +185,14 @@ class StageNode(LifecycleNode):
 
     def _steady_timer(self, period_s: float, callback: Callable[[], None]) -> Any:
         """A timer by monotonic time: a /clock that stands still must not stop deadlines."""
-        return self.create_timer(period_s, callback, clock=STEADY)
+        return self.create_timer(period_s, callback, clock=self._steady)
 
     def fault(self, where: str, error: Exception) -> None:
         """A callback has failed, by a fault of ours: tell it once a kind, and go on."""
-        text = f"{where}: {type(error).__name__}: {error}"
+        text = redact(f"{where}: {type(error).__name__}: {error}")
         if self._faults.get(where) != text:
             self._faults[where] = text
-            trace = "".join(traceback.format_exception(error))
+            trace = redact("".join(traceback.format_exception(error)))
             self.get_logger().error(f"{text}; the node goes on\n{trace}")
 
     def advertise(self, message: type, topic: str, qos: QoSProfile = RELIABLE) -> Any:
@@ -225,7 +226,7 @@ class StageNode(LifecycleNode):
 
     def _refuse(self, service: str, error: Exception) -> None:
         """A request made no sense: said once a kind, as anybody may send any number of them."""
-        text = f"{service}: a request is refused: {type(error).__name__}: {error}"[:300]
+        text = redact(f"{service}: a request is refused: {type(error).__name__}: {error}")[:300]
         if text not in self._refused and len(self._refused) < COMPLAINTS_MAX:
             self._refused.add(text)
             self.get_logger().warning(text)
@@ -245,13 +246,13 @@ class StageNode(LifecycleNode):
         try:
             action()
         except (MastraError, OSError) as error:
-            self.problem = str(error)
-            self.get_logger().error(f"cannot {name}: {error}")
+            self.problem = redact(str(error))
+            self.get_logger().error(f"cannot {name}: {self.problem}")
             if undo is not None:
                 undo()
             return TransitionCallbackReturn.FAILURE
         except Exception as error:  # rclpy would swallow it without a word
-            self.problem = f"{type(error).__name__}: {error}"
+            self.problem = redact(f"{type(error).__name__}: {error}")
             self.get_logger().fatal(f"cannot {name}: {self.problem}")
             raise
         self.problem = ""
@@ -298,15 +299,15 @@ class StageNode(LifecycleNode):
         if self.problem:
             level, message = "error", self.problem
         status = convert.diagnostic_to_ros(
-            self.get_fully_qualified_name().lstrip("/"), level, message, values
+            self.get_fully_qualified_name().lstrip("/"), level, redact(message), values
         )
         self._diagnostics.publish(convert.diagnostics_to_ros([status], self.now_stamp_ns()))
 
 
 def settings_text(config: NodeConfig) -> str:
-    """The values that differ from the defaults, for one line in the log."""
+    """The values that differ from the defaults, without secrets, for one line in the log."""
     changed = [
-        f"{f.name}={getattr(config, f.name)!r}"
+        f"{f.name}={shown(getattr(config, f.name))}"
         for f in dataclasses.fields(config)
         if getattr(config, f.name) != f.default
     ]

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..config import SchedulingConfig
 from ..msg import Decision, FrameKey, InferenceResult, LinkState, LoadState
-from ..scheduling.arbiter.actions import Action, Dispatch, Publish, PublishLate
+from ..scheduling.arbiter.actions import Action, Dispatch, Publish, PublishLate, Superseded
 from ..scheduling.estimates.load import LoadSampler
 from ..scheduling.scheduler import Scheduler
 from . import convert
@@ -43,6 +43,7 @@ class SchedulingNode(StageNode):
 
     def start(self) -> None:
         self.listen(FrameKey, "entered", self._on_frame, RELIABLE, watch=True)
+        self.listen(FrameKey, "answered", self._on_answered, RELIABLE)
         self.listen(InferenceResult, "local_result", self._on_local_result, RELIABLE)
         self.listen(InferenceResult, "cloud_result", self._on_cloud_result, RELIABLE)
         self.listen(LinkState, "link", self._on_link, RELIABLE)
@@ -89,6 +90,11 @@ class SchedulingNode(StageNode):
         age_ns = self.now_stamp_ns() - key.stamp_ns
         captured_ns = now_ns - age_ns if 0 <= age_ns < STAMP_TRUSTED_NS else now_ns
         self._carry_out(self.scheduler.on_frame(key, captured_ns, now_ns))
+
+    def _on_answered(self, message: FrameKey) -> None:
+        assert self.scheduler is not None
+        key = convert.frame_key_from_ros(message, STREAM)
+        self._carry_out(self.scheduler.on_answered(key, time.monotonic_ns()))
 
     def _on_local_result(self, message: InferenceResult) -> None:
         assert self.scheduler is not None
@@ -154,6 +160,8 @@ class SchedulingNode(StageNode):
                         frame_id=action.key.id,
                     )
                 )
+            elif isinstance(action, Superseded):
+                self._decisions.publish(convert.superseded_to_ros(action.key, self._frame_id))
             elif isinstance(action, Publish):
                 self._results.publish(convert.result_to_ros(action.result, self._frame_id))
             elif isinstance(action, PublishLate):

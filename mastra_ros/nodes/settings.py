@@ -13,6 +13,7 @@ from rclpy.parameter import Parameter
 from rclpy.parameter_client import AsyncParameterClient
 
 from ..bridge.settings import RemoteSettings
+from ..redaction import shown
 
 
 class SettingsForwarder:
@@ -69,8 +70,11 @@ class SettingsForwarder:
             if told:
                 continue
             if result.successful:
-                self._node.get_logger().info(f"{stage}.{name} is {value!r}, as the gateway asks")
+                self._node.get_logger().info(
+                    f"{stage}.{name} is {shown(value)}, as the gateway asks"
+                )
             else:
                 self._node.get_logger().warning(
-                    f"{stage}.{name} = {value!r}, as the gateway asks, is refused: {result.reason}"
+                    f"{stage}.{name} = {shown(value)}, as the gateway asks, "
+                    f"is refused: {result.reason}"
                 )

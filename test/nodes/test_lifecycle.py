@@ -213,3 +213,15 @@ def test_a_silent_topic_is_told_in_the_diagnostics_until_something_comes(
         return any(s.level == DiagnosticStatus.OK for s in heard)
 
     wait_until(recovered, "the warning to go")
+
+
+def test_periods_go_by_the_time_of_the_machine_while_ros_time_stands_still(
+    ros: Any, wait_until: Callable[..., None]
+) -> None:
+    """Deadlines must pass when a recording, and its `/clock` with it, is paused."""
+    node = probe(ros, use_sim_time=True)
+    ticks: list[int] = []
+    node.autostart()
+    node.every(0.01, lambda: ticks.append(node.now_stamp_ns()))
+    wait_until(lambda: len(ticks) > 3, "ticks without /clock")
+    assert set(ticks) == {0}

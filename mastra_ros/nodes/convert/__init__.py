@@ -20,6 +20,7 @@ from .image import (
     stamp_to_ros,
 )
 from .result import (
+    SUPERSEDED,
     DecisionRequest,
     decision_from_ros,
     decision_to_ros,
@@ -27,6 +28,7 @@ from .result import (
     detections_to_ros,
     result_from_ros,
     result_to_ros,
+    superseded_to_ros,
     verdict_to_ros,
 )
 from .state import (
@@ -45,6 +47,7 @@ from .state import (
 from .vision import detections2d_to_ros, vision_msgs_present
 
 __all__ = [
+    "SUPERSEDED",
     "DecisionRequest",
     "LinkStatus",
     "bytes_to_ros",
@@ -77,6 +80,7 @@ __all__ = [
     "result_to_ros",
     "stamp_from_ros",
     "stamp_to_ros",
+    "superseded_to_ros",
     "verdict_to_ros",
     "vision_msgs_present",
 ]
