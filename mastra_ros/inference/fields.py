@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -108,7 +109,7 @@ class Fields:
             and len(set(value)) == len(value)
         ):
             return tuple(value)
-        return self._wrong(name, "a list of different texts", value, ())
+        return self._wrong(name, f"a list of different texts{_at_fault(value)}", value, ())
 
     def mapping(self, name: str) -> dict[str, Any]:
         """A mapping, taken as it is."""
@@ -138,6 +139,16 @@ class Fields:
         else:
             self.problem(name, f"missing, expected {expected}")
         return instead
+
+
+def _at_fault(value: object) -> str:
+    """Which items of a list are no texts, or stand in it twice; at most three of them."""
+    if not isinstance(value, list):
+        return ""
+    wrong = [f"{item!r:.40}" for item in value if not isinstance(item, str) or not item]
+    counts = Counter(item for item in value if isinstance(item, str) and item)
+    wrong += [f"{item!r:.40} {count} times" for item, count in counts.items() if count > 1]
+    return f" (not {', '.join(wrong[:3])})" if wrong else ""
 
 
 def _is_number(value: object) -> bool:

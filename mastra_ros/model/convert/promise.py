@@ -58,7 +58,8 @@ def check_options(options: Options) -> None:
         ("--scores", options.scores, ("", *SCORE_FORMS)),
     ):
         if given not in allowed:
-            problems.append(f"{name}: expected one of {', '.join(allowed)}, got {given!r}")
+            expected = ", ".join(filter(None, allowed))
+            problems.append(f"{name}: expected one of {expected}, got {given!r}")
     for name, number, low, high in (
         ("--max-loss", options.max_loss, -1.0, 1.0),
         ("--threshold", options.threshold, 0.0, 1.0),

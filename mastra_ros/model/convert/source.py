@@ -12,9 +12,11 @@ from typing import Any
 from ...errors import ConfigError, DependencyError, ModelError
 from ..needs import require_torch
 from ..quiet import quiet
+from ..rebuild.model_file import load_onnx
 from ..tflite_file import read_model, schema
 
 KERAS = (".keras", ".h5")
+CHANNELS = (1, 3)
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,24 @@ def load_module(source: Source) -> Any:
     for module in network.modules():
         module.training = False  # as it was exported; eval() is refused
     return network
+
+
+def seen_size(source: Source) -> tuple[int, int] | None:
+    """Width and height in px that an ONNX file is made for; None where it does not tell."""
+    if source.kind != "onnx":
+        return None
+    shape = load_onnx(source.path).shape
+    if len(shape) != 4:
+        return None
+    sides = shape[2:] if shape[1] in CHANNELS else shape[1:3] if shape[3] in CHANNELS else ()
+    height, width = sides or (None, None)
+    return (width, height) if width and height else None
+
+
+def raw_type(source: Source) -> str:
+    """uint8 or int8 where an ONNX file takes pixel values as they are; else empty."""
+    dtype = load_onnx(source.path).dtype if source.kind == "onnx" else ""
+    return dtype if dtype in ("uint8", "int8") else ""
 
 
 def is_quantised(path: Path) -> bool:
