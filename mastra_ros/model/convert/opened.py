@@ -195,13 +195,19 @@ def device_module(opened: Opened, given: Arranged, bundle: Bundle) -> Any:
     """
     joint = len(given.names) > len(opened.engine.outputs)
     if opened.module is None or joint:  # the graph of its own export shows what was joined
-        size = bundle.input
+        size, batch = bundle.input, opened.contract.feed.batch or 1
+        if opened.module is None and batch > 1:
+            raise ModelError(
+                f"{opened.source.text}: takes {batch} frames in each run; a device has one: export "
+                "it for one, or for any number"
+            )
         shape = (size.channels, size.height_px, size.width_px)
         return network_of(given.graph, shape, opened.layout)
-    order = (opened.contract.grid.scores_at, opened.contract.grid.boxes_at)
-    if len(given.names) < 2 or order == (0, 1):
+    if len(given.names) < 2:
         return opened.module
-    return _reordered(opened.module, order)
+    return _reordered(
+        opened.module, (opened.contract.grid.scores_at, opened.contract.grid.boxes_at)
+    )
 
 
 def run_module(module: Any, image: Floats) -> Tensors:

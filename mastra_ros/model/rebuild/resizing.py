@@ -64,6 +64,7 @@ def _resize(x: Inputs, node: Node) -> Any:
         if name not in ("axes", "scales", "extrapolation_value")
     )
     matrices: dict[int, Matrix] = {}
+    grown = False
     for i, axis in enumerate(axes):
         side = int(x[0].shape[axis])
         scale = 0.0 if scales is None else scales[i]
@@ -71,9 +72,10 @@ def _resize(x: Inputs, node: Node) -> Any:
         if axis == 0 and (scale or size) in (1.0, side):
             continue
         matrix = _matrix(node, options, side, scale, size)
-        if matrix.shape[0] != side or not np.array_equal(matrix, np.eye(side)):
+        grown = grown or len(matrix) != side
+        if len(matrix) != side or not np.array_equal(matrix, np.eye(side)):
             matrices[axis] = matrix
-    return _applied(x[0], matrices)
+    return _applied(x[0], matrices) if grown else x[0]
 
 
 def _targets(x: Inputs, node: Node) -> tuple[list[float] | None, list[int] | None]:
@@ -100,7 +102,10 @@ def _matrix(node: Node, options: Options, side: int, scale: float, size: int) ->
 
 @lru_cache(maxsize=256)
 def _asked(kind: str, opset: int, options: Options, side: int, scale: float, size: int) -> Matrix:
-    """What ONNX Runtime makes of the second axis of a unit matrix: (places, side)."""
+    """What ONNX Runtime makes of the last axis of unit vectors: (places, side).
+
+    The axis before it, of one place, is doubled: where all sides stay, the runtime only copies.
+    """
     onnx, runtime = require_onnx(), require_onnxruntime()
     from onnx import TensorProto, helper, numpy_helper
 
@@ -110,22 +115,23 @@ def _asked(kind: str, opset: int, options: Options, side: int, scale: float, siz
     attributes = dict(options)
     weights, names = [], ["x"]
     if kind == "Upsample" and opset < 9:
-        attributes["scales"] = [1.0, scale]
+        attributes["scales"] = [1.0, 1.0, 2.0, scale]
     elif kind == "Upsample" or opset < 11:
-        weights.append(constant("scales", [1.0, scale], np.float32))
+        weights.append(constant("scales", [1.0, 1.0, 2.0, scale], np.float32))
         names.append("scales")
     else:
         weights.append(constant("roi", [], np.float32))
-        weights.append(constant("scales", [1.0, scale] if scale else [], np.float32))
+        factors = [1.0, 1.0, 2.0, scale] if scale else []
+        weights.append(constant("scales", factors, np.float32))
         names += ["roi", "scales"]
         if size:
-            weights.append(constant("sizes", [side, size], np.int64))
+            weights.append(constant("sizes", [side, 1, 2, size], np.int64))
             names.append("sizes")
     graph = helper.make_graph(
         [helper.make_node(kind, names, ["y"], **attributes)],
         "axis",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [side, side])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [side, None])],
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [side, 1, 1, side])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [side, 1, 2, None])],
         weights,
     )
     opsets = [onnx.helper.make_opsetid("", opset)]
@@ -135,8 +141,8 @@ def _asked(kind: str, opset: int, options: Options, side: int, scale: float, siz
     session = runtime.InferenceSession(
         model.SerializeToString(), quiet, providers=["CPUExecutionProvider"]
     )
-    (made,) = session.run(None, {"x": np.eye(side, dtype=np.float32)})
-    return np.ascontiguousarray(made.T)
+    (made,) = session.run(None, {"x": np.eye(side, dtype=np.float32).reshape(side, 1, 1, side)})
+    return np.ascontiguousarray(made[:, 0, 0].T)
 
 
 def _applied(x: Any, matrices: dict[int, Matrix]) -> Any:
@@ -158,7 +164,18 @@ def _applied(x: Any, matrices: dict[int, Matrix]) -> Any:
 
 
 def _is_native(matrix: Matrix, way: dict[str, Any]) -> bool:
-    torch = require_torch()
-    unit = torch.eye(matrix.shape[1])[None]
-    made = torch.nn.functional.interpolate(unit, size=len(matrix), **way)[0].T.numpy()
-    return bool(np.allclose(made, matrix, atol=1e-6))
+    """Whether PyTorch's own way has this matrix. Worked out here, since it may be traced now."""
+    places, side = matrix.shape
+    at = np.arange(places, dtype=np.float32)
+    if way["mode"] == "nearest":
+        at = np.floor(at * np.float32(side / places))
+    elif way["align_corners"]:
+        at = at * np.float32((side - 1) / max(places - 1, 1))
+    else:
+        at = np.maximum((at + 0.5) * np.float32(side / places) - 0.5, 0)
+    low = np.minimum(np.floor(at), side - 1).astype(int)
+    high = np.minimum(low + 1, side - 1)
+    made, rows = np.zeros((places, side), np.float32), np.arange(places)
+    np.add.at(made, (rows, low), 1 - (at - low))
+    np.add.at(made, (rows, high), at - low)
+    return bool(np.allclose(made, matrix, atol=1e-5))

@@ -109,7 +109,8 @@ def _conv_transpose(x: Inputs, node: Node) -> Any:
             out = int(x[0].shape[2 + i]) * strides[i] if wanted is None else wanted[-count:][i]
             total = max(whole - out, 0)
             less, more = total // 2, total - total // 2
-            start, _ = (less, more) if automatic == "SAME_UPPER" else (more, less)
+            start = less if automatic == "SAME_UPPER" else more
+            out = whole - total if wanted is None else out
         else:
             start, end = (0, 0) if automatic == "VALID" else (flat[i], flat[count + i])
             out = whole - start - end
