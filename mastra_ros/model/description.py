@@ -130,12 +130,12 @@ def describe(
         "std": [1.0 if raw else 255.0] * channels,
     }
     output = dict(given.get("output") or {})
-    if not output and task == "classification":
-        output = {"kind": "classification"}
     if kind is not None and output.get("kind", kind) != kind:
         raise ConfigError(f"--kind: {kind}, but the description says {output['kind']}")
     if kind is not None:
         output = {"kind": kind, **DETECTORS.get(kind, {}), **output}
+    if not output and task == "classification":
+        output = {"kind": "classification"}
     if not output:
         raise ConfigError(
             "output: a detector needs --kind yolov8 or yolov5, or a description that says how it "

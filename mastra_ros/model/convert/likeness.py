@@ -86,7 +86,8 @@ def worst_difference(
 
 def _share(one: NDArray[np.float64], other: NDArray[np.float64]) -> tuple[float, float]:
     same = (one == other) | (np.isnan(one) & np.isnan(other))
-    apart = np.where(same, 0.0, np.abs(one - np.where(same, one, other)))
+    with np.errstate(invalid="ignore"):  # differences of infinities, which are the same or count
+        apart = np.where(same, 0.0, np.abs(one - other))
     finite = np.abs(one[np.isfinite(one)])
     largest = float(finite.max()) if finite.size else 0.0
     if largest < NOTHING:
