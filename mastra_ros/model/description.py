@@ -10,13 +10,14 @@ import yaml
 
 from ..errors import ConfigError
 from ..inference.bundle import FILE_NAME
+from ..inference.fields import repeated
 from ..inference.interface import COLOURS
 from .dataset import ANNOTATIONS
+from .labels.places import places_of
 
 SECTIONS = ("name", "version", "task", "labels", "input", "output")
 THRESHOLD = {"classification": 0.0, "detection": 0.5}
 PADDING = 114  # grey around a picture, as YOLO's authors train with
-TWICE_SHOWN = 3  # labels that occur more than once
 DETECTORS = {
     "yolov8": {"nms_iou": 0.7, "nms": "per_class"},
     "yolov5": {"nms_iou": 0.45, "nms": "per_class"},
@@ -57,22 +58,12 @@ def read_labels(path: Path) -> list[str]:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from error
-    places: dict[str, list[int]] = {}
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            places.setdefault(line.strip(), []).append(number)
-    twice = [
-        f"{label!r} in lines {', '.join(map(str, at))}"
-        for label, at in places.items()
-        if len(at) > 1
-    ]
-    if twice:
-        raise ConfigError(
-            f"{path}: expected different labels, got {'; '.join(twice[:TWICE_SHOWN])}"
-        )
-    if not places:
+    labels = [line.strip() for line in lines if line.strip()]
+    if not labels:
         raise ConfigError(f"{path}: expected a line for each label, it has none")
-    return list(places)
+    if same := repeated(labels):
+        raise ConfigError(f"{path}: expected different labels, got {same} (counted from 0)")
+    return labels
 
 
 def labels_of(data: Path | None) -> list[str]:
@@ -84,9 +75,10 @@ def labels_of(data: Path | None) -> list[str]:
 
 def task_of(data: Path | None) -> str:
     """Detection where the data have boxes."""
-    if data is not None and ((data / "labels").is_dir() or (data / ANNOTATIONS).is_file()):
-        return "detection"
-    return "classification"
+    if data is None or not data.is_dir():
+        return "classification"
+    boxes = (data / ANNOTATIONS).is_file() or places_of(data).labels.is_dir()
+    return "detection" if boxes else "classification"
 
 
 def describe(

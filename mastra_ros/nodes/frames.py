@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
@@ -10,15 +10,13 @@ from sensor_msgs.msg import Image
 from ..types import Frame
 from . import convert
 from .frame_bus import FrameCallback
+from .transport import TransportedFrames
 
 if TYPE_CHECKING:
     from .lifecycle import StageNode
 
 PUBLISHED = QoSProfile(
     depth=1, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.RELIABLE
-)
-HEARD = QoSProfile(
-    depth=1, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.BEST_EFFORT
 )
 STREAM = "main"
 """A namespace holds one camera, so inside it all keys share this; the bridge names its stream."""
@@ -46,11 +44,17 @@ class FramePublisher:
 
 
 def listen_to_frames(node: StageNode, topic: str, callback: FrameCallback) -> None:
-    """Call back with every frame on an image topic until the node is deactivated."""
+    """Call back with every frame on an image topic until the node is deactivated.
+
+    A frame that came as a message is known by its stamp and the digest of its picture.
+    """
 
     def deliver(frame: Frame) -> None:
         node.heard(topic)
-        callback(frame)
+        try:
+            callback(frame)
+        except Exception as error:  # this is the camera's thread, and other nodes' frame too
+            node.fault(topic, error)
 
     if node.bus is not None:
         full_name = node.resolve_topic_name(topic)
@@ -60,7 +64,4 @@ def listen_to_frames(node: StageNode, topic: str, callback: FrameCallback) -> No
         node.heard(topic)
         return
 
-    def received(message: Any) -> None:
-        callback(convert.frame_from_ros(message, STREAM))
-
-    node.listen(Image, topic, received, HEARD, watch=True)
+    TransportedFrames(node, topic, STREAM, callback)

@@ -79,7 +79,7 @@ def test_an_option_that_makes_no_sense(
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("red\ngreen\n\nred\nblue\ngreen", "got 'red' in lines 1, 4; 'green' in lines 2, 6"),
+        ("red\ngreen\n\nred\nblue\ngreen", "got 'red' at 0, 2; 'green' at 1, 4"),
         ("\n\n", "expected a line for each label, it has none"),
         ("red\ngreen", "folders blue are no labels of the model, which has red, green"),
         ("red\ngreen\nblue\nwhite", "expected [n, 4] for 4 labels, got scores float32 [any, 3]"),
@@ -93,8 +93,14 @@ def test_labels_that_do_not_fit(refused: Any, text: str, complaint: str) -> None
 @pytest.mark.parametrize(
     ("spec", "complaint"),
     [
-        ({"labels": ["red", "green", "red"]}, "a list of different texts (not 'red' 2 times)"),
-        ({"labels": ["red", True, "blue"]}, "a list of different texts (not True)"),
+        (
+            {"labels": ["red", "green", "red"]},
+            "expected different texts, got 'red' at 0, 2",
+        ),
+        (
+            {"labels": ["red", True, "blue"]},
+            "a list of different texts, got ['red', True, 'blue']",
+        ),
         ({"input": {"width": 32}}, "input.width: unknown field"),
         ({"input": {"std": [0, 0, 0]}}, "input.std: expected no zero"),
         ({"input": [32, 32]}, "input: expected a mapping, got [32, 32]"),
