@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import ConfigError
-from ...inference import BundleInput
+from ...inference import Bundle, BundleInput
 from ..dataset import Dataset
 from ..judge.report import write_report
 from ..progress import Progress, silent
@@ -28,6 +29,10 @@ from .quantise import calibration_tensors, limits_of, quantise
 from .source import Source, is_quantised
 
 __all__ = ["Options", "convert", "input_of"]
+
+_log = logging.getLogger(__name__)
+
+LABELS_SHOWN = 4
 
 Floats = NDArray[np.float32]
 
@@ -84,6 +89,7 @@ def convert(
         report = measure(bundle, exact, _unused(data, used), tensors, options, progress)
         report["source"] = {"kind": source.kind, "given": source.text, "quantise": options.quantise}
         report["float_differences"] = made.differences
+        _doubt_labels(report, promised)
         refuse(report, options)
         for name in bundle.parts:
             document["parts"][name]["measurements"] = report["parts"][name]
@@ -101,6 +107,21 @@ def input_of(document: dict[str, Any]) -> BundleInput:
         return BundleInput(**values)
     except (TypeError, KeyError) as error:
         raise ConfigError(f"input: {error}") from error
+
+
+def _doubt_labels(report: dict[str, Any], promised: Bundle) -> None:
+    """Warn where a classifier is hardly better than guessing: its labels may be mixed up."""
+    best = max(part["accuracy"] for part in report["parts"].values())
+    chance = 1 / len(promised.labels)
+    if promised.task == "classification" and len(promised.labels) > 1 and best < 1.5 * chance:
+        _log.warning(
+            "%s: right in %.0f%% of the pictures, guessing in %.0f%%: are the labels in the order "
+            "of the network's outputs (%s)? --labels FILE gives them",
+            promised.name,
+            100 * best,
+            100 * chance,
+            ", ".join(promised.labels[:LABELS_SHOWN]),
+        )
 
 
 def _quantise(

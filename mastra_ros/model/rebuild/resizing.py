@@ -66,11 +66,11 @@ def _resize(x: Inputs, node: Node) -> Any:
     matrices: dict[int, Matrix] = {}
     grown = False
     for i, axis in enumerate(axes):
-        side = int(x[0].shape[axis])
         scale = 0.0 if scales is None else scales[i]
         size = 0 if sizes is None else sizes[i]
-        if axis == 0 and (scale or size) in (1.0, side):
-            continue
+        if axis == 0 and scale in (0.0, 1.0):
+            continue  # the batch stays as it is, and its size may be open while this is traced
+        side = int(x[0].shape[axis])
         matrix = _matrix(node, options, side, scale, size)
         grown = grown or len(matrix) != side
         if len(matrix) != side or not np.array_equal(matrix, np.eye(side)):

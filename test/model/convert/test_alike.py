@@ -190,6 +190,15 @@ def test_probabilities_asked_for_are_believed_where_they_may_be(write_colours: A
         assert score == pytest.approx(values.max() / 6, abs=2e-3)
 
 
+def test_labels_in_another_order_than_the_outputs_are_doubted(
+    write_colours: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_colours()
+    Path("labels.txt").write_text("green\nblue\nred")
+    assert convert() == 0
+    assert "are the labels in the order of the network's outputs (green, blue, red)?" in caplog.text
+
+
 def test_a_softmax_in_pytorch_is_seen(colour_files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (colour_files / "soft_network.py").write_text(
         "import torch\n"

@@ -53,3 +53,20 @@ def test_a_traced_network_gives_the_same(
     traced = torch.export.export(network, (torch.zeros(1, 3, 6, 8),)).module()
     with torch.no_grad():
         np.testing.assert_allclose(traced(image).numpy(), network(image).numpy(), atol=1e-6)
+
+
+@pytest.mark.parametrize("key", ["scales", "sizes"])
+def test_resizing_leaves_the_number_of_pictures_open(graph: Any, key: str) -> None:
+    # As fine-tuning traces it. A pooling to learn from comes first, as in a neck of YOLO.
+    given = {"scales": np.array([1, 1, 2, 2], F), "sizes": np.array([1, 3, 6, 8], np.int64)}[key]
+    nodes = [
+        ("MaxPool", "x", "p", {"kernel_shape": [2, 2], "strides": [2, 2]}),
+        ("Resize", "p - s" if key == "scales" else "p - - s", "r", {"mode": "nearest"}),
+        ("Concat", "r x", "y", {"axis": 1}),
+    ]
+    network = network_of(load_onnx(graph(nodes, {"s": given})), (3, 6, 8))
+    sides = ({0: torch.export.Dim("batch", min=1, max=8)},)
+    traced = torch.export.export(network, (torch.zeros(2, 3, 6, 8),), dynamic_shapes=sides)
+    image = torch.from_numpy(RNG.normal(size=(5, 3, 6, 8)).astype(F))
+    with torch.no_grad():
+        np.testing.assert_allclose(traced.module()(image).numpy(), network(image).numpy())
