@@ -20,6 +20,7 @@ from rclpy.validate_namespace import validate_namespace
 from ..errors import ConfigError, MastraError
 from ..redaction import redact
 from ..startup import check_open_files
+from .shared_memory import fit_profile
 
 RCLError: type[Exception] = rclpy._rclpy_pybind11.RCLError  # rclpy gives it no public name
 
@@ -43,6 +44,8 @@ def start_ros(
     if domain_id is None:
         check_domain()
     _ensure_log_folder()
+    if warning := fit_profile():
+        log.warning("%s", warning)
     with ros_errors():
         rclpy.init(
             args=None if args is None else list(args),
