@@ -37,7 +37,7 @@ def spin(seconds, enough):
 def hears(*topics):
     return all(node.count_subscribers(t) and node.count_publishers(t) for t in topics)
 
-spin(60, lambda: hears("/image_raw", "/frame", "/decision", "/local_result"))
+spin(60, lambda: hears("/image_raw", "/decision", "/local_result"))
 image = Image(height=1080, width=1920, encoding="bgr8", step=5760)
 image.data = array.array("B", bytes(5760 * 1080))
 # The first ones may come before both ends know each other.
