@@ -11,6 +11,7 @@ import logging
 import os
 import resource
 import sys
+import time
 from typing import TextIO
 
 from .errors import ConfigError, MastraError
@@ -50,6 +51,14 @@ def check_open_files(needed: int = FILES_NEEDED) -> None:
             f"open files: expected a limit of at least {needed}, got {limit}; "
             f"ulimit -n {FILES_WANTED} raises it"
         )
+
+
+def check_clock() -> None:
+    """ConfigError where the clock is before 1970: neither ROS nor a certificate can be used."""
+    now_s = time.time()
+    if now_s < 0:
+        days = round(-now_s / 86400)
+        raise ConfigError(f"clock: expected a time after 1970, it is {days} days before; set it")
 
 
 def command_line() -> list[str]:

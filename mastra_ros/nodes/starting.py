@@ -20,7 +20,7 @@ from rclpy.validate_namespace import validate_namespace
 from ..errors import ConfigError, MastraError
 from ..leftovers import clear_shared_memory
 from ..redaction import redact
-from ..startup import check_open_files
+from ..startup import check_clock, check_open_files
 from .shared_memory import fit_profile
 
 RCLError: type[Exception] = rclpy._rclpy_pybind11.RCLError  # rclpy gives it no public name
@@ -41,6 +41,7 @@ def start_ros(
 
     args: those of ROS; None means the command line of the process.
     """
+    check_clock()
     check_open_files()
     freed = clear_shared_memory()
     if freed:
