@@ -2,10 +2,10 @@
 
 A quarter of it is for messages: those that are not complete or wait, packets in work, answers that
 are not sent. Five eighths are for pictures in work and for those that deltas refer to, which are a
-cache and give way. The last eighth is for what nobody counts, such as buffers of decoders. While
-less than half of a pool is held, a device may hold what it wants of that; beyond it no more than
-its share, which is the pool divided by those that hold something and one more, so that there is
-room for the next. A single message or picture it may have if no other.
+cache and give way. The last eighth is for what nobody counts, such as buffers of decoders. A
+device may hold as much of a pool as is left free then, so that there is always room for the next
+(the dynamic threshold of Choudhury and Hahne, 1998, with a factor of one); a single message or
+picture it may have if it holds no other.
 """
 
 from __future__ import annotations
@@ -62,16 +62,10 @@ class Pool:
         """What one device holds."""
         return self._held.get(device, 0)
 
-    def share(self, device: str) -> int:
-        """The most that a device may hold where others want some too."""
-        others = len(self._held) - (device in self._held)
-        return self.bytes_max // (others + 2)
-
     def fair(self, device: str, size: int) -> bool:
         """Whether a device may have so many more, as far as the others are concerned."""
         held = self.held_by(device)
-        plenty = 2 * (self.bytes_held + size) <= self.bytes_max
-        return plenty or not held or held + size <= self.share(device)
+        return not held or held + size <= self.bytes_max - self.bytes_held - size
 
     def take(self, device: str, size: int) -> bool:
         """Hold so many more bytes for a device; False when that is more than its share or all."""
