@@ -13,8 +13,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "mastra_ros"
 
 CONTRACTS = {
-    *("types", "config", "errors", "share"),
-    *("redaction", "private_files", "leftovers"),
+    *("types", "config", "errors", "pictures", "share"),
+    *("redaction", "private_files", "leftovers", "figures"),
 }
 """Modules that every stage may import."""
 
@@ -31,9 +31,11 @@ ROOMS: dict[str, set[str]] = {
     "cli/model": {"cli"},
     "gateway/door": set(),
     "inference/engines": set(),
-    "model/convert": {"model", "model/judge"},
+    "model/convert": {"model", "model/judge", "model/rebuild"},
     "model/fit": {"model"},
     "model/judge": {"model"},
+    "model/labels": set(),
+    "model/rebuild": {"model"},
     "model/split": {"model", "model/judge"},
     "nodes/convert": set(),
     "nodes/run": {"nodes", "nodes/convert"},

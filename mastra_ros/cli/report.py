@@ -13,6 +13,7 @@ import numpy as np
 
 from ..redaction import redact
 from ..types import FrameKey, LinkSample, Result
+from .timeline import Timeline
 
 FAILURES_SHOWN = 5
 """Reasons in the summary, the most frequent first; the JSON has all."""
@@ -43,6 +44,8 @@ class RunReport:
         self._last_s = math.nan  # when the latest final result came
         self._verdicts: dict[int, str] = {}  # by board
         self._link_counters: dict[str, int] = {}
+        self.timeline = Timeline()
+        self.began_s = math.nan  # when the clock of the faults began, monotonic
         self.duplicates = 0
         self.provisional = 0
         self.defects = 0  # in the latest final result
@@ -73,10 +76,12 @@ class RunReport:
             self.latest = result
             if result.error:
                 self._failed[key] = redact(result.error)
+                self.timeline.fail(self._last_s)
                 return
             self.defects = len(result.detections)
             self._origins[result.origin.value] += 1
             self._ages_ms.append(result.age_ms)
+            self.timeline.add(self._last_s, result.age_ms, result.origin.value)
 
     def on_late_result(self, result: Result) -> None:
         with self._lock:
@@ -85,6 +90,7 @@ class RunReport:
     def on_link(self, link: LinkSample, counters: dict[str, int]) -> None:
         with self._lock:
             self.link = link
+            self.timeline.link(time.monotonic(), link.connected)
             self._link_counters = counters
 
     def on_verdict(self, board: int, verdict: str, defects: int) -> None:  # noqa: ARG002

@@ -7,7 +7,6 @@ import contextlib
 import os
 import signal
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..config.files import apply_sets, load_parameters
 from ..errors import ConfigError, DependencyError, MastraError, SourceError
+from ..figures import prepare
+from ..leftovers import temporary_folder
 from ..share import share_file
 from .output import check_output, check_output_folder, write_json
 from .report import RunReport
@@ -51,6 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--fault", default="", help="what happens on the link: down@5s..15s, …; @FILE: a script"
     )
     parser.add_argument("--report", type=Path, metavar="FILE", help="write the report as JSON")
+    parser.add_argument(
+        "--plot", type=Path, metavar="FILE.png", help="draw age and route of every result there"
+    )
     parser.add_argument("--pictures", type=Path, metavar="DIR", help="save annotated pictures")
     parser.add_argument("--params-file", type=Path, metavar="FILE", help="parameter file")
     parser.add_argument(
@@ -71,6 +75,7 @@ def run(args: argparse.Namespace) -> int:
     check_output(args.report, "--report")
     check_output_folder(args.pictures, "--pictures")
     _check_ros(args)
+    prepare(args.plot)
     stop = threading.Event()
     with _signals(stop), contextlib.ExitStack() as stack:
         link = _open_link(args, parameters, stack)
@@ -81,6 +86,8 @@ def run(args: argparse.Namespace) -> int:
         print(f"  {report.spooled_now} frames wait in {link.spool} for the next run")
     if args.report:
         write_json(args.report, report.to_dict())
+    if args.plot:
+        _plot(args, report, parameters)
     if report.failure:
         raise SourceError(report.failure)
     if args.pictures:
@@ -99,6 +106,29 @@ def _compare_with_truth(report: RunReport, parameters: dict[str, dict[str, Any]]
         line = Line(line_options(uri, camera))
         report.compare(lambda board: bool(line.board_truth(board)))
         line.close()
+
+
+def _plot(
+    args: argparse.Namespace, report: RunReport, parameters: dict[str, dict[str, Any]]
+) -> None:
+    from ..config import SchedulingConfig, build
+    from ..emulation.grammar import read_faults
+    from .run_plot import draw_run
+
+    scheduling = build(SchedulingConfig, parameters.get("scheduling", {}))
+    title = f"{args.pipeline}: {report.frames} frames, {report.missing} without a result"
+    try:
+        draw_run(
+            report.timeline,
+            args.plot,
+            began_s=report.began_s,
+            title=title,
+            faults=read_faults(args.fault),
+            deadline_ms=scheduling.deadline_ms if args.gateway != "none" else None,
+        )
+    except OSError as error:
+        raise ConfigError(f"--plot: cannot write {args.plot}: {error.strerror}") from error
+    print(f"  plot in {args.plot}")
 
 
 def _parameters(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
@@ -156,7 +186,7 @@ def _open_link(
     from ..gateway.embedded import EmbeddedGateway
     from ..protocol.keys import add_device, init_keys
 
-    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mastra-")))
+    folder = stack.enter_context(temporary_folder())
     bridge.setdefault("spool_path", str(folder / "spool.sqlite"))
     keys = folder / "keys"
     init_keys(keys, own_audience=True)
@@ -213,7 +243,7 @@ def _run_nodes(
         if link.expected:
             _wait(lambda: report.link is not None and report.link.connected, CONNECT_TIMEOUT_S)
         began_ns = time.monotonic_ns()
-        began = began_ns / 1e9
+        began = report.began_s = began_ns / 1e9
         link.start_clock()
         composition.activate("camera")
         camera: Any = composition.nodes["camera"]

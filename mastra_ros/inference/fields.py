@@ -67,6 +67,25 @@ class Fields:
             return tuple(float(item) for item in value)
         return self._wrong(name, f"a list of {count} numbers", value, ())
 
+    def numbers_by(
+        self, name: str, keys: tuple[int, int], limits: tuple[float, float]
+    ) -> dict[int, float]:
+        """A mapping of integers of `keys` (least, greatest) to numbers of `limits`, not empty."""
+        value = self._get(name)
+        if (
+            isinstance(value, dict)
+            and value
+            and all(isinstance(key, int) and not isinstance(key, bool) for key in value)
+            and all(map(_is_number, value.values()))
+            and keys[0] <= min(value) <= max(value) <= keys[1]
+            and limits[0] <= min(value.values()) <= max(value.values()) <= limits[1]
+        ):
+            return {key: float(item) for key, item in value.items()}
+        expected = (
+            f"numbers of {limits[0]:g} to {limits[1]:g} by integers of {keys[0]} to {keys[1]}"
+        )
+        return self._wrong(name, expected, value, {})
+
     def integers(self, name: str, low: int, high: int) -> tuple[int, ...]:
         """A list of integers of `low` to `high`, at least one."""
         value = self._get(name)

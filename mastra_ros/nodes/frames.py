@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
@@ -10,16 +10,13 @@ from sensor_msgs.msg import Image
 from ..types import Frame
 from . import convert
 from .frame_bus import FrameCallback
-from .naming import as_named, digest_of
+from .transport import TransportedFrames
 
 if TYPE_CHECKING:
     from .lifecycle import StageNode
 
 PUBLISHED = QoSProfile(
     depth=1, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.RELIABLE
-)
-HEARD = QoSProfile(
-    depth=1, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.BEST_EFFORT
 )
 STREAM = "main"
 """A namespace holds one camera, so inside it all keys share this; the bridge names its stream."""
@@ -67,8 +64,4 @@ def listen_to_frames(node: StageNode, topic: str, callback: FrameCallback) -> No
         node.heard(topic)
         return
 
-    def received(message: Any) -> None:
-        frame = convert.frame_from_ros(message, STREAM)
-        callback(as_named(frame, frame.key._replace(id=digest_of(message))))
-
-    node.listen(Image, topic, received, HEARD, watch=True)
+    TransportedFrames(node, topic, STREAM, callback)

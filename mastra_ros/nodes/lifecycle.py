@@ -24,12 +24,11 @@ from ..errors import FrameError, MastraError, MessageError
 from ..redaction import redact, shown
 from . import convert, params
 from .frame_bus import FrameBus
+from .intake import Intake
 from .services import guard_services
 
 RELIABLE = QoSProfile(depth=50, reliability=ReliabilityPolicy.RELIABLE)
 """Small messages: every one counts."""
-
-STEADY = Clock(clock_type=ClockType.STEADY_TIME)
 
 COMPLAINTS_MAX = 20
 """Messages of so many kinds that make no sense are reported a topic; they cannot flood the log."""
@@ -50,10 +49,14 @@ class StageNode(LifecycleNode):
     def __init__(self, *, bus: FrameBus | None = None, **node_options: Any) -> None:
         super().__init__(self.stage, **node_options)
         self.bus = bus
+        # One a node: rcl warns where many timers share a clock.
+        self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.problem = ""  # why the last transition was refused
         self._heard: dict[str, float] = {}
         self._warned: set[str] = set()
         self._mismatches: dict[str, str] = {}
+        self._intakes: dict[str, Intake] = {}
+        self._doubts: dict[str, str] = {}
         self._refused: set[str] = set()  # requests that made no sense, told already
         self._faults: dict[str, str] = {}  # what went wrong in a callback, by its name
         self._made: list[tuple[Callable[[Any], Any], Any]] = []  # undone by deactivation
@@ -118,20 +121,23 @@ class StageNode(LifecycleNode):
         qos: QoSProfile = RELIABLE,
         *,
         watch: bool = False,
-    ) -> None:
+    ) -> Callable[[], None]:
         """Subscribe until deactivation; `watch` warns when nothing comes for long.
 
-        A message that the callback cannot understand is skipped, and reported once a kind:
-        anybody may publish anything.
+        A message that the callback cannot understand is skipped, reported once a kind, counted and
+        shown in the diagnostics: anybody may publish anything. Returns what ends it earlier.
         """
         complaints: set[str] = set()
+        intake = self._intakes.setdefault(topic, Intake())
 
         def heard(received: Any) -> None:
             if watch:
                 self.heard(topic)
             try:
                 callback(received)
+                intake.took()
             except (FrameError, MessageError) as error:
+                intake.refuse(str(error))
                 if str(error) not in complaints and len(complaints) < COMPLAINTS_MAX:
                     complaints.add(str(error))
                     self.get_logger().error(redact(f"{topic}: {error}"))
@@ -148,9 +154,19 @@ class StageNode(LifecycleNode):
             )
         except UnsupportedEventTypeError:
             made = self.create_subscription(message, topic, heard, qos, **options)
-        self._made.append((self.destroy_subscription, made))
+        entry = (self.destroy_subscription, made)
+        self._made.append(entry)
         if watch:
             self.heard(topic)
+
+        def stop() -> None:
+            if entry in self._made:
+                self._made.remove(entry)
+                self.destroy_subscription(made)
+                self._heard.pop(topic, None)
+                self._intakes.pop(topic, None)
+
+        return stop
 
     def on_stop(self, action: Callable[[], None]) -> None:
         """Do this once at deactivation."""
@@ -169,7 +185,7 @@ class StageNode(LifecycleNode):
 
     def _steady_timer(self, period_s: float, callback: Callable[[], None]) -> Any:
         """A timer by monotonic time: a /clock that stands still must not stop deadlines."""
-        return self.create_timer(period_s, callback, clock=STEADY)
+        return self.create_timer(period_s, callback, clock=self._steady)
 
     def fault(self, where: str, error: Exception) -> None:
         """A callback has failed, by a fault of ours: tell it once a kind, and go on."""
@@ -196,6 +212,13 @@ class StageNode(LifecycleNode):
         """Something came on `topic` just now."""
         self._heard[topic] = time.monotonic()
         self._warned.discard(topic)
+
+    def doubt(self, topic: str, text: str) -> None:
+        """Something about what comes on `topic` looks wrong; said once, and shown while it does."""
+        if self._doubts.get(topic, "") != text:
+            self._doubts[topic] = text
+            if text:
+                self.get_logger().warning(f"{topic}: {text}")
 
     def now_stamp_ns(self) -> int:
         """ROS time, ns."""
@@ -241,6 +264,8 @@ class StageNode(LifecycleNode):
             destroy, made = self._made.pop()
             destroy(made)
         self._heard.clear()
+        self._intakes.clear()
+        self._doubts.clear()
         self._faults.clear()
 
     def _silent(self) -> list[str]:
@@ -259,6 +284,15 @@ class StageNode(LifecycleNode):
                     f"{self.config.silence_warning_s:g} s"
                 )
         problems = [f"{topic}: silent" for topic in silent] + list(self._mismatches.values())
+        problems += [f"{topic}: {text}" for topic, text in list(self._doubts.items()) if text]
+        for topic, intake in list(self._intakes.items()):
+            if intake.refused:
+                values = {**values, f"{topic} refused": intake.refused}
+            judged, text = intake.judge()
+            if judged == "error":
+                level, message = "error", f"{topic}: {text}"
+            elif judged == "warn":
+                problems.append(f"{topic}: {text}")
         problems += list(self._faults.values())
         if problems and level == "ok":
             level, message = "warn", "; ".join(problems)

@@ -13,6 +13,7 @@ from visualization_msgs.msg import MarkerArray
 
 from ..config import FactoryConfig
 from ..msg import InferenceResult, InspectionVerdict
+from ..pictures import eight_bits
 from ..pipeline import draw
 from ..pipeline.factory import FactoryInspection, PictureFolder, Verdict, VerdictLog
 from ..types import Frame, Result
@@ -85,6 +86,7 @@ class PipelineNode(StageNode):
 
     def _on_frame(self, frame: Frame) -> None:
         assert self.inspection is not None
+        frame = eight_bits(frame)  # for the locator of boards, and to be drawn on
         self._frame_id = frame.frame_id
         if self._annotated.wanted:
             self._ring.put(frame)

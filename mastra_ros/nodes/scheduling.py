@@ -9,7 +9,7 @@ from typing import Any
 
 from ..config import SchedulingConfig
 from ..msg import Decision, FrameKey, InferenceResult, LinkState, LoadState
-from ..scheduling.arbiter.actions import Action, Dispatch, Publish, PublishLate
+from ..scheduling.arbiter.actions import Action, Dispatch, Publish, PublishLate, Superseded
 from ..scheduling.estimates.load import LoadSampler
 from ..scheduling.scheduler import Scheduler
 from . import convert
@@ -18,6 +18,11 @@ from .lifecycle import RELIABLE, Health, StageNode, settings_text
 from .process import run
 
 TICK_S = 0.005
+MEET_STEP_S = 0.05
+MEET_MIN_S = 2.0
+MEET_MAX_S = 5.0
+"""How long a scheduler in a process of its own waits for listeners. Its writers find them at once,
+but a listener may take a second more to hear a new writer; a result would be lost till then."""
 STAMP_TRUSTED_NS = 10_000_000_000
 """A stamp further from now than this is recorded, and says nothing of the frame's age."""
 
@@ -42,13 +47,35 @@ class SchedulingNode(StageNode):
         self._load = self.advertise(LoadState, "load", RELIABLE)
 
     def start(self) -> None:
+        self.get_logger().info(f"policy {self.config.policy}: {settings_text(self.config)}")
+        self._began_s = time.monotonic()
+        self._joined = False
+        if self.bus is not None:
+            self._join()
+        else:
+            self.every(MEET_STEP_S, self._meet)
+
+    def _meet(self) -> None:
+        """Begin once all those that are there hear us: a result said before would be lost."""
+        if self._joined:
+            return
+        waited_s = time.monotonic() - self._began_s
+        met = all(
+            publisher.get_subscription_count() >= self.count_subscribers(publisher.topic_name)
+            for publisher in (self._decisions, self._results)
+        )
+        if (met and waited_s >= MEET_MIN_S) or waited_s >= MEET_MAX_S:
+            self._join()
+
+    def _join(self) -> None:
+        self._joined = True
         self.listen(FrameKey, "entered", self._on_frame, RELIABLE, watch=True)
+        self.listen(FrameKey, "answered", self._on_answered, RELIABLE)
         self.listen(InferenceResult, "local_result", self._on_local_result, RELIABLE)
         self.listen(InferenceResult, "cloud_result", self._on_cloud_result, RELIABLE)
         self.listen(LinkState, "link", self._on_link, RELIABLE)
         self.every(self.config.load_interval_ms / 1e3, self._sample_load)
         self.every(TICK_S, self._tick)
-        self.get_logger().info(f"policy {self.config.policy}: {settings_text(self.config)}")
 
     def reconfigured(self) -> None:
         if self.scheduler is not None:
@@ -89,6 +116,11 @@ class SchedulingNode(StageNode):
         age_ns = self.now_stamp_ns() - key.stamp_ns
         captured_ns = now_ns - age_ns if 0 <= age_ns < STAMP_TRUSTED_NS else now_ns
         self._carry_out(self.scheduler.on_frame(key, captured_ns, now_ns))
+
+    def _on_answered(self, message: FrameKey) -> None:
+        assert self.scheduler is not None
+        key = convert.frame_key_from_ros(message, STREAM)
+        self._carry_out(self.scheduler.on_answered(key, time.monotonic_ns()))
 
     def _on_local_result(self, message: InferenceResult) -> None:
         assert self.scheduler is not None
@@ -154,6 +186,8 @@ class SchedulingNode(StageNode):
                         frame_id=action.key.id,
                     )
                 )
+            elif isinstance(action, Superseded):
+                self._decisions.publish(convert.superseded_to_ros(action.key, self._frame_id))
             elif isinstance(action, Publish):
                 self._results.publish(convert.result_to_ros(action.result, self._frame_id))
             elif isinstance(action, PublishLate):

@@ -53,8 +53,8 @@ def test_a_part_that_is_not_there_is_named(make_bundle: Any) -> None:
 
 
 def test_a_newer_format_says_so_and_nothing_else(make_bundle: Any) -> None:
-    folder = make_bundle(format=2, input={"unheard_of": True})
-    with pytest.raises(ModelError, match=r"bundle\.yaml: format 2 is newer than 1, please update"):
+    folder = make_bundle(format=3, input={"unheard_of": True})
+    with pytest.raises(ModelError, match=r"bundle\.yaml: format 3 is newer than 2, please update"):
         load_bundle(str(folder))
 
 

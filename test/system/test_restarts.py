@@ -13,7 +13,7 @@ import pytest
 from mastra_ros.gateway.embedded import EmbeddedGateway
 from mastra_ros.nodes.run.monitor import MonitorNode
 from mastra_ros.protocol.keys import add_device, init_keys
-from mastra_ros.types import LinkSample, Result, Route
+from mastra_ros.types import FrameKey, LinkSample, Result, Route
 
 Start = Callable[..., Any]
 LINE = ("--rate", "4", "--source", "synthetic:pcb?seed=4&boards_per_minute=60")
@@ -24,14 +24,14 @@ class Witness:
     """Hears over DDS what the device publishes, from a process of its own."""
 
     def __init__(self) -> None:
-        self.frames: set[int] = set()
+        self.frames: set[FrameKey] = set()
         self.finals: list[Result] = []
         self.late: list[Result] = []
         self.link: LinkSample | None = None
         self.counters: dict[str, int] = {}
 
-    def on_frame(self, stamp_ns: int) -> None:
-        self.frames.add(stamp_ns)
+    def on_frame(self, key: FrameKey) -> None:
+        self.frames.add(key)
 
     def on_result(self, result: Result) -> None:
         if result.final:

@@ -7,7 +7,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...errors import ConfigError, DependencyError
+from ...errors import ConfigError
+from ...figures import prepare
 from ...share import home_path
 from ..output import check_output, write_json
 
@@ -86,6 +87,7 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(f"--device-slowdown: expected more than 0, got {args.device_slowdown:g}")
     if not 0 <= args.agreement <= 1:
         raise ConfigError(f"--agreement: expected 0 to 1, got {args.agreement:g}")
+    prepare(args.plot)
     uplink_bps = _quantity("--uplink", args.uplink, RATE_UNITS_BPS)
     rtt_s = _quantity("--rtt", args.rtt, TIME_UNITS_S)
     if not uplink_bps:
@@ -137,10 +139,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         write_json(args.json, document)
     if args.plot:
-        try:
-            report.plot(args.plot)
-        except DependencyError as error:
-            print(f"no plot: {error}")
+        report.plot(args.plot)
     return 0
 
 

@@ -22,6 +22,9 @@ from .image import header_to_ros, key_from_ros
 if TYPE_CHECKING:
     from ...pipeline.factory.inspection import Verdict
 
+SUPERSEDED = "none"
+"""Route of a decision that is about a frame which no route takes."""
+
 
 DEADLINE_MS_MAX = 1e9
 """As on the wire."""
@@ -76,6 +79,13 @@ def decision_to_ros(
         deadline_ms=float(deadline_ms),
         hard=hard,
         archive=archive,
+    )
+
+
+def superseded_to_ros(key: FrameKey, frame_id: str = "camera") -> DecisionMsg:
+    """The decision that nothing is done with a frame, since a newer one came: no result follows."""
+    return DecisionMsg(
+        header=header_to_ros(key, frame_id), id=key.id, route=SUPERSEDED, reason="superseded"
     )
 
 
