@@ -29,6 +29,7 @@ EXCEPTIONS = {
 ROOMS: dict[str, set[str]] = {
     "camera/drawn": set(),
     "cli/model": {"cli"},
+    "gateway/door": set(),
     "inference/engines": set(),
     "model/convert": {"model", "model/judge", "model/rebuild"},
     "model/fit": {"model"},

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
+import os
+import sys
 from typing import Any
 
 from ..config import GatewayConfig, build
@@ -48,9 +51,14 @@ def run(args: argparse.Namespace) -> int:
     # Imported here, so that `mastra gateway --help` needs none of the server's packages.
     from ..gateway.server import serve
 
-    asyncio.run(
+    answered = asyncio.run(
         serve(config, lambda url: print(f"ready {url}", flush=True), parent_pid=args.parent)
     )
+    if not answered:
+        # Python would wait for the model's thread, which nothing can end.
+        logging.shutdown()
+        sys.stdout.flush()
+        os._exit(1)
     return 0
 
 

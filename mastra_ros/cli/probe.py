@@ -92,7 +92,7 @@ def _bridge_config(args: argparse.Namespace) -> Iterator[BridgeConfig]:
     faults = read_faults(args.fault)
     with temporary_folder() as folder:
         keys = folder / "keys"
-        init_keys(keys)
+        init_keys(keys, own_audience=True)
         add_device(keys, args.device)
         bundles = GatewayConfig().bundles
         with (

@@ -191,7 +191,7 @@ def _open_link(
     folder = stack.enter_context(temporary_folder())
     bridge.setdefault("spool_path", str(folder / "spool.sqlite"))
     keys = folder / "keys"
-    init_keys(keys)
+    init_keys(keys, own_audience=True)
     add_device(keys, build(BridgeConfig, bridge).device)
     served = build(GatewayConfig, parameters.get("gateway", {}))
     gateway = stack.enter_context(
