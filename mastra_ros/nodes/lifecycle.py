@@ -49,6 +49,7 @@ class StageNode(LifecycleNode):
         self._warned: set[str] = set()
         self._mismatches: dict[str, str] = {}
         self._made: list[tuple[Callable[[Any], Any], Any]] = []  # undone by deactivation
+        self._advertised: list[tuple[Callable[[Any], Any], Any]] = []  # undone by cleaning up
         config_class = STAGES[self.stage]
         self.config: Any = params.declare(self, config_class)
         self.add_on_set_parameters_callback(params.on_set(self, config_class, self._apply))
@@ -65,7 +66,7 @@ class StageNode(LifecycleNode):
         """Stop threads; what `listen` and `every` made is destroyed afterwards."""
 
     def tear_down(self) -> None:
-        """Free what `set_up` loaded."""
+        """Free what `set_up` loaded; what `advertise` made is destroyed afterwards."""
 
     def reconfigured(self) -> None:
         """`self.config` has changed while running."""
@@ -82,7 +83,7 @@ class StageNode(LifecycleNode):
         return bool(self.trigger_configure() == done and self.trigger_activate() == done)
 
     def on_configure(self, _: LifecycleState) -> TransitionCallbackReturn:
-        return self._transition("configure", self.set_up, self.tear_down)
+        return self._transition("configure", self.set_up, self._clean_up)
 
     def on_activate(self, _: LifecycleState) -> TransitionCallbackReturn:
         return self._transition("activate", self.start, self._stop)
@@ -91,7 +92,7 @@ class StageNode(LifecycleNode):
         return self._transition("deactivate", self._stop, None)
 
     def on_cleanup(self, _: LifecycleState) -> TransitionCallbackReturn:
-        return self._transition("clean up", self.tear_down, None)
+        return self._transition("clean up", self._clean_up, None)
 
     def on_shutdown(self, _: LifecycleState) -> TransitionCallbackReturn:
         return self._transition("shut down", self.close, None)
@@ -99,7 +100,7 @@ class StageNode(LifecycleNode):
     def close(self) -> None:
         """Stop whatever runs; safe in every state."""
         self._stop()
-        self.tear_down()
+        self._clean_up()
 
     def listen(
         self,
@@ -150,9 +151,8 @@ class StageNode(LifecycleNode):
         self._made.append((self.destroy_timer, self.create_timer(period_s, callback)))
 
     def advertise(self, message: type, topic: str, qos: QoSProfile = RELIABLE) -> Any:
-        """Make a publisher whose QoS parameters can override."""
-
-        return self.create_publisher(
+        """Make a publisher, whose QoS parameters can override, until the node is cleaned up."""
+        made = self.create_publisher(
             message,
             topic,
             qos,
@@ -161,6 +161,12 @@ class StageNode(LifecycleNode):
             ),
             qos_overriding_options=params.qos_overridable(),
         )
+        self._advertised.append((self.destroy_publisher, made))
+        return made
+
+    def on_clean_up(self, action: Callable[[], None]) -> None:
+        """Do this once when the node is cleaned up."""
+        self._advertised.append((lambda made: made(), action))
 
     def heard(self, topic: str) -> None:
         """Something came on `topic` just now."""
@@ -200,10 +206,12 @@ class StageNode(LifecycleNode):
 
     def _stop(self) -> None:
         self.halt()
-        while self._made:
-            destroy, made = self._made.pop()
-            destroy(made)
+        _undo(self._made)
         self._heard.clear()
+
+    def _clean_up(self) -> None:
+        self.tear_down()
+        _undo(self._advertised)
 
     def _silent(self) -> list[str]:
         limit_s = self.config.silence_warning_s
@@ -229,6 +237,13 @@ class StageNode(LifecycleNode):
             self.get_fully_qualified_name().lstrip("/"), level, message, values
         )
         self._diagnostics.publish(convert.diagnostics_to_ros([status], self.now_stamp_ns()))
+
+
+def _undo(made: list[tuple[Callable[[Any], Any], Any]]) -> None:
+    """Destroy the youngest first."""
+    while made:
+        destroy, thing = made.pop()
+        destroy(thing)
 
 
 def settings_text(config: NodeConfig) -> str:
