@@ -13,7 +13,7 @@ from ..camera.opening import check_source
 from ..config import CameraConfig
 from ..types import Frame
 from . import convert
-from .frames import PUBLISHED, STREAM, FramePublisher
+from .frames import PUBLISHED, STREAM, FramePublisher, compressed_topic
 from .lifecycle import Health, StageNode, settings_text
 from .process import run
 
@@ -40,7 +40,9 @@ class CameraNode(StageNode):
         self.failure = ""
         self._images = FramePublisher(self, "image_raw")
         self._info = self.advertise(CameraInfo, "camera_info")
-        self._compressed = self.advertise(CompressedImage, "image_raw/compressed", PUBLISHED)
+        self._compressed = self.advertise(
+            CompressedImage, compressed_topic(self, "image_raw"), PUBLISHED
+        )
 
     def start(self) -> None:
         self.ended.clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
@@ -31,6 +32,9 @@ class FramePublisher:
         self._bus = node.bus
         self._topic = node.resolve_topic_name(topic)
         self._publisher = node.advertise(Image, topic, PUBLISHED)
+        if node.bus is not None:
+            node.bus.advertise(self._topic)
+            node.on_clean_up(partial(node.bus.withdraw, self._topic))
 
     @property
     def wanted(self) -> bool:
@@ -45,22 +49,49 @@ class FramePublisher:
             self._publisher.publish(convert.frame_to_ros(frame))
 
 
+def compressed_topic(node: StageNode, topic: str) -> str:
+    """Where the compressed frames of an image topic are: they go along when it is remapped.
+
+    As image_transport has it; a remap of `…/compressed` itself comes first.
+    """
+    name = f"{topic}/compressed"
+    remapped = str(node.resolve_topic_name(name))
+    if remapped != node.resolve_topic_name(name, only_expand=True):
+        return remapped
+    return f"{node.resolve_topic_name(topic)}/compressed"
+
+
 def listen_to_frames(node: StageNode, topic: str, callback: FrameCallback) -> None:
-    """Call back with every frame on an image topic until the node is deactivated."""
+    """Call back with every frame on an image topic until the node is deactivated.
+
+    By reference while a node of this process publishes there, else as messages.
+    """
 
     def deliver(frame: Frame) -> None:
         node.heard(topic)
         callback(frame)
 
-    if node.bus is not None:
-        full_name = node.resolve_topic_name(topic)
-        node.bus.subscribe(full_name, deliver)
-        bus = node.bus
-        node.on_stop(lambda: bus.unsubscribe(full_name, deliver))
-        node.heard(topic)
-        return
-
     def received(message: Any) -> None:
         callback(convert.frame_from_ros(message, STREAM))
 
-    node.listen(Image, topic, received, HEARD, watch=True)
+    bus = node.bus
+    if bus is None:
+        node.listen(Image, topic, received, HEARD, watch=True)
+        return
+
+    full_name = node.resolve_topic_name(topic)
+    outside: list[Any] = []
+
+    def choose() -> None:
+        if not bus.advertised(full_name):
+            if not outside:
+                outside.append(node.listen(Image, topic, received, HEARD, watch=True))
+        elif outside:
+            node.destroy_subscription(outside.pop())
+
+    bus.subscribe(full_name, deliver)
+    bus.watch(choose)
+    node.on_stop(partial(bus.unsubscribe, full_name, deliver))
+    node.on_stop(partial(bus.unwatch, choose))
+    node.heard(topic)
+    choose()

@@ -110,7 +110,7 @@ class StageNode(LifecycleNode):
         qos: QoSProfile = RELIABLE,
         *,
         watch: bool = False,
-    ) -> None:
+    ) -> Any:
         """Subscribe until deactivation; `watch` warns when nothing comes for long.
 
         A message that the callback cannot understand is skipped, and reported once a kind:
@@ -141,6 +141,7 @@ class StageNode(LifecycleNode):
         self._made.append((self.destroy_subscription, made))
         if watch:
             self.heard(topic)
+        return made
 
     def on_stop(self, action: Callable[[], None]) -> None:
         """Do this once at deactivation."""
