@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -80,14 +81,14 @@ def listen_to_frames(node: StageNode, topic: str, callback: FrameCallback) -> No
         return
 
     full_name = node.resolve_topic_name(topic)
-    outside: list[Any] = []
+    outside: list[Callable[[], None]] = []
 
     def choose() -> None:
         if not bus.advertised(full_name):
             if not outside:
                 outside.append(node.listen(Image, topic, received, HEARD, watch=True))
         elif outside:
-            node.destroy_subscription(outside.pop())
+            outside.pop()()
 
     bus.subscribe(full_name, deliver)
     bus.watch(choose)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import platform
 import time
 from collections.abc import Callable
 from functools import partial
@@ -15,7 +16,7 @@ from rclpy.event_handler import (
     UnsupportedEventTypeError,
 )
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from ..config import STAGES, NodeConfig
 from ..errors import FrameError, MastraError, MessageError
@@ -24,6 +25,10 @@ from .frame_bus import FrameBus
 
 RELIABLE = QoSProfile(depth=50, reliability=ReliabilityPolicy.RELIABLE)
 """Small messages: every one counts."""
+LATEST = QoSProfile(
+    depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
+)
+"""The last one is kept for those who come late."""
 
 COMPLAINTS_MAX = 20
 """Messages of so many kinds that make no sense are reported a topic; they cannot flood the log."""
@@ -110,11 +115,11 @@ class StageNode(LifecycleNode):
         qos: QoSProfile = RELIABLE,
         *,
         watch: bool = False,
-    ) -> Any:
+    ) -> Callable[[], None]:
         """Subscribe until deactivation; `watch` warns when nothing comes for long.
 
         A message that the callback cannot understand is skipped, and reported once a kind:
-        anybody may publish anything.
+        anybody may publish anything. Returns what ends it earlier.
         """
         complaints: set[str] = set()
 
@@ -138,10 +143,17 @@ class StageNode(LifecycleNode):
             )
         except UnsupportedEventTypeError:
             made = self.create_subscription(message, topic, heard, qos, **options)
-        self._made.append((self.destroy_subscription, made))
+        entry = (self.destroy_subscription, made)
+        self._made.append(entry)
         if watch:
             self.heard(topic)
-        return made
+
+        def stop() -> None:
+            if entry in self._made:
+                self._made.remove(entry)
+                self.destroy_subscription(made)
+
+        return stop
 
     def on_stop(self, action: Callable[[], None]) -> None:
         """Do this once at deactivation."""
@@ -235,7 +247,11 @@ class StageNode(LifecycleNode):
         if self.problem:
             level, message = "error", self.problem
         status = convert.diagnostic_to_ros(
-            self.get_fully_qualified_name().lstrip("/"), level, message, values
+            self.get_fully_qualified_name().lstrip("/"),
+            level,
+            message,
+            values,
+            hardware_id=platform.node(),
         )
         self._diagnostics.publish(convert.diagnostics_to_ros([status], self.now_stamp_ns()))
 

@@ -72,7 +72,7 @@ class TestRunning(unittest.TestCase):
         self.node.create_subscription(InspectionVerdict, "verdict", verdicts.append, 50)
         self.until(lambda: len(results) >= 10, "ten results")
         self.until(lambda: verdicts, "a verdict")
-        assert results[0].header.frame_id == "belt_camera"
+        assert results[0].header.frame_id == "belt_camera_optical"
         stamps = [(r.header.stamp.sec, r.header.stamp.nanosec) for r in results if r.final]
         assert len(stamps) == len(set(stamps))
 

@@ -67,6 +67,19 @@ def test_rviz_looks_at_the_coordinate_frame_of_the_camera() -> None:
     assert rviz["Visualization Manager"]["Global Options"]["Fixed Frame"] == frame_id
 
 
+def test_frames_are_named_as_rep_103_names_those_of_cameras() -> None:
+    parameters = yaml.safe_load((ROOT / "config/factory_inspection.yaml").read_text("utf-8"))
+    assert parameters["/**/camera"]["ros__parameters"]["frame_id"].endswith("_optical")
+    assert parameters_of(STAGES["camera"])["frame_id"].default.endswith("_optical")
+
+
+def test_no_view_asks_for_a_calibration_that_nobody_has() -> None:
+    for file in ("factory_inspection.foxglove.json", "factory_inspection.rviz"):
+        text = (ROOT / "config" / file).read_text("utf-8")
+        assert "camera_info" not in text
+        assert "calibration" not in text
+
+
 def test_the_layout_of_foxglove_shows_each_panel_once() -> None:
     layout = json.loads((ROOT / "config/factory_inspection.foxglove.json").read_text("utf-8"))
 

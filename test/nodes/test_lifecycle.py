@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable
 from typing import Any
 
@@ -185,6 +186,17 @@ def test_a_message_that_makes_no_sense_is_reported_once_and_the_next_one_counts(
     wait_until(sent_and_judged, "a verdict after rubbish")
     assert verdicts[0].verdict == "pass"
     assert capfd.readouterr().err.count("expected one of local, split, cloud, got 'heaven'") == 1
+
+
+def test_the_diagnostics_name_the_machine(ros: Any, wait_until: Callable[..., None]) -> None:
+    heard: list[DiagnosticStatus] = []
+    listener = ros.node("listener")
+    listener.create_subscription(
+        DiagnosticArray, "/diagnostics", lambda m: heard.extend(m.status), 50
+    )
+    probe(ros)
+    wait_until(lambda: heard, "the diagnostics")
+    assert heard[0].hardware_id == platform.node()
 
 
 def test_a_silent_topic_is_told_in_the_diagnostics_until_something_comes(
