@@ -10,12 +10,15 @@ from functools import partial
 from typing import Any, ClassVar
 
 from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.event_handler import (
     PublisherEventCallbacks,
     SubscriptionEventCallbacks,
     UnsupportedEventTypeError,
 )
+from rclpy.exceptions import ParameterNotDeclaredException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from ..config import STAGES, NodeConfig
@@ -185,6 +188,21 @@ class StageNode(LifecycleNode):
         """Something came on `topic` just now."""
         self._heard[topic] = time.monotonic()
         self._warned.discard(topic)
+
+    def set_parameters(self, parameter_list: list[Parameter]) -> list[SetParametersResult]:
+        """As rclpy has it, but what is not declared is named."""
+        self._refuse_undeclared(parameter_list)
+        return list(super().set_parameters(parameter_list))
+
+    def set_parameters_atomically(self, parameter_list: list[Parameter]) -> SetParametersResult:
+        """As rclpy has it, but what is not declared is named."""
+        self._refuse_undeclared(parameter_list)
+        return super().set_parameters_atomically(parameter_list)
+
+    def _refuse_undeclared(self, parameter_list: list[Parameter]) -> None:
+        # rclpy's own error has lost the names by the time it is made: `ros2 param set` shows [].
+        if unknown := [p.name for p in parameter_list if not self.has_parameter(p.name)]:
+            raise ParameterNotDeclaredException(unknown)
 
     def now_stamp_ns(self) -> int:
         """ROS time, ns."""

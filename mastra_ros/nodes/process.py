@@ -17,6 +17,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from ..errors import MastraError
 from .lifecycle import StageNode
+from .memory import keep_memory
 from .strangers import strangers
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
@@ -38,6 +39,7 @@ def until_signal(serve: Callable[[threading.Event], int]) -> int:
 
     More signals while it closes change nothing: tools often send several.
     """
+    keep_memory()
     stopped = threading.Event()
     for number in STOPPING:
         # For good: the process has nothing to do but to close its nodes, in order.

@@ -110,7 +110,8 @@ def test_pictures_from_outside_are_taken_while_the_own_camera_is_not_configured(
             done = call(around, ChangeState, "camera/change_state", request, wait_until)
             assert done.success
         wait_until(
-            lambda: any(r.header.frame_id == "camera_optical" for r in results), "those of its own camera"
+            lambda: any(r.header.frame_id == "camera_optical" for r in results),
+            "those of its own camera",
         )
         wait_until(lambda: around.count_subscribers("image_raw") == 0, "frames by reference again")
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rcl_interfaces.srv import SetParameters
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
@@ -114,6 +115,22 @@ def test_a_live_parameter_takes_effect_while_running_and_a_bad_value_is_refused(
     fixed = node.set_parameters([Parameter("threads", value=2)])[0]
     assert not fixed.successful
     assert "active" in fixed.reason
+
+
+def test_a_parameter_that_is_not_there_is_named_to_who_sets_it(
+    ros: Any, wait_until: Callable[..., None]
+) -> None:
+    probe(ros)
+    client = ros.node("around").create_client(SetParameters, "inference/set_parameters")
+    wait_until(client.service_is_ready, "the service")
+    wrong = Parameter("thrads", value=2).to_parameter_msg()
+    right = Parameter("score_threshold", value=0.7).to_parameter_msg()
+    answer = client.call_async(SetParameters.Request(parameters=[right, wrong]))
+    wait_until(answer.done, "the answer")
+    first, second = answer.result().results
+    assert first.successful
+    assert not second.successful
+    assert "thrads" in second.reason
 
 
 def test_frames_pass_by_reference_on_a_bus_and_as_messages_without(
