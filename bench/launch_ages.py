@@ -28,6 +28,7 @@ import numpy as np
 import rclpy
 import yaml
 
+from bench.bars import AT_MOST, Bar
 from mastra_ros.msg import InferenceResult
 from mastra_ros.nodes.run.compose import ORDER
 
@@ -135,13 +136,9 @@ def measure(repetitions: int) -> list[dict[str, Any]]:
 
 def bars(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """What is to hold."""
+    what = "age of a result apart (p50), times that in one process"
     return [
-        {
-            "name": f"{row['size']}: age apart (p50), times that in one process, at most",
-            "value": row["ratio"],
-            "bar": APART_MAX,
-            "holds": row["ratio"] <= APART_MAX,
-        }
+        Bar(f"{row['size']}: {what}", row["ratio"], AT_MOST, APART_MAX).to_json()
         for row in rows
         if row["size"] == JUDGED
     ]

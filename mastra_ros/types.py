@@ -3,12 +3,13 @@
 All are frozen and check themselves at birth, so that a stage may trust what it is given.
 Times: `stamp_ns` is the time of capture on the source's own clock (the stamp of the ROS
 header, ns since its epoch); every other `*_ns` is monotonic time of this process. A frame
-is known everywhere by its `FrameKey`.
+is known everywhere by its `FrameKey`, and never by its stamp alone.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NamedTuple
@@ -18,8 +19,11 @@ from numpy.typing import NDArray
 
 from .errors import FrameError
 
-CHANNELS = {"mono8": 1, "bgr8": 3, "rgb8": 3}
+CHANNELS = {"mono8": 1, "bgr8": 3, "rgb8": 3, "mono16": 1, "bgr16": 3, "rgb16": 3}
 """Encodings of `Frame.image` and their channels."""
+
+EIGHT_BIT = {"mono16": "mono8", "bgr16": "bgr8", "rgb16": "rgb8"}
+"""Encodings of 16 bits, and what they are called with 8."""
 
 MAX_SIDE_PX = 16_384
 
@@ -40,27 +44,49 @@ class PacketKind(str, Enum):
     FEATURES = "features"  # the tensor at the cut of a split model
 
 
+FRAME_ID = re.compile(r"[!-~]{0,64}")
+"""What the id of a frame may be: printable ASCII without spaces."""
+
+
 class FrameKey(NamedTuple):
-    """Names one frame of one stream of one device."""
+    """Names one frame of one stream of one device.
+
+    id: given once, where the frame enters, so that two frames under one stamp are two. It stays
+    with every copy of the frame. Empty only where a peer, a file or a message of an older version
+    knows none: there, stream and stamp alone are the name.
+    """
 
     stream: str
     stamp_ns: int
+    id: str = ""
+
+    @property
+    def unnamed(self) -> FrameKey:
+        """Stream and stamp alone, as older versions know it."""
+        return FrameKey(self.stream, self.stamp_ns)
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One picture: `image` is uint8, (height, width) for mono8, else (height, width, 3)."""
+    """One picture: `image` is (height, width) for mono8 and mono16, else (height, width, 3).
+
+    It is uint8, or uint16 where the encoding says 16: white is then 65535, whatever the camera's
+    own depth. `pictures.eight_bits` makes of it what models, codecs and viewers take.
+    """
 
     key: FrameKey
-    image: NDArray[np.uint8]
+    image: NDArray[Any]  # uint8 or uint16
     encoding: str = "bgr8"
     frame_id: str = "camera"  # the coordinate frame of the ROS header
 
     def __post_init__(self) -> None:
         if self.encoding not in CHANNELS:
             raise FrameError(f"encoding: expected one of {sorted(CHANNELS)}, got {self.encoding!r}")
-        if self.image.dtype != np.uint8:
-            raise FrameError(f"image: expected uint8, got {self.image.dtype}")
+        wanted = np.uint16 if self.encoding in EIGHT_BIT else np.uint8
+        if self.image.dtype != wanted:
+            raise FrameError(
+                f"image: expected {wanted.__name__} for {self.encoding}, got {self.image.dtype}"
+            )
         expected = 2 if CHANNELS[self.encoding] == 1 else 3
         shape = self.image.shape
         if len(shape) != expected or (expected == 3 and shape[2] != 3):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
+import secrets
 import threading
 import time
 from collections.abc import Callable
@@ -17,11 +19,13 @@ from ..errors import (
     SourceError,
     SourceStalled,
 )
+from ..pictures import PictureReader
+from ..redaction import redact
 from ..types import Frame, FrameKey
 from .drawn.line import FrameTruth
 from .events import CameraEvent, Kind
 from .opening import check_source, open_source
-from .pacing import Backoff, Pacer
+from .pacing import Backoff, Pacer, Timeline
 from .source import Clock, Source, Stamper
 from .uri import parse_uri
 
@@ -37,7 +41,9 @@ STOP_WAIT_S = 1.0
 class Opener(Protocol):
     """`open_source` or a fake of it."""
 
-    def __call__(self, config: CameraConfig, stream: str, *, stamper: Stamper) -> Source:
+    def __call__(
+        self, config: CameraConfig, stream: str, *, stamper: Stamper, reader: PictureReader
+    ) -> Source:
         """Open the source."""
 
 
@@ -47,7 +53,8 @@ class CaptureLoop:
     A live source that fails is opened again, with growing pauses, for as long as it takes; a
     finite one that fails is reported as `failed`. Both callbacks run on the loop's thread; an error
     in `on_frame` ends the loop with `failed`. Raises ConfigError at birth where the source's
-    name makes no sense. `clock_ns` and `wait_s` (wait, and say whether to stop) are monotonic time.
+    name makes no sense. Each frame gets its id here: a random name of this run, and a number.
+    `clock_ns` and `wait_s` (wait, and say whether to stop) are monotonic time.
     """
 
     def __init__(
@@ -73,11 +80,14 @@ class CaptureLoop:
         self._wait_s = wait_s or self._stop.wait
         self._opener = opener
         self._stamper = Stamper(config.stamps, stamp_ns)
+        self._reader = PictureReader(config)
+        self.doubt = ""  # what looks wrong with the pictures just now
         self._source: Source | None = None
         self._size = ""
         self._backoff = Backoff(config.reopen_delay_max_s)
         self._opened_before = False
         self._thread: threading.Thread | None = None
+        self._run = secrets.token_hex(6)
         self.frames = 0
         self.bad_frames = 0
         self.reopened = 0
@@ -108,7 +118,7 @@ class CaptureLoop:
     def truth(self, key: FrameKey) -> FrameTruth | None:
         """What a recent frame shows, where the source knows it (the synthetic line)."""
         source = self._source
-        return None if source is None else source.truth(key)
+        return None if source is None else source.truth(key.unnamed)
 
     def run(self) -> None:
         """Capture until the end, a failure or `stop`: the body of the thread."""
@@ -126,7 +136,9 @@ class CaptureLoop:
     def _session(self) -> bool:
         """From opening the source to its end; whether to open it again."""
         try:
-            source = self._opener(self._config, self._stream, stamper=self._stamper)
+            source = self._opener(
+                self._config, self._stream, stamper=self._stamper, reader=self._reader
+            )
         except (ConfigError, DependencyError) as error:
             return self._tell("failed", str(error))
         except SourceError as error:
@@ -155,9 +167,12 @@ class CaptureLoop:
     def _read_on(self, source: Source) -> bool:
         config = self._config
         pacer = Pacer(config.rate_hz or (0.0 if source.live else source.rate_hz or 0.0))
+        timeline = Timeline()
         bad_in_a_row = 0
         while not self._stop.is_set():
-            pause_s = pacer.wait_s(self._clock_ns())
+            due_ns = None if config.rate_hz else source.due_ns()
+            now_ns = self._clock_ns()
+            pause_s = pacer.wait_s(now_ns) if due_ns is None else timeline.wait_s(now_ns, due_ns)
             if pause_s > 0:
                 if self._wait_s(pause_s):
                     return False
@@ -176,17 +191,31 @@ class CaptureLoop:
             bad_in_a_row = 0
             self._backoff.reset()
             self._notice_size(frame)
+            self._notice_doubt()
+            self._notice_clock()
             self.frames += 1
-            self._on_frame(frame)
+            key = frame.key._replace(id=f"{self._run}-{self.frames}")
+            self._on_frame(dataclasses.replace(frame, key=key))
             if self.frames == config.frame_limit:
                 return self._tell("ended", f"the limit of {config.frame_limit} frames is reached")
         return False
+
+    def _notice_clock(self) -> None:
+        back_ns = self._stamper.take_back_ns()
+        if back_ns:
+            self._tell("clock_back", f"the clock went back by {back_ns / 1e9:.3f} s: stamps follow")
 
     def _notice_size(self, frame: Frame) -> None:
         size = f"{frame.width_px}x{frame.height_px} px {frame.encoding}"
         if self._size and size != self._size:
             self._tell("size_changed", f"{self._size} before, {size} now")
         self._size = size
+
+    def _notice_doubt(self) -> None:
+        if self._reader.doubt != self.doubt:
+            self.doubt = self._reader.doubt
+            if self.doubt:
+                self._tell("doubtful", self.doubt)
 
     def _broken(self, kind: Kind, message: str, *, live: bool) -> bool:
         if self._stop.is_set():
@@ -207,5 +236,5 @@ class CaptureLoop:
     def _tell(self, kind: Kind, message: str) -> bool:
         """Report; returns False, which ends a session."""
         if not self._stop.is_set():
-            self._on_event(CameraEvent(kind, message, self._name))
+            self._on_event(CameraEvent(kind, redact(message), self._name))
         return False

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .parameter import NodeConfig, parameter
+from .parameter import parameter
+from .pictures import PictureConfig
 
 
 @dataclass(frozen=True)
-class CameraConfig(NodeConfig):
+class CameraConfig(PictureConfig):
     """Parameters of the camera: where frames come from."""
 
     source: str = parameter(

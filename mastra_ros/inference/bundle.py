@@ -12,62 +12,46 @@ from typing import Any
 import yaml
 
 from ..errors import ConfigError, ModelError
-from ..share import share_file
+from ..share import home_path, share_file
 from .fields import Fields
+from .formats import of_format_2
+from .interface import (
+    LAYOUTS,
+    TYPES,
+    BundleInput,
+    BundleOutput,
+    read_input,
+    read_output,
+)
 
-FORMAT = 1
-"""The newest format of `bundle.yaml` that this code reads."""
+__all__ = [
+    "Bundle",
+    "BundleInput",
+    "BundleOutput",
+    "BundlePart",
+    "BundleSplit",
+    "load_bundle",
+]
+
+FORMAT = 2
+"""The newest format of `bundle.yaml` that this code reads; see module formats for what it added."""
 
 FILE_NAME = "bundle.yaml"
 TASKS = ("detection", "classification")
-COLOURS = {"gray": 1, "rgb": 3, "bgr": 3}
-"""Colours that a model may want, and their channels."""
-RESIZES = ("letterbox", "stretch")
-KINDS = ("anchor_free", "yolox", "classification")
-"""How outputs are read: modules postprocess, yolox and classify tell each."""
-SCORES = ("logits", "probabilities")
-SUPPRESSIONS = ("per_class", "all")
-ENGINES = ("litert", "onnxruntime")
-PARTS = ("local", "cloud", "head", "tail")
+ENGINES = ("litert", "onnxruntime", "openvino")
+PARTS = ("local", "cloud", "cloud_int8", "head", "tail")
+HALVES = ("head", "tail")
 PAIR_DIGITS = 16
 RANK_MAX = 4
 SIDE_MAX = 65_536
-
-
-@dataclass(frozen=True)
-class BundleInput:
-    """What a model is fed: value = (pixel - mean) / std, a mean and std per channel."""
-
-    width_px: int
-    height_px: int
-    colour: str
-    resize: str
-    pad_value: int  # 0 to 255, around a letterboxed picture
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-
-    @property
-    def channels(self) -> int:
-        return COLOURS[self.colour]
-
-
-@dataclass(frozen=True)
-class BundleOutput:
-    """How a model's outputs are read; `kind` names the decoder."""
-
-    kind: str
-    stride_px: int = 0  # of anchor_free
-    nms_iou: float = 0.0  # of detectors
-    nms: str = "all"  # which boxes suppress each other: all, or per_class
-    strides_px: tuple[int, ...] = ()  # of yolox, in the order of the model's rows
-    scores: str = "logits"  # of classification: what the model gives
+VIEWS_MAX = 2
 
 
 @dataclass(frozen=True)
 class BundlePart:
     """One model file of a bundle."""
 
-    name: str  # local, cloud, head or tail
+    name: str  # one of PARTS
     path: Path
     engine: str
     sha256: str
@@ -75,7 +59,15 @@ class BundlePart:
     version: str
     score_threshold: float  # least score that counts, unless the user says otherwise; head: 0
     views: int = 1  # 2: each frame is also seen turned by half a turn, see module views
+    score_thresholds: Mapping[int, float] = field(default_factory=dict)  # by views, if told apart
+    input_type: str = ""  # one of TYPES; "": as the file says
+    layout: str = ""  # one of LAYOUTS; "": told by the file's shape
     measurements: Mapping[str, Any] = field(default_factory=dict)
+
+    def seen(self, views: int) -> BundlePart:
+        """The same part with this number of views, and the threshold that belongs to it."""
+        threshold = self.score_thresholds.get(views, self.score_threshold)
+        return replace(self, views=views, score_threshold=threshold)
 
 
 @dataclass(frozen=True)
@@ -117,8 +109,7 @@ class Bundle:
 
     def in_one_view(self) -> Bundle:
         """The same bundle, whose parts see each frame once: as the halves of a split model do."""
-        parts = {name: replace(part, views=1) for name, part in self.parts.items()}
-        return replace(self, parts=parts)
+        return replace(self, parts={name: part.seen(1) for name, part in self.parts.items()})
 
 
 def load_bundle(path_or_name: str) -> Bundle:
@@ -140,13 +131,16 @@ def load_bundle(path_or_name: str) -> Bundle:
         raise ModelError(f"{path}: format {version} is newer than {FORMAT}, please update Mastra")
     fields = Fields(document)
     bundle = _read(path, fields)
+    if version == 1:
+        for place in of_format_2(document):
+            fields.problem(place, "is of format 2, and this says format 1")
     if fields.problems:
         raise ModelError(f"{path}: {'; '.join(fields.problems)}")
     return bundle
 
 
 def _find(path_or_name: str) -> Path:
-    given = Path(path_or_name).expanduser()
+    given = home_path(path_or_name)
     if (given / FILE_NAME).is_file():
         return given / FILE_NAME
     if given.is_absolute():
@@ -160,8 +154,7 @@ def _find(path_or_name: str) -> Path:
 
 
 def _read(path: Path, fields: Fields) -> Bundle:
-    if fields.integer("format", 1, 10**6) != FORMAT:
-        fields.problem("format", f"expected {FORMAT}")
+    fields.integer("format", 1, FORMAT)
     labels = fields.strings("labels")
     task = fields.choice("task", TASKS)
     parts = _read_parts(path.parent, fields.section("parts"))
@@ -171,50 +164,13 @@ def _read(path: Path, fields: Fields) -> Bundle:
         version=fields.text("version"),
         task=task,
         labels=labels,
-        input=_read_input(fields.section("input")),
-        output=_read_output(fields.section("output"), task),
+        input=read_input(fields.section("input")),
+        output=read_output(fields.section("output"), task),
         parts=parts,
         split=_read_split(fields, parts),
     )
     fields.nothing_else()
     return bundle
-
-
-def _read_input(fields: Fields) -> BundleInput:
-    colour = fields.choice("colour", tuple(COLOURS))
-    channels = COLOURS.get(colour, 1)
-    made = BundleInput(
-        width_px=fields.integer("width_px", 1, 16_384),
-        height_px=fields.integer("height_px", 1, 16_384),
-        colour=colour,
-        resize=fields.choice("resize", RESIZES),
-        pad_value=fields.integer("pad_value", 0, 255),
-        mean=fields.numbers("mean", channels),
-        std=fields.numbers("std", channels),
-    )
-    if 0.0 in made.std:
-        fields.problem("std", "expected no zero")
-    fields.nothing_else()
-    return made
-
-
-def _read_output(fields: Fields, task: str) -> BundleOutput:
-    kind = fields.choice("kind", KINDS)
-    if kind and task and (kind == "classification") != (task == "classification"):
-        fields.problem("kind", f"{kind} is not for the task {task}")
-    if kind == "classification":
-        scores = fields.choice("scores", SCORES) if "scores" in fields else "logits"
-        made = BundleOutput(kind, scores=scores)
-    else:
-        made = BundleOutput(
-            kind=kind,
-            stride_px=fields.integer("stride_px", 1, 1024) if kind != "yolox" else 0,
-            nms_iou=fields.number("nms_iou", 0.0, 1.0),
-            nms=fields.choice("nms", SUPPRESSIONS) if "nms" in fields else "all",
-            strides_px=fields.integers("strides_px", 1, 1024) if kind == "yolox" else (),
-        )
-    fields.nothing_else()
-    return made
 
 
 def _read_parts(folder: Path, fields: Fields) -> dict[str, BundlePart]:
@@ -228,7 +184,7 @@ def _read_parts(folder: Path, fields: Fields) -> dict[str, BundlePart]:
 
 def _read_split(fields: Fields, parts: Mapping[str, BundlePart]) -> BundleSplit | None:
     """The section `split`, which goes with the parts head and tail: all three, or none."""
-    halves = [name for name in ("head", "tail") if name in parts]
+    halves = [name for name in HALVES if name in parts]
     if "split" not in fields:
         if halves:
             fields.problem("split", f"missing, expected beside {' and '.join(halves)}")
@@ -253,6 +209,9 @@ def _read_split(fields: Fields, parts: Mapping[str, BundlePart]) -> BundleSplit 
 
 def _read_part(folder: Path, name: str, fields: Fields) -> BundlePart:
     file = fields.text("file")
+    views = fields.integer("views", 1, VIEWS_MAX) if "views" in fields else 1
+    threshold, by_views = _read_thresholds(name, views, fields)
+    feed = fields.section("input") if "input" in fields else None
     part = BundlePart(
         name=name,
         path=folder / file,
@@ -260,18 +219,41 @@ def _read_part(folder: Path, name: str, fields: Fields) -> BundlePart:
         sha256=fields.text("sha256").lower(),
         model=fields.text("model"),
         version=fields.text("version"),
-        score_threshold=0.0 if name == "head" else fields.number("score_threshold", 0.0, 1.0),
-        views=fields.integer("views", 1, 2) if "views" in fields else 1,
+        score_threshold=threshold,
+        views=views,
+        score_thresholds=by_views,
+        input_type=feed.choice("type", TYPES) if feed is not None and "type" in feed else "",
+        layout=feed.choice("layout", LAYOUTS) if feed is not None and "layout" in feed else "",
         measurements=fields.mapping("measurements") if "measurements" in fields else {},
     )
     fields.nothing_else()
-    if part.views > 1 and name in ("head", "tail"):
+    if feed is not None:
+        feed.nothing_else()
+        if name == "tail":
+            fields.problem("input", "a tail is fed what its head gives")
+    if part.views > 1 and name in HALVES:
         fields.problem("views", "the halves of a split model see a frame once")
     if file and Path(file).name != file:
         fields.problem("file", f"expected a name inside the bundle's folder, got {file!r}")
     elif file:
         _check_file(part, fields)
     return part
+
+
+def _read_thresholds(name: str, views: int, fields: Fields) -> tuple[float, dict[int, float]]:
+    """The least score at this number of views, and all of them where they are told apart."""
+    if name == "head":
+        return 0.0, {}
+    if "score_thresholds" not in fields:
+        return fields.number("score_threshold", 0.0, 1.0), {}
+    by_views = fields.numbers_by("score_thresholds", (1, VIEWS_MAX), (0.0, 1.0))
+    if "score_threshold" in fields:
+        fields.problem("score_threshold", "expected this or score_thresholds, got both")
+        fields.number("score_threshold", 0.0, 1.0)
+    elif by_views and not {1, views} <= set(by_views):
+        known = ", ".join(map(str, by_views))
+        fields.problem("score_thresholds", f"expected one for 1 and for {views} views, got {known}")
+    return by_views.get(views, 0.0), by_views
 
 
 def _check_file(part: BundlePart, fields: Fields) -> None:

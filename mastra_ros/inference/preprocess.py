@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ..pictures import eight_bits
 from ..types import Frame
 from .bundle import BundleInput
 from .engines.engine import Tensor, TensorSpec
@@ -92,7 +93,8 @@ def resize(image: Pixels, width_px: int, height_px: int) -> Pixels:
 
 
 def fit(frame: Frame, spec: BundleInput) -> tuple[Pixels, Transform]:
-    """The frame in the model's size and colour, still uint8, and where it lies in there."""
+    """The frame in the model's size and colour, as uint8, and where it lies in there."""
+    frame = eight_bits(frame)
     transform = transform_for(spec, frame.width_px, frame.height_px)
     gray = spec.colour == "gray"
     image = convert_colour(frame.image, frame.encoding, spec.colour) if gray else frame.image

@@ -9,8 +9,10 @@ from typing import Any
 import yaml
 
 from ..errors import ConfigError
-from ..inference.bundle import FILE_NAME, FORMAT
+from ..inference.bundle import FILE_NAME
+from ..inference.fields import repeated
 from .dataset import ANNOTATIONS
+from .labels.places import places_of
 
 SECTIONS = ("name", "version", "task", "labels", "input", "output")
 THRESHOLD = {"classification": 0.0, "detection": 0.5}
@@ -30,13 +32,18 @@ def read_spec(path: Path) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise ConfigError(f"{file}: expected a mapping, got {type(document).__name__}")
     if path.is_dir() or "parts" in document:
-        thresholds = [part.get("score_threshold") for part in document.get("parts", {}).values()]
+        thresholds = [_threshold(part) for part in document.get("parts", {}).values()]
         document = {name: document[name] for name in SECTIONS if name in document}
         document["score_threshold"] = next(iter(thresholds), None)
     unknown = set(document) - {*SECTIONS, "score_threshold", "format"}
     if unknown:
         raise ConfigError(f"{file}: unknown fields {', '.join(sorted(map(str, unknown)))}")
     return document
+
+
+def _threshold(part: Mapping[str, Any]) -> Any:
+    """A part's least score, for one view where there is one for each number of views."""
+    return part.get("score_threshold", part.get("score_thresholds", {}).get(1))
 
 
 def read_labels(path: Path) -> list[str]:
@@ -46,8 +53,8 @@ def read_labels(path: Path) -> list[str]:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from error
     labels = [line.strip() for line in lines if line.strip()]
-    if len(set(labels)) != len(labels):
-        raise ConfigError(f"{path}: expected different labels")
+    if same := repeated(labels):
+        raise ConfigError(f"{path}: expected different labels, got {same} (counted from 0)")
     return labels
 
 
@@ -60,9 +67,10 @@ def labels_of(data: Path | None) -> list[str]:
 
 def task_of(data: Path | None) -> str:
     """Detection where the data have boxes."""
-    if data is not None and ((data / "labels").is_dir() or (data / ANNOTATIONS).is_file()):
-        return "detection"
-    return "classification"
+    if data is None or not data.is_dir():
+        return "classification"
+    boxes = (data / ANNOTATIONS).is_file() or places_of(data).labels.is_dir()
+    return "detection" if boxes else "classification"
 
 
 def describe(
@@ -101,7 +109,7 @@ def describe(
     order = ("width_px", "height_px", "colour", "resize", "pad_value", "mean", "std")
     feed = {**defaults, **feed}
     return {
-        "format": FORMAT,
+        "format": 1,  # the writer says 2 where that is needed
         "name": given.get("name") or name,
         "version": str(given.get("version") or "1.0.0"),
         "task": task,

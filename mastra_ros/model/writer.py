@@ -16,6 +16,7 @@ import yaml
 
 from ..errors import ModelError
 from ..inference.bundle import FILE_NAME, Bundle, load_bundle
+from ..inference.formats import least_format
 
 
 class BundleWriter:
@@ -72,6 +73,8 @@ class BundleWriter:
     def describe(self, document: Mapping[str, Any]) -> Bundle:
         """Write bundle.yaml, with the digest and size of each part's file, and load it.
 
+        Its format is the oldest that can say it, whatever the document says.
+
         May be called again, with more measurements say. Raises ModelError as `load_bundle` does.
         """
         completed = {**document, "parts": {}}
@@ -80,6 +83,7 @@ class BundleWriter:
             measurements = {"bytes": len(data), **part.get("measurements", {})}
             digest = hashlib.sha256(data).hexdigest()
             completed["parts"][name] = {**part, "sha256": digest, "measurements": measurements}
+        completed["format"] = least_format(completed)
         path = self.path(FILE_NAME)
         path.write_text(bundle_text(completed), encoding="utf-8")
         return load_bundle(str(path.parent.absolute()))
@@ -108,6 +112,27 @@ class BundleWriter:
         if old is not None:
             shutil.rmtree(old, ignore_errors=True)
         return self.folder
+
+
+def rewrite(bundle: Bundle, document: Mapping[str, Any]) -> Bundle:
+    """Replace the bundle.yaml of a bundle whose files stay as they are; the bundle, loaded again.
+
+    Its format is the oldest that can say it. Raises ModelError; the old one then stands.
+    """
+    path = bundle.path.resolve()  # an installed one may be a link to where it was built from
+    draft = path.with_name(f".{FILE_NAME}.new")
+    try:
+        content = {**document, "format": least_format(document)}
+        draft.write_text(bundle_text(content), encoding="utf-8")
+        draft.chmod(path.stat().st_mode & 0o777)
+        _sync(draft)
+        draft.replace(path)
+        _sync(path.parent)
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be written: {error.strerror}") from error
+    finally:
+        draft.unlink(missing_ok=True)
+    return load_bundle(str(path.parent))
 
 
 def bundle_text(document: Mapping[str, Any]) -> str:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
@@ -12,15 +11,13 @@ from sensor_msgs.msg import Image
 from ..types import Frame
 from . import convert
 from .frame_bus import FrameCallback
+from .transport import TransportedFrames
 
 if TYPE_CHECKING:
     from .lifecycle import StageNode
 
 PUBLISHED = QoSProfile(
     depth=1, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.RELIABLE
-)
-HEARD = QoSProfile(
-    depth=1, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.BEST_EFFORT
 )
 STREAM = "main"
 """A namespace holds one camera, so inside it all keys share this; the bridge names its stream."""
@@ -50,45 +47,34 @@ class FramePublisher:
             self._publisher.publish(convert.frame_to_ros(frame))
 
 
-def compressed_topic(node: StageNode, topic: str) -> str:
-    """Where the compressed frames of an image topic are: they go along when it is remapped.
-
-    As image_transport has it; a remap of `…/compressed` itself comes first.
-    """
-    name = f"{topic}/compressed"
-    remapped = str(node.resolve_topic_name(name))
-    if remapped != node.resolve_topic_name(name, only_expand=True):
-        return remapped
-    return f"{node.resolve_topic_name(topic)}/compressed"
-
-
 def listen_to_frames(node: StageNode, topic: str, callback: FrameCallback) -> None:
     """Call back with every frame on an image topic until the node is deactivated.
 
-    By reference while a node of this process publishes there, else as messages.
+    By reference while a node of this process publishes there, else as messages: such a frame is
+    known by its stamp and the digest of its picture.
     """
 
     def deliver(frame: Frame) -> None:
         node.heard(topic)
-        callback(frame)
-
-    def received(message: Any) -> None:
-        callback(convert.frame_from_ros(message, STREAM))
+        try:
+            callback(frame)
+        except Exception as error:  # this is the camera's thread, and other nodes' frame too
+            node.fault(topic, error)
 
     bus = node.bus
     if bus is None:
-        node.listen(Image, topic, received, HEARD, watch=True)
+        TransportedFrames(node, topic, STREAM, callback)
         return
 
     full_name = node.resolve_topic_name(topic)
-    outside: list[Callable[[], None]] = []
+    outside: list[TransportedFrames] = []
 
     def choose() -> None:
         if not bus.advertised(full_name):
             if not outside:
-                outside.append(node.listen(Image, topic, received, HEARD, watch=True))
+                outside.append(TransportedFrames(node, topic, STREAM, callback))
         elif outside:
-            outside.pop()()
+            outside.pop().stop()
 
     bus.subscribe(full_name, deliver)
     bus.watch(choose)

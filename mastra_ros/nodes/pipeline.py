@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import threading
 from typing import Any
@@ -13,12 +14,14 @@ from visualization_msgs.msg import MarkerArray
 
 from ..config import FactoryConfig
 from ..msg import InferenceResult, InspectionVerdict
+from ..pictures import eight_bits
 from ..pipeline import draw
 from ..pipeline.factory import FactoryInspection, PictureFolder, Verdict, VerdictLog
 from ..types import Frame, Result
 from . import convert
 from .frames import STREAM, FramePublisher, listen_to_frames
 from .lifecycle import LATEST, RELIABLE, Health, StageNode, settings_text
+from .naming import picture_of
 from .process import run
 from .ring import FrameRing
 
@@ -85,6 +88,7 @@ class PipelineNode(StageNode):
 
     def _on_frame(self, frame: Frame) -> None:
         assert self.inspection is not None
+        frame = eight_bits(frame)  # for the locator of boards, and to be drawn on
         self._frame_id = frame.frame_id
         if self._annotated.wanted:
             self._ring.put(frame)
@@ -94,6 +98,8 @@ class PipelineNode(StageNode):
     def _on_result(self, message: InferenceResult) -> None:
         assert self.inspection is not None
         result = convert.result_from_ros(message, STREAM)
+        # Frames that come as messages are known here by their picture.
+        result = dataclasses.replace(result, key=picture_of(result.key))
         with self._lock:
             self._give(self.inspection.on_result(result))
         if result.error:

@@ -13,11 +13,13 @@ import rclpy
 from rclpy.executors import Executor, ExternalShutdownException
 from rclpy.experimental import EventsExecutor
 from rclpy.node import Node
-from rclpy.signals import SignalHandlerOptions
 
 from ..errors import MastraError
+from ..redaction import redact
+from ..startup import log_to_stderr, prepare
 from .lifecycle import StageNode
 from .memory import keep_memory
+from .starting import ros_errors, start_ros
 from .strangers import strangers
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
@@ -34,19 +36,28 @@ def spin_until(executor: Executor, stopped: threading.Event) -> None:
             executor.spin_once(timeout_sec=0.1)
 
 
-def until_signal(serve: Callable[[threading.Event], int]) -> int:
+def until_signal(name: str, serve: Callable[[threading.Event], int]) -> int:
     """Call `serve`, which is to return soon after its event is set by SIGINT or SIGTERM.
 
-    More signals while it closes change nothing: tools often send several.
+    A MastraError is one line of the logger `name`, and `NOT_STARTED`. More signals while it closes
+    change nothing: tools often send several.
     """
-    keep_memory()
     stopped = threading.Event()
     for number in STOPPING:
         # For good: the process has nothing to do but to close its nodes, in order.
         signal.signal(number, lambda *_: stopped.set())
+    prepare()
+    keep_memory()
+    log_to_stderr("warning")
     try:
         return serve(stopped)
+    except MastraError as error:
+        # As text for a log in C: a name that is not UTF-8 would be another error.
+        text = redact(str(error)).encode("utf-8", "backslashreplace").decode("utf-8")
+        rclpy.logging.get_logger(name).error(text)
+        return NOT_STARTED
     finally:
+        rclpy.try_shutdown()
         # Handlers in Python go before the interpreter does, which can take a second; launch sends
         # SIGTERM to who is slow, and would report a death.
         for number in STOPPING:
@@ -57,28 +68,22 @@ def run(node_class: type[StageNode]) -> int:
     """Run a node until SIGINT or SIGTERM; `NOT_STARTED` when it cannot start."""
 
     def serve(stopped: threading.Event) -> int:
-        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-        try:
-            return _serve(node_class, stopped)
-        finally:
-            rclpy.try_shutdown()
+        start_ros()
+        return _serve(node_class, stopped)
 
-    return until_signal(serve)
+    return until_signal(node_class.stage, serve)
 
 
 def warn_of_strangers(nodes: Iterable[Node]) -> None:
     """Say which parameters on the command line no node of this process will ever read."""
     made = list(nodes)
     for line in strangers(sys.argv, [node.get_fully_qualified_name() for node in made]):
-        made[0].get_logger().warning(line)
+        made[0].get_logger().warning(redact(line))
 
 
 def _serve(node_class: type[StageNode], stopped: threading.Event) -> int:
-    try:
+    with ros_errors():
         node = node_class()
-    except MastraError as error:
-        rclpy.logging.get_logger(node_class.stage).error(str(error))
-        return NOT_STARTED
     warn_of_strangers([node])
     executor = EventsExecutor()
     executor.add_node(node)
@@ -88,7 +93,7 @@ def _serve(node_class: type[StageNode], stopped: threading.Event) -> int:
         spin_until(executor, stopped)
         return 0
     except Exception:
-        node.get_logger().fatal(f"a callback failed:\n{traceback.format_exc()}")
+        node.get_logger().fatal(redact(f"a callback failed:\n{traceback.format_exc()}"))
         return FAILED
     finally:
         node.close()

@@ -76,13 +76,26 @@ class MjpegCamera:
         self.silent = threading.Event()
         self.hang_up = threading.Event()
         self.visits = 0
+        self.whole_frames = True  # or every second one is cut short, with an end mark
         self._stop = threading.Event()
         camera = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 camera.visits += 1
+                if self.path == "/auth":
+                    self.send_response(401)
+                    self.send_header("WWW-Authenticate", "Basic")
+                    self.end_headers()
+                    return
                 self.send_response(200)
+                if self.path == "/snap":
+                    jpeg = camera.picture(7)
+                    self.send_header("Content-Type", "image/jpeg")
+                    self.send_header("Content-Length", str(len(jpeg)))
+                    self.end_headers()
+                    self.wfile.write(jpeg)
+                    return
                 self.send_header("Content-Type", "multipart/x-mixed-replace;boundary=frame")
                 self.end_headers()
                 try:
@@ -97,15 +110,25 @@ class MjpegCamera:
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
         self._thread.start()
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/stream"
+        self.base = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self.url = f"{self.base}/stream"
+
+    def picture(self, n: int) -> bytes:
+        """Noise of about the gray level n."""
+        noise = np.random.default_rng(n).integers(0, 60, (48, 64, 3), np.uint8) + n % 190
+        jpeg = cv2.imencode(".jpg", noise.astype(np.uint8))[1].tobytes()
+        if self.whole_frames or n % 2 == 0:
+            return jpeg
+        half = (jpeg.index(b"\xff\xda") + len(jpeg)) // 2
+        return jpeg[:half].rstrip(b"\xff") + b"\xff\xd9"
 
     def _serve(self, handler: BaseHTTPRequestHandler) -> None:
         n = 0
         while not self._stop.is_set() and not self.hang_up.is_set():
             if not self.silent.is_set():
-                image = np.full((48, 64, 3), n % 256, np.uint8)
-                jpeg = cv2.imencode(".jpg", image)[1].tobytes()
-                head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
+                jpeg = self.picture(n)
+                length = "" if handler.path == "/nolen" else f"Content-Length: {len(jpeg)}\r\n"
+                head = f"--frame\r\nContent-Type: image/jpeg\r\n{length}\r\n"
                 handler.wfile.write(head.encode() + jpeg + b"\r\n")
                 n += 1
             self._stop.wait(0.01)

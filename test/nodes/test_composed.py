@@ -158,7 +158,7 @@ def test_a_callback_that_fails_ends_it_with_another_status(
     log = tmp_path / "log"
     broken = (
         "from mastra_ros.nodes.scheduling import SchedulingNode; "
-        "SchedulingNode._tick = lambda self: 1 / 0; " + MAIN
+        "SchedulingNode.start = lambda self: self.create_timer(0.1, lambda: 1 / 0); " + MAIN
     )
     with log.open("w") as output:
         process = subprocess.Popen(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import asdict
 from pathlib import Path
 
 from ...errors import ConfigError
+from ..output import check_output, write_json
 
 HELP = """\
 Latency and throughput of each part by threads and batch, beside the bare runtime, and what
@@ -36,6 +36,7 @@ def run(args: argparse.Namespace) -> int:
     from ...model.judge.bench import bench
     from ...model.progress import Bar
 
+    check_output(args.json, "--json")
     timings = bench(
         load_bundle(args.bundle),
         parts=(args.part,) if args.part else ("local", "cloud"),
@@ -62,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     print("gain: frames/s over those of the first batch size with the same threads")
     if args.json:
         rows = [{**asdict(one), "frames_per_s": one.frames_per_s} for one in timings]
-        args.json.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+        write_json(args.json, rows)
     return 0
 
 

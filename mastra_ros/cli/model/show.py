@@ -40,6 +40,11 @@ def run(args: argparse.Namespace) -> int:
         rows.append(("", f"{part.path.stat().st_size} bytes, SHA-256 {part.sha256}"))
         views = ", two views of each frame" if part.views > 1 else ""
         rows.append(("", f"score threshold {part.score_threshold:g}{views}"))
+        for number, threshold in part.score_thresholds.items():
+            if number != part.views:
+                rows.append(("", f"score threshold with {number} views: {threshold:g}"))
+        if part.input_type or part.layout:
+            rows.append(("", f"input {part.input_type} {part.layout}".rstrip()))
         rows += [("", line) for line in _flat(part.measurements) if not line.startswith("bytes:")]
     rows += [
         (str(name), line)

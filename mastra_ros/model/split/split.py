@@ -38,7 +38,8 @@ def write_halves(
     document = read_document(folder)
     parts = {name: part for name, part in document["parts"].items() if name in ("local", "cloud")}
     # The halves see a frame once. The whole network beside them does so too, to answer the same.
-    parts[split.whole] = {k: v for k, v in parts[split.whole].items() if k != "views"}
+    once = {k: v for k, v in parts[split.whole].items() if k not in ("views", "score_thresholds")}
+    parts[split.whole] = {**once, "score_threshold": whole.seen(1).score_threshold}
     for name in parts:
         shutil.copyfile(bundle.part(name).path, writer.path(bundle.part(name).path.name))
     for pattern in COMPANIONS:
@@ -48,7 +49,7 @@ def write_halves(
     writer.path(HEAD_FILE).write_bytes(head.SerializeToString())
     writer.path(TAIL_FILE).write_bytes(tail.SerializeToString())
     parts["head"] = _part(whole, HEAD_FILE)
-    parts["tail"] = {**_part(whole, TAIL_FILE), "score_threshold": whole.score_threshold}
+    parts["tail"] = {**_part(whole, TAIL_FILE), "score_threshold": whole.seen(1).score_threshold}
     return {**document, "parts": parts, "split": _section(split)}
 
 

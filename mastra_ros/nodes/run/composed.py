@@ -10,30 +10,27 @@ import threading
 
 import rclpy.logging
 
-from ...errors import MastraError
+from ...redaction import redact
 from ..process import FAILED, NOT_STARTED, until_signal, warn_of_strangers
 from .compose import Composition
+
+NAME = "composed"
 
 
 def serve(stopped: threading.Event) -> int:
     """Run until `stopped` is set; an exit status."""
-    log = rclpy.logging.get_logger("composed")
-    try:
-        composition = Composition({}, arguments=sys.argv)
-    except MastraError as error:
-        log.error(str(error))
-        return NOT_STARTED
-    with composition:
+    with Composition({}, arguments=sys.argv) as composition:
         warn_of_strangers(composition.nodes.values())
         if not composition.autostart():
             return NOT_STARTED
         failure = composition.wait(stopped)
     if failure is not None:
-        log.fatal(f"a callback failed: {type(failure).__name__}: {failure}")
+        text = redact(f"a callback failed: {type(failure).__name__}: {failure}")
+        rclpy.logging.get_logger(NAME).fatal(text)
         return FAILED
     return 0
 
 
 def main() -> int:
     """Entry point of the executable `composed`."""
-    return until_signal(serve)
+    return until_signal(NAME, serve)
