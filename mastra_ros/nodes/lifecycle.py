@@ -204,11 +204,16 @@ class StageNode(LifecycleNode):
             trace = redact("".join(traceback.format_exception(error)))
             self.get_logger().error(f"{text}; the node goes on\n{trace}")
 
-    def advertise(self, message: type, topic: str, qos: QoSProfile = RELIABLE) -> Any:
-        """Make a publisher, whose QoS parameters can override, until the node is cleaned up."""
+    def advertise(
+        self, message: type, topic: str, qos: QoSProfile = RELIABLE, *, name: str = ""
+    ) -> Any:
+        """Make a publisher, whose QoS parameters can override, until the node is cleaned up.
+
+        name: where to publish, if that is not what remapping makes of `topic`.
+        """
         made = self.create_publisher(
             message,
-            topic,
+            name or topic,
             qos,
             event_callbacks=PublisherEventCallbacks(
                 incompatible_qos=partial(self._mismatch, topic, "subscriber")

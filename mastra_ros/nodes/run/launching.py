@@ -33,8 +33,12 @@ from .compose import ORDER
 log = launch.logging.get_logger("mastra_ros")
 
 RESPAWN_DELAY_S = 2.0
-LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
+CHOICES = {"log_level": ("debug", "info", "warn", "error", "fatal")}
 AUTO = "auto"
+WAYS = (AUTO, "true", "false")
+TOGETHER = (
+    "all nodes in one process, where frames go by reference; auto: unless use_respawn is true"
+)
 EVERYWHERE: dict[str, type] = {"use_sim_time": bool, "autostart": bool}
 """Usual arguments that set the parameter of the same name at every node, and their type."""
 
@@ -55,11 +59,12 @@ def arguments(config: str, **own: str) -> list[DeclareLaunchArgument]:
         ("use_sim_time", "", "follow /clock: true or false" + as_in_file),
         ("autostart", "", "configure and activate the nodes: true or false" + as_in_file),
         ("use_respawn", "false", f"start a node that died again after {RESPAWN_DELAY_S:g} s"),
+        ("log_level", "info", "what is told"),
     ]
     return [
-        *(DeclareLaunchArgument(n, default_value=v, description=d) for n, v, d in usual),
-        DeclareLaunchArgument(
-            "log_level", default_value="info", description="what is told", choices=LOG_LEVELS
+        *(
+            DeclareLaunchArgument(n, default_value=v, description=d, choices=CHOICES.get(n))
+            for n, v, d in usual
         ),
         *(
             DeclareLaunchArgument(n, default_value="", description=d + as_in_file)
@@ -70,13 +75,7 @@ def arguments(config: str, **own: str) -> list[DeclareLaunchArgument]:
 
 def composed() -> DeclareLaunchArgument:
     """The argument of a pipeline that can run in one process."""
-    return DeclareLaunchArgument(
-        "composed",
-        default_value=AUTO,
-        description="all nodes in one process, where frames go by reference; "
-        f"{AUTO}: unless use_respawn is true",
-        choices=[AUTO, "true", "false"],
-    )
+    return DeclareLaunchArgument("composed", default_value=AUTO, description=TOGETHER, choices=WAYS)
 
 
 def stages(*names: str, **overrides: str) -> OpaqueFunction:
