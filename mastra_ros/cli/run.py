@@ -7,7 +7,6 @@ import contextlib
 import os
 import signal
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ..config.files import apply_sets, load_parameters
 from ..errors import ConfigError, DependencyError, MastraError, SourceError
 from ..figures import prepare
+from ..leftovers import temporary_folder
 from ..share import share_file
 from .output import check_output, check_output_folder, write_json
 from .report import RunReport
@@ -186,7 +186,7 @@ def _open_link(
     from ..gateway.embedded import EmbeddedGateway
     from ..protocol.keys import add_device, init_keys
 
-    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mastra-")))
+    folder = stack.enter_context(temporary_folder())
     bridge.setdefault("spool_path", str(folder / "spool.sqlite"))
     keys = folder / "keys"
     init_keys(keys)

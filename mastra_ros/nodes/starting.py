@@ -18,6 +18,7 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.validate_namespace import validate_namespace
 
 from ..errors import ConfigError, MastraError
+from ..leftovers import clear_shared_memory
 from ..redaction import redact
 from ..startup import check_open_files
 
@@ -40,6 +41,11 @@ def start_ros(
     args: those of ROS; None means the command line of the process.
     """
     check_open_files()
+    freed = clear_shared_memory()
+    if freed:
+        log.info(
+            "%d MB of shared memory that killed processes had left are free again", freed >> 20
+        )
     if domain_id is None:
         check_domain()
     _ensure_log_folder()

@@ -122,7 +122,6 @@ def test_every_frame_that_was_announced_is_answered_once_whichever_node_is_kille
     wait_until(lambda: not nodes.unanswered(), "a result for each frame")
     counts = Counter(final.id for final in nodes.finals)
     assert [frame for frame, count in counts.items() if count > 1] == []
-    assert set(counts) <= set(nodes.entered)
     here = [final for final in nodes.finals if "no scheduler is heard" in final.reason]
     assert here, "the frames of the time without a scheduler"
     assert not any(final.error for final in here)
