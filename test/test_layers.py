@@ -26,6 +26,7 @@ EXCEPTIONS = {
 ROOMS: dict[str, set[str]] = {
     "camera/drawn": set(),
     "cli/model": set(),
+    "inference/choosing": {"inference", "inference/engines"},
     "inference/engines": set(),
     "model/convert": {"model", "model/judge"},
     "model/fit": {"model"},
@@ -48,7 +49,7 @@ ROS = {"rclpy", "rcl_interfaces", "builtin_interfaces", "rosidl_runtime_py", "cv
 ON_USE = {
     *("ai_edge_litert", "tflite_runtime", "onnxruntime", "av", "nicegui"),
     *("ai_edge_quantizer", "litert_torch", "matplotlib", "onnx", "onnx2torch", "tensorflow"),
-    *("tflite_micro", "torch"),
+    *("nncf", "openvino", "tflite_micro", "torch"),
 }
 """Packages that a device may lack: imported where they are used, never with a module."""
 
