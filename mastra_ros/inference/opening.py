@@ -50,13 +50,14 @@ def readers(part: BundlePart) -> tuple[str, ...]:
 
 def is_installed(engine: str) -> bool:
     """Whether one of the engine's packages can be found; it is not imported."""
-    for name in PACKAGES[engine]:
-        try:
-            if find_spec(name) is not None:
-                return True
-        except (ImportError, ValueError):  # hidden or half removed
-            continue
-    return False
+    return any(map(_can_be_found, PACKAGES[engine]))
+
+
+def _can_be_found(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except (ImportError, ValueError):  # hidden or half removed
+        return False
 
 
 def open_engine(

@@ -43,9 +43,7 @@ class InferenceNode(StageNode):
             bundle,
             ("local",),
             config.engine,
-            options=EngineOptions(
-                config.threads, config.delegate, config.providers, config.device
-            ),
+            options=EngineOptions(config.threads, config.delegate, config.providers, config.device),
             score_threshold=config.score_threshold,
             choices_dir=choices_folder(config.choices_dir),
         )

@@ -52,7 +52,7 @@ def _without_partner(ours: Detections, theirs: Detections, level: float) -> NDAr
     near = np.abs(ours.scores[counted, None] - theirs.scores[None]) <= SCORE_DIFFERENCE_MAX
     like = near & (ours.classes[counted, None] == theirs.classes[None])
     like &= _iou(ours.boxes[counted], theirs.boxes) >= IOU_MIN
-    return counted[~like.any(axis=1)]
+    return np.asarray(counted[~like.any(axis=1)], np.intp)
 
 
 def _is_guess(ours: Detections, theirs: Detections) -> bool:

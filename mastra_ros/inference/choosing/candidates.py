@@ -73,12 +73,14 @@ def processor_of(cpu_info: str) -> str:
 
 def engine_version(engine: str) -> str:
     """The version that is installed, empty where none is."""
-    for name in DISTRIBUTIONS[engine]:
-        try:
-            return f"{name} {metadata.version(name)}"
-        except metadata.PackageNotFoundError:
-            continue
-    return ""
+    return next(filter(None, map(_version, DISTRIBUTIONS[engine])), "")
+
+
+def _version(distribution: str) -> str:
+    try:
+        return f"{distribution} {metadata.version(distribution)}"
+    except metadata.PackageNotFoundError:
+        return ""
 
 
 def _text(path: Path) -> str:

@@ -56,7 +56,8 @@ def _board(size: tuple[int, int, int], rng: np.random.Generator) -> Picture:
 
 def _scene(size: tuple[int, int, int], rng: np.random.Generator) -> Picture:
     height, width, channels = size
-    ramp = np.linspace(*rng.integers(0, 200, 2), width)[None, :, None]
+    left, right = (float(value) for value in rng.integers(0, 200, 2))
+    ramp = np.linspace(left, right, width)[None, :, None]
     picture = np.broadcast_to(ramp, size).astype(np.uint8).copy()
     for _ in range(12):
         x, y = int(rng.integers(0, width)), int(rng.integers(0, height))
@@ -70,4 +71,4 @@ def _scene(size: tuple[int, int, int], rng: np.random.Generator) -> Picture:
         else:
             cv2.putText(picture, "Mastra", (x, y), cv2.FONT_HERSHEY_PLAIN, 2.0, colour, 2)
     noise = rng.integers(-12, 13, (height, width, channels))
-    return np.clip(picture.astype(np.int16) + noise, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(picture.astype(np.int16) + noise, 0, 255), np.uint8)

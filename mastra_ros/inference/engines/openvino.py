@@ -109,9 +109,7 @@ def load_openvino() -> ModuleType:
             import openvino
             import openvino.frontend
     except ImportError as error:
-        raise DependencyError(
-            "OpenVINO is needed for this engine: pip install openvino"
-        ) from error
+        raise DependencyError("OpenVINO is needed for this engine: pip install openvino") from error
     runtime: ModuleType = openvino
     return runtime
 

@@ -42,9 +42,7 @@ def test_small_differences_of_box_and_score_agree() -> None:
         (found((BOX, 0.9, 0), ((40, 40, 60, 60), 0.7, 1)), "adds shade 0.70"),
     ],
 )
-def test_a_box_missed_moved_added_or_judged_otherwise_is_told(
-    other: Detections, said: str
-) -> None:
+def test_a_box_missed_moved_added_or_judged_otherwise_is_told(other: Detections, said: str) -> None:
     empty = found()
     text = difference([empty, found((BOX, 0.9, 0))], [empty, other], least_score=0.5)
     assert text.startswith("picture 1: it " + said)
