@@ -38,6 +38,7 @@ from mastra_ros.compression import Encoder
 from mastra_ros.config import CompressionConfig
 from mastra_ros.gateway.embedded import EmbeddedGateway
 from mastra_ros.inference import load_bundle
+from mastra_ros.inference.engines.reporting import load_onnxruntime
 from mastra_ros.protocol import (
     Ack,
     FrameMessage,
@@ -71,7 +72,7 @@ class Tally:
 
 def bare_fps(bundle_path: str, seconds: float) -> float:
     """Runs a second of ONNX Runtime itself on one thread."""
-    import onnxruntime
+    onnxruntime = load_onnxruntime()
 
     bundle = load_bundle(bundle_path)
     options = onnxruntime.SessionOptions()

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from ...errors import DependencyError, ModelError
+from ...errors import ModelError
 from .engine import Tensor, TensorSpec, check_tensor
+from .reporting import load_openvino
 from .tflite_scales import scales_of
 
 _log = logging.getLogger(__name__)
@@ -21,7 +20,6 @@ _log = logging.getLogger(__name__)
 CPU = "CPU"
 FRONT_ENDS = {".onnx": "onnx", ".tflite": "tflite"}
 DTYPES = (np.float32, np.float16, np.float64, np.uint8, np.int8, np.int64, np.int32)
-TELEMETRY = "openvino_telemetry"
 
 
 class OpenVinoEngine:
@@ -97,39 +95,6 @@ class OpenVinoEngine:
 
     def close(self) -> None:
         self._request = None
-
-
-def load_openvino() -> ModuleType:
-    """The package, imported so that it reports nothing to its makers: importing it alone would.
-
-    Raises DependencyError where it is not installed.
-    """
-    try:
-        with without_telemetry():
-            import openvino
-            import openvino.frontend
-    except ImportError as error:
-        raise DependencyError("OpenVINO is needed for this engine: pip install openvino") from error
-    runtime: ModuleType = openvino
-    return runtime
-
-
-@contextlib.contextmanager
-def without_telemetry() -> Iterator[None]:
-    """Hide the package that reports home; what is imported meanwhile takes its own stub instead."""
-    hidden = {name: module for name, module in sys.modules.items() if _reports(name)}
-    for name in hidden:
-        del sys.modules[name]
-    sys.modules[TELEMETRY] = None  # type: ignore[assignment]  # what `import` takes for missing
-    try:
-        yield
-    finally:
-        del sys.modules[TELEMETRY]
-        sys.modules.update(hidden)
-
-
-def _reports(name: str) -> bool:
-    return name.partition(".")[0] == TELEMETRY
 
 
 def _is_there(device: str, known: set[str]) -> bool:

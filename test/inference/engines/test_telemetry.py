@@ -1,4 +1,4 @@
-"""OpenVINO reports home when it is imported; what we start opens no socket and leaves no id.
+"""Runtimes report home unless told not to; what we start opens no socket and leaves no id.
 
 Seen in processes of their own, outside pytest, since its packages are silent under it.
 """
@@ -38,7 +38,7 @@ def watched(tmp_path: Path) -> dict[str, str]:
     home.mkdir()
     (start / "sitecustomize.py").write_text(WATCH)
     keep = {k: v for k, v in os.environ.items() if k not in ("CI", "TF_BUILD", "JENKINS_URL")}
-    keep = {k: v for k, v in keep.items() if not k.startswith(("PYTEST", "NNCF", "XDG"))}
+    keep = {k: v for k, v in keep.items() if not k.startswith(("PYTEST", "NNCF", "XDG", "ORT_"))}
     path = os.pathsep.join([str(start), *filter(None, [os.environ.get("PYTHONPATH", "")])])
     return {
         **keep,
@@ -94,6 +94,20 @@ def test_an_engine_opens_no_socket_and_leaves_nothing_at_home(
     assert left_in(watched) == []
 
 
+def test_onnx_runtime_leaves_no_id_of_the_device(bundle: Bundle, watched: dict[str, str]) -> None:
+    code = (
+        "import sys, numpy as np\n"
+        "from pathlib import Path\n"
+        "from mastra_ros.inference.engines.onnx import OnnxEngine\n"
+        "engine = OnnxEngine(Path(sys.argv[1]) / 'cloud.onnx')\n"
+        "engine.run(np.zeros((1, 1, 64, 64), np.float32))\n"
+        "from onnxruntime import quantization\n"
+    )
+    run(watched, code, str(bundle.path.parent))
+    assert sockets(watched) == ""
+    assert left_in(watched) == []
+
+
 @needs_openvino
 def test_choosing_an_engine_opens_no_socket_and_leaves_nothing_at_home(
     bundle: Bundle, watched: dict[str, str]
@@ -104,7 +118,7 @@ def test_choosing_an_engine_opens_no_socket_and_leaves_nothing_at_home(
         "from mastra_ros.inference.choosing.auto import open_detector\n"
         "from mastra_ros.inference.choosing.pictures import drawn_frames\n"
         "bundle = load_bundle(sys.argv[1])\n"
-        "detector = open_detector(bundle, ('local',))\n"
+        "detector = open_detector(bundle, ('local', 'cloud'))\n"
         "detector.detect(drawn_frames(bundle.input)[0])\n"
         "assert detector.await_choice(120)\n"
         "assert ' ms' in detector.chosen, detector.chosen\n"
