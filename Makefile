@@ -6,7 +6,7 @@ SHELL := bash
 
 ENV := source ./env.sh &&
 
-.PHONY: help setup demo test check lint format types bench docs clean
+.PHONY: help setup demo test check lint format types bars bench docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ types: setup ## mypy --strict
 
 format: setup ## lay out the code and mend what ruff can
 	@$(ENV) ruff check --fix-only . && ruff format .
+
+bars: setup ## which bars the published results do not hold; status 1 if any
+	@$(ENV) python -m bench.bars
 
 bench: setup ## measure: age of results, frames per second, set-up, build and test
 	@$(ENV) python -m bench.pipeline --build

@@ -30,6 +30,7 @@ setup(
     install_requires=requirements("runtime"),
     extras_require={
         "convert": requirements("convert"),
+        "plot": requirements("plot"),
         "tensorflow": ["tensorflow>=2.16"],
         "dev": requirements("test"),
     },

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mastra_ros.model.dataset import read_picture
+from mastra_ros.model.labels.pictures import read_picture
 
 PICTURES = 960  # of each part, or fewer where they are taken whole
 FRAMES = 60  # of each video and part

@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.bars import judged
 from mastra_ros.camera import open_source
 from mastra_ros.config import CameraConfig
 from mastra_ros.inference import Detector, load_bundle
@@ -188,7 +189,7 @@ def main() -> int:
         before = json.loads(options.out.read_text())
         told |= {"build": before["build"]} if "build" in before else {}
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(told, indent=2) + "\n")
+    options.out.write_text(json.dumps(judged("pipeline", told), indent=2) + "\n")
     print(json.dumps(told["rows"], indent=2))
     return 0
 

@@ -41,6 +41,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.bars import judged
 from mastra_ros.cli.simulate import f_scores
 from mastra_ros.config import SchedulingConfig
 from mastra_ros.planning.prices import Prices, load_prices
@@ -242,7 +243,9 @@ def main() -> int:
         "took_s": round(time.monotonic() - started, 1),
     }
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    arguments.out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    arguments.out.write_text(
+        json.dumps(judged("policies", report), indent=2) + "\n", encoding="utf-8"
+    )
     print(f"\nwritten: {arguments.out}, after {report['took_s']} s")
     return 0
 

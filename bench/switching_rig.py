@@ -28,7 +28,7 @@ from mastra_ros.gateway.embedded import EmbeddedGateway
 from mastra_ros.nodes.run.compose import ORDER, Composition
 from mastra_ros.nodes.run.monitor import MonitorNode
 from mastra_ros.protocol.keys import add_device, init_keys
-from mastra_ros.types import LinkSample, Result, Route
+from mastra_ros.types import FrameKey, LinkSample, Result, Route
 
 KINDS = ("down", "reset", "stall", "sigstop", "sigkill", "rate")
 """Link down without FIN, reset, stall, gateway SIGSTOP, gateway SIGKILL, 20 kbit/s."""
@@ -58,9 +58,9 @@ class Witness:
         self.superseded = 0
         self.diagnosed_s = 0.0
 
-    def on_frame(self, stamp_ns: int) -> None:
+    def on_frame(self, key: FrameKey) -> None:
         """See Observer."""
-        self.frames.append(stamp_ns)
+        self.frames.append(key.stamp_ns)
 
     def on_result(self, result: Result) -> None:
         """See Observer."""

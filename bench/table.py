@@ -1,4 +1,4 @@
-"""Writes the tables of measured numbers in README.md and README.zh.md.
+"""Writes the tables of measured numbers: all of them into docs/, the dozen that matter into README.
 
     python -m bench.table [--check]
 
@@ -9,21 +9,17 @@ not measured is left out. With --check nothing is written, and the status is 1 i
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import yaml
+from bench import dozen
+from bench.published import measurements, result
 
 ROOT = Path(__file__).resolve().parents[1]
 START, END = "<!-- measured: start -->", "<!-- measured: end -->"
-HEADS = {
-    "README.md": "| what | measured |",
-    "README.zh.md": "| 项目 | 测量值 |",
-}
+PAGES = ("README.md", "README.zh.md", "docs/measured.md", "docs/measured.zh.md")
 
 
 @dataclass(frozen=True)
@@ -42,18 +38,20 @@ def rows(root: Path = ROOT) -> list[Row]:
 
 
 def _models(root: Path) -> Iterator[Row]:
-    path = root / "models/board_defects/bundle.yaml"
-    if not path.exists():
-        return
-    parts = yaml.safe_load(path.read_text(encoding="utf-8"))["parts"]
     names = {"local": ("device model", "设备端模型"), "cloud": ("gateway model", "网关模型")}
     for part, (english, chinese) in names.items():
-        measured = parts[part].get("measurements", {})
+        measured = measurements(root, part)
         if "f_score" in measured:
             yield Row(
                 f"{english}: F on DeepPCB val.txt (class and IoU > 0.33)",
                 f"{chinese}：DeepPCB val.txt 上的 F 值（类别正确且 IoU > 0.33）",
                 f"{measured['f_score']:.3f}",
+            )
+        if "f_score_1_view" in measured:
+            yield Row(
+                f"{english}, one view of each frame: F on DeepPCB val.txt",
+                f"{chinese}，每帧只看一次：DeepPCB val.txt 上的 F 值",
+                f"{measured['f_score_1_view']:.3f}",
             )
         if "latency_ms_1_thread" in measured:
             yield Row(
@@ -61,13 +59,13 @@ def _models(root: Path) -> Iterator[Row]:
                 f"{chinese}：单核每帧耗时",
                 f"{measured['latency_ms_1_thread']:.1f} ms",
             )
-    sizes = [part.get("measurements", {}).get("bytes") for part in parts.values()]
+    sizes: list[int] = [measurements(root, part).get("bytes", 0) for part in names]
     if all(sizes):
         yield Row("both models together", "两个模型合计大小", f"{sum(sizes) / 1e6:.2f} MB")
 
 
 def _pipeline(root: Path) -> Iterator[Row]:
-    for row in _result(root, "pipeline").get("rows", []):
+    for row in result(root, "pipeline").get("rows", []):
         size, ours, bare = row["size"], row["mastra"], row["bare"]
         if row["load"] == "paced":
             yield Row(
@@ -85,7 +83,7 @@ def _pipeline(root: Path) -> Iterator[Row]:
 
 
 def _compression(root: Path) -> Iterator[Row]:
-    for row in _result(root, "compression").get("rows", []):
+    for row in result(root, "compression").get("rows", []):
         scene = row["scene"]
         yield Row(
             f"upload, {scene}: bytes a frame (JPEG of each frame)",
@@ -95,7 +93,7 @@ def _compression(root: Path) -> Iterator[Row]:
 
 
 def _switching(root: Path) -> Iterator[Row]:
-    told = _result(root, "switching")
+    told = result(root, "switching")
     layouts = {"one process": "单进程", "processes": "多进程"}
     names = {
         "down": ("link down without FIN", "链路中断（无 FIN）"),
@@ -130,7 +128,7 @@ def _switching(root: Path) -> Iterator[Row]:
 
 
 def _policies(root: Path) -> Iterator[Row]:
-    for told in _result(root, "policies").get("results", []):
+    for told in result(root, "policies").get("results", []):
         policies = {row["policy"]: row for row in told["policies"]}
         best, dta = policies[told["bar"]["best"]], policies["dta"]
         place = f"{told['trace']}, {told['case']}"
@@ -149,7 +147,7 @@ def _policies(root: Path) -> Iterator[Row]:
 
 def _plan(root: Path) -> Iterator[Row]:
     """Of `mastra plan … --json bench/results/plan.json`."""
-    told = _result(root, "plan")
+    told = result(root, "plan")
     if not told:
         return
     needs, ways, currency = told["needs"], told["ways"], told["prices"]["currency"]
@@ -174,7 +172,7 @@ def _plan(root: Path) -> Iterator[Row]:
 
 def _faults(root: Path) -> Iterator[Row]:
     """Of `make demo`: its report, copied to bench/results/demo.json."""
-    told = _result(root, "demo")
+    told = result(root, "demo")
     if not told:
         return
     yield Row(
@@ -203,24 +201,23 @@ def _build(root: Path) -> Iterator[Row]:
         "build_s": ("build with colcon alone", "仅用 colcon 构建"),
         "test_s": ("all tests", "全部测试"),
     }
-    times = _result(root, "pipeline").get("build", {})
+    times = result(root, "pipeline").get("build", {})
     for key, (english, chinese) in names.items():
         if key in times:
             yield Row(english, chinese, f"{times[key]:.0f} s")
-
-
-def _result(root: Path, name: str) -> dict[str, Any]:
-    path = root / "bench/results" / f"{name}.json"
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
 
 
 def filled(text: str, page: str, root: Path = ROOT) -> str:
     """A page with the table between its marks made anew."""
     before, rest = text.split(START)
     _, after = rest.split(END)
-    chinese = page == "README.zh.md"
-    lines = [f"| {row.chinese if chinese else row.english} | {row.value} |" for row in rows(root)]
-    lines = [HEADS[page], "| --- | --- |", *lines]
+    chinese = page.endswith(".zh.md")
+    if page.startswith("README"):
+        lines = dozen.table(root, chinese=chinese)
+    else:
+        lines = ["| 项目 | 测量值 |" if chinese else "| what | measured |", "| --- | --- |"]
+        for row in rows(root):
+            lines.append(f"| {row.chinese if chinese else row.english} | {row.value} |")
     return before + "\n".join([START, *lines, END]) + after
 
 
@@ -230,7 +227,7 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="write nothing")
     options = parser.parse_args()
     old = []
-    for page in HEADS:
+    for page in PAGES:
         path = ROOT / page
         text = path.read_text(encoding="utf-8")
         if (new := filled(text, page)) != text:

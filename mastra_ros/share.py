@@ -1,4 +1,4 @@
-"""Finds the files that are installed beside the code: parameter files, models, launch files."""
+"""Finds files: those installed beside the code (parameter files, models, launch files), homes."""
 
 from __future__ import annotations
 
@@ -14,6 +14,14 @@ def _candidates() -> list[Path]:
     prefixes = [p for p in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if p]
     installed = [Path(p) / "share" / "mastra_ros" for p in [*prefixes, sys.prefix]]
     return [source_tree, *installed]
+
+
+def home_path(path: str | Path) -> Path:
+    """A path in which a `~` in front stands for a home; ConfigError where there is none."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise ConfigError(f"{path}: there is no such home folder; is HOME set?") from None
 
 
 def share_file(relative: str) -> Path:

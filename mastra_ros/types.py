@@ -3,12 +3,13 @@
 All are frozen and check themselves at birth, so that a stage may trust what it is given.
 Times: `stamp_ns` is the time of capture on the source's own clock (the stamp of the ROS
 header, ns since its epoch); every other `*_ns` is monotonic time of this process. A frame
-is known everywhere by its `FrameKey`.
+is known everywhere by its `FrameKey`, and never by its stamp alone.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NamedTuple
@@ -40,11 +41,26 @@ class PacketKind(str, Enum):
     FEATURES = "features"  # the tensor at the cut of a split model
 
 
+FRAME_ID = re.compile(r"[!-~]{0,64}")
+"""What the id of a frame may be: printable ASCII without spaces."""
+
+
 class FrameKey(NamedTuple):
-    """Names one frame of one stream of one device."""
+    """Names one frame of one stream of one device.
+
+    id: given once, where the frame enters, so that two frames under one stamp are two. It stays
+    with every copy of the frame. Empty only where a peer, a file or a message of an older version
+    knows none: there, stream and stamp alone are the name.
+    """
 
     stream: str
     stamp_ns: int
+    id: str = ""
+
+    @property
+    def unnamed(self) -> FrameKey:
+        """Stream and stamp alone, as older versions know it."""
+        return FrameKey(self.stream, self.stamp_ns)
 
 
 @dataclass(frozen=True)

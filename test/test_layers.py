@@ -12,7 +12,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "mastra_ros"
 
-CONTRACTS = {"types", "config", "errors", "share"}
+CONTRACTS = {
+    *("types", "config", "errors", "share"),
+    *("redaction", "private_files", "leftovers", "figures"),
+}
 """Modules that every stage may import."""
 
 EXCEPTIONS = {
@@ -25,12 +28,13 @@ EXCEPTIONS = {
 
 ROOMS: dict[str, set[str]] = {
     "camera/drawn": set(),
-    "cli/model": set(),
+    "cli/model": {"cli"},
     "inference/choosing": {"inference", "inference/engines"},
     "inference/engines": set(),
     "model/convert": {"model", "model/judge"},
     "model/fit": {"model"},
     "model/judge": {"model"},
+    "model/labels": set(),
     "model/split": {"model", "model/judge"},
     "nodes/convert": set(),
     "nodes/run": {"nodes", "nodes/convert"},

@@ -1,7 +1,14 @@
-"""Labelled boards: DeepPCB from its folder, and synthetic ones."""
+"""Labelled boards: DeepPCB from its folder, and synthetic ones.
+
+    python -m train.data DEEPPCB > held_out.txt
+
+prints the ids of train.txt that train no network, but choose its checkpoint and score thresholds.
+"""
 
 from __future__ import annotations
 
+import argparse
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,3 +98,15 @@ def letterbox(sample: Sample) -> Sample:
     shift = np.array([left, top, left, top], dtype=np.float32)
     boxes = (sample.boxes * np.float32(scale) + shift).astype(np.float32)
     return Sample(out, boxes, sample.labels)
+
+
+def main() -> None:
+    """Print the ids that are held out, a line each."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path, help="the folder deeppcb")
+    held_out = split_train(read_ids(parser.parse_args().data, "train.txt"))[1]
+    sys.stdout.write("".join(f"{name}\n" for name in held_out))
+
+
+if __name__ == "__main__":
+    main()

@@ -16,6 +16,7 @@ from typing import Any
 
 from ..config import BridgeConfig
 from ..errors import AuthenticationError, ConfigError, LinkError, ProtocolError
+from ..share import home_path
 from ..types import FrameKey, LinkSample, Packet, PacketKind, Result
 from .backoff import Backoff
 from .connection import check_config, open_socket
@@ -39,8 +40,8 @@ LASTING_S = 1.0
 def spool_path(config: BridgeConfig) -> Path:
     """File of the spool: as configured, or one per device and stream in this user's state."""
     if config.spool_path:
-        return Path(config.spool_path).expanduser()
-    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+        return home_path(config.spool_path)
+    state = os.environ.get("XDG_STATE_HOME") or home_path("~/.local/state")
     return Path(state) / "mastra" / f"spool-{config.device}-{config.stream}.sqlite"
 
 
@@ -301,6 +302,7 @@ class BridgeClient:
             gateway=self._config.gateway,
             session=tally.sessions,
             acknowledged_ns=tally.acknowledged_ns if connected else 0,
+            acknowledged_id=tally.acknowledged_id if connected else "",
             key_frame_needed=tally.key_frame_needed and connected,
             uploaded_bytes=tally.uploaded_bytes,
             spooled_total=spool.stored_total,

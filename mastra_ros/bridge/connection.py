@@ -8,6 +8,7 @@ import socket
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -19,8 +20,13 @@ from ..protocol.checks import NAME, is_name
 from ..protocol.keys import load_device_key
 from ..protocol.tls import client_context
 from ..protocol.tokens import sign_token
+from ..redaction import redact_uri
+from ..share import home_path
+from .proxy import open_tunnel, proxy_for
 
 STREAM_PATH = "/v1/stream"
+PROXY_SHARE = 0.8
+"""Of the time for connecting, what a proxy may take, so that its silence is told as its own."""
 UNSENT_BYTES = 32_768
 """What the kernel may hold unsent, so that a heartbeat never waits behind megabytes."""
 
@@ -36,15 +42,16 @@ class Address:
     @classmethod
     def parse(cls, gateway: str) -> Address:
         """From `wss://host[:port][/path]`; ConfigError for anything else."""
+        shown = repr(redact_uri(gateway))
         try:
             parts = urlsplit(gateway)
             port = parts.port or 8443
-        except ValueError as error:
-            raise ConfigError(f"gateway: {gateway!r} is no address ({error})") from None
+        except ValueError:  # its text may be a part of a password
+            raise ConfigError(f"gateway: {shown} is no address; expected wss://host:port") from None
         if parts.scheme != "wss" or not parts.hostname:
-            raise ConfigError(f"gateway: expected wss://host:port, got {gateway!r}")
+            raise ConfigError(f"gateway: expected wss://host:port, got {shown}")
         if parts.username or parts.password or parts.query or parts.fragment:
-            raise ConfigError(f"gateway: expected no more than wss://host:port, got {gateway!r}")
+            raise ConfigError(f"gateway: expected no more than wss://host:port, got {shown}")
         host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
         path = parts.path.rstrip("/") or STREAM_PATH
         return cls(f"wss://{host}:{port}{path}", parts.hostname, port)
@@ -55,7 +62,7 @@ def keys_folder(config: BridgeConfig) -> Path:
     folder = config.keys_dir or os.environ.get("MASTRA_KEYS", "")
     if not folder:
         raise ConfigError("keys_dir: no folder of keys is named, and MASTRA_KEYS is not set")
-    return Path(folder).expanduser()
+    return home_path(folder)
 
 
 def check_config(config: BridgeConfig) -> None:
@@ -71,9 +78,29 @@ def check_config(config: BridgeConfig) -> None:
             f"{config.heartbeat_interval_ms:g} ms, got {config.heartbeat_timeout_ms:g} ms"
         )
     if config.gateway:
-        Address.parse(config.gateway)
+        address = Address.parse(config.gateway)
+        proxy_for(config.proxy, address.host, address.port)
         client_context(keys_folder(config) / "ca.crt")
         load_device_key(keys_folder(config), config.device)
+
+
+async def open_tcp(config: BridgeConfig, address: Address) -> socket.socket | None:
+    """A socket to the gateway through a proxy; None where the way is direct.
+
+    LinkError, AuthenticationError or ConfigError where the proxy cannot be used.
+    """
+    proxy = proxy_for(config.proxy, address.host, address.port)
+    if proxy is None:
+        return None
+    limit_s = PROXY_SHARE * config.connect_timeout_s
+    try:
+        return await asyncio.wait_for(
+            open_tunnel(proxy, address.host, address.port, address.uri), limit_s
+        )
+    except (TimeoutError, asyncio.TimeoutError):
+        raise LinkError(
+            f"{address.uri}: no answer of its proxy {proxy} within {limit_s:g} s"
+        ) from None
 
 
 async def open_socket(config: BridgeConfig) -> ClientConnection:
@@ -83,12 +110,17 @@ async def open_socket(config: BridgeConfig) -> ClientConnection:
     context = client_context(folder / "ca.crt")
     key = load_device_key(folder, config.device)
     token = sign_token(config.device, key, config.audience, config.token_lifetime_s)
+    raw = await open_tcp(config, address)
+    # Naming host and port, or a socket, makes redirects an error: the token stays here.
+    there: dict[str, Any] = {"host": address.host, "port": address.port}
+    name = address.uri
+    if raw is not None:
+        there = {"sock": raw, "server_hostname": address.host}
+        name += " through its proxy"
     try:
         websocket = await connect(
             address.uri,
-            # Naming host and port makes redirects to elsewhere an error: the token stays here.
-            host=address.host,
-            port=address.port,
+            **there,
             ssl=context,
             additional_headers={"Authorization": f"Bearer {token}"},
             compression=None,
@@ -100,29 +132,29 @@ async def open_socket(config: BridgeConfig) -> ClientConnection:
             write_limit=16_384,
         )
     except InvalidStatus as error:
-        raise _refusal(address, error) from None
+        raise _refusal(name, error) from None
     except ssl.SSLCertVerificationError as error:
         raise AuthenticationError(
-            f"{address.uri}: its certificate is not trusted ({error.verify_message})"
+            f"{name}: its certificate is not trusted ({error.verify_message})"
         ) from None
     except ssl.SSLError as error:
-        raise LinkError(f"{address.uri}: no TLS 1.3 ({error.reason or error})") from None
+        raise LinkError(f"{name}: no TLS 1.3 ({error.reason or error})") from None
     except (TimeoutError, asyncio.TimeoutError):
-        raise LinkError(f"{address.uri}: no answer within {config.connect_timeout_s:g} s") from None
+        raise LinkError(f"{name}: no answer within {config.connect_timeout_s:g} s") from None
     except ConnectionResetError:
         raise LinkError(
-            f"{address.uri}: hung up while connecting (it is not up, or has no TLS 1.3)"
+            f"{name}: hung up while connecting (it is not up, or has no TLS 1.3)"
         ) from None
     except (OSError, EOFError, ValueError, WebSocketException) as error:
-        raise LinkError(f"{address.uri}: {str(error) or type(error).__name__}") from None
+        raise LinkError(f"{name}: {str(error) or type(error).__name__}") from None
     _tune(websocket)
     return websocket
 
 
-def _refusal(address: Address, error: InvalidStatus) -> LinkError | AuthenticationError:
+def _refusal(name: str, error: InvalidStatus) -> LinkError | AuthenticationError:
     status = error.response.status_code
     body = bytes(error.response.body or b"")[:200].decode("utf-8", "replace").strip()
-    text = f"{address.uri}: refused with HTTP {status}{': ' if body else ''}{body}"
+    text = f"{name}: refused with HTTP {status}{': ' if body else ''}{body}"
     return AuthenticationError(text) if status in (401, 403) else LinkError(text)
 
 

@@ -32,6 +32,7 @@ class Tally:
     delivered_late: int = 0
     last_heard_ns: int = 0
     acknowledged_ns: int = 0
+    acknowledged_id: str = ""
     acknowledged_number: int = 0
     key_frame_needed: bool = False
 
@@ -39,6 +40,7 @@ class Tally:
         """Whoever is there now may know nothing of what came before."""
         self.sessions += 1
         self.acknowledged_ns = self.acknowledged_number = 0
+        self.acknowledged_id = ""
         self.key_frame_needed = False
 
 
@@ -81,6 +83,7 @@ class Delivery:
         self._goodput = goodput
         self._listener = listener
         self._lost = ""  # why the session ended
+        self._knows_ids: bool | None = None  # whether the gateway does; None: not heard yet
 
     # -- packets that come -----------------------------------------------------------------
 
@@ -123,20 +126,22 @@ class Delivery:
 
     def acknowledged(self, ack: Ack, now_ns: int) -> None:
         """The gateway has committed a packet."""
-        entry, spooled = self.flight.remove(ack.key)
+        key = self._whole(ack.key)
+        entry, spooled = self.flight.remove(key)
         if entry is None:
             return
         idle = not (self.flight.live or self.flight.in_spool())
         self._goodput.acknowledged(entry.size, now_ns, idle)
         if spooled:
-            self._spool.acknowledge(ack.key)
+            self._spool.acknowledge(key)
             self._tally.delivered_late += 1
         else:
             self._link.count(now_ns <= entry.deadline_ns)
             picture = entry.packet.kind is not PacketKind.FEATURES
             # A duplicate was committed before, and its picture may be forgotten.
             if picture and not ack.duplicate and entry.number > self._tally.acknowledged_number:
-                self._tally.acknowledged_ns = ack.stamp_ns
+                self._tally.acknowledged_ns = key.stamp_ns
+                self._tally.acknowledged_id = key.id
                 self._tally.acknowledged_number = entry.number
         self._listener.changed()
 
@@ -146,6 +151,7 @@ class Delivery:
         Returns the live packet that it answers, if it is one.
         """
         result = message.to_result()
+        result = dataclasses.replace(result, key=self._whole(result.key))
         entry = self.flight.live.get(result.key)
         if entry is not None:
             entry.answered = True
@@ -156,7 +162,8 @@ class Delivery:
 
     def refused(self, nack: Nack) -> None:
         """The gateway does not take a packet."""
-        entry, spooled = self.flight.remove(nack.key)
+        key = self._whole(nack.key)
+        entry, spooled = self.flight.remove(key)
         if entry is None:
             return
         reason = f"the gateway refused the frame: {nack.code} {nack.text}".rstrip()
@@ -168,7 +175,7 @@ class Delivery:
                     self._tally.acknowledged_ns = 0
                 self.want_key_frame()
         elif not later:
-            self._give_up(nack.key, nack.code, reason)
+            self._give_up(key, nack.code, reason)
         self._listener.changed()
 
     def want_key_frame(self) -> None:
@@ -177,6 +184,21 @@ class Delivery:
         if not any(entry.packet.kind is PacketKind.KEY for entry in live):
             self._tally.key_frame_needed = True
             self._listener.changed()
+
+    def _whole(self, key: FrameKey) -> FrameKey:
+        """The key of our packet that the gateway means; an older one knows no ids."""
+        if key.id:
+            self._knows_ids = True
+        if self._knows_ids:
+            return key
+        whole = self.flight.named(key)
+        if whole.id and self._knows_ids is None:
+            self._knows_ids = False
+            log.warning(
+                "bridge: the gateway is of an older version: it knows frames by their stamps alone,"
+                " and takes two under one stamp (of two recordings, too) for one"
+            )
+        return whole
 
     # -- what the clock and the link do ----------------------------------------------------
 

@@ -91,8 +91,16 @@ class FakeGateway:
         if not duplicate:
             self.committed.append(frame.key)
         return [
-            ResultMessage(*frame.key, "cloud", labels=("open",), model="fake", late=frame.late),
-            Ack(*frame.key, duplicate),
+            ResultMessage(
+                frame.stream,
+                frame.stamp_ns,
+                "cloud",
+                labels=("open",),
+                model="fake",
+                late=frame.late,
+                id=frame.id,
+            ),
+            Ack(frame.stream, frame.stamp_ns, duplicate, id=frame.id),
         ]
 
     def say(self, message: Message) -> None:

@@ -56,6 +56,20 @@ class Flight:
         entry = self.backlog[packet.key] = Entry(packet, 0, now_ns, 0)
         return entry
 
+    def named(self, key: FrameKey) -> FrameKey:
+        """The whole key of what is under way, for a key as a gateway of an older version says it.
+
+        Such a gateway skips the id and names a frame by stream and stamp: it means the oldest
+        packet of that name.
+        """
+        if key.id:
+            return key
+        for entries in (self.live, self.overdue, self.backlog):
+            if key in entries:
+                return key
+        under_way = (*self.overdue, *self.backlog, *self.live)
+        return next((whole for whole in under_way if whole.unnamed == key), key)
+
     def find(self, key: FrameKey) -> Entry | None:
         """The packet of this name, if it is under way."""
         return self.live.get(key) or self.overdue.get(key) or self.backlog.get(key)

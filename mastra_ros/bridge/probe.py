@@ -36,7 +36,7 @@ from ..protocol import (
 )
 from ..protocol.tls import client_context
 from ..types import LinkSample
-from .connection import Address, check_config, keys_folder, open_socket
+from .connection import Address, check_config, keys_folder, open_socket, open_tcp
 
 STREAM = "probe"
 BEAT_S = 0.025
@@ -125,14 +125,20 @@ async def _time_setup(config: BridgeConfig, report: ProbeReport) -> None:
     address = Address.parse(config.gateway)
     context = client_context(keys_folder(config) / "ca.crt")
     loop = asyncio.get_running_loop()
+    began_s = time.monotonic()
+    tunnel = await open_tcp(config, address)
     try:
-        found = await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
-        family, kind, number, _, where = found[0]
-        raw = socket.socket(family, kind, number)
-        raw.setblocking(False)
+        if tunnel is None:
+            found = await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+            family, kind, number, _, where = found[0]
+            raw = socket.socket(family, kind, number)
+            raw.setblocking(False)
+        else:
+            raw = tunnel
         try:
-            began_s = time.monotonic()
-            await loop.sock_connect(raw, where)
+            if tunnel is None:
+                began_s = time.monotonic()
+                await loop.sock_connect(raw, where)
             connected_s = time.monotonic()
             _, writer = await asyncio.open_connection(
                 sock=raw, ssl=context, server_hostname=address.host

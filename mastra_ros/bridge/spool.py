@@ -3,7 +3,8 @@
 Sent first: whole pictures (key frames, features), then deltas, oldest first within each.
 Given up first, when there is no room: deltas, then whole pictures, hard examples last, oldest
 first within each; a packet never displaces one that is worth more than itself.
-A frame is kept once; a whole picture takes the place of a delta of the same frame.
+A frame, known by stream, stamp and id, is kept once; a whole picture takes the place of a delta of
+the same frame.
 """
 
 from __future__ import annotations
@@ -78,11 +79,6 @@ def record_of(packet: Packet) -> bytes:
     return encode(FrameMessage.from_packet(late), bytes_max=2**31)
 
 
-def too_old(put_s: float, now_s: float, age_max_s: float) -> bool:
-    """Whether a record has outlived its age; never by a clock that was not set."""
-    return put_s >= PLAUSIBLE_S and now_s - put_s > age_max_s
-
-
 @dataclass
 class _Record:
     packet: Packet
@@ -97,7 +93,7 @@ class MemorySpool:
         self,
         bytes_max: int = 2**29,
         age_max_s: float = 604_800.0,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._bytes_max = bytes_max
         self._age_max_s = age_max_s
@@ -169,5 +165,5 @@ class MemorySpool:
     def _forget_old(self) -> None:
         now_s = self._clock()
         for key, record in list(self._records.items()):
-            if too_old(record.put_s, now_s, self._age_max_s):
+            if now_s - record.put_s > self._age_max_s:
                 self.drop(key, "age")

@@ -1,55 +1,48 @@
 """The spool on disk: one SQLite file in WAL mode, synchronous=FULL, a checksum per record.
 
 What `put` has returned for survives SIGKILL and power loss. A damaged record is dropped and
-counted; a damaged file is moved aside as NAME.damaged-TIMESTAMP and a fresh one begun.
+counted. A damaged file is moved aside as NAME.damaged-TIMESTAMP, and a fresh one begun with every
+record of it that is good; what is missing is counted and told.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import logging
-import os
 import sqlite3
-import time
-import zlib
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from ..errors import ProtocolError, SpoolError
 from ..protocol import FrameMessage, decode
 from ..types import FrameKey, Packet
+from . import spool_file
+from .salvage import salvage
 from .spool import PLAUSIBLE_S, SpoolStats, rank_of, record_of, sending_class
+from .spool_clock import SpoolClock
+from .spool_file import transaction
+from .spool_mark import Held, Mark
+from .spool_reserve import Reserve
+from .spool_rows import OF_KEY, checksum, evict, held, insert, packet_of, take_over
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-APPLICATION_ID = 0x4D535452  # "MSTR"
-SCHEMA = """
-CREATE TABLE record (
-    stream TEXT NOT NULL,
-    stamp_ns INTEGER NOT NULL,
-    sending INTEGER NOT NULL,
-    rank INTEGER NOT NULL,
-    put_s REAL NOT NULL,
-    bytes INTEGER NOT NULL,
-    checksum INTEGER NOT NULL,
-    data BLOB NOT NULL,
-    UNIQUE (stream, stamp_ns)
-);
-CREATE INDEX by_sending ON record (sending, stamp_ns);
-CREATE INDEX by_rank ON record (rank, stamp_ns, bytes);
-CREATE INDEX by_age ON record (put_s);
-"""
+TAKEN_OVER_AT_ONCE = 64
+DELETED_AT_ONCE = 64
+"""Records deleted in one commit: what that writes must fit into the reserve."""
 
 
 class SqliteSpool:
     """A `Spool` in the file `path`, which no other process may have open.
 
-    bytes_max: of the records together; the file is a little larger. age_max_s: by `clock`,
-    seconds since 1970. Raises SpoolError when the file cannot be used.
+    bytes_max: of the records together; the file is a little larger. age_max_s: by `clock`, once it
+    is steady. Raises SpoolError when the file cannot be used.
     """
 
     def __init__(
@@ -57,12 +50,15 @@ class SqliteSpool:
         path: Path,
         bytes_max: int = 2**29,
         age_max_s: float = 604_800.0,
-        clock: Callable[[], float] = time.time,
+        clock: SpoolClock | None = None,
     ) -> None:
         self._path = path
         self._bytes_max = bytes_max
         self._age_max_s = age_max_s
-        self._clock = clock
+        self._clock = clock or SpoolClock()
+        self._mark: Mark | None = None
+        self._reserve = Reserve(path)
+        self._stored_ever = 0
         self._dropped: Counter[str] = Counter()
         self._stored = 0
         self._error = ""
@@ -85,11 +81,17 @@ class SqliteSpool:
 
     def acknowledge(self, keys: Collection[FrameKey]) -> int:
         """See Spool."""
-        return self._guarded(lambda: self._delete(keys))
+        several = [
+            list(keys)[at : at + DELETED_AT_ONCE] for at in range(0, len(keys), DELETED_AT_ONCE)
+        ]
+        return sum(
+            self._forgetting(partial(self._guarded, partial(self._delete, some)))
+            for some in several
+        )
 
     def drop(self, key: FrameKey, reason: str) -> None:
         """See Spool."""
-        self._guarded(lambda: self._delete([key], reason))
+        self._forgetting(lambda: self._guarded(lambda: self._delete([key], reason)))
 
     def stats(self) -> SpoolStats:
         """See Spool."""
@@ -99,9 +101,10 @@ class SqliteSpool:
     def close(self) -> None:
         """See Spool."""
         self._closed = True
-        if self._db is not None:
-            self._db.close()
-            self._db = None
+        self._shut()
+        if self._mark is not None:
+            self._mark.close()
+            self._mark = None
 
     # -- the file --------------------------------------------------------------------------
 
@@ -109,82 +112,120 @@ class SqliteSpool:
         if self._closed:
             raise SpoolError(f"{self._path}: closed")
         if self._db is None:
-            db = self._connect()
+            fresh = not self._path.exists() or not self._path.stat().st_size
+            db = spool_file.connect(self._path)
             try:
-                self._prepare(db)
+                spool_file.prepare(db, self._path)
+                self._count(db)
+                self._look_at_mark(db, fresh)
             except BaseException:
                 db.close()
                 raise
             self._db = db
+            self._reserve.keep()
         return self._db
 
-    def _connect(self) -> sqlite3.Connection:
-        try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
-        except OSError as error:
-            raise SpoolError(f"{self._path}: {error.strerror}") from None
-        # No statement needs the lock for long, as no other process may have it at all.
-        return sqlite3.connect(
-            self._path, timeout=0.5, isolation_level=None, check_same_thread=False
-        )
+    def _count(self, db: sqlite3.Connection) -> None:
+        records, totals = 0, [0, 0, 0]
+        for rank, count, total in db.execute(
+            "SELECT rank, count(*), sum(bytes) FROM record NOT INDEXED GROUP BY rank"
+        ):
+            if rank not in (0, 1, 2) or type(total) is not int:
+                raise spool_file.Damaged("records of an unknown kind")
+            records += count
+            totals[rank] = total
+        self._records, self._bytes_by_rank = records, totals
 
-    def _prepare(self, db: sqlite3.Connection) -> None:
-        db.execute("PRAGMA locking_mode = EXCLUSIVE")
-        # Looked at before anything is changed: it may be somebody else's.
-        (application,) = db.execute("PRAGMA application_id").fetchone()
-        (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if application != APPLICATION_ID and (application != 0 or tables != 0):
-            raise SpoolError(f"{self._path}: a database of something else, not a spool")
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = FULL")
-        db.execute("PRAGMA journal_size_limit = 16777216")
-        with _transaction(db) as cursor:
-            if application != APPLICATION_ID:
-                for statement in SCHEMA.split(";"):
-                    cursor.execute(statement)
-                cursor.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            cursor.execute("SELECT rank, count(*), sum(bytes) FROM record GROUP BY rank")
-            self._records, self._bytes_by_rank = 0, [0, 0, 0]
-            for rank, count, total in cursor.fetchall():
-                if rank not in (0, 1, 2) or type(total) is not int:
-                    raise sqlite3.DatabaseError("records of an unknown kind")
-                self._records += count
-                self._bytes_by_rank[rank] = total
+    def _look_at_mark(self, db: sqlite3.Connection, fresh: bool) -> None:
+        """Say what was kept and is not here any more: SQLite drops the end of a damaged log."""
+        (self._stored_ever,) = db.execute("SELECT stored FROM state").fetchone()
+        before = self._marked().read()
+        if before is not None and not fresh and before.stored > self._stored_ever:
+            self._lose(
+                before.stored - self._stored_ever, "the end of its log is damaged or missing"
+            )
+        self._write_mark()
 
-    def _begin_anew(self, error: sqlite3.DatabaseError) -> None:
-        if self._db is not None:
-            self._db.close()
-            self._db = None
-        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-        aside = self._path.with_name(f"{self._path.name}.damaged-{stamp}")
-        count = 0
-        while aside.exists():
-            count += 1
-            aside = self._path.with_name(f"{self._path.name}.damaged-{stamp}-{count}")
-        self._error = f"{self._path}: damaged ({error}); moved to {aside.name}, a fresh one begun"
+    def _marked(self) -> Mark:
+        if self._mark is None:
+            self._mark = Mark(self._path)
+        return self._mark
+
+    def _write_mark(self) -> None:
+        self._marked().write(Held(self._stored_ever, self._records))
+
+    def _lose(self, count: int, why: str) -> None:
+        self._dropped["damaged"] += count
+        self._error = f"{self._path}: {count} records that were kept are missing: {why}"
         log.error("spool %s", self._error)
-        self._path.replace(aside)
-        for suffix in ("-wal", "-shm"):
-            with contextlib.suppress(FileNotFoundError):
-                Path(f"{self._path}{suffix}").replace(f"{aside}{suffix}")
-        self._dropped["damaged"] += self._records
+
+    def _begin_anew(self, fault: str) -> None:
+        """Move the damaged file aside and take over what is good of it."""
+        self._shut()
+        before = self._marked().read()
+        expected = max(self._records, before.records if before else 0)
+        aside = spool_file.move_aside(self._path, self._bytes_max)
         self._records, self._bytes_by_rank = 0, [0, 0, 0]
-        self._ensure_open()
+        self._marked().write(Held(0, 0))
+        db = self._ensure_open()
+        try:
+            good = salvage(aside, lambda found: packet_of(found) is not None)
+            while some := list(itertools.islice(good, TAKEN_OVER_AT_ONCE)):
+                with transaction(db) as cursor:
+                    for record in some:
+                        take_over(cursor, record)
+        except (sqlite3.Error, OSError) as error:  # no room for both, perhaps
+            fault = f"{fault}; taking over its records ended with: {error}"
+        self._count(db)
+        with transaction(db) as cursor:
+            cursor.execute("UPDATE state SET stored = ?", (self._records,))
+        self._stored_ever = self._records
+        self._write_mark()
+        lost = max(0, expected - self._records)
+        self._dropped["damaged"] += lost
+        self._error = (
+            f"{self._path}: damaged ({fault}); moved to {aside.name}, a fresh one begun with "
+            f"{self._records} good records, {lost} are lost"
+        )
+        log.error("spool %s", self._error)
+
+    def _shut(self) -> None:
+        db, self._db = self._db, None
+        if db is not None:
+            with contextlib.suppress(sqlite3.Error):
+                db.close()
 
     def _guarded(self, action: Callable[[], T]) -> T:
         """Do it, on a fresh file where this one is damaged; SpoolError for all other trouble."""
         try:
             try:
                 return action()
-            except sqlite3.DatabaseError as error:
-                if not _is_damage(error):
+            except (sqlite3.Error, spool_file.Damaged) as error:
+                if not spool_file.may_be_damage(error):
                     raise
-                self._begin_anew(error)
+                # The file is looked at afresh: a page that was read badly once is no damage.
+                self._shut()
+                fault = spool_file.fault_of(self._path)
+                if fault:
+                    self._begin_anew(fault)
                 return action()
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, spool_file.Damaged) as error:
             self._error = f"{self._path}: {error}"
             raise SpoolError(self._error) from error
+
+    def _forgetting(self, action: Callable[[], T]) -> T:
+        """Delete something, also on a disk that is full to the last byte."""
+        try:
+            done = action()
+        except SpoolError as error:
+            if "full" not in str(error) or not self._reserve.release():
+                raise
+            log.warning("spool %s: the disk is full; its reserve is used to forget", self._path)
+            done = action()
+            with contextlib.suppress(sqlite3.Error):
+                self._ensure_open().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._reserve.keep()
+        return done
 
     # -- records ---------------------------------------------------------------------------
 
@@ -193,10 +234,10 @@ class SqliteSpool:
         totals, dropped = list(self._bytes_by_rank), Counter[str]()
         added = removed = 0
         kept = []
-        with _transaction(self._ensure_open()) as cursor:
+        with transaction(self._ensure_open()) as cursor:
             for packet, data in rows:
                 rank = rank_of(packet)
-                before = _held(cursor, packet.key)
+                before = held(cursor, packet.key)
                 if before is not None:
                     row, sending, old_rank, size, put_s = before
                     grown = sum(totals) - size + len(data)
@@ -205,7 +246,7 @@ class SqliteSpool:
                             packet, rank = dataclasses.replace(packet, hard=True), old_rank
                             data = record_of(packet)
                         cursor.execute("DELETE FROM record WHERE rowid = ?", (row,))
-                        _insert(cursor, packet, data, put_s)
+                        insert(cursor, packet, data, put_s)
                         totals[old_rank] -= size
                         totals[rank] += len(data)
                     kept.append(True)
@@ -215,27 +256,35 @@ class SqliteSpool:
                     dropped["bytes"] += 1
                     kept.append(False)
                     continue
-                evicted = _evict(cursor, missing, totals)
+                evicted = evict(cursor, missing, totals)
                 dropped["bytes"] += evicted
                 removed += evicted
-                _insert(cursor, packet, data, self._clock())
+                insert(cursor, packet, data, self._clock.now_s())
                 totals[rank] += len(data)
                 added += 1
                 kept.append(True)
+            cursor.execute("UPDATE state SET stored = stored + ?", (added,))
         self._bytes_by_rank = totals
         self._records += added - removed
         self._stored += added
+        self._stored_ever += added
+        self._write_mark()
         self._dropped += dropped
         return kept
 
     def _next_batch(self, limit: int, exclude: Collection[FrameKey]) -> list[Packet]:
         self._forget_old()
-        with _transaction(self._ensure_open()) as cursor:
+        with transaction(self._ensure_open()) as cursor:
             cursor.execute(
-                "SELECT rowid, stream, stamp_ns FROM record ORDER BY sending, stamp_ns LIMIT ?",
+                "SELECT rowid, stream, stamp_ns, frame_id FROM record"
+                " ORDER BY sending, stamp_ns LIMIT ?",
                 (limit + len(exclude),),
             )
-            rows = [(row, FrameKey(stream, stamp)) for row, stream, stamp in cursor]
+            rows = [(row, FrameKey(*key)) for row, *key in cursor]
+        if len({row for row, _ in rows}) < len(rows) or len(rows) < min(
+            self._records, limit + len(exclude)
+        ):
+            raise spool_file.Damaged("an index does not fit its table")
         packets: list[Packet] = []
         for row, key in rows:
             if key in exclude or len(packets) == limit:
@@ -247,28 +296,32 @@ class SqliteSpool:
 
     def _read(self, row: int, key: FrameKey) -> Packet | None:
         """The packet of a record; None when it was damaged, and dropped."""
-        with _transaction(self._ensure_open()) as cursor:
+        with transaction(self._ensure_open()) as cursor:
             cursor.execute("SELECT checksum, data FROM record WHERE rowid = ?", (row,))
-            checksum, data = cursor.fetchone() or (0, None)
-        if type(data) is bytes and checksum == _checksum(key, data):
+            found = cursor.fetchone()
+        if found is None:
+            raise spool_file.Damaged("an index names a record that is not there")
+        said, data = found
+        if type(data) is bytes and said == checksum(key, data):
             with contextlib.suppress(ProtocolError):  # of another version, perhaps
                 message = decode(data, bytes_max=len(data))
                 if isinstance(message, FrameMessage):
                     return message.to_packet()
         self._error = f"{self._path}: record {key.stamp_ns} ns was damaged and is dropped"
         log.error("spool %s", self._error)
-        self._delete_where([("rowid = ?", (row,))], "damaged")
+        if not self._delete_where([("rowid = ?", (row,))], "damaged"):
+            raise spool_file.Damaged("a record cannot be deleted")
         return None
 
     def _delete(self, keys: Collection[FrameKey], reason: str = "") -> int:
         """Delete records in one commit; with a reason they count as dropped."""
-        return self._delete_where([("stream = ? AND stamp_ns = ?", key) for key in keys], reason)
+        return self._delete_where([(OF_KEY, key) for key in keys], reason)
 
     def _delete_where(
         self, conditions: Sequence[tuple[str, tuple[object, ...]]], reason: str
     ) -> int:
         totals, count = list(self._bytes_by_rank), 0
-        with _transaction(self._ensure_open()) as cursor:
+        with transaction(self._ensure_open()) as cursor:
             for where, values in conditions:
                 cursor.execute(f"SELECT rowid, rank, bytes FROM record WHERE {where}", values)  # noqa: S608
                 found = cursor.fetchone()
@@ -279,84 +332,25 @@ class SqliteSpool:
                     count += 1
         self._bytes_by_rank = totals
         self._records -= count
+        self._write_mark()
         if reason and count:
             self._dropped[reason] += count
         return count
 
     def _forget_old(self) -> None:
-        oldest_s = self._clock() - self._age_max_s
-        with _transaction(self._ensure_open()) as cursor:
+        jump_s = self._clock.jump_s()
+        if jump_s:
+            log.warning("spool %s: the clock was set by %.0f s", self._path, jump_s)
+            with transaction(self._ensure_open()) as cursor:
+                cursor.execute("UPDATE record SET put_s = put_s + ?", (jump_s,))
+        if not self._clock.steady:
+            return
+        oldest_s = self._clock.now_s() - self._age_max_s
+        with transaction(self._ensure_open()) as cursor:
             cursor.execute(
-                "SELECT stream, stamp_ns FROM record WHERE put_s >= ? AND put_s < ?",
+                "SELECT stream, stamp_ns, frame_id FROM record WHERE put_s >= ? AND put_s < ?",
                 (PLAUSIBLE_S, oldest_s),
             )
             keys = [FrameKey(*row) for row in cursor]
         if keys:
             self._delete(keys, "age")
-
-
-@contextlib.contextmanager
-def _transaction(db: sqlite3.Connection) -> Iterator[sqlite3.Cursor]:
-    """All or nothing, on disk when left."""
-    cursor = db.cursor()
-    cursor.execute("BEGIN IMMEDIATE")
-    try:
-        yield cursor
-        cursor.execute("COMMIT")
-    except BaseException:
-        if db.in_transaction:  # SQLite itself rolls back on some errors
-            with contextlib.suppress(sqlite3.Error):
-                cursor.execute("ROLLBACK")
-        raise
-    finally:
-        cursor.close()
-
-
-def _held(cursor: sqlite3.Cursor, key: FrameKey) -> tuple[int, int, int, int, float] | None:
-    """rowid, sending class, rank, bytes and time of the record of a frame."""
-    cursor.execute(
-        "SELECT rowid, sending, rank, bytes, put_s FROM record WHERE stream = ? AND stamp_ns = ?",
-        key,
-    )
-    row: tuple[int, int, int, int, float] | None = cursor.fetchone()
-    return row
-
-
-def _insert(cursor: sqlite3.Cursor, packet: Packet, data: bytes, put_s: float) -> None:
-    key = packet.key
-    cursor.execute(
-        "INSERT INTO record (stream, stamp_ns, sending, rank, put_s, bytes, checksum, data)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            key.stream,
-            key.stamp_ns,
-            sending_class(packet),
-            rank_of(packet),
-            put_s,
-            len(data),
-            _checksum(key, data),
-            data,
-        ),
-    )
-
-
-def _evict(cursor: sqlite3.Cursor, missing: int, totals: list[int]) -> int:
-    """Delete the least worthy records until `missing` bytes are free; how many went."""
-    count = 0
-    while missing > 0:
-        cursor.execute("SELECT rowid, rank, bytes FROM record ORDER BY rank, stamp_ns LIMIT 1")
-        row, rank, size = cursor.fetchone()
-        cursor.execute("DELETE FROM record WHERE rowid = ?", (row,))
-        totals[rank] -= size
-        missing -= size
-        count += 1
-    return count
-
-
-def _checksum(key: FrameKey, data: bytes) -> int:
-    return zlib.crc32(data, zlib.crc32(f"{key.stream}/{key.stamp_ns}".encode()))
-
-
-def _is_damage(error: sqlite3.DatabaseError) -> bool:
-    """SQLITE_CORRUPT and SQLITE_NOTADB come as the base class, all else as a subclass."""
-    return type(error) is sqlite3.DatabaseError

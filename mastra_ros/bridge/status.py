@@ -15,6 +15,7 @@ class BridgeStatus:
     gateway: str = ""  # address, empty when there is none
     session: int = 0  # sessions opened
     acknowledged_ns: int = 0  # stamp of the newest picture of this session that the gateway holds
+    acknowledged_id: str = ""  # id of its frame
     key_frame_needed: bool = False  # the gateway asked for one, and none was sent since
     uploaded_bytes: int = 0  # given to the socket
     spooled_total: int = 0  # records ever put on disk

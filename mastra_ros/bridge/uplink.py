@@ -34,10 +34,13 @@ from .delivery import Delivery, Listener, Tally
 from .flight import Entry, Goodput
 from .outbox import Outbox
 from .scavenger import Scavenger
+from .settings import Trickle
 from .spool_thread import SpoolThread
 
 TICK_MAX_S = 0.05
 """The clock is looked at this often, for deadlines."""
+SETTINGS_PER_S, SETTINGS_BURST, SETTINGS_FLOOD = 10.0, 20, 500
+"""Settings that are listened to; so many more within a second end the session."""
 CHUNK_BYTES = 16_384
 """Larger messages are sent in fragments of this size."""
 
@@ -90,6 +93,7 @@ class Uplink:
         self._outbox = Outbox()
         self._backlog_wake = asyncio.Event()
         self._scavenger = Scavenger(config.backlog_in_flight)
+        self._settings = Trickle(SETTINGS_PER_S, SETTINGS_BURST, SETTINGS_FLOOD)
         self._stopping = asyncio.Event()
 
     # -- what the client does --------------------------------------------------------------
@@ -178,7 +182,10 @@ class Uplink:
         elif isinstance(event, KeyFrameRequest):
             self._delivery.want_key_frame()
         elif isinstance(event, Settings):
-            self._listener.settings(event.values)
+            if self._settings.passes(now_ns):
+                self._listener.settings(event.values)
+            elif self._settings.flooded:
+                raise ProtocolError("the gateway floods the device with settings")
         elif isinstance(event, Goodbye):
             text = f"the gateway said goodbye: {event.code} {event.text}".rstrip()
             refused = event.code in ("forbidden", "replaced")

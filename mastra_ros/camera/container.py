@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -44,10 +44,13 @@ class VideoContainer:
         self._av = import_av()
         self.name = name
         self._waiting: deque[av.VideoFrame] = deque()
+        failure = None
         try:
             self._container = self._av.open(address, timeout=timeouts_s, options=options or {})
         except (self._av.error.FFmpegError, OSError, ValueError) as error:
-            raise SourceError(f"cannot be opened: {_reason(error)}") from error
+            failure = SourceError(f"cannot be opened: {_reason(error)}")
+        if failure is not None:  # raised here, it brings no error along that holds the address
+            raise failure
         streams = self._container.streams.video
         if not streams:
             self._container.close()
@@ -66,12 +69,7 @@ class VideoContainer:
             SourceError: the container cannot be read on.
         """
         while not self._waiting:
-            try:
-                packet = next(self._packets)
-            except StopIteration:
-                raise SourceEnded("the video is at its end") from None
-            except (self._av.error.FFmpegError, OSError) as error:
-                raise SourceError(f"cannot be read: {_reason(error)}") from error
+            packet = self._next_packet()
             try:
                 self._waiting.extend(packet.decode())
             except self._av.error.EOFError:
@@ -85,6 +83,15 @@ class VideoContainer:
         gray = frame.format.name.startswith("gray")
         image = frame.to_ndarray(format="gray" if gray else "bgr24")
         return Picture(np.asarray(image, np.uint8), "mono8" if gray else "bgr8", recorded_ns)
+
+    def _next_packet(self) -> Any:
+        try:
+            return next(self._packets)
+        except StopIteration:
+            failure: SourceError = SourceEnded("the video is at its end")
+        except (self._av.error.FFmpegError, OSError) as error:
+            failure = SourceError(f"cannot be read: {_reason(error)}")
+        raise failure
 
     def release(self) -> None:
         """Close the container."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
+import secrets
 import threading
 import time
 from collections.abc import Callable
@@ -17,6 +19,7 @@ from ..errors import (
     SourceError,
     SourceStalled,
 )
+from ..redaction import redact
 from ..types import Frame, FrameKey
 from .drawn.line import FrameTruth
 from .events import CameraEvent, Kind
@@ -47,7 +50,8 @@ class CaptureLoop:
     A live source that fails is opened again, with growing pauses, for as long as it takes; a
     finite one that fails is reported as `failed`. Both callbacks run on the loop's thread; an error
     in `on_frame` ends the loop with `failed`. Raises ConfigError at birth where the source's
-    name makes no sense. `clock_ns` and `wait_s` (wait, and say whether to stop) are monotonic time.
+    name makes no sense. Each frame gets its id here: a random name of this run, and a number.
+    `clock_ns` and `wait_s` (wait, and say whether to stop) are monotonic time.
     """
 
     def __init__(
@@ -78,6 +82,7 @@ class CaptureLoop:
         self._backoff = Backoff(config.reopen_delay_max_s)
         self._opened_before = False
         self._thread: threading.Thread | None = None
+        self._run = secrets.token_hex(6)
         self.frames = 0
         self.bad_frames = 0
         self.reopened = 0
@@ -108,7 +113,7 @@ class CaptureLoop:
     def truth(self, key: FrameKey) -> FrameTruth | None:
         """What a recent frame shows, where the source knows it (the synthetic line)."""
         source = self._source
-        return None if source is None else source.truth(key)
+        return None if source is None else source.truth(key.unnamed)
 
     def run(self) -> None:
         """Capture until the end, a failure or `stop`: the body of the thread."""
@@ -176,11 +181,18 @@ class CaptureLoop:
             bad_in_a_row = 0
             self._backoff.reset()
             self._notice_size(frame)
+            self._notice_clock()
             self.frames += 1
-            self._on_frame(frame)
+            key = frame.key._replace(id=f"{self._run}-{self.frames}")
+            self._on_frame(dataclasses.replace(frame, key=key))
             if self.frames == config.frame_limit:
                 return self._tell("ended", f"the limit of {config.frame_limit} frames is reached")
         return False
+
+    def _notice_clock(self) -> None:
+        back_ns = self._stamper.take_back_ns()
+        if back_ns:
+            self._tell("clock_back", f"the clock went back by {back_ns / 1e9:.3f} s: stamps follow")
 
     def _notice_size(self, frame: Frame) -> None:
         size = f"{frame.width_px}x{frame.height_px} px {frame.encoding}"
@@ -207,5 +219,5 @@ class CaptureLoop:
     def _tell(self, kind: Kind, message: str) -> bool:
         """Report; returns False, which ends a session."""
         if not self._stop.is_set():
-            self._on_event(CameraEvent(kind, message, self._name))
+            self._on_event(CameraEvent(kind, redact(message), self._name))
         return False

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl
 
 from ..errors import ConfigError
+from ..redaction import redact, redact_uri
 
 FORMS = (
     "synthetic:pcb?seed=N&…",
@@ -45,9 +45,9 @@ class SourceUri:
     def __str__(self) -> str:
         """For people and logs: without user name and password."""
         if self.kind == "network":
-            return re.sub(r"//[^/@]*@", "//***@", self.target)
+            return redact_uri(self.target)
         query = "&".join(f"{name}={value}" for name, value in self.options.items())
-        return f"{self.kind}:{self.target}" + (f"?{query}" if query else "")
+        return redact(f"{self.kind}:{self.target}" + (f"?{query}" if query else ""))
 
 
 def parse_uri(text: str) -> SourceUri:
@@ -64,7 +64,7 @@ def parse_uri(text: str) -> SourceUri:
         uri = SourceUri(kind, target, _options(text, kind, query))
         if kind != "synthetic" or target == "pcb":
             return uri
-    raise ConfigError(f"source: expected {', '.join(FORMS)}; got {text!r}")
+    raise ConfigError(f"source: expected {', '.join(FORMS)}; got {redact_uri(text)!r}")
 
 
 def _options(text: str, kind: str, query: str) -> dict[str, str]:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import logging
-import os
 import re
 import sys
 from collections.abc import Sequence
@@ -17,7 +15,9 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import NoReturn, Protocol, cast
 
 from ..errors import ConfigError, MastraError
+from ..redaction import redact
 from ..share import share_file
+from ..startup import drop_output, log_to_stderr, prepare
 
 VERBS = {
     "gateway": "serve devices: authenticate, infer in batches, keep the results",
@@ -60,7 +60,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(prog=prog, formatter_class=argparse.RawDescriptionHelpFormatter)
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"mastra: {message}; see {self.prog} --help\n")
+        self.exit(2, f"mastra: {redact(message)}; see {self.prog} --help\n")
 
 
 def verb_module(name: str) -> Verb:
@@ -103,16 +103,19 @@ def verb_parser(name: str) -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `mastra` with these arguments (default: those of the process); the exit status."""
+    prepare()
     try:
-        return _dispatch(sys.argv[1:] if argv is None else argv)
+        try:
+            return _dispatch(sys.argv[1:] if argv is None else argv)
+        finally:
+            sys.stdout.flush()  # what cannot be written is told here, not when Python ends
     except ConfigError as error:
         return _complain(error, 2)
     except (MastraError, OSError) as error:
+        lost = drop_output()
         if isinstance(error, BrokenPipeError):
-            # Who read our output has gone; nothing is left to be flushed at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 1
-        return _complain(error, 1)
+            return 1  # who read our output has gone
+        return _complain(f"standard output: {error}" if lost else error, 1)
     except KeyboardInterrupt:
         return 130
 
@@ -128,15 +131,12 @@ def _dispatch(argv: Sequence[str]) -> int:
     if top.verb not in VERBS:
         parser.error(f"expected a verb of {', '.join(VERBS)}, got {top.verb!r}")
     arguments = verb_parser(top.verb).parse_args(top.rest)
-    logging.basicConfig(
-        level=(arguments.log_level or top.log_level).upper(),
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
+    log_to_stderr(arguments.log_level or top.log_level)
     return verb_module(top.verb).run(arguments)
 
 
-def _complain(error: Exception, status: int) -> int:
-    print(f"mastra: {' '.join(str(error).split())}", file=sys.stderr)
+def _complain(error: Exception | str, status: int) -> int:
+    print(f"mastra: {redact(' '.join(str(error).split()))}", file=sys.stderr)
     return status
 
 

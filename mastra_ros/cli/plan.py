@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -14,6 +13,7 @@ from ..errors import ConfigError
 from ..planning import Cell, Models, Needs, Plan, Prices, Strategy, load_prices, make_plan, sweep
 from ..planning.sweep import SAVING
 from ..share import share_file
+from .output import check_output, write_json
 
 HELP = """\
 From cameras, frames, uplink, the accuracy that may be lost and a file of prices: what
@@ -76,6 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Plan and print."""
+    check_output(args.json, "--json")
     path = args.prices or share_file(PRICES)
     prices, models = load_prices(path), _models(args)
     needs = Needs(
@@ -95,8 +96,7 @@ def run(args: argparse.Namespace) -> int:
     if cells:
         print(f"\n{describe_sweep(cells, needs, prices)}")
     if args.json:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps(to_dict(plan, models, prices, cells), indent=2) + "\n")
+        write_json(args.json, to_dict(plan, models, prices, cells))
     return 0
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import json
 import math
 import tempfile
 import time
@@ -20,6 +19,7 @@ from ..errors import ConfigError
 from ..scheduling.estimates.load import LoadSampler
 from ..scheduling.policies.policy import POLICIES, make_policy
 from ..types import LinkSample, LoadSample
+from .output import check_output, write_json
 from .report import percentile
 
 HELP = """\
@@ -39,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--keys", metavar="DIR", help="folder of keys; default: MASTRA_KEYS")
     parser.add_argument("--device", default="camera-1", metavar="NAME", help="default: camera-1")
+    parser.add_argument("--proxy", default="", help="as bridge.proxy: environment, or HOST:PORT")
     parser.add_argument("--fault", default="", metavar="SPEC", help="with --embedded: a bad link")
     parser.add_argument("--idle", type=float, default=2.0, metavar="S", help="s of heartbeats")
     parser.add_argument("--busy", type=float, default=3.0, metavar="S", help="most s each way")
@@ -55,6 +56,7 @@ def run(args: argparse.Namespace) -> int:
     """Measure and print."""
     from ..bridge.probe import Limits, probe_link
 
+    check_output(args.json, "--json")
     for name, low, high in (("idle", 0.1, 60.0), ("busy", 0.1, 60.0), ("bytes", 1, 33_554_432)):
         if not low <= getattr(args, name) <= high:
             raise ConfigError(f"--{name}: expected {low:g} to {high:g}, got {getattr(args, name)}")
@@ -72,8 +74,7 @@ def run(args: argparse.Namespace) -> int:
     told["policies"] = judge(scheduling, load, report.link())
     print(table(told))
     if args.json:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps(told, indent=2) + "\n")
+        write_json(args.json, told)
     return 0
 
 
@@ -82,7 +83,7 @@ def _bridge_config(args: argparse.Namespace) -> Iterator[BridgeConfig]:
     """How to reach the gateway; starts one of our own where wanted."""
     if not args.embedded:
         values = {"gateway": args.gateway, "device": args.device, "keys_dir": args.keys or ""}
-        yield build(BridgeConfig, {**values, "connect_timeout_s": 10.0})
+        yield build(BridgeConfig, {**values, "proxy": args.proxy, "connect_timeout_s": 10.0})
         return
     from ..emulation import ShapingProxy, read_faults
     from ..gateway.embedded import EmbeddedGateway

@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from ..types import LinkSample, Result
+from ..redaction import redact
+from ..types import FrameKey, LinkSample, Result
+from .timeline import Timeline
 
 FAILURES_SHOWN = 5
 """Reasons in the summary, the most frequent first; the JSON has all."""
@@ -32,16 +34,18 @@ class RunReport:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._entered: set[int] = set()
-        self._finals: dict[int, str] = {}
-        self._failed: dict[int, str] = {}
+        self._entered: set[FrameKey] = set()
+        self._finals: dict[FrameKey, str] = {}
+        self._failed: dict[FrameKey, str] = {}
         self._ages_ms: list[float] = []
         self._origins: Counter[str] = Counter()
-        self._late: set[int] = set()
+        self._late: set[FrameKey] = set()
         self._first_s = math.nan  # when the first frame entered, monotonic
         self._last_s = math.nan  # when the latest final result came
         self._verdicts: dict[int, str] = {}  # by board
         self._link_counters: dict[str, int] = {}
+        self.timeline = Timeline()
+        self.began_s = math.nan  # when the clock of the faults began, monotonic
         self.duplicates = 0
         self.provisional = 0
         self.defects = 0  # in the latest final result
@@ -53,38 +57,41 @@ class RunReport:
         self.switches: list[dict[str, Any]] = []  # likewise
         self.engine = ""  # told by the inference node
 
-    def on_frame(self, stamp_ns: int) -> None:
+    def on_frame(self, key: FrameKey) -> None:
         with self._lock:
             if not self._entered:
                 self._first_s = time.monotonic()
-            self._entered.add(stamp_ns)
+            self._entered.add(key)
 
     def on_result(self, result: Result) -> None:
         with self._lock:
             if not result.final:
                 self.provisional += 1
                 return
-            stamp_ns = result.key.stamp_ns
-            if stamp_ns in self._finals:
+            key = result.key
+            if key in self._finals:
                 self.duplicates += 1
                 return
-            self._finals[stamp_ns] = result.origin.value
+            self._finals[key] = result.origin.value
             self._last_s = time.monotonic()
             self.latest = result
             if result.error:
-                self._failed[stamp_ns] = result.error
+                self._failed[key] = redact(result.error)
+                self.timeline.fail(self._last_s)
                 return
             self.defects = len(result.detections)
             self._origins[result.origin.value] += 1
             self._ages_ms.append(result.age_ms)
+            self.timeline.add(self._last_s, result.age_ms, result.origin.value)
 
     def on_late_result(self, result: Result) -> None:
         with self._lock:
-            self._late.add(result.key.stamp_ns)
+            self._late.add(result.key)
 
     def on_link(self, link: LinkSample, counters: dict[str, int]) -> None:
         with self._lock:
             self.link = link
+            self.timeline.link(time.monotonic(), link.connected)
             self._link_counters = counters
 
     def on_verdict(self, board: int, verdict: str, defects: int) -> None:  # noqa: ARG002

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import os
 import signal
 import sys
@@ -14,12 +13,17 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..config.files import apply_sets, load_parameters
 from ..errors import ConfigError, DependencyError, MastraError, SourceError
+from ..figures import prepare
 from ..share import share_file
+from .output import check_output, check_output_folder, write_json
 from .report import RunReport
+
+if TYPE_CHECKING:
+    from ..config import BridgeConfig
 
 HELP = """\
 Run a pipeline in one process, over real DDS: camera, inference, scheduling,
@@ -48,6 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--fault", default="", help="what happens on the link: down@5s..15s, …; @FILE: a script"
     )
     parser.add_argument("--report", type=Path, metavar="FILE", help="write the report as JSON")
+    parser.add_argument(
+        "--plot", type=Path, metavar="FILE.png", help="draw age and route of every result there"
+    )
     parser.add_argument("--pictures", type=Path, metavar="DIR", help="save annotated pictures")
     parser.add_argument("--params-file", type=Path, metavar="FILE", help="parameter file")
     parser.add_argument(
@@ -65,16 +72,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run; exit status 0 only when no frame is without its result."""
     parameters = _parameters(args)
+    check_output(args.report, "--report")
+    check_output_folder(args.pictures, "--pictures")
+    _check_ros(args)
+    prepare(args.plot)
     stop = threading.Event()
     with _signals(stop), contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mastra-")))
-        link = _open_link(args, parameters, folder, stack)
+        link = _open_link(args, parameters, stack)
         report = _run_nodes(args, parameters, link, stop)
     _compare_with_truth(report, parameters)
-    if args.report:
-        args.report.parent.mkdir(parents=True, exist_ok=True)
-        args.report.write_text(json.dumps(report.to_dict(), indent=2) + "\n")
     print(f"\n{args.pipeline}\n{report.summary()}")
+    if link.spool and report.spooled_now:
+        print(f"  {report.spooled_now} frames wait in {link.spool} for the next run")
+    if args.report:
+        write_json(args.report, report.to_dict())
+    if args.plot:
+        _plot(args, report, parameters)
     if report.failure:
         raise SourceError(report.failure)
     if args.pictures:
@@ -93,6 +106,29 @@ def _compare_with_truth(report: RunReport, parameters: dict[str, dict[str, Any]]
         line = Line(line_options(uri, camera))
         report.compare(lambda board: bool(line.board_truth(board)))
         line.close()
+
+
+def _plot(
+    args: argparse.Namespace, report: RunReport, parameters: dict[str, dict[str, Any]]
+) -> None:
+    from ..config import SchedulingConfig, build
+    from ..emulation.grammar import read_faults
+    from .run_plot import draw_run
+
+    scheduling = build(SchedulingConfig, parameters.get("scheduling", {}))
+    title = f"{args.pipeline}: {report.frames} frames, {report.missing} without a result"
+    try:
+        draw_run(
+            report.timeline,
+            args.plot,
+            began_s=report.began_s,
+            title=title,
+            faults=read_faults(args.fault),
+            deadline_ms=scheduling.deadline_ms if args.gateway != "none" else None,
+        )
+    except OSError as error:
+        raise ConfigError(f"--plot: cannot write {args.plot}: {error.strerror}") from error
+    print(f"  plot in {args.plot}")
 
 
 def _parameters(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
@@ -120,31 +156,38 @@ class _Link:
 
     start_clock: Callable[[], None]  # the faults count from here
     expected: bool  # a gateway should answer
+    spool: Path | None = None  # what outlives the run
 
 
 def _open_link(
     args: argparse.Namespace,
     parameters: dict[str, dict[str, Any]],
-    folder: Path,
     stack: contextlib.ExitStack,
 ) -> _Link:
-    """Start gateway and proxy as asked, and tell the bridge where they are."""
+    """Start gateway and proxy as asked, and tell the bridge where they are.
+
+    The embedded gateway ends with the run, and what is spooled for it is of no use to another: so
+    its spool is in a temporary folder. That of any other gateway is where the bridge has it.
+    """
+    from ..config import BridgeConfig, GatewayConfig, build
     from ..emulation.grammar import read_faults
     from ..emulation.proxy import ShapingProxy
 
     faults = read_faults(args.fault)
     bridge = parameters.setdefault("bridge", {})
-    bridge.setdefault("spool_path", str(folder / "spool.sqlite"))
     if args.gateway != "embedded":
         if faults:
             raise ConfigError("--fault: works on the link to the embedded gateway only")
         bridge["gateway"] = "" if args.gateway == "none" else args.gateway
-        return _Link(lambda: None, args.gateway != "none")
+        if args.gateway == "none":
+            return _Link(lambda: None, expected=False)
+        return _Link(lambda: None, True, _usable_spool(build(BridgeConfig, bridge)))
 
-    from ..config import BridgeConfig, GatewayConfig, build
     from ..gateway.embedded import EmbeddedGateway
     from ..protocol.keys import add_device, init_keys
 
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mastra-")))
+    bridge.setdefault("spool_path", str(folder / "spool.sqlite"))
     keys = folder / "keys"
     init_keys(keys)
     add_device(keys, build(BridgeConfig, bridge).device)
@@ -158,19 +201,38 @@ def _open_link(
     return _Link(proxy.restart_clock, True)
 
 
+def _usable_spool(config: BridgeConfig) -> Path:
+    """The spool's file; ConfigError or SpoolError when nothing could be kept there."""
+    from ..bridge import SqliteSpool
+    from ..bridge.client import spool_path
+    from ..bridge.connection import check_config
+
+    check_config(config)
+    path = spool_path(config)
+    SqliteSpool(path, config.spool_bytes_max, config.spool_age_max_s).close()
+    return path
+
+
+def _check_ros(args: argparse.Namespace) -> None:
+    """Say that ROS cannot be used, or not so, before anything is started."""
+    try:
+        from ..nodes.starting import check_domain, check_namespace
+    except ImportError as error:
+        raise DependencyError(
+            f"{error}: source ROS 2 and the workspace, or `source env.sh` after `make setup`"
+        ) from error
+    check_domain()
+    check_namespace(args.namespace)
+
+
 def _run_nodes(
     args: argparse.Namespace,
     parameters: dict[str, dict[str, Any]],
     link: _Link,
     stop: threading.Event,
 ) -> RunReport:
-    try:
-        from ..nodes.run.compose import ORDER, Composition
-        from ..nodes.run.monitor import MonitorNode
-    except ImportError as error:
-        raise DependencyError(
-            f"{error}: source ROS 2 and the workspace, or `source env.sh` after `make setup`"
-        ) from error
+    from ..nodes.run.compose import ORDER, Composition
+    from ..nodes.run.monitor import MonitorNode
 
     report = RunReport()
     with Composition(parameters, namespace=args.namespace) as composition:
@@ -181,7 +243,7 @@ def _run_nodes(
         if link.expected:
             _wait(lambda: report.link is not None and report.link.connected, CONNECT_TIMEOUT_S)
         began_ns = time.monotonic_ns()
-        began = began_ns / 1e9
+        began = report.began_s = began_ns / 1e9
         link.start_clock()
         composition.activate("camera")
         camera: Any = composition.nodes["camera"]

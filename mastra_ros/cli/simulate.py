@@ -12,7 +12,9 @@ import yaml
 from ..config import SchedulingConfig, build
 from ..config.files import apply_sets, check, load_parameters
 from ..errors import ConfigError
+from ..figures import prepare_folder
 from ..share import share_file
+from .output import check_output_folder
 
 HELP = """\
 Run the scheduler, the very one of the node, on a recorded link and load, and compare policies:
@@ -83,6 +85,8 @@ def run(args: argparse.Namespace) -> int:
             raise ConfigError(
                 f"--{name}: expected {low:g} to {high:g}, got {getattr(args, name):g}"
             )
+    check_output_folder(args.plot, "--plot")
+    prepare_folder(args.plot)
     values = load_parameters(args.params) if args.params else {}
     values = apply_sets(values, [*args.sets, f"scheduling.deadline_ms={args.deadline}"])
     check(values)
@@ -115,7 +119,6 @@ def run(args: argparse.Namespace) -> int:
             print(text if not told else text.split("\n", 1)[1], end="")
         told.append(to_json(scenario, optimum, rows))
         if args.plot:
-            args.plot.mkdir(parents=True, exist_ok=True)
             picture = args.plot / f"{scenario.trace.name}.png"
             plot(picture, scenario.trace.name, optimum, rows, prices.currency)
     if args.format == "json":

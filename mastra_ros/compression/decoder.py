@@ -13,9 +13,8 @@ from .tiles import Image, layout, paste
 
 
 class _Picture(NamedTuple):
-    """A decoded picture, and the check of the payload that made it."""
+    """A decoded picture."""
 
-    check: int
     encoding: str
     image: Image
 
@@ -31,7 +30,8 @@ class Decoder:
     def __init__(self, references_kept: int = 16, pixels_max: int = 33_554_432) -> None:
         self._references_kept = references_kept
         self._pixels_max = pixels_max
-        self._kept: OrderedDict[int, _Picture] = OrderedDict()
+        # By stamp and check of the payload: under one stamp there may be several pictures.
+        self._kept: OrderedDict[tuple[int, int], _Picture] = OrderedDict()
 
     @property
     def bytes_kept(self) -> int:
@@ -64,24 +64,25 @@ class Decoder:
             image = self._changed(payload)
         image.setflags(write=False)
         if not packet.late:
-            self._keep(packet.key.stamp_ns, _Picture(check, payload.encoding, image))
+            self._keep((packet.key.stamp_ns, check), _Picture(payload.encoding, image))
         return Frame(packet.key, image, payload.encoding)
 
     def _changed(self, payload: Payload) -> Image:
         """The reference with the changed tiles replaced."""
         assert payload.mask is not None
-        reference = self._kept.get(payload.reference_ns)
+        name = (payload.reference_ns, payload.reference_check)
+        reference = self._kept.get(name)
         if reference is None:
+            if any(stamp_ns == payload.reference_ns for stamp_ns, _ in self._kept):
+                raise ReferenceMissing(
+                    f"the picture of {payload.reference_ns} ns is another than the encoder's"
+                )
             raise ReferenceMissing(f"no picture of {payload.reference_ns} ns is kept")
-        if reference.check != payload.reference_check:
-            raise ReferenceMissing(
-                f"the picture of {payload.reference_ns} ns is another than the encoder's"
-            )
         shape = (payload.height_px, payload.width_px)
         if reference.image.shape[:2] != shape or reference.encoding != payload.encoding:
             raise CodecError("a delta of another size or encoding than its reference")
         # In use, so the last to be given up.
-        self._kept.move_to_end(payload.reference_ns)
+        self._kept.move_to_end(name)
         if not payload.tiles:
             return reference.image
         rows, columns = layout(payload.tiles, payload.tile_px)
@@ -94,8 +95,8 @@ class Decoder:
         )
         return paste(mosaic, payload.mask, reference.image, payload.tile_px)
 
-    def _keep(self, stamp_ns: int, picture: _Picture) -> None:
-        self._kept[stamp_ns] = picture
-        self._kept.move_to_end(stamp_ns)
+    def _keep(self, name: tuple[int, int], picture: _Picture) -> None:
+        self._kept[name] = picture
+        self._kept.move_to_end(name)
         while len(self._kept) > self._references_kept:
             self._kept.popitem(last=False)

@@ -21,7 +21,7 @@ import numpy as np
 
 from ..config import CompressionConfig
 from ..errors import CodecError
-from ..types import Frame, Packet, PacketKind
+from ..types import Frame, FrameKey, Packet, PacketKind
 from .changes import changed_tiles
 from .payload import TILE_STEP_PX, Payload, pack
 from .stills import check_codec, encode_still
@@ -33,7 +33,7 @@ SENT_MAX = 32
 
 @dataclass(frozen=True)
 class _Picture:
-    """What the decoder holds under this stamp, in the camera's pixels."""
+    """What the decoder holds under this stamp and check, in the camera's pixels."""
 
     stamp_ns: int
     check: int
@@ -45,7 +45,8 @@ class _Picture:
 class _Sent:
     """A packet on its way: a whole picture, or what changes `parent`."""
 
-    stamp_ns: int
+    number: int  # counts the packets: stamps may repeat or go back
+    key: FrameKey
     check: int
     encoding: str
     image: Image  # key: the frame; delta: the mosaic, or the parent's picture where none changed
@@ -57,7 +58,7 @@ class _Sent:
         image = self.image
         if self.parent is not None and self.mask is not None and self.mask.any():
             image = paste(self.image, self.mask, self.parent.image, self.tile_px)
-        return _Picture(self.stamp_ns, self.check, self.encoding, image)
+        return _Picture(self.key.stamp_ns, self.check, self.encoding, image)
 
 
 class Encoder:
@@ -69,7 +70,8 @@ class Encoder:
     def __init__(self, config: CompressionConfig, stream: str = "main") -> None:
         self._stream = stream
         self._reference: _Picture | None = None
-        self._sent: OrderedDict[int, _Sent] = OrderedDict()
+        self._sent: OrderedDict[FrameKey, _Sent] = OrderedDict()
+        self._number = 0
         self._key_wanted = False
         self._deltas = 0  # since the last key frame
         self.configure(config)
@@ -106,16 +108,23 @@ class Encoder:
         payload, check = pack(self._whole(frame))
         self._key_wanted = False
         self._deltas = 0
-        self._remember(_Sent(frame.key.stamp_ns, check, frame.encoding, frame.image))
+        self._remember(_Sent(self._next(), frame.key, check, frame.encoding, frame.image))
         return _packet(frame, PacketKind.KEY, payload, 0, hard=hard, late=False)
 
-    def acknowledge(self, stamp_ns: int) -> None:
-        """The gateway holds the picture of this stamp; unknown and old stamps change nothing."""
-        sent = self._sent.pop(stamp_ns, None)
-        if sent is None or stamp_ns <= self.reference_ns:
+    def acknowledge(self, stamp_ns: int, frame_id: str = "") -> None:
+        """The gateway holds the picture of this frame; unknown and old ones change nothing.
+
+        Without an id the stamp has to be that of one picture alone.
+        """
+        key = FrameKey(self._stream, stamp_ns, frame_id)
+        if not frame_id:
+            named = [sent for sent in self._sent if sent.stamp_ns == stamp_ns]
+            key = named[0] if len(named) == 1 else key
+        sent = self._sent.pop(key, None)
+        if sent is None:
             return
-        self._reference = sent.picture()
-        for old in [s for s in self._sent if s < stamp_ns]:
+        self._reference = sent.picture()  # older ones are forgotten below, so this is the newest
+        for old in [s.key for s in self._sent.values() if s.number < sent.number]:
             del self._sent[old]
 
     def require_key(self) -> None:
@@ -125,7 +134,7 @@ class Encoder:
         """
         self._key_wanted = True
         self._reference = None
-        for lost in [s.stamp_ns for s in self._sent.values() if s.parent is not None]:
+        for lost in [s.key for s in self._sent.values() if s.parent is not None]:
             del self._sent[lost]
 
     def forget(self) -> None:
@@ -179,18 +188,21 @@ class Encoder:
             )
         )
         self._deltas += 1
-        stamp_ns = frame.key.stamp_ns
-        self._remember(
-            _Sent(stamp_ns, check, frame.encoding, image, reference, mask, self._tile_px)
+        sent = _Sent(
+            self._next(), frame.key, check, frame.encoding, image, reference, mask, self._tile_px
         )
+        self._remember(sent)
         return _packet(frame, PacketKind.DELTA, payload, reference.stamp_ns, hard=hard, late=False)
 
+    def _next(self) -> int:
+        self._number += 1
+        return self._number
+
     def _remember(self, sent: _Sent) -> None:
-        # A delta cannot name stamp 0, and a reference never goes back in time.
-        if sent.stamp_ns == 0 or sent.stamp_ns <= self.reference_ns:
+        if sent.key.stamp_ns == 0:  # a delta cannot name it
             return
-        self._sent.pop(sent.stamp_ns, None)
-        self._sent[sent.stamp_ns] = sent
+        self._sent.pop(sent.key, None)
+        self._sent[sent.key] = sent
         if len(self._sent) > SENT_MAX:
             self._sent.popitem(last=False)
 

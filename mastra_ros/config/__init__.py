@@ -13,8 +13,9 @@ from .factory import FactoryConfig
 from .gateway import GatewayConfig
 from .inference import InferenceConfig
 from .parameter import NodeConfig, Parameter, build, parameter, parameters_of
+from .remote import REMOTE_STAGES, check_remote, remote_parameter
 from .scheduling import SchedulingConfig
-from .stages import REMOTE_STAGES, STAGES
+from .stages import STAGES
 
 __all__ = [
     "REMOTE_STAGES",
@@ -29,6 +30,8 @@ __all__ = [
     "Parameter",
     "SchedulingConfig",
     "build",
+    "check_remote",
     "parameter",
     "parameters_of",
+    "remote_parameter",
 ]

@@ -12,6 +12,11 @@ class BridgeConfig(NodeConfig):
     """Parameters of the bridge to the gateway, and of the spool on disk."""
 
     gateway: str = parameter("", "wss://host:port of the gateway; empty works without one")
+    proxy: str = parameter(
+        "",
+        "HTTP proxy on the way to the gateway: empty for none, `environment` for HTTPS_PROXY and "
+        "NO_PROXY, or host:port; never used for loopback",
+    )
     device: str = parameter("camera-1", "name of this device: the subject of its tokens")
     stream: str = parameter("main", "name of this stream on the device")
     audience: str = parameter("mastra-gateway", "audience of the tokens")

@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from ..errors import ConfigError
+from ..redaction import HIDDEN, redact, redact_uri, shown
 from .parameter import Loader, NodeConfig, Parameter, build, parameters_of, parse_value
 from .stages import STAGES
 
@@ -47,7 +48,7 @@ def load_parameters(path: str | Path) -> Values:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from error
     except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+        raise ConfigError(f"{path}: not YAML: {_yaml_fault(error)}") from None
     values: Values = {}
     problems: list[str] = []
     for node, given in _blocks(content, "", problems):
@@ -77,14 +78,14 @@ def apply_sets(values: Mapping[str, Mapping[str, Any]], sets: Iterable[str]) -> 
         name, equals, value = text.partition("=")
         stage, dot, parameter = name.strip().partition(".")
         if not (equals and dot and stage and parameter):
-            problems.append(f"expected stage.parameter=value, got {text!r}")
+            problems.append(f"expected stage.parameter=value, got {redact(text)!r}")
         elif stage not in STAGES:
             problems.append(f"{stage}: unknown stage, known are {', '.join(STAGES)}")
         else:
             try:
                 parsed = parse_value(parameters_of(STAGES[stage]).get(parameter), value)
             except yaml.YAMLError:
-                problems.append(f"{name}: expected a YAML value, got {value!r}")
+                problems.append(f"{name}: expected a YAML value, got {shown(value)}")
             else:
                 changed.setdefault(stage, {})[parameter] = parsed
     try:
@@ -116,16 +117,23 @@ def check(values: Mapping[str, Mapping[str, Any]]) -> dict[str, NodeConfig]:
 
 
 def to_yaml(values: Mapping[str, Mapping[str, Any]]) -> str:
-    """A parameter file with every parameter, its value in `values` or its default, explained."""
+    """A parameter file with every parameter, its value in `values` or its default, explained.
+
+    What is secret in an address is not shown, and a comment says so.
+    """
     lines = []
     for stage, config in check(values).items():
         lines += [f"/**/{stage}:", f"  {KEY}:"]
         for p in parameters_of(type(config)).values():
             notes = " ".join(filter(None, [p.doc, p.unit and f"[{p.unit}]"]))
             allowed = f"; {p.range_text}" if p.range_text else ""
+            value = getattr(config, p.name)
+            safe = redact_uri(value) if isinstance(value, str) and "://" in value else value
+            if safe != value:
+                allowed += f"; what is secret is shown as {HIDDEN}"
             lines += [
                 f"    # {notes}{allowed}{'; live' if p.live else ''}",
-                f"    {p.name}: {_yaml_text(getattr(config, p.name))}",
+                f"    {p.name}: {_yaml_text(safe)}",
             ]
         lines += [
             f"    {n}: {_yaml_text(v)}" for n, v in values.get(stage, {}).items() if of_rclpy(n)
@@ -170,6 +178,15 @@ def _yaml_text(value: Any) -> str:
     return text.removesuffix("...\n").strip()
 
 
+def _yaml_fault(error: yaml.YAMLError) -> str:
+    """What is wrong and where, without the text around it: that may be an address."""
+    if not isinstance(error, yaml.MarkedYAMLError):
+        return redact(" ".join(str(error).split()))
+    mark = error.problem_mark or error.context_mark
+    where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark is not None else ""
+    return ", ".join(filter(None, [error.context, error.problem])) + where
+
+
 def _blocks(content: Any, prefix: str, problems: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Every node pattern in a file, with its parameters; nested names are joined."""
     if content is None and not prefix:
@@ -182,7 +199,7 @@ def _blocks(content: Any, prefix: str, problems: list[str]) -> Iterator[tuple[st
             if isinstance(inner, dict):
                 yield prefix, dict(_flat(inner, ""))
             else:
-                problems.append(f"{prefix}: expected a mapping below {KEY}, got {inner!r}")
+                problems.append(f"{prefix}: expected a mapping below {KEY}, got {shown(inner)}")
         else:
             yield from _blocks(inner, f"{prefix}/{str(name).strip('/')}", problems)
 

@@ -60,6 +60,13 @@ class GatewayConfig(NodeConfig):
     message_bytes_max: int = parameter(
         8_388_608, "largest message either way", unit="bytes", minimum=4096, maximum=16777216
     )
+    body_bytes_max: int = parameter(
+        33_554_432,
+        "largest body of a request over HTTP, compressed or not: a 4K picture has 25 MB",
+        unit="bytes",
+        minimum=4096,
+        maximum=268435456,
+    )
     sessions_max: int = parameter(
         256, "devices connected at once; more are refused", minimum=1, maximum=100000
     )

@@ -12,6 +12,7 @@ from typing import Any, TypeVar, get_type_hints
 import yaml
 
 from ..errors import ConfigError
+from ..redaction import shown
 
 T = TypeVar("T")
 
@@ -57,20 +58,33 @@ class Parameter:
         if self.type is tuple and isinstance(value, (list, tuple)):
             value = tuple(value)
             if not all(isinstance(item, str) for item in value):
-                raise ConfigError(f"{self.name}: expected a list of strings, got {value!r}")
+                raise ConfigError(f"{self.name}: expected a list of strings, got {shown(value)}")
         if type(value) is not self.type:
             raise ConfigError(
-                f"{self.name}: expected {self.type.__name__}, got {type(value).__name__} {value!r}"
+                f"{self.name}: expected {self.type.__name__}, "
+                f"got {type(value).__name__} {shown(value)}"
             )
+        _check_text(self.name, value)
         if self.choices and value not in self.choices:
-            raise ConfigError(f"{self.name}: expected one of {self.range_text}, got {value!r}")
+            raise ConfigError(f"{self.name}: expected one of {self.range_text}, got {shown(value)}")
         if isinstance(value, (int, float)):
             low = -math.inf if self.minimum is None else self.minimum
             high = math.inf if self.maximum is None else self.maximum
             if not low <= value <= high:
                 unit = f" {self.unit}" if self.unit else ""
-                raise ConfigError(f"{self.name}: expected {self.range_text}{unit}, got {value!r}")
+                raise ConfigError(
+                    f"{self.name}: expected {self.range_text}{unit}, got {shown(value)}"
+                )
         return value
+
+
+def _check_text(name: str, value: Any) -> None:
+    """ConfigError for a text that neither ROS nor a file could carry."""
+    for text in value if isinstance(value, tuple) else (value,):
+        if isinstance(text, str) and ("\0" in text or any(0xD800 <= ord(c) < 0xE000 for c in text)):
+            raise ConfigError(
+                f"{name}: expected text in UTF-8 without zero bytes, got {shown(text)}"
+            )
 
 
 def parse_value(parameter: Parameter | None, text: str) -> Any:

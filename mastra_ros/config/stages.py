@@ -21,6 +21,3 @@ STAGES: dict[str, type[NodeConfig]] = {
     "gateway": GatewayConfig,
 }
 """The config of each stage, by the name that the node and the parameter file use."""
-
-REMOTE_STAGES = tuple(stage for stage in STAGES if stage not in ("bridge", "gateway"))
-"""Stages that a gateway may ask a device to change; how it is reached is the device's affair."""

@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..errors import ConfigError
+from ..share import home_path
 from .faults import BOTH, Fault
 from .trace import load_trace
 
@@ -55,7 +56,7 @@ def read_faults(specification: str) -> tuple[Fault, ...]:
 
 def read_script(path: Path | str) -> tuple[Fault, ...]:
     """Faults of a script file; ConfigError names file and line of what is wrong."""
-    path = Path(path).expanduser()
+    path = home_path(path)
     try:
         if path.stat().st_size > _SCRIPT_BYTES_MAX:
             raise ConfigError(f"script {path}: expected at most {_SCRIPT_BYTES_MAX} bytes")
@@ -124,7 +125,7 @@ def _valued(kind: str, text: str | None, position: int, folder: Path) -> Fault:
         raise _wrong(position, f"{kind} needs a value, such as {EXAMPLES[kind]}")
     if kind == "trace":
         try:
-            return Fault(kind, 0.0, trace=load_trace(folder / Path(text).expanduser()))
+            return Fault(kind, 0.0, trace=load_trace(folder / home_path(text)))
         except ConfigError as error:
             raise _wrong(position, str(error)) from None
     amount = _quantity(text, UNITS[kind], position)

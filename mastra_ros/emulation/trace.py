@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import ConfigError
+from ..share import home_path
 
 OPPORTUNITY_BYTES = 1500
 LINES_MAX = 10_000_000
@@ -80,7 +81,7 @@ class TraceCursor:
 
 def load_trace(path: Path | str) -> Trace:
     """Read a trace; ConfigError names file and line of what is wrong."""
-    path = Path(path).expanduser()
+    path = home_path(path)
     try:
         lines = path.read_text("ascii").splitlines()
     except (OSError, UnicodeDecodeError) as error:

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
@@ -18,6 +19,7 @@ from starlette.websockets import WebSocket
 from ..config import GatewayConfig
 from ..errors import StoreError
 from .auth import DEVICE, Allowlist, Gatekeeper, PublicKeys
+from .bodies import ReadOn
 from .frames import Frames
 from .metrics import Metrics
 from .models import Models
@@ -71,7 +73,7 @@ class Gateway:
             frames_max=config.queue_frames_max + config.batch_size_max,
             pixels_max=config.pixels_max,
         )
-        self._v2 = OpenInference(models, self._executor, config.message_bytes_max)
+        self._v2 = OpenInference(models, self._executor, config.body_bytes_max)
 
     def app(self, keys_dir: Path) -> ASGIApp:
         """The application, which lets in the devices whose public keys are in `keys_dir`."""
@@ -81,15 +83,17 @@ class Gateway:
                 Route("/metrics", self._show_metrics),
                 WebSocketRoute("/v1/stream", self._stream),
                 *self._v2.routes(),
-            ]
+            ],
+            exception_handlers={HTTPException: _no_such_path, Exception: _fault},
         )
-        return Gatekeeper(
+        guarded = Gatekeeper(
             starlette,
             keys=PublicKeys(keys_dir),
             audience=self._config.audience,
             allowlist=Allowlist(self._config.allow),
             metrics=self.metrics,
         )
+        return ReadOn(guarded, body_bytes_max=self._config.body_bytes_max)
 
     async def close(self) -> None:
         """Say goodbye to devices, finish what the models have in work, keep its results."""
@@ -132,6 +136,22 @@ class Gateway:
             settings=self._settings,
         )
         await session.run()
+
+
+async def _no_such_path(request: Request, error: Exception) -> Response:
+    """404 and 405 as JSON, which clients of the protocol expect of every answer."""
+    assert isinstance(error, HTTPException)
+    path = f"{request.url.path!r:.100}"
+    text = {
+        404: f"there is nothing at {path}",
+        405: f"{path} takes no {request.method:.20}",
+    }.get(error.status_code, error.detail)
+    return JSONResponse({"error": text}, error.status_code, error.headers)
+
+
+async def _fault(_: Request, error: Exception) -> Response:
+    """A fault of ours; what it was stands in the log."""
+    return JSONResponse({"error": f"a fault of the gateway ({type(error).__name__})"}, 500)
 
 
 def open_store(config: GatewayConfig, folder: Path, metrics: Metrics) -> SqliteStore:

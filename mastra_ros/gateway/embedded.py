@@ -23,7 +23,7 @@ from ..errors import MastraError
 
 logger = logging.getLogger(__name__)
 
-START_S = 60.0
+START_S = 300.0
 STOP_S = 15.0
 LOG_LINES = 12
 LOG_NAME = "gateway.log"

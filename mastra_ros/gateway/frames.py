@@ -115,7 +115,7 @@ class Frames:
             return _nack(message, "failed", f"{type(error).__name__} while working on the frame")
         duplicate = duplicate or joined
         held_us = (time.monotonic_ns() - received_ns) // 1000
-        ack = Ack(message.stream, message.stamp_ns, duplicate, held_us)
+        ack = Ack(message.stream, message.stamp_ns, duplicate, held_us, message.id)
         # The result first: what is acknowledged is forgotten by the device's spool.
         return Answer((result, ack), "duplicate" if duplicate else "committed")
 
@@ -193,7 +193,7 @@ class Frames:
 
 
 def _nack(message: FrameMessage, code: str, text: str) -> Answer:
-    nack = Nack(message.stream, message.stamp_ns, code, text[:1024])
+    nack = Nack(message.stream, message.stamp_ns, code, text[:1024], message.id)
     if code == "reference_missing":
         return Answer((nack, KeyFrameRequest(message.stream)), code)
     return Answer((nack,), code)

@@ -6,6 +6,7 @@ Each stands behind a batcher of its own.
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -28,6 +29,8 @@ from ..inference.choosing.auto import AUTO, AutoDetector, open_detector
 from ..inference.choosing.kept import choices_folder
 from ..types import Detections, Features, Frame
 from .metrics import Metrics
+
+_log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 T_contra = TypeVar("T_contra", contravariant=True)
@@ -162,7 +165,9 @@ class Models:
             raise ConfigError("bundles: expected at least one")
         self._models = {model.name: model for model in models}
         if len(self._models) < len(models):
-            raise ConfigError("bundles: two of them have the same name")
+            names = [model.name for model in models]
+            same = sorted({name for name in names if names.count(name) > 1})
+            raise ConfigError(f"bundles: expected different names, got {', '.join(same)} twice")
         self._tails = dict(tails or {})
         self._default = models[0].name
 
@@ -209,7 +214,14 @@ class Models:
 
 def _open(path: str, config: GatewayConfig) -> tuple[str, Detector | AutoDetector, Tail | None]:
     bundle = load_bundle(path)
+    part = bundle.part(PART)
     if config.views_max == 1:
+        if part.views > 1 and 1 not in part.score_thresholds:
+            _log.warning(
+                "%s: its score threshold %g is for %d views, and is used with one: "
+                "mastra model evaluate --fit-threshold finds that for one",
+                *(bundle.name, part.score_threshold, part.views),
+            )
         bundle = bundle.in_one_view()
     detector = open_detector(
         bundle,

@@ -17,6 +17,7 @@ from ..config import GatewayConfig
 from ..errors import ConfigError, DependencyError, MastraError
 from ..protocol.keys import check_private, load_public_keys
 from ..protocol.tls import server_context
+from ..share import home_path
 from .app import Gateway, open_store
 from .metrics import Metrics
 from .models import Models
@@ -66,7 +67,7 @@ async def serve(
 def state_folder(config: GatewayConfig, keys_dir: Path) -> Path:
     """Where the results are kept."""
     if config.state_dir:
-        return Path(config.state_dir).expanduser()
+        return home_path(config.state_dir)
     return keys_dir.resolve().parent / "mastra-gateway"
 
 
@@ -74,7 +75,7 @@ def _keys_dir(config: GatewayConfig) -> Path:
     given = config.keys_dir or os.environ.get("MASTRA_KEYS", "")
     if not given:
         raise ConfigError("gateway: no folder of keys; give --keys DIR or set MASTRA_KEYS")
-    keys_dir = Path(given).expanduser()
+    keys_dir = home_path(given)
     for path in (keys_dir, keys_dir / "server.key"):
         check_private(path)
     # Granian reads the files itself and ends the process when it cannot.

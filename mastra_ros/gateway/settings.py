@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from ..config import REMOTE_STAGES, STAGES, parameters_of
+from ..config import REMOTE_STAGES, remote_parameter
 from ..config.parameter import parse_value
 from ..errors import ConfigError
 
@@ -21,21 +21,19 @@ def device_settings(texts: Iterable[str]) -> dict[str, Any]:
     problems = []
     for text in texts:
         name, equals, value = (part.strip() for part in text.partition("="))
-        stage, _, parameter = name.partition(".")
-        known = parameters_of(STAGES[stage]) if stage in REMOTE_STAGES else {}
-        if not equals or parameter not in known or not known[parameter].live:
+        parameter = remote_parameter(name)
+        if not equals or parameter is None:
             problems.append(
                 "expected stage.parameter=value with a live parameter of "
                 f"{', '.join(REMOTE_STAGES)}, got {text!r}"
             )
             continue
         try:
-            plain = parse_value(known[parameter], value)
-            values[name] = known[parameter].check(plain)
+            values[name] = parameter.check(parse_value(parameter, value))
         except yaml.YAMLError:
             problems.append(f"{name}: expected a YAML value, got {value!r}")
         except ConfigError as error:
-            problems.append(f"{stage}.{error}")
+            problems.append(f"{name.partition('.')[0]}.{error}")
     if problems:
         raise ConfigError(f"device_settings: {'; '.join(problems)}")
     return values

@@ -7,8 +7,8 @@ the loss of the process and of power (https://www.sqlite.org/wal.html).
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
+import os
 import queue
 import sqlite3
 import threading
@@ -18,31 +18,45 @@ from concurrent.futures import Future
 from pathlib import Path
 
 from ..errors import StoreError
+from ..private_files import lock, make_private_folder, open_private
 from .store import Commit, FrameId, Record
 
 logger = logging.getLogger(__name__)
 
 FILE_NAME = "results.sqlite3"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""1, until frames had ids: the key was (device, stream, stamp_ns). It is migrated when opened."""
 GROUP_MAX = 256
 """Most results in one transaction."""
 TRIM_INTERVAL_S = 30.0
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS results (
+CREATE TABLE results (
     id INTEGER PRIMARY KEY,
     device TEXT NOT NULL,
     stream TEXT NOT NULL,
     stamp_ns INTEGER NOT NULL,
+    frame_id TEXT NOT NULL DEFAULT '',
     committed_s REAL NOT NULL,
     data BLOB NOT NULL,
-    UNIQUE (device, stream, stamp_ns)
+    UNIQUE (device, stream, stamp_ns, frame_id)
 )
 """
-_FIND = "SELECT data FROM results WHERE device = ? AND stream = ? AND stamp_ns = ?"
+# SQLite cannot change the columns that a table's UNIQUE names, so the rows are copied. They keep
+# their numbers, by which the oldest are forgotten first, and have the empty id of older devices.
+_FROM_1 = (
+    "ALTER TABLE results RENAME TO results_1",
+    _SCHEMA,
+    """
+    INSERT INTO results (id, device, stream, stamp_ns, committed_s, data)
+    SELECT id, device, stream, stamp_ns, committed_s, data FROM results_1
+    """,
+    "DROP TABLE results_1",
+)
+_FIND = "SELECT data FROM results WHERE device = ? AND stream = ? AND stamp_ns = ? AND frame_id = ?"
 _INSERT = (
-    "INSERT INTO results (device, stream, stamp_ns, committed_s, data) VALUES (?, ?, ?, ?, ?) "
-    "ON CONFLICT (device, stream, stamp_ns) DO NOTHING"
+    "INSERT INTO results (device, stream, stamp_ns, frame_id, committed_s, data) "
+    "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (device, stream, stamp_ns, frame_id) DO NOTHING"
 )
 
 _Job = tuple[Record, "Future[Commit]"]
@@ -73,16 +87,19 @@ class SqliteStore:
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._read_lock = threading.Lock()
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._folder_lock = (folder / "lock").open("w")
+            make_private_folder(folder)
+            locked = lock(folder / "lock")
         except OSError as error:
-            raise StoreError(f"{folder}: cannot be used: {error.strerror}") from error
+            where = error.filename or folder
+            raise StoreError(f"{where}: cannot be used: {error.strerror}") from error
+        if locked is None:
+            raise StoreError(f"{folder}: in use by another gateway")
+        self._folder_lock = locked
         try:
-            self._lock_folder(folder)
             self._writer = self._open()
             self._reader = sqlite3.connect(self._path, check_same_thread=False)
         except BaseException:
-            self._folder_lock.close()
+            os.close(self._folder_lock)
             raise
         self._thread = threading.Thread(target=self._work, name="results", daemon=True)
         self._thread.start()
@@ -122,35 +139,43 @@ class SqliteStore:
         self._thread.join()
         self._reader.close()
         self._writer.close()
-        self._folder_lock.close()
-
-    def _lock_folder(self, folder: Path) -> None:
-        # The lock belongs to the process and ends with it, also when it is killed.
-        try:
-            fcntl.flock(self._folder_lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise StoreError(f"{folder}: in use by another gateway") from error
+        os.close(self._folder_lock)
 
     def _open(self) -> sqlite3.Connection:
         try:
+            os.close(open_private(self._path))  # the database and what lies beside it: 0600
             db = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None)
             try:
                 db.execute("PRAGMA journal_mode = WAL")
                 db.execute("PRAGMA synchronous = FULL")
-                version = db.execute("PRAGMA user_version").fetchone()[0]
-                if version not in (0, SCHEMA_VERSION):
-                    raise StoreError(
-                        f"{self._path}: expected schema {SCHEMA_VERSION}, got {version}"
-                    )
-                db.execute(_SCHEMA)
-                db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-                self._path.chmod(0o600)
+                with _transaction(db):
+                    self._prepare(db)
             except BaseException:
                 db.close()
                 raise
         except (sqlite3.Error, OSError) as error:
             raise StoreError(f"{self._path}: cannot be used: {error}") from error
         return db
+
+    def _prepare(self, db: sqlite3.Connection) -> None:
+        """Bring the tables to our schema: all of it, or nothing where an error comes between."""
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        if version not in (0, 1, SCHEMA_VERSION):
+            raise StoreError(
+                f"{self._path}: expected schema {SCHEMA_VERSION} or older, got {version}"
+            )
+        if version == SCHEMA_VERSION:
+            return
+        # A gateway that was killed at its first start may have left the table without a version.
+        tables = db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'results'")
+        if tables.fetchone()[0]:
+            (rows,) = db.execute("SELECT count(*) FROM results").fetchone()
+            logger.info("%s: giving an id to the frames of %d results", self._path, rows)
+            for statement in _FROM_1:
+                db.execute(statement)
+        else:
+            db.execute(_SCHEMA)
+        db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
     def _work(self) -> None:
         next_trim_s = time.monotonic()

@@ -1,7 +1,8 @@
 """Keeps one result a frame: the interface, and its form in memory for tests.
 
-A frame is known by (device, stream, stamp). Whatever was committed once is never replaced, so
-a frame counts once however often it was sent.
+A frame is known by (device, stream, stamp, id). Whatever was committed once is never replaced, so
+a frame counts once however often it was sent. A device of an older version sends no id: its frames
+have the empty one, and are known by device, stream and stamp.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ class FrameId(NamedTuple):
     device: str
     stream: str
     stamp_ns: int
+    id: str = ""
 
 
 @dataclass(frozen=True)

@@ -199,7 +199,7 @@ class StreamSession:
             text = f"{len(self._in_work)} frames of this device are in work"
             lane = "late" if message.late else "live"
             self._metrics.frames.labels(message.kind, lane, "overloaded").inc()
-            self._say(Nack(message.stream, message.stamp_ns, "overloaded", text))
+            self._say(Nack(message.stream, message.stamp_ns, "overloaded", text, message.id))
             return
         task = asyncio.ensure_future(self._answer(message, now_ns))
         self._in_work.add(task)
@@ -220,7 +220,8 @@ class StreamSession:
             except ProtocolError as error:  # larger than a message may be
                 text = f"the answer cannot be sent: {error}"
                 logger.error("%s: %d: %s", self.name, message.stamp_ns, text)
-                self._say(Nack(message.stream, message.stamp_ns, "failed", text[:1024]))
+                nack = Nack(message.stream, message.stamp_ns, "failed", text[:1024], message.id)
+                self._say(nack)
                 return
 
     def _say(self, message: Message) -> None:

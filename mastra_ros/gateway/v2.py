@@ -10,19 +10,23 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from concurrent.futures import Executor
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ..errors import FrameError, LinkError, ModelError
 from ..types import MAX_SIDE_PX, Detections, Frame, FrameKey
+from .auth import DEVICE
+from .bodies import BadRequest, coding_of, decoded, read_body
 from .models import Models, ServedModel
+
+logger = logging.getLogger(__name__)
 
 BINARY_HEADER = "inference-header-content-length"
 INPUT = {"name": "image", "datatype": "UINT8", "shape": [-1, -1, 3]}
@@ -33,14 +37,6 @@ OUTPUTS = [
 ]
 
 
-@dataclass
-class BadRequest(Exception):  # noqa: N818 - the client's fault and no error of ours
-    """The request cannot be served, for the reason in `text`."""
-
-    status: int
-    text: str
-
-
 class OpenInference:
     """Handlers of `/v2`; big bodies are read in `executor`."""
 
@@ -48,6 +44,7 @@ class OpenInference:
         self._models = models
         self._executor = executor
         self._body_bytes_max = body_bytes_max
+        self._refused: dict[str, str] = {}  # the latest refusal of each device
 
     def routes(self) -> list[Route]:
         """The routes of the protocol."""
@@ -97,13 +94,16 @@ class OpenInference:
     async def _infer(self, request: Request) -> Response:
         try:
             model = self._model(request)
-            body = await self._body(request)
+            coding = coding_of(request)
+            body = await read_body(request, self._body_bytes_max)
             loop = asyncio.get_running_loop()
-            header_bytes = _header_bytes(request, len(body))
-            parsed = await loop.run_in_executor(self._executor, _parse, body, header_bytes)
-            frame, wanted, name = parsed
+            header = request.headers.get(BINARY_HEADER)
+            frame, wanted, name = await loop.run_in_executor(
+                self._executor, self._parse, body, coding, header
+            )
             inferred = await model.infer(frame)
         except BadRequest as error:
+            self._log(request, error)
             return _refusal(error)
         except LinkError as error:
             return _refusal(BadRequest(503, str(error)))
@@ -128,24 +128,27 @@ class OpenInference:
             raise BadRequest(404, f"version {version} is not served, {model.detector.version} is")
         return model
 
-    async def _body(self, request: Request) -> bytes:
-        parts = bytearray()
-        try:
-            async for part in request.stream():
-                parts += part
-                if len(parts) > self._body_bytes_max:
-                    raise BadRequest(413, f"expected at most {self._body_bytes_max} bytes")
-        except ClientDisconnect:
-            raise BadRequest(400, "the body ended early") from None
-        return bytes(parts)
+    def _parse(
+        self, body: bytes, coding: str, header: str | None
+    ) -> tuple[Frame, tuple[str, ...], str]:
+        plain = decoded(body, coding, self._body_bytes_max)
+        return _parse(plain, _header_bytes(header, len(plain)))
+
+    def _log(self, request: Request, error: BadRequest) -> None:
+        """Say what a device did wrong; the same thing again only after something else."""
+        device: str = request.scope[DEVICE]
+        if self._refused.get(device) != error.text:
+            self._refused[device] = error.text
+            path = request.url.path
+            logger.warning("%s: %.100s refused with %d: %s", device, path, error.status, error.text)
 
 
 def _refusal(error: BadRequest) -> Response:
-    return JSONResponse({"error": error.text}, error.status)
+    headers = {"Accept-Encoding": "gzip, deflate"} if error.status == 415 else None
+    return JSONResponse({"error": error.text}, error.status, headers)
 
 
-def _header_bytes(request: Request, body_bytes: int) -> int:
-    text = request.headers.get(BINARY_HEADER)
+def _header_bytes(text: str | None, body_bytes: int) -> int:
     if text is None:
         return body_bytes
     if not text.isdecimal() or int(text) > body_bytes:
@@ -164,7 +167,8 @@ def _parse(body: bytes, header_bytes: int) -> tuple[Frame, tuple[str, ...], str]
         raise BadRequest(400, "inputs: expected a list of the one input `image`")
     tensor = inputs[0]
     if tensor.get("name") != INPUT["name"] or tensor.get("datatype") != INPUT["datatype"]:
-        raise BadRequest(400, "inputs: expected the input `image` of datatype UINT8")
+        got = f"{tensor.get('name')!s:.50} of {tensor.get('datatype')!s:.20}"
+        raise BadRequest(400, f"inputs: expected the input `image` of datatype UINT8, got {got}")
     shape = _shape(tensor.get("shape"))
     image = _pixels(tensor, shape, body[header_bytes:])
     try:

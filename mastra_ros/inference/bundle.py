@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from ..errors import ConfigError, ModelError
-from ..share import share_file
+from ..share import home_path, share_file
 from .fields import Fields
 from .formats import of_format_2
 from .interface import (
@@ -140,7 +140,7 @@ def load_bundle(path_or_name: str) -> Bundle:
 
 
 def _find(path_or_name: str) -> Path:
-    given = Path(path_or_name).expanduser()
+    given = home_path(path_or_name)
     if (given / FILE_NAME).is_file():
         return given / FILE_NAME
     if given.is_absolute():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -102,13 +102,15 @@ class Fields:
         """A list of different strings, at least one, none of them empty."""
         value = self._get(name)
         if (
-            isinstance(value, list)
-            and value
-            and all(isinstance(item, str) and item for item in value)
-            and len(set(value)) == len(value)
+            not isinstance(value, list)
+            or not value
+            or not all(isinstance(item, str) and item for item in value)
         ):
-            return tuple(value)
-        return self._wrong(name, "a list of different texts", value, ())
+            return self._wrong(name, "a list of different texts", value, ())
+        if same := repeated(value):
+            self.problem(name, f"expected different texts, got {same}")
+            return ()
+        return tuple(value)
 
     def mapping(self, name: str) -> dict[str, Any]:
         """A mapping, taken as it is."""
@@ -138,6 +140,19 @@ class Fields:
         else:
             self.problem(name, f"missing, expected {expected}")
         return instead
+
+
+def repeated(texts: Sequence[str]) -> str:
+    """Which texts stand in a list more than once, and at which places counted from 0; or empty."""
+    places: dict[str, list[int]] = {}
+    for place, text in enumerate(texts):
+        places.setdefault(text, []).append(place)
+    told = [
+        f"{text!r:.60} at {', '.join(map(str, found[:5]))}"
+        for text, found in places.items()
+        if len(found) > 1
+    ]
+    return "; ".join(told[:5]) + (f" and {len(told) - 5} others" if len(told) > 5 else "")
 
 
 def _is_number(value: object) -> bool:

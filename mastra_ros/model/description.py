@@ -10,7 +10,9 @@ import yaml
 
 from ..errors import ConfigError
 from ..inference.bundle import FILE_NAME
+from ..inference.fields import repeated
 from .dataset import ANNOTATIONS
+from .labels.places import places_of
 
 SECTIONS = ("name", "version", "task", "labels", "input", "output")
 THRESHOLD = {"classification": 0.0, "detection": 0.5}
@@ -51,8 +53,8 @@ def read_labels(path: Path) -> list[str]:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from error
     labels = [line.strip() for line in lines if line.strip()]
-    if len(set(labels)) != len(labels):
-        raise ConfigError(f"{path}: expected different labels")
+    if same := repeated(labels):
+        raise ConfigError(f"{path}: expected different labels, got {same} (counted from 0)")
     return labels
 
 
@@ -65,9 +67,10 @@ def labels_of(data: Path | None) -> list[str]:
 
 def task_of(data: Path | None) -> str:
     """Detection where the data have boxes."""
-    if data is not None and ((data / "labels").is_dir() or (data / ANNOTATIONS).is_file()):
-        return "detection"
-    return "classification"
+    if data is None or not data.is_dir():
+        return "classification"
+    boxes = (data / ANNOTATIONS).is_file() or places_of(data).labels.is_dir()
+    return "detection" if boxes else "classification"
 
 
 def describe(

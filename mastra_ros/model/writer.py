@@ -114,6 +114,27 @@ class BundleWriter:
         return self.folder
 
 
+def rewrite(bundle: Bundle, document: Mapping[str, Any]) -> Bundle:
+    """Replace the bundle.yaml of a bundle whose files stay as they are; the bundle, loaded again.
+
+    Its format is the oldest that can say it. Raises ModelError; the old one then stands.
+    """
+    path = bundle.path.resolve()  # an installed one may be a link to where it was built from
+    draft = path.with_name(f".{FILE_NAME}.new")
+    try:
+        content = {**document, "format": least_format(document)}
+        draft.write_text(bundle_text(content), encoding="utf-8")
+        draft.chmod(path.stat().st_mode & 0o777)
+        _sync(draft)
+        draft.replace(path)
+        _sync(path.parent)
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be written: {error.strerror}") from error
+    finally:
+        draft.unlink(missing_ok=True)
+    return load_bundle(str(path.parent))
+
+
 def bundle_text(document: Mapping[str, Any]) -> str:
     """The text of bundle.yaml."""
     text: str = yaml.safe_dump(

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from std_msgs.msg import Header
-
 from ..bridge import BridgeClient, BridgeStatus
 from ..bridge.connection import check_config
 from ..config import BridgeConfig
+from ..msg import FrameKey as FrameKeyMsg
 from ..msg import InferenceResult, LinkState, Packet
 from ..types import Detections, FrameKey, Result, Route
 from . import convert
@@ -36,7 +35,7 @@ class BridgeNode(StageNode):
         check_config(self.config)
         self._results = self.advertise(InferenceResult, "cloud_result", RELIABLE)
         self._links = self.advertise(LinkState, "link", RELIABLE)
-        self._renewals = self.advertise(Header, "renew", RELIABLE)
+        self._renewals = self.advertise(FrameKeyMsg, "renew", RELIABLE)
         self._settings = SettingsForwarder(self)
 
     def start(self) -> None:
@@ -87,7 +86,7 @@ class BridgeNode(StageNode):
         self._results.publish(convert.result_to_ros(failure, ""))
 
     def _on_renew(self, key: FrameKey) -> None:
-        self._renewals.publish(convert.header_to_ros(key, ""))
+        self._renewals.publish(convert.frame_key_to_ros(key, ""))
 
     def _on_status(self, status: BridgeStatus) -> None:
         before, self.status = self.status, status
@@ -107,6 +106,7 @@ class BridgeNode(StageNode):
                     dropped=status.dropped,
                     session=status.session,
                     acknowledged_ns=status.acknowledged_ns,
+                    acknowledged_id=status.acknowledged_id,
                     key_frame_needed=status.key_frame_needed,
                 ),
                 self.now_stamp_ns(),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from typing import Any
 
 from sensor_msgs.msg import CameraInfo, CompressedImage
@@ -17,6 +19,8 @@ from .frames import PUBLISHED, STREAM, FramePublisher
 from .lifecycle import Health, StageNode, settings_text
 from .process import run
 
+PASSING_S = 60.0
+"""How long diagnostics show that the clock jumped back."""
 LEVELS = {"info": "ok", "warning": "warn", "error": "error"}
 
 
@@ -33,6 +37,7 @@ class CameraNode(StageNode):
         self.ended = threading.Event()  # a finite source has given its last frame
         self.loop: CaptureLoop | None = None
         self._event = ("ok", "")
+        self._passes_s = math.inf  # when the event is forgotten
         super().__init__(**node_options)
 
     def set_up(self) -> None:
@@ -56,7 +61,7 @@ class CameraNode(StageNode):
             self.loop = None
 
     def health(self) -> Health:
-        level, message = self._event
+        level, message = self._event if time.monotonic() < self._passes_s else ("ok", "")
         return level, message or "running", {"frames": self.captured}
 
     def _publish(self, frame: Frame) -> None:
@@ -69,6 +74,8 @@ class CameraNode(StageNode):
 
     def _on_event(self, event: CameraEvent) -> None:
         self._event = (LEVELS[event.severity], str(event))
+        passing = event.kind == "clock_back"
+        self._passes_s = time.monotonic() + PASSING_S if passing else math.inf
         self.trouble = str(event) if event.kind in ("broken", "stalled") else ""
         log = self.get_logger()
         # rclpy remembers the severity of each line of code that logs, and refuses another.

@@ -9,16 +9,16 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from std_msgs.msg import Header
-
 from ..compression import Encoder, FeatureEncoder
 from ..config import CompressionConfig
 from ..errors import CodecError, MessageError
-from ..msg import Decision, Features, LinkState, Packet
+from ..msg import Decision, Features, FrameKey, LinkState, Packet
 from ..types import Frame, Route
+from ..types import FrameKey as FrameKeyValue
 from . import convert
 from .frames import STREAM, listen_to_frames
 from .lifecycle import RELIABLE, Health, StageNode, settings_text
+from .naming import as_named
 from .process import run
 from .ring import FrameRing
 
@@ -56,7 +56,7 @@ class CompressionNode(StageNode):
         self.listen(Decision, "decision", self._on_decision, RELIABLE)
         self.listen(Features, "features", self._on_features, RELIABLE)
         self.listen(LinkState, "link", self._on_link, RELIABLE)
-        self.listen(Header, "renew", self._on_renew, RELIABLE)
+        self.listen(FrameKey, "renew", self._on_renew, RELIABLE)
         listen_to_frames(self, "image_raw", self._on_frame)
         self.get_logger().info(f"encoding: {settings_text(self.config)}")
 
@@ -76,20 +76,24 @@ class CompressionNode(StageNode):
 
     def _on_frame(self, frame: Frame) -> None:
         for decision in self._ring.put(frame):
-            self._enqueue(frame, decision)
+            self._enqueue(as_named(frame, _key(decision)), decision)
 
     def _on_decision(self, message: Decision) -> None:
         if message.route != Route.CLOUD.value:
             return
-        frame = self._ring.request(convert.key_from_ros(message.header, STREAM), message)
+        frame = self._ring.request(_key(message), message)
         if frame is not None:
-            self._enqueue(frame, message)
+            self._enqueue(as_named(frame, _key(message)), message)
 
-    def _on_renew(self, header: Header) -> None:
+    def _on_renew(self, message: FrameKey) -> None:
         """A delta has gone to the spool: its frame is encoded anew, whole, to take its place."""
-        frame = self._ring.get(convert.key_from_ros(header, STREAM))
+        key = convert.frame_key_from_ros(message, STREAM)
+        frame = self._ring.get(key)
         if frame is not None:
-            self._enqueue(frame, Decision(header=header, route=Route.CLOUD.value, archive=True))
+            decision = Decision(
+                header=message.header, id=message.id, route=Route.CLOUD.value, archive=True
+            )
+            self._enqueue(as_named(frame, key), decision)
 
     def _on_features(self, message: Features) -> None:
         self._add(partial(self._encode_features, message, time.monotonic()))
@@ -115,7 +119,8 @@ class CompressionNode(StageNode):
             self._tasks.put(self._encoder.forget)
         acknowledged_ns = convert.stamp_from_ros(message.acknowledged)
         if acknowledged_ns:
-            self._tasks.put(partial(self._encoder.acknowledge, acknowledged_ns))
+            frame_id = message.acknowledged_id
+            self._tasks.put(partial(self._encoder.acknowledge, acknowledged_ns, frame_id))
         if message.key_frame_needed:
             self._tasks.put(self._encoder.require_key)
 
@@ -161,6 +166,11 @@ class CompressionNode(StageNode):
             waited_ms = (time.monotonic() - received) * 1e3
             made.deadline_ms = max(1.0, message.deadline_ms - waited_ms)
         self._packets.publish(made)
+
+
+def _key(decision: Decision) -> FrameKeyValue:
+    """The frame that a decision is about."""
+    return convert.key_from_ros(decision.header, STREAM, decision.id)
 
 
 def main() -> int:

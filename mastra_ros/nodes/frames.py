@@ -10,6 +10,7 @@ from sensor_msgs.msg import Image
 from ..types import Frame
 from . import convert
 from .frame_bus import FrameCallback
+from .naming import as_named, digest_of
 
 if TYPE_CHECKING:
     from .lifecycle import StageNode
@@ -46,11 +47,17 @@ class FramePublisher:
 
 
 def listen_to_frames(node: StageNode, topic: str, callback: FrameCallback) -> None:
-    """Call back with every frame on an image topic until the node is deactivated."""
+    """Call back with every frame on an image topic until the node is deactivated.
+
+    A frame that came as a message is known by its stamp and the digest of its picture.
+    """
 
     def deliver(frame: Frame) -> None:
         node.heard(topic)
-        callback(frame)
+        try:
+            callback(frame)
+        except Exception as error:  # this is the camera's thread, and other nodes' frame too
+            node.fault(topic, error)
 
     if node.bus is not None:
         full_name = node.resolve_topic_name(topic)
@@ -61,6 +68,7 @@ def listen_to_frames(node: StageNode, topic: str, callback: FrameCallback) -> No
         return
 
     def received(message: Any) -> None:
-        callback(convert.frame_from_ros(message, STREAM))
+        frame = convert.frame_from_ros(message, STREAM)
+        callback(as_named(frame, frame.key._replace(id=digest_of(message))))
 
     node.listen(Image, topic, received, HEARD, watch=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from std_msgs.msg import Header
@@ -10,20 +11,25 @@ from ..config import InferenceConfig
 from ..inference import Detector, EngineOptions, InferenceWorker, load_bundle
 from ..inference.choosing.auto import AutoDetector, open_detector
 from ..inference.choosing.kept import choices_folder
+from ..inference.stamps import StampWatch
 from ..msg import Decision, InferenceResult
+from ..msg import FrameKey as FrameKeyMsg
 from ..types import Detections, Frame, FrameKey, Result, Route
 from . import convert
 from .frames import STREAM, listen_to_frames
 from .head import HeadRunner
 from .lifecycle import RELIABLE, Health, StageNode, settings_text
+from .naming import Namer, as_named
+from .own_answers import OwnAnswers
 from .process import run
 from .ring import FrameRing
 
 
 class InferenceNode(StageNode):
-    """Every frame put in the ring is announced on `frame`: from then on it has entered.
+    """Every frame put in the ring is announced on `entered`: from then on it has entered.
 
-    So that whatever becomes of it elsewhere, it can still be inferred here.
+    So that whatever becomes of it elsewhere, it can still be inferred here. `frame` tells its
+    header alone, for those outside.
     """
 
     stage = "inference"
@@ -34,6 +40,7 @@ class InferenceNode(StageNode):
         self._detector: Detector | AutoDetector | None = None
         self._head: HeadRunner | None = None
         self._engine = ""  # as last told in the log
+        self._own: OwnAnswers | None = None
         super().__init__(**node_options)
 
     def set_up(self) -> None:
@@ -48,9 +55,14 @@ class InferenceNode(StageNode):
             choices_dir=choices_folder(config.choices_dir),
         )
         self._ring: FrameRing[Decision] = FrameRing(config.ring_frames)
+        self._names = Namer()
+        self._stamps = StampWatch()
+        self._entered = self.advertise(FrameKeyMsg, "entered")
         self._announce = self.advertise(Header, "frame")
         self._results = self.advertise(InferenceResult, "local_result")
         self._head = HeadRunner(self, bundle, config)
+        if self.bus is None:
+            self._own = OwnAnswers(self, config.ring_frames, self._infer)
 
     def start(self) -> None:
         assert self._detector is not None
@@ -59,6 +71,8 @@ class InferenceNode(StageNode):
         self._head.start(self.config.warmup_runs)
         self._worker = InferenceWorker(self._detector, self._publish)
         self.listen(Decision, "decision", self._on_decision, RELIABLE)
+        if self._own is not None:
+            self._own.start()
         listen_to_frames(self, "image_raw", self._on_frame)
         self.get_logger().info(
             f"model {self._detector.model} {self._detector.version}: {settings_text(self.config)}"
@@ -94,31 +108,50 @@ class InferenceNode(StageNode):
         if self.engine != self._engine:
             self._engine = self.engine
             self.get_logger().info(f"engine: {self._engine}")
-        return (
-            "ok",
-            "running",
-            {
-                "model": f"{self._detector.model} {self._detector.version}",
-                "engine": self.engine,
-                "queue_frames": self._worker.queue_frames,
-            },
-        )
+        values = {
+            "model": f"{self._detector.model} {self._detector.version}",
+            "engine": self.engine,
+            "queue_frames": self._worker.queue_frames,
+            "frames": self._stamps.frames,
+            "repeated_stamps": self._stamps.repeated,
+        }
+        trouble = self._stamps.trouble(time.monotonic_ns())
+        if self._own is not None:
+            values["answered_here"] = self._own.count
+            trouble = "; ".join(text for text in (self._own.trouble, trouble) if text)
+        return ("warn", trouble, values) if trouble else ("ok", "running", values)
 
     def _on_frame(self, frame: Frame) -> None:
+        frame = self._names.name(frame)
         self._ring.put(frame)
-        self._announce.publish(convert.header_to_ros(frame.key, frame.frame_id))
+        message = convert.frame_key_to_ros(frame.key, frame.frame_id)
+        self._entered.publish(message)
+        if self._announce.get_subscription_count() > 0:
+            self._announce.publish(message.header)
+        said = self._stamps.see(frame.key.stamp_ns, time.monotonic_ns())
+        if self._own is not None:
+            self._own.announced(frame)
+        if said:
+            self.get_logger().warning(f"image_raw: {said}")
 
     def _on_decision(self, message: Decision) -> None:
+        key = convert.key_from_ros(message.header, STREAM, message.id)
+        if self._own is not None and not self._own.ruled(key, message):
+            return
         if message.route not in (Route.LOCAL.value, Route.SPLIT.value):
             return
-        key = convert.key_from_ros(message.header, STREAM)
         frame = self._ring.get(key)
+        frame = frame and as_named(frame, key)
         if message.route == Route.SPLIT.value:
             self._split(key, frame, message)
         elif frame is None:
             self._publish(self._lost(key, message.reason))
-        elif self._worker is not None:
-            self._worker.submit(frame, message.reason)
+        else:
+            self._infer(frame, message.reason)
+
+    def _infer(self, frame: Frame, reason: str) -> None:
+        if self._worker is not None:
+            self._worker.submit(frame, reason)
 
     def _split(self, key: FrameKey, frame: Frame | None, message: Decision) -> None:
         assert self._head is not None
@@ -130,6 +163,8 @@ class InferenceNode(StageNode):
     def _publish(self, result: Result) -> None:
         frame = self._ring.get(result.key)
         frame_id = frame.frame_id if frame else ""
+        if self._own is not None and self._own.inferred(result, frame_id):
+            return
         self._results.publish(convert.result_to_ros(result, frame_id))
 
     def _lost(self, key: FrameKey, reason: str) -> Result:

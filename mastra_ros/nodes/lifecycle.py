@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import time
+import traceback
 from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar
 
 from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.clock import Clock, ClockType
 from rclpy.event_handler import (
     PublisherEventCallbacks,
     SubscriptionEventCallbacks,
@@ -19,8 +21,10 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 from ..config import STAGES, NodeConfig
 from ..errors import FrameError, MastraError, MessageError
+from ..redaction import redact, shown
 from . import convert, params
 from .frame_bus import FrameBus
+from .services import guard_services
 
 RELIABLE = QoSProfile(depth=50, reliability=ReliabilityPolicy.RELIABLE)
 """Small messages: every one counts."""
@@ -44,16 +48,21 @@ class StageNode(LifecycleNode):
     def __init__(self, *, bus: FrameBus | None = None, **node_options: Any) -> None:
         super().__init__(self.stage, **node_options)
         self.bus = bus
+        # One a node: rcl warns where many timers share a clock.
+        self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.problem = ""  # why the last transition was refused
         self._heard: dict[str, float] = {}
         self._warned: set[str] = set()
         self._mismatches: dict[str, str] = {}
+        self._refused: set[str] = set()  # requests that made no sense, told already
+        self._faults: dict[str, str] = {}  # what went wrong in a callback, by its name
         self._made: list[tuple[Callable[[Any], Any], Any]] = []  # undone by deactivation
         config_class = STAGES[self.stage]
         self.config: Any = params.declare(self, config_class)
         self.add_on_set_parameters_callback(params.on_set(self, config_class, self._apply))
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", RELIABLE)
-        self.create_timer(1.0, self._report)
+        self._steady_timer(1.0, self._report)
+        guard_services(self, self._refuse)
 
     def set_up(self) -> None:
         """Check and load everything; make publishers."""
@@ -125,7 +134,9 @@ class StageNode(LifecycleNode):
             except (FrameError, MessageError) as error:
                 if str(error) not in complaints and len(complaints) < COMPLAINTS_MAX:
                     complaints.add(str(error))
-                    self.get_logger().error(f"{topic}: {error}")
+                    self.get_logger().error(redact(f"{topic}: {error}"))
+            except Exception as error:  # whatever was published, this node goes on
+                self.fault(topic, error)
 
         options = {"qos_overriding_options": params.qos_overridable()}
         events = SubscriptionEventCallbacks(
@@ -146,8 +157,27 @@ class StageNode(LifecycleNode):
         self._made.append((lambda made: made(), action))
 
     def every(self, period_s: float, callback: Callable[[], None]) -> None:
-        """Call back periodically until deactivation."""
-        self._made.append((self.destroy_timer, self.create_timer(period_s, callback)))
+        """Call back periodically until deactivation, whatever becomes of one call."""
+
+        def guarded() -> None:
+            try:
+                callback()
+            except Exception as error:
+                self.fault(getattr(callback, "__name__", "timer"), error)
+
+        self._made.append((self.destroy_timer, self._steady_timer(period_s, guarded)))
+
+    def _steady_timer(self, period_s: float, callback: Callable[[], None]) -> Any:
+        """A timer by monotonic time: a /clock that stands still must not stop deadlines."""
+        return self.create_timer(period_s, callback, clock=self._steady)
+
+    def fault(self, where: str, error: Exception) -> None:
+        """A callback has failed, by a fault of ours: tell it once a kind, and go on."""
+        text = redact(f"{where}: {type(error).__name__}: {error}")
+        if self._faults.get(where) != text:
+            self._faults[where] = text
+            trace = redact("".join(traceback.format_exception(error)))
+            self.get_logger().error(f"{text}; the node goes on\n{trace}")
 
     def advertise(self, message: type, topic: str, qos: QoSProfile = RELIABLE) -> Any:
         """Make a publisher whose QoS parameters can override."""
@@ -171,6 +201,13 @@ class StageNode(LifecycleNode):
         """ROS time, ns."""
         return int(self.get_clock().now().nanoseconds)
 
+    def _refuse(self, service: str, error: Exception) -> None:
+        """A request made no sense: said once a kind, as anybody may send any number of them."""
+        text = redact(f"{service}: a request is refused: {type(error).__name__}: {error}")[:300]
+        if text not in self._refused and len(self._refused) < COMPLAINTS_MAX:
+            self._refused.add(text)
+            self.get_logger().warning(text)
+
     def _mismatch(self, topic: str, other: str, event: Any) -> None:
         policy = getattr(event.last_policy_kind, "name", event.last_policy_kind)
         self._mismatches[topic] = f"{topic}: a {other}'s QoS does not fit ({policy})"
@@ -186,13 +223,13 @@ class StageNode(LifecycleNode):
         try:
             action()
         except (MastraError, OSError) as error:
-            self.problem = str(error)
-            self.get_logger().error(f"cannot {name}: {error}")
+            self.problem = redact(str(error))
+            self.get_logger().error(f"cannot {name}: {self.problem}")
             if undo is not None:
                 undo()
             return TransitionCallbackReturn.FAILURE
         except Exception as error:  # rclpy would swallow it without a word
-            self.problem = f"{type(error).__name__}: {error}"
+            self.problem = redact(f"{type(error).__name__}: {error}")
             self.get_logger().fatal(f"cannot {name}: {self.problem}")
             raise
         self.problem = ""
@@ -204,6 +241,7 @@ class StageNode(LifecycleNode):
             destroy, made = self._made.pop()
             destroy(made)
         self._heard.clear()
+        self._faults.clear()
 
     def _silent(self) -> list[str]:
         limit_s = self.config.silence_warning_s
@@ -221,20 +259,21 @@ class StageNode(LifecycleNode):
                     f"{self.config.silence_warning_s:g} s"
                 )
         problems = [f"{topic}: silent" for topic in silent] + list(self._mismatches.values())
+        problems += list(self._faults.values())
         if problems and level == "ok":
             level, message = "warn", "; ".join(problems)
         if self.problem:
             level, message = "error", self.problem
         status = convert.diagnostic_to_ros(
-            self.get_fully_qualified_name().lstrip("/"), level, message, values
+            self.get_fully_qualified_name().lstrip("/"), level, redact(message), values
         )
         self._diagnostics.publish(convert.diagnostics_to_ros([status], self.now_stamp_ns()))
 
 
 def settings_text(config: NodeConfig) -> str:
-    """The values that differ from the defaults, for one line in the log."""
+    """The values that differ from the defaults, without secrets, for one line in the log."""
     changed = [
-        f"{f.name}={getattr(config, f.name)!r}"
+        f"{f.name}={shown(getattr(config, f.name))}"
         for f in dataclasses.fields(config)
         if getattr(config, f.name) != f.default
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import threading
 from typing import Any
@@ -18,6 +19,7 @@ from ..types import Frame, Result
 from . import convert
 from .frames import STREAM, FramePublisher, listen_to_frames
 from .lifecycle import RELIABLE, Health, StageNode, settings_text
+from .naming import picture_of
 from .process import run
 from .ring import FrameRing
 
@@ -92,6 +94,8 @@ class PipelineNode(StageNode):
     def _on_result(self, message: InferenceResult) -> None:
         assert self.inspection is not None
         result = convert.result_from_ros(message, STREAM)
+        # Frames that come as messages are known here by their picture.
+        result = dataclasses.replace(result, key=picture_of(result.key))
         with self._lock:
             self._give(self.inspection.on_result(result))
         if result.error:

@@ -9,10 +9,12 @@ import threading
 import rclpy
 from rclpy.executors import Executor, ExternalShutdownException
 from rclpy.experimental import EventsExecutor
-from rclpy.signals import SignalHandlerOptions
 
 from ..errors import MastraError
+from ..redaction import redact
+from ..startup import log_to_stderr, prepare
 from .lifecycle import StageNode
+from .starting import ros_errors, start_ros
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 
@@ -33,9 +35,16 @@ def run(node_class: type[StageNode]) -> int:
     for number in STOPPING:
         # For good: the process has nothing to do but to close the node, in order.
         signal.signal(number, lambda *_: stopped.set())
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    prepare()
+    log_to_stderr("warning")
     try:
+        start_ros()
         return _serve(node_class, stopped)
+    except MastraError as error:
+        # As text for a log in C: a name that is not UTF-8 would be another error.
+        text = redact(str(error)).encode("utf-8", "backslashreplace").decode("utf-8")
+        rclpy.logging.get_logger(node_class.stage).error(text)
+        return 1
     finally:
         rclpy.try_shutdown()
         # Handlers in Python go before the interpreter does, which can take a second; launch sends
@@ -45,11 +54,8 @@ def run(node_class: type[StageNode]) -> int:
 
 
 def _serve(node_class: type[StageNode], stopped: threading.Event) -> int:
-    try:
+    with ros_errors():
         node = node_class()
-    except MastraError as error:
-        rclpy.logging.get_logger(node_class.stage).error(str(error))
-        return 1
     executor = EventsExecutor()
     executor.add_node(node)
     try:

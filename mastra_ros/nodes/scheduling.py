@@ -1,4 +1,4 @@
-"""The scheduling node: hears frames, load, link and answers -> `decision`, `result`."""
+"""The scheduling node: hears of frames, load, link and answers -> `decision`, `result`."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ import math
 import time
 from typing import Any
 
-from std_msgs.msg import Header
-
 from ..config import SchedulingConfig
-from ..msg import Decision, InferenceResult, LinkState, LoadState
-from ..scheduling.arbiter.actions import Action, Dispatch, Publish, PublishLate
+from ..msg import Decision, FrameKey, InferenceResult, LinkState, LoadState
+from ..scheduling.arbiter.actions import Action, Dispatch, Publish, PublishLate, Superseded
 from ..scheduling.estimates.load import LoadSampler
 from ..scheduling.scheduler import Scheduler
 from . import convert
@@ -44,7 +42,8 @@ class SchedulingNode(StageNode):
         self._load = self.advertise(LoadState, "load", RELIABLE)
 
     def start(self) -> None:
-        self.listen(Header, "frame", self._on_frame, RELIABLE, watch=True)
+        self.listen(FrameKey, "entered", self._on_frame, RELIABLE, watch=True)
+        self.listen(FrameKey, "answered", self._on_answered, RELIABLE)
         self.listen(InferenceResult, "local_result", self._on_local_result, RELIABLE)
         self.listen(InferenceResult, "cloud_result", self._on_cloud_result, RELIABLE)
         self.listen(LinkState, "link", self._on_link, RELIABLE)
@@ -83,14 +82,19 @@ class SchedulingNode(StageNode):
             "escalations_withheld": refining.withheld,
         }
 
-    def _on_frame(self, header: Header) -> None:
+    def _on_frame(self, message: FrameKey) -> None:
         assert self.scheduler is not None
-        self._frame_id = header.frame_id
-        key = convert.key_from_ros(header, STREAM)
+        self._frame_id = message.header.frame_id
+        key = convert.frame_key_from_ros(message, STREAM)
         now_ns = time.monotonic_ns()
         age_ns = self.now_stamp_ns() - key.stamp_ns
         captured_ns = now_ns - age_ns if 0 <= age_ns < STAMP_TRUSTED_NS else now_ns
         self._carry_out(self.scheduler.on_frame(key, captured_ns, now_ns))
+
+    def _on_answered(self, message: FrameKey) -> None:
+        assert self.scheduler is not None
+        key = convert.frame_key_from_ros(message, STREAM)
+        self._carry_out(self.scheduler.on_answered(key, time.monotonic_ns()))
 
     def _on_local_result(self, message: InferenceResult) -> None:
         assert self.scheduler is not None
@@ -153,8 +157,11 @@ class SchedulingNode(StageNode):
                         deadline_ms=max(0.0, left_ms),
                         hard=action.hard,
                         archive=action.archive,
+                        frame_id=action.key.id,
                     )
                 )
+            elif isinstance(action, Superseded):
+                self._decisions.publish(convert.superseded_to_ros(action.key, self._frame_id))
             elif isinstance(action, Publish):
                 self._results.publish(convert.result_to_ros(action.result, self._frame_id))
             elif isinstance(action, PublishLate):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -11,53 +12,69 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.parameter_client import AsyncParameterClient
 
-from ..config import REMOTE_STAGES
+from ..bridge.settings import RemoteSettings
+from ..redaction import shown
 
 
 class SettingsForwarder:
     """Keeps what was asked for until the node that it concerns can be reached.
 
-    Each node checks the values itself: what is unknown, out of range or not live it refuses, and
-    that is logged.
+    What is unknown, not live, of another type or out of range is refused here; each node checks
+    the values again. Whatever the gateway sends, its thread and this node's timer go on.
     """
 
     def __init__(self, node: Node) -> None:
         self._node = node
         self._lock = threading.Lock()
-        self._pending: dict[str, dict[str, Any]] = {}
+        self._settings = RemoteSettings()
         self._clients: dict[str, AsyncParameterClient] = {}
+
+    @property
+    def refused(self) -> int:
+        """Settings of the gateway that were not taken, since start."""
+        return self._settings.refused
 
     def take(self, values: Mapping[str, Any]) -> None:
         """The gateway wants these, by `stage.parameter`; from any thread."""
-        for name, value in values.items():
-            stage, _, parameter = name.partition(".")
-            if stage not in REMOTE_STAGES or not parameter:
-                self._node.get_logger().warning(f"setting {name!r} of the gateway is refused")
-                continue
-            with self._lock:
-                self._pending.setdefault(stage, {})[parameter] = value
+        with self._lock:
+            news = self._settings.take(values, time.monotonic_ns())
+        for line in news:
+            self._node.get_logger().warning(line)
 
     def forward(self) -> None:
         """Set what can be set now; to be called now and then in the executor's thread."""
         with self._lock:
-            waiting = list(self._pending)
-        for stage in waiting:
+            stages = self._settings.waiting(time.monotonic_ns())
+        for stage in stages:
             client = self._clients.get(stage)
             if client is None:
                 client = self._clients[stage] = AsyncParameterClient(self._node, stage)
             if not client.services_are_ready():
                 continue
             with self._lock:
-                values = self._pending.pop(stage)
-            parameters = [Parameter(name, value=value) for name, value in values.items()]
+                values = self._settings.pop(stage, time.monotonic_ns())
+            parameters = [
+                Parameter(name, value=list(value) if isinstance(value, tuple) else value)
+                for name, value in values.items()
+            ]
             done = client.set_parameters(parameters)
             done.add_done_callback(partial(self._tell, stage, values))
 
     def _tell(self, stage: str, values: Mapping[str, Any], done: Any) -> None:
-        for (name, value), result in zip(values.items(), done.result().results, strict=True):
+        response = done.result()
+        results = [] if response is None else response.results
+        for (name, value), result in zip(values.items(), results, strict=False):
+            with self._lock:
+                kind = f"{stage}.{name} {result.successful}"
+                told = not self._settings.is_news(kind, time.monotonic_ns())
+            if told:
+                continue
             if result.successful:
-                self._node.get_logger().info(f"{stage}.{name} is {value!r}, as the gateway asks")
+                self._node.get_logger().info(
+                    f"{stage}.{name} is {shown(value)}, as the gateway asks"
+                )
             else:
                 self._node.get_logger().warning(
-                    f"{stage}.{name} = {value!r}, as the gateway asks, is refused: {result.reason}"
+                    f"{stage}.{name} = {shown(value)}, as the gateway asks, "
+                    f"is refused: {result.reason}"
                 )

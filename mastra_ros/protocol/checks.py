@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..errors import ProtocolError
+from ..types import FRAME_ID
 
 Check = Callable[[Any], Any]
 
@@ -49,6 +50,13 @@ def name(value: Any) -> str:
     """1 to 64 of letters, digits, dot, underscore and hyphen."""
     if type(value) is not str or not is_name(value):
         raise ProtocolError(f"expected a name ({NAME.pattern}), got {_short(value)}")
+    return value
+
+
+def frame_id(value: Any) -> str:
+    """The id of a frame: at most 64 printable characters; empty where the peer knows none."""
+    if type(value) is not str or not FRAME_ID.fullmatch(value):
+        raise ProtocolError(f"expected an id ({FRAME_ID.pattern}), got {_short(value)}")
     return value
 
 

@@ -139,11 +139,17 @@ def show(folder: Path) -> KeyFolder:
 
 
 def check_private(path: Path) -> None:
-    """AuthenticationError unless `path` is there and closed to group and others."""
+    """AuthenticationError unless `path` is there, ours or root's, and closed to all others."""
     try:
-        mode = stat.S_IMODE(path.stat().st_mode)
+        found = path.stat()
     except OSError as error:
         raise AuthenticationError(f"{path}: {error.strerror}") from None
+    if found.st_uid not in (0, os.geteuid()):
+        raise AuthenticationError(
+            f"{path}: expected it to be of user {os.geteuid()} or root, it is of user "
+            f"{found.st_uid}; run: chown {os.geteuid()} {path}"
+        )
+    mode = stat.S_IMODE(found.st_mode)
     if mode & 0o077:
         wanted = 0o700 if path.is_dir() else 0o600
         raise AuthenticationError(

@@ -1,7 +1,8 @@
 """What device and gateway say to each other: frozen messages that check themselves at birth.
 
 `TYPE_ID` is the number on the wire and never changes its meaning. A field may be added with a
-default; nothing may be taken away within a version. Stamps are those of `FrameKey`.
+default; nothing may be taken away within a version. Stamps and ids are those of `FrameKey`; an
+older peer skips the id, and sends none.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from .checks import (
     checked,
     choice,
     flag,
+    frame_id,
     integer,
     name,
     number,
@@ -98,6 +100,7 @@ class FrameMessage(Message):
     deadline_ms: float = checked(number(0.0, 1e9), 0.0)
     hard: bool = checked(flag, False)
     late: bool = checked(flag, False)
+    id: str = checked(frame_id, "")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -107,7 +110,7 @@ class FrameMessage(Message):
     @property
     def key(self) -> FrameKey:
         """Names the frame."""
-        return FrameKey(self.stream, self.stamp_ns)
+        return FrameKey(self.stream, self.stamp_ns, self.id)
 
     @classmethod
     def from_packet(cls, packet: Packet, deadline_ms: float = 0.0) -> FrameMessage:
@@ -125,6 +128,7 @@ class FrameMessage(Message):
             deadline_ms=0.0 if packet.late else deadline_ms,
             hard=packet.hard,
             late=packet.late,
+            id=packet.key.id,
         )
 
     def to_packet(self) -> Packet:
@@ -155,11 +159,12 @@ class Ack(Message):
     stamp_ns: int = checked(integer(-(2**63)))
     duplicate: bool = checked(flag, False)
     held_us: int = checked(integer(), 0)
+    id: str = checked(frame_id, "")
 
     @property
     def key(self) -> FrameKey:
         """Names the frame."""
-        return FrameKey(self.stream, self.stamp_ns)
+        return FrameKey(self.stream, self.stamp_ns, self.id)
 
 
 @dataclass(frozen=True)
@@ -182,11 +187,12 @@ class ResultMessage(Message):
     inference_ms: float = checked(number(nan=True), math.nan)
     late: bool = checked(flag, False)
     error: str = checked(text(1024), "")
+    id: str = checked(frame_id, "")
 
     @property
     def key(self) -> FrameKey:
         """Names the frame."""
-        return FrameKey(self.stream, self.stamp_ns)
+        return FrameKey(self.stream, self.stamp_ns, self.id)
 
     @classmethod
     def from_result(cls, result: Result) -> ResultMessage:
@@ -205,6 +211,7 @@ class ResultMessage(Message):
             inference_ms=result.inference_ms,
             late=result.late,
             error=result.error[:1024],
+            id=result.key.id,
         )
 
     def to_result(self) -> Result:
@@ -239,11 +246,12 @@ class Nack(Message):
     stamp_ns: int = checked(integer(-(2**63)))
     code: str = checked(choice(*NACK_CODES))
     text: str = checked(text(1024), "")
+    id: str = checked(frame_id, "")
 
     @property
     def key(self) -> FrameKey:
         """Names the frame."""
-        return FrameKey(self.stream, self.stamp_ns)
+        return FrameKey(self.stream, self.stamp_ns, self.id)
 
 
 @dataclass(frozen=True)

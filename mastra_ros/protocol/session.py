@@ -212,7 +212,7 @@ class Session:
                     f"{type(message).__name__}: expected stream {self.stream}, got {message.stream}"
                 )
             text = f"stream {message.stream} is not the one of this session"
-            nack = Nack(message.stream, message.stamp_ns, "forbidden", text)
+            nack = Nack(message.stream, message.stamp_ns, "forbidden", text, message.id)
             return [Send(encode(nack, self._bytes_max)), Refused(message, nack)]
         self._advance(message, now_ns)
         return [message]

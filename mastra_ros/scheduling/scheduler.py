@@ -86,7 +86,7 @@ class Scheduler:
         decision = self._hysteresis.decide(self._load.estimate, link, now)
         if before is not None and decision.route is not before:
             switch = Switch(now, before, decision.route, decision.reason, now, forced=False)
-            self._switches.add(switch, key)
+            self._switches.add(switch, self._clock.inside(captured_ns))
             # What was sent before the route was left says nothing of how the gateway is now.
             self._failures = self._misses = 0
         events += self._arbiter.frame(
@@ -119,6 +119,7 @@ class Scheduler:
     def on_local_result(self, result: Result, now_ns: int) -> list[Action]:
         """The model on the device has answered."""
         now, events = self._begin(now_ns)
+        result = replace(result, key=self._arbiter.named(result.key))
         if not result.error:
             self._inference_ms = result.inference_ms
         return self._carry_out(events + self._arbiter.local_result(result, now_ns), now)
@@ -126,6 +127,7 @@ class Scheduler:
     def on_cloud_result(self, result: Result, now_ns: int) -> list[Action]:
         """The gateway has answered, or the bridge reports a failure in `error`."""
         self._clock.advance(now_ns)
+        result = replace(result, key=self._arbiter.named(result.key))
         if not result.error:
             self._link.heard(now_ns)
         now, events = self._begin(now_ns)
@@ -138,6 +140,11 @@ class Scheduler:
         if sent_ns is not None:
             self._judge(result, sent_ns, now)
         return self._carry_out(events, now)
+
+    def on_answered(self, key: FrameKey, now_ns: int) -> list[Action]:
+        """Another node has published the final result of a frame."""
+        now, events = self._begin(now_ns)
+        return self._carry_out(events + self._arbiter.answered(key, now_ns), now)
 
     def tick(self, now_ns: int) -> list[Action]:
         """Do what is due; to be called at `next_deadline_ns`."""

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from ..errors import DependencyError
+from ..figures import new_figure
 from .measures import Measures
 from .optimum import Optimum
 
 
 def plot(path: Path, title: str, optimum: Optimum, rows: Sequence[Measures], money: str) -> None:
     """Two panels as PNG: frames in time for each policy, and frames in time against money."""
-    try:
-        matplotlib: Any = importlib.import_module("matplotlib")
-        matplotlib.use("Agg")
-        pyplot: Any = importlib.import_module("matplotlib.pyplot")
-    except ImportError as error:
-        raise DependencyError(
-            "matplotlib is needed to draw plots: pip install matplotlib, "
-            "or apt install python3-matplotlib"
-        ) from error
-    figure, (bars, scatter) = pyplot.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
+    figure = new_figure(11, 4.2, dpi=120)
+    bars, scatter = figure.subplots(1, 2)
     names = [row.policy for row in rows]
     bars.barh(names, [100 * row.hit_rate for row in rows], color="#4477aa")
     bars.axvline(100 * optimum.hit_rate, color="#cc3311", linestyle="--", label="offline optimum")
@@ -42,5 +32,4 @@ def plot(path: Path, title: str, optimum: Optimum, rows: Sequence[Measures], mon
     scatter.set_ylabel("frames answered in time, %")
     scatter.margins(x=0.2, y=0.15)
     figure.suptitle(title)
-    figure.savefig(path, dpi=120, format="png")
-    pyplot.close(figure)
+    figure.savefig(path, format="png")

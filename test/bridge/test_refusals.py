@@ -22,7 +22,7 @@ def silent(frame: Any) -> list[Any]:
 def test_a_live_frame_that_is_refused_fails_with_the_reason(
     connected: Any, gateway: Any, ears: Any, packet: Any, code: str
 ) -> None:
-    gateway.answer = lambda frame: [Nack(*frame.key, code, "for a test")]
+    gateway.answer = lambda frame: [Nack(frame.stream, frame.stamp_ns, code, "for a test")]
     client = connected()
     client.send(packet(1), DEADLINE_MS)
     ears.wait(lambda: ears.failures)
@@ -40,7 +40,7 @@ def test_a_spooled_frame_that_is_refused_is_given_up_and_counted(
     connected: Any, gateway: Any, ears: Any, packet: Any, code: str,
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
-    gateway.answer = lambda frame: [Nack(*frame.key, code, "for a test")]
+    gateway.answer = lambda frame: [Nack(frame.stream, frame.stamp_ns, code, "for a test")]
     client = connected()
     with caplog.at_level(logging.WARNING):
         client.send(packet(1, DELTA, late=True), 0.0)
@@ -60,7 +60,7 @@ def test_an_overloaded_gateway_gets_the_frame_again_later(
     def refuse_twice(frame: Any) -> Any:
         if len(refused) < 2:
             refused.append(frame.stamp_ns)
-            return [Nack(*frame.key, "overloaded")]
+            return [Nack(frame.stream, frame.stamp_ns, "overloaded")]
         return gateway.commit(frame)
 
     gateway.answer = refuse_twice
@@ -79,7 +79,7 @@ def test_a_missing_reference_asks_for_a_key_frame_until_one_is_sent(
     client.send(packet(1), DEADLINE_MS)
     ears.wait_status(lambda s: s.acknowledged_ns == 1)
     gateway.answer = lambda frame: [
-        Nack(*frame.key, "reference_missing"), KeyFrameRequest(frame.stream)
+        Nack(frame.stream, frame.stamp_ns, "reference_missing"), KeyFrameRequest(frame.stream)
     ]  # fmt: skip
     client.send(packet(2, DELTA), DEADLINE_MS)
     ears.wait_status(lambda s: s.key_frame_needed and s.acknowledged_ns == 0)

@@ -9,19 +9,22 @@ import pytest
 
 from mastra_ros.bridge import MemorySpool, Spool, SqliteSpool
 from mastra_ros.bridge.spool import PLAUSIBLE_S, record_of
+from mastra_ros.bridge.spool_clock import STEADY_S, SpoolClock
 from mastra_ros.types import FrameKey, Packet, PacketKind
 
 START_S = PLAUSIBLE_S + 1e8
 
 
 class Clock:
-    """A wall clock that moves when told."""
+    """A wall clock and a monotonic one that move when told."""
 
     def __init__(self) -> None:
-        self.now_s = START_S
+        self.wall_s = START_S
+        self.monotonic_s = 50.0
 
-    def __call__(self) -> float:
-        return self.now_s
+    def pass_(self, seconds: float) -> None:
+        self.wall_s += seconds
+        self.monotonic_s += seconds
 
 
 def packet(
@@ -57,9 +60,10 @@ def make(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Iterat
     def make(bytes_max: int = 10**6, age_max_s: float = 3600.0) -> Spool:
         spool: Spool
         if request.param == "memory":
-            spool = MemorySpool(bytes_max, age_max_s, clock)
+            spool = MemorySpool(bytes_max, age_max_s, lambda: clock.monotonic_s)
         else:
-            spool = SqliteSpool(tmp_path / "spool.sqlite", bytes_max, age_max_s, clock)
+            steady = SpoolClock(lambda: clock.wall_s, lambda: clock.monotonic_s)
+            spool = SqliteSpool(tmp_path / "spool.sqlite", bytes_max, age_max_s, steady)
         made.append(spool)
         return spool
 
@@ -190,21 +194,54 @@ def test_bytes_never_exceed_the_bound(make: Make) -> None:
 
 
 def test_old_records_are_given_up(make: Make, clock: Clock) -> None:
-    spool = make(age_max_s=100.0)
+    spool = make(age_max_s=1000.0)
     spool.put([packet(1, hard=True)])
-    clock.now_s += 60
+    clock.pass_(600)
     spool.put([packet(2)])
-    clock.now_s += 60
+    clock.pass_(600)
     assert stamps(spool) == [2]
     assert spool.stats().dropped == {"age": 1}
 
 
-def test_a_clock_that_was_not_set_makes_nothing_old(make: Make, clock: Clock) -> None:
-    spool = make(age_max_s=100.0)
-    clock.now_s = 12.0  # a board without a battery wakes up in 1970
+@pytest.mark.parametrize("jump_s", [1e7, -1e7])
+def test_a_clock_that_is_set_makes_nothing_older(make: Make, clock: Clock, jump_s: float) -> None:
+    """A jump beyond the age dropped the frames of the outage that was just over."""
+    spool = make(age_max_s=2000.0)
     spool.put([packet(1)])
-    clock.now_s = START_S
+    clock.pass_(700)
+    clock.wall_s += jump_s
     assert stamps(spool) == [1]
+    spool.put([packet(2)])
+    clock.pass_(1200)
+    assert stamps(spool) == [1, 2]
+    clock.pass_(200)
+    assert stamps(spool) == [2]
+    clock.pass_(2000)
+    assert stamps(spool) == []
+
+
+def test_a_clock_that_was_not_set_makes_nothing_old(make: Make, clock: Clock) -> None:
+    spool = make(age_max_s=1000.0)
+    clock.wall_s = 12.0  # a board without a battery wakes up in 1970
+    spool.put([packet(1)])
+    clock.pass_(5)
+    clock.wall_s = START_S
+    assert stamps(spool) == [1]
+
+
+def test_a_clock_that_is_wrong_from_the_start_is_not_believed_at_once(
+    tmp_path: Path, clock: Clock
+) -> None:
+    spool = SqliteSpool(tmp_path / "spool.sqlite", 10**6, 1000.0)
+    spool.put([packet(1)])
+    spool.close()
+    clock.wall_s = 4e9
+    ahead = SpoolClock(lambda: clock.wall_s, lambda: clock.monotonic_s)
+    spool = SqliteSpool(tmp_path / "spool.sqlite", 10**6, 1000.0, ahead)
+    assert stamps(spool) == [1]
+    clock.pass_(STEADY_S + 1)
+    assert stamps(spool) == []
+    spool.close()
 
 
 def test_closing_twice_does_nothing(make: Make) -> None:

@@ -153,9 +153,11 @@ def test_a_record_under_the_name_of_another_is_damaged(path: Path) -> None:
     spool.close()
 
 
-@pytest.mark.parametrize("damage", ["rubbish", "header", "middle"])
+@pytest.mark.parametrize(
+    ("damage", "left"), [("rubbish", 0), ("header", 50), ("middle", 0), ("first page", 50)]
+)
 def test_a_damaged_file_is_moved_aside_and_a_fresh_one_begun(
-    path: Path, damage: str, caplog: pytest.LogCaptureFixture
+    path: Path, damage: str, left: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     fill(path, 50)
     content = bytearray(path.read_bytes())
@@ -163,18 +165,21 @@ def test_a_damaged_file_is_moved_aside_and_a_fresh_one_begun(
         content[:] = b"not a database at all. " * 400
     elif damage == "header":
         content[:100] = bytes(100)
+    elif damage == "first page":
+        content[:4096] = bytes(4096)
     else:
         content[4096:] = b"\xa5" * (len(content) - 4096)
     path.write_bytes(content)
     with caplog.at_level(logging.ERROR):
         spool = SqliteSpool(path)
-        assert stamps(spool) == []
+        assert stamps(spool) == list(range(left))
+    assert spool.stats().dropped.get("damaged", 0) == 50 - left
     assert caplog.text.count("a fresh one begun") == 1
     assert "a fresh one begun" in spool.stats().error
     (aside,) = path.parent.glob("spool.sqlite.damaged-*")
     assert aside.read_bytes() == content
-    assert spool.put([packet(1)]) == [True]
-    assert stamps(spool) == [1]
+    assert spool.put([packet(100)]) == [True]
+    assert stamps(spool) == [*range(left), 100]
     spool.close()
 
 

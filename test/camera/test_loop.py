@@ -6,9 +6,10 @@ import threading
 
 import pytest
 
-from mastra_ros.camera import CaptureLoop, FakeSource
+from mastra_ros.camera import CameraEvent, CaptureLoop, FakeSource, Stamper
 from mastra_ros.camera.loop import BAD_FRAMES_MAX
 from mastra_ros.camera.pacing import Backoff, Pacer
+from mastra_ros.config import CameraConfig
 from mastra_ros.errors import (
     ConfigError,
     DependencyError,
@@ -17,6 +18,7 @@ from mastra_ros.errors import (
     SourceError,
     SourceStalled,
 )
+from mastra_ros.types import FRAME_ID, Frame
 
 NS = 1_000_000_000
 
@@ -294,3 +296,50 @@ def test_pauses_double_up_to_the_longest_and_start_small_after_success() -> None
 def test_a_pacer_without_rate_never_waits() -> None:
     pacer = Pacer(0.0)
     assert [pacer.wait_s(now) for now in (5, 5, 6)] == [0.0, 0.0, 0.0]
+
+
+def test_every_frame_has_an_id_of_its_own_also_over_runs_with_the_same_stamps(
+    camera_config,
+) -> None:
+    ids = []
+    for _ in range(2):
+        bench = Bench(camera_config(), [8] * 5)
+        bench.loop.run()
+        ids += [frame.key.id for frame in bench.frames]
+    assert len(set(ids)) == 10
+    assert all(FRAME_ID.fullmatch(each) and each for each in ids)
+
+
+def test_what_a_frame_shows_is_found_by_its_whole_key() -> None:
+    frames: list[Frame] = []
+    config = CameraConfig(source="synthetic:pcb?seed=1", width_px=64, height_px=64, frame_limit=2)
+    loop = CaptureLoop(config, frames.append)
+    loop.run()
+    assert all(loop.truth(frame.key) is not None for frame in frames)
+
+
+def test_stamps_follow_a_clock_that_jumps_back_and_a_warning_says_so(camera_config) -> None:
+    times = iter([100 * NS, 101 * NS, 102 * NS, 100 * NS, 101 * NS, 100 * NS])
+    frames: list[Frame] = []
+    events: list[CameraEvent] = []
+    loop = CaptureLoop(
+        camera_config(rate_hz=0.0),
+        frames.append,
+        events.append,
+        stamp_ns=lambda: next(times),
+        opener=lambda config, stream, *, stamper: FakeSource([8] * 6, stamper=stamper),
+    )
+    loop.run()
+    seconds = [frame.key.stamp_ns // NS for frame in frames]
+    assert seconds == [100, 101, 102, 100, 101, 100]
+    backs = [event for event in events if event.kind == "clock_back"]
+    assert [event.severity for event in backs] == ["warning"] * 2
+    assert "the clock went back by 2.000 s: stamps follow" in str(backs[0])
+
+
+def test_a_clock_that_stands_or_trembles_leaves_stamps_growing(camera_config) -> None:
+    times = iter([NS, NS, NS - 50_000_000, NS + 1])
+    stamper = Stamper("own", lambda: next(times))
+    stamps = [stamper.stamp() for _ in range(4)]
+    assert stamps == [NS, NS + 1, NS + 2, NS + 3]
+    assert stamper.take_back_ns() == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 
@@ -22,7 +23,7 @@ def result(stamp_ns: int, origin: Route = Route.LOCAL, **more: object) -> Result
 def test_every_frame_with_one_final_result_leaves_nothing_missing() -> None:
     report = RunReport()
     for stamp_ns in (1, 2, 3):
-        report.on_frame(stamp_ns)
+        report.on_frame(FrameKey("main", stamp_ns))
         report.on_result(result(stamp_ns, Route.CLOUD if stamp_ns == 3 else Route.LOCAL))
     told = report.to_dict()
     assert (told["frames"], told["results"], told["missing"], told["duplicates"]) == (3, 3, 0, 0)
@@ -32,7 +33,7 @@ def test_every_frame_with_one_final_result_leaves_nothing_missing() -> None:
 
 def test_a_frame_without_a_final_result_is_missing_although_a_provisional_one_came() -> None:
     report = RunReport()
-    report.on_frame(1)
+    report.on_frame(FrameKey("main", 1))
     report.on_result(result(1, final=False))
     assert report.missing == 1
     assert report.to_dict()["provisional"] == 1
@@ -40,7 +41,7 @@ def test_a_frame_without_a_final_result_is_missing_although_a_provisional_one_ca
 
 def test_a_second_final_result_is_a_duplicate_and_counts_once() -> None:
     report = RunReport()
-    report.on_frame(1)
+    report.on_frame(FrameKey("main", 1))
     report.on_result(result(1))
     report.on_result(result(1, Route.CLOUD))
     told = report.to_dict()
@@ -49,7 +50,7 @@ def test_a_second_final_result_is_a_duplicate_and_counts_once() -> None:
 
 def test_a_result_with_an_error_counts_as_missing_and_says_why() -> None:
     report = RunReport()
-    report.on_frame(1)
+    report.on_frame(FrameKey("main", 1))
     report.on_result(result(1, error="no answer"))
     told = report.to_dict()
     assert (told["missing"], told["results"], told["failed"]) == (1, 0, {"no answer": 1})
@@ -58,7 +59,7 @@ def test_a_result_with_an_error_counts_as_missing_and_says_why() -> None:
 def test_the_summary_names_the_most_frequent_failures_and_counts_the_others() -> None:
     report = RunReport()
     for stamp_ns in range(1, 12):
-        report.on_frame(stamp_ns)
+        report.on_frame(FrameKey("main", stamp_ns))
         report.on_result(result(stamp_ns, error="no answer" if stamp_ns > 5 else f"odd {stamp_ns}"))
     lines = [line for line in report.summary().splitlines() if "failed:" in line]
     assert lines[0].endswith("6 x no answer")
@@ -68,8 +69,8 @@ def test_the_summary_names_the_most_frequent_failures_and_counts_the_others() ->
 
 def test_frames_superseded_under_overload_are_told_apart_from_missing_ones() -> None:
     report = RunReport()
-    report.on_frame(1)
-    report.on_frame(2)
+    report.on_frame(FrameKey("main", 1))
+    report.on_frame(FrameKey("main", 2))
     report.on_result(result(2))
     report.superseded = 1
     assert report.missing == 0
@@ -79,7 +80,7 @@ def test_frames_superseded_under_overload_are_told_apart_from_missing_ones() -> 
 def test_ages_that_are_unknown_stay_out_of_the_percentiles() -> None:
     report = RunReport()
     for stamp_ns, age_ms in ((1, 10.0), (2, math.nan), (3, 30.0)):
-        report.on_frame(stamp_ns)
+        report.on_frame(FrameKey("main", stamp_ns))
         report.on_result(result(stamp_ns, age_ms=age_ms))
     assert report.to_dict()["age_ms"] == {"p50": 20.0, "p99": 29.8, "max": 30.0}
 
@@ -98,7 +99,7 @@ def test_verdicts_are_compared_with_the_truth_where_it_is_known() -> None:
 def test_the_live_line_and_the_summary_say_what_a_person_asks() -> None:
     report = RunReport()
     assert "frames     0" in report.live_line(0.0)
-    report.on_frame(1)
+    report.on_frame(FrameKey("main", 1))
     report.on_result(result(1))
     report.on_link(LinkSample(1, True, rtt_ms=2.5), {"uploaded_bytes": 1234, "spooled": 2})
     report.on_verdict(1, "reject", 1)
@@ -111,3 +112,12 @@ def test_the_live_line_and_the_summary_say_what_a_person_asks() -> None:
     summary = report.summary()
     for part in ("missing", "1,234", "reject 1", "cloud -> local", "link lost"):
         assert part in summary
+
+
+def test_two_frames_under_one_stamp_are_two() -> None:
+    report = RunReport()
+    for frame_id in ("a-1", "a-2"):
+        report.on_frame(FrameKey("main", 5, frame_id))
+    report.on_result(dataclasses.replace(result(5), key=FrameKey("main", 5, "a-1")))
+    told = report.to_dict()
+    assert (told["frames"], told["results"], told["missing"], told["duplicates"]) == (2, 1, 1, 0)

@@ -14,7 +14,7 @@ from mastra_ros.camera import Line, LineOptions
 from mastra_ros.compression import Decoder, Encoder
 from mastra_ros.compression.payload import check_of
 from mastra_ros.errors import CodecError, ReferenceMissing
-from mastra_ros.types import Packet, PacketKind
+from mastra_ros.types import Frame, FrameKey, Packet, PacketKind
 
 KEY, DELTA = PacketKind.KEY, PacketKind.DELTA
 ENCODINGS = ("mono8", "bgr8", "rgb8")
@@ -359,3 +359,38 @@ def test_on_the_synthetic_line_deltas_save_most_of_the_bytes(
     line.close()
     record_property("share of the bytes of key frames", sizes["deltas"] / sizes["keys only"])
     assert sizes["deltas"] < 0.7 * sizes["keys only"]
+
+
+def test_two_pictures_under_one_stamp_are_never_taken_for_each_other(scene, config_of) -> None:
+    encoder, decoder = Encoder(config_of(codec="png", key_share=0.5)), Decoder()
+
+    def frame(seed: int, corner: int) -> Frame:
+        image = scene(96, 96, "mono8", seed)
+        image[:32, :32] = corner
+        return Frame(FrameKey("main", 5, f"a-{seed}-{corner}"), image, "mono8")
+
+    for seed in (1, 2):
+        decoder.decode(encoder.encode(frame(seed, 0)))
+    encoder.acknowledge(5)  # which of them? It must not be guessed
+    assert encoder.encode(frame(1, 0)).kind is KEY
+    encoder.acknowledge(5, "a-2-0")
+    for corner in (100, 200):
+        packet = encoder.encode(frame(2, corner))
+        assert (packet.kind, packet.reference_ns) == (DELTA, 5)
+        assert np.array_equal(decoder.decode(packet).image, frame(2, corner).image)
+    encoder.acknowledge(5, "a-2-200")
+    packet = encoder.encode(frame(2, 50))
+    assert packet.kind is DELTA
+    assert np.array_equal(decoder.decode(packet).image, frame(2, 50).image)
+
+
+def test_references_follow_a_recording_that_begins_again(pair, scene, frame_of) -> None:
+    encoder, decoder = pair
+    image = scene(64, 64)
+    for n in range(1, 4):
+        decoder.decode(encoder.encode(frame_of(image, 1000 * n)))
+    encoder.acknowledge(3000)
+    for stamp_ns in (1000, 2000):  # the first pass is over
+        decoder.decode(encoder.encode(frame_of(image, stamp_ns)))
+        encoder.acknowledge(stamp_ns)
+        assert encoder.reference_ns == stamp_ns

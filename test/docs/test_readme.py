@@ -89,11 +89,43 @@ def table() -> Any:
     return module
 
 
-@BOTH
+@pytest.mark.parametrize(
+    "page", ["README.md", "README.zh.md", "docs/measured.md", "docs/measured.zh.md"]
+)
 def test_the_numbers_are_those_that_were_measured(page: str, table: Any) -> None:
     """Made again by: python -m bench.table"""
     text = (ROOT / page).read_text(encoding="utf-8")
     assert table.filled(text, page) == text
+
+
+@BOTH
+def test_the_readme_has_a_dozen_numbers_each_beside_what_it_is_compared_to(page: str) -> None:
+    rows = section(page, "what" if page == "README.md" else "项目")
+    assert len(rows) == 12
+    for row in rows:
+        assert len(row) == 3
+        assert all(cell.strip(" |-") for cell in row), row
+
+
+def test_every_number_stands_in_both_languages(table: Any) -> None:
+    english, chinese = (
+        (ROOT / page).read_text(encoding="utf-8").split("<!-- measured: start -->")[1]
+        for page in ("docs/measured.md", "docs/measured.zh.md")
+    )
+    rows = len(table.rows())
+    assert english.count("\n| ") == chinese.count("\n| ") == rows + 2
+
+
+@BOTH
+def test_the_pictures_of_the_readme_are_there_and_small(page: str) -> None:
+    """Made again by: python -m bench.images"""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    shown = re.findall(r"!\[[^\]]{10,}\]\((\S+)\)", text)
+    assert shown == ["docs/images/board.png", "docs/images/cut.png"]
+    for name in shown:
+        content = (ROOT / name).read_bytes()
+        assert content.startswith(b"\x89PNG")
+        assert len(content) < 200_000
 
 
 @pytest.mark.parametrize("module", ["bench.models_table", "bench.policies_table"])
@@ -105,6 +137,10 @@ def test_the_tables_of_the_pages_are_those_that_were_measured(module: str) -> No
 
 def test_what_was_not_measured_is_left_out(table: Any, tmp_path: Path) -> None:
     assert table.rows(tmp_path) == []
+    page = f"a\n{table.START}\nold\n{table.END}\nb"
+    filled = table.filled(page, "README.md", tmp_path).splitlines()
+    assert filled[2:4] == ["| what | measured | compared to |", "| --- | --- | --- |"]
+    assert filled[4] == table.END
 
 
 def test_a_result_of_the_pipeline_becomes_rows(table: Any, tmp_path: Path) -> None:

@@ -144,7 +144,11 @@ def start_gateway(keys: Path, bundle: Path) -> Iterator[Callable[..., EmbeddedGa
 def gateway(start_gateway: Callable[..., EmbeddedGateway]) -> EmbeddedGateway:
     """A gateway that the tests share, with small limits."""
     return start_gateway(
-        message_bytes_max=100_000, in_flight_max=4, pixels_max=1_000_000, batch_delay_ms=1.0
+        message_bytes_max=100_000,
+        body_bytes_max=1_000_000,
+        in_flight_max=4,
+        pixels_max=1_000_000,
+        batch_delay_ms=1.0,
     )
 
 

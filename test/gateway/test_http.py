@@ -165,7 +165,7 @@ def test_unknown_outputs_and_wrong_header_lengths_are_refused(http: Http, pictur
 
 
 def test_a_body_that_is_too_large_is_refused(http: Http) -> None:
-    answer = http(f"{MODEL}/infer", method="POST", content=bytes(100_001))
+    answer = http(f"{MODEL}/infer", method="POST", content=bytes(1_000_001))
     assert answer.status_code == 413
 
 

@@ -149,7 +149,7 @@ def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / FILE_NAME) as db:
         db.execute("PRAGMA user_version = 99")
     db.close()
-    with pytest.raises(StoreError, match="expected schema 1, got 99"):
+    with pytest.raises(StoreError, match="expected schema 2 or older, got 99"):
         SqliteStore(tmp_path)
 
 

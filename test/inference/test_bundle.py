@@ -66,7 +66,11 @@ def test_a_newer_format_says_so_and_nothing_else(make_bundle: Any) -> None:
         ({"name": ""}, "name: expected a text, got ''"),
         ({"task": "telepathy"}, "task: expected one of detection, classification, got 'telepathy'"),
         ({"labels": []}, "labels: expected a list of different texts"),
-        ({"labels": ["a", "a"]}, "labels: expected a list of different texts"),
+        ({"labels": ["a", "a"]}, "labels: expected different texts, got 'a' at 0, 1"),
+        (
+            {"labels": ["crane", "dog", "maillot", "crane", "maillot"]},
+            "labels: expected different texts, got 'crane' at 0, 3; 'maillot' at 2, 4",
+        ),
         ({"input__width_px": 0}, "input.width_px: expected an integer of 1 to 16384, got 0"),
         ({"input__width_px": True}, "input.width_px: expected an integer"),
         ({"input__colour": "mauve"}, "input.colour: expected one of gray, rgb, bgr"),

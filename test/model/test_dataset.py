@@ -76,6 +76,37 @@ def test_a_list_chooses_among_the_pictures(boards: Path) -> None:
         open_dataset(boards, "detection", KINDS, names=boards / "missing.txt")
 
 
+def test_a_list_may_come_from_any_tool_and_hold_spaces(boards: Path) -> None:
+    for folder, suffix in (("images", ".png"), ("labels", ".txt")):
+        (boards / folder / f"1{suffix}").rename(boards / folder / f"board 1{suffix}")
+    names = boards / "val.txt"
+    for text in (
+        "board 1\n3\n",
+        "\ufeffboard 1.png\r\n3.png\r\n",
+        "./images/board 1.png\n\nD:\\data\\images\\3.png\n",
+        "board 1\n3 0\n",
+    ):
+        names.write_text(text, encoding="utf-8")
+        data = open_dataset(boards, "detection", KINDS, names=names)
+        assert {"board 1.png", "3.png"} <= {sample.path.name for sample in data.samples}
+        assert len(data) == 2 + ("3 0" in text)
+        assert not data.notes
+
+
+def test_names_that_are_not_there_are_counted_or_too_many(boards: Path) -> None:
+    for i in range(5, 20):
+        cv2.imwrite(str(boards / "images" / f"{i}.png"), np.full((20, 30), i, np.uint8))
+        (boards / "labels" / f"{i}.txt").write_text("1 2 11 12 1\n")
+    names = boards / "val.txt"
+    names.write_text("\n".join(map(str, range(22))))
+    data = open_dataset(boards, "detection", KINDS, names=names)
+    assert len(data) == 20
+    assert data.notes == ("2 names in val.txt are none of the labelled pictures, 20 for one",)
+    names.write_text("\n".join(map(str, range(24))))
+    with pytest.raises(DataError, match="4 names are none of the 20 labelled pictures, 20 for one"):
+        open_dataset(boards, "detection", KINDS, names=names)
+
+
 def test_an_empty_or_missing_folder_is_told(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no labelled pictures"):
         open_dataset(tmp_path, "detection", KINDS)

@@ -139,7 +139,7 @@ def test_frames_without_a_bus_travel_as_messages(ros: Any, wait_until: Callable[
 
     wait_until(sent_and_heard, "the frame over DDS")
     assert np.array_equal(node.frames[0].image, picture().image)
-    assert node.frames[0].key == FrameKey("main", 5)
+    assert node.frames[0].key.unnamed == FrameKey("main", 5)
 
 
 def test_a_message_that_is_no_image_is_one_error_and_the_next_one_is_heard(
@@ -213,3 +213,15 @@ def test_a_silent_topic_is_told_in_the_diagnostics_until_something_comes(
         return any(s.level == DiagnosticStatus.OK for s in heard)
 
     wait_until(recovered, "the warning to go")
+
+
+def test_periods_go_by_the_time_of_the_machine_while_ros_time_stands_still(
+    ros: Any, wait_until: Callable[..., None]
+) -> None:
+    """Deadlines must pass when a recording, and its `/clock` with it, is paused."""
+    node = probe(ros, use_sim_time=True)
+    ticks: list[int] = []
+    node.autostart()
+    node.every(0.01, lambda: ticks.append(node.now_stamp_ns()))
+    wait_until(lambda: len(ticks) > 3, "ticks without /clock")
+    assert set(ticks) == {0}

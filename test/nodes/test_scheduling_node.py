@@ -7,15 +7,15 @@ from collections.abc import Callable
 from typing import Any
 
 from rclpy.parameter import Parameter
-from std_msgs.msg import Header
 
 from mastra_ros.msg import Decision, InferenceResult, LoadState
+from mastra_ros.msg import FrameKey as FrameKeyMsg
 from mastra_ros.nodes import convert
 from mastra_ros.nodes.lifecycle import RELIABLE
 from mastra_ros.nodes.scheduling import SchedulingNode
 from mastra_ros.scheduling.estimates.load import LoadSampler
 from mastra_ros.scheduling.fake import FakeLoadSource
-from mastra_ros.types import Detections, LinkSample, Result, Route
+from mastra_ros.types import Detections, FrameKey, LinkSample, Result, Route
 
 
 class Stream:
@@ -29,7 +29,7 @@ class Stream:
         self.decisions: list[Decision] = []
         self.loads: list[LoadState] = []
         make = self.around.create_publisher
-        self.frames = make(Header, "frame", RELIABLE)
+        self.frames = make(FrameKeyMsg, "entered", RELIABLE)
         self.local = make(InferenceResult, "local_result", RELIABLE)
         self.cloud = make(InferenceResult, "cloud_result", RELIABLE)
         self.around.create_subscription(Decision, "decision", self._answer, RELIABLE)
@@ -37,7 +37,7 @@ class Stream:
 
     def _answer(self, decision: Decision) -> None:
         self.decisions.append(decision)
-        key = convert.key_from_ros(decision.header, "main")
+        key = convert.key_from_ros(decision.header, "main", decision.id)
         result = Result(key, Route(decision.route), Detections.empty(), inference_ms=5.0)
         away = self.local if decision.route == "local" else self.cloud
         away.publish(convert.result_to_ros(result, "lens"))
@@ -53,9 +53,8 @@ class Stream:
         """A frame has entered, on a link that is well; its stamp in ns."""
         self.beat()
         stamp_ns = time.time_ns()
-        header = Header(frame_id="lens")
-        header.stamp = convert.stamp_to_ros(stamp_ns)
-        self.frames.publish(header)
+        key = FrameKey("main", stamp_ns, f"test-{stamp_ns}")
+        self.frames.publish(convert.frame_key_to_ros(key, "lens"))
         return stamp_ns
 
     def first_decision(self, stamp_ns: int) -> Decision | None:

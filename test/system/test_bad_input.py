@@ -28,7 +28,7 @@ SHORT = ("--frames", "5", "--gateway", "none")
         (("--source", "folder:/nonexistent"), 1, "/nonexistent"),
         (("--set", "inference.bundle=/nonexistent"), 1, "/nonexistent"),
         (("--params-file", "/nonexistent.yaml"), 2, "/nonexistent.yaml"),
-        (("--gateway", "ws://localhost"), 1, "gateway: expected wss://host:port"),
+        (("--gateway", "ws://localhost"), 2, "gateway: expected wss://host:port"),
     ],
 )
 def test_a_mistake_is_one_line_that_names_what_was_expected(

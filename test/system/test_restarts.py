@@ -13,7 +13,7 @@ import pytest
 from mastra_ros.gateway.embedded import EmbeddedGateway
 from mastra_ros.nodes.run.monitor import MonitorNode
 from mastra_ros.protocol.keys import add_device, init_keys
-from mastra_ros.types import LinkSample, Result, Route
+from mastra_ros.types import FrameKey, LinkSample, Result, Route
 
 Start = Callable[..., Any]
 LINE = ("--rate", "4", "--source", "synthetic:pcb?seed=4&boards_per_minute=60")
@@ -24,14 +24,14 @@ class Witness:
     """Hears over DDS what the device publishes, from a process of its own."""
 
     def __init__(self) -> None:
-        self.frames: set[int] = set()
+        self.frames: set[FrameKey] = set()
         self.finals: list[Result] = []
         self.late: list[Result] = []
         self.link: LinkSample | None = None
         self.counters: dict[str, int] = {}
 
-    def on_frame(self, stamp_ns: int) -> None:
-        self.frames.add(stamp_ns)
+    def on_frame(self, key: FrameKey) -> None:
+        self.frames.add(key)
 
     def on_result(self, result: Result) -> None:
         if result.final:
@@ -147,3 +147,50 @@ def test_a_device_killed_with_a_filled_spool_delivers_it_after_its_restart(
         assert waiting <= set(rows), "a spooled frame was lost"
         assert len(rows) == len(set(rows)), "a frame was counted twice"
         assert spooled(spool) == []
+
+
+def test_what_a_run_spooled_while_its_gateway_was_down_is_delivered_by_the_next_run(
+    start: Start, keys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With no spool named: the bridge's own is used, and it outlives the run."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "home"))
+    spool = tmp_path / "home" / "mastra" / "spool-camera-1-main.sqlite"
+    with EmbeddedGateway(keys, state_dir=tmp_path / "state") as gateway:
+        options = device_options(keys, spool, gateway.url)
+        sets = [value for value in options if "spool_path" not in value]
+        del sets[-1]  # the --set of the spool
+        gateway.kill()
+        first = start("--frames", "20", *LINE, *PATIENT, *sets)
+        told = first.finish()
+        waiting = spooled(spool)
+        assert told["spooled"] == told["spooled_left"] == len(waiting) > 0
+        assert f"{len(waiting)} frames wait in {spool} for the next run" in first.output
+        gateway.restart()
+        second = start("--frames", "4", *LINE, *PATIENT, *sets).finish()
+        assert second["delivered_late"] == len(waiting)
+        assert set(waiting) <= set(stored(tmp_path))
+    assert spooled(spool) == []
+
+
+def test_the_embedded_gateways_spool_leaves_nothing_behind(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    start("--frames", "3", *LINE, *PATIENT, "--fault", "down@0s..1s").finish()
+    assert not (tmp_path / "home").exists()
+    assert list((tmp_path / "temporary").glob("mastra*")) == []
+
+
+def test_a_spool_that_cannot_be_used_is_told_before_the_first_frame(
+    start: Start, keys: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    options = device_options(keys, tmp_path / "file" / "spool.sqlite", "https://127.0.0.1:9")
+    run = start("--frames", "3", *options)
+    assert run.wait() == 1
+    assert run.output.splitlines()[-1].startswith("mastra: ")
+    assert "spool.sqlite" in run.output
+    assert "capturing" not in run.output
+    assert "Traceback" not in run.output

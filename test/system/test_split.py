@@ -14,7 +14,7 @@ from mastra_ros.cli.main import main
 from mastra_ros.config import CameraConfig
 from mastra_ros.inference import Detector, load_bundle
 from mastra_ros.nodes.run.monitor import MonitorNode
-from mastra_ros.types import Detections, LinkSample, Result
+from mastra_ros.types import Detections, FrameKey, LinkSample, Result
 
 pytest.importorskip("onnx", reason="onnx is not installed: nothing to cut with")
 
@@ -62,7 +62,7 @@ class Results:
     def __init__(self) -> None:
         self.finals: dict[int, Result] = {}
 
-    def on_frame(self, stamp_ns: int) -> None:
+    def on_frame(self, key: FrameKey) -> None:
         """Of no interest."""
 
     def on_result(self, result: Result) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import asdict
 from pathlib import Path
 
 from ...errors import ConfigError
+from ..output import check_output, write_json
 
 HELP = """\
 Latency and throughput of each part by installed engine, threads and batch, beside the bare
@@ -44,6 +44,7 @@ def run(args: argparse.Namespace) -> int:
     from ...model.judge.bench import PARTS, bench
     from ...model.progress import Bar
 
+    check_output(args.json, "--json")
     engines = () if args.engine == "all" else tuple(args.engine.split(","))
     if unknown := set(engines) - {BUNDLE, *SUFFIXES}:
         raise ConfigError(f"--engine: expected all, {BUNDLE}, {', '.join(SUFFIXES)}, got {unknown}")
@@ -77,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
     print("gain: frames/s over those of the first batch size with the same threads")
     if args.json:
         rows = [{**asdict(one), "frames_per_s": one.frames_per_s} for one in timings]
-        args.json.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+        write_json(args.json, rows)
     return 0
 
 

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import argparse
-import json
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...errors import ConfigError
+from ...figures import prepare
+
+if TYPE_CHECKING:
+    from ...inference import Bundle
+    from ...model.dataset import Dataset
+
+from ..output import check_output, write_json
 
 HELP = """\
 Accuracy of each way of answering on labelled pictures (local, cloud, and split where the bundle
 is), and of joint inference: the device answers, and the cloud is asked again where the device's
 confidence is below a threshold.
-DATA: a folder with images/ and labels/*.txt (x1 y1 x2 y2 class) or COCO's annotations.json
-for detectors, a folder with a folder for each label for classifiers."""
+DATA: for detectors a folder with images/ and labels/*.txt (x1 y1 x2 y2 class in px, or YOLO's
+class cx cy w h) or COCO's annotations.json; for classifiers one with a folder for each label."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,6 +40,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--reach", type=float, metavar="ACCURACY", help="find the threshold that reaches this"
     )
+    parser.add_argument(
+        "--views-max",
+        type=int,
+        choices=(1, 2),
+        default=2,
+        help="most views of a frame, as gateway.views_max; default: 2",
+    )
+    parser.add_argument(
+        "--fit-threshold",
+        action="store_true",
+        help="find the score threshold of each part for each number of views, and nothing else",
+    )
+    parser.add_argument(
+        "--write", action="store_true", help="enter the fitted thresholds into bundle.yaml"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers there")
     parser.add_argument("--plot", type=Path, metavar="FILE.png", help="draw the joint curve there")
 
@@ -41,12 +66,25 @@ def run(args: argparse.Namespace) -> int:
     from ...model.judge.evaluate import evaluate, least_sent, ways_of
     from ...model.progress import Bar
 
+    check_output(args.json, "--json")
+    if args.write and not args.fit_threshold:
+        raise ConfigError("--write: goes with --fit-threshold")
+    prepare(args.plot)
     bundle = load_bundle(args.bundle)
     dataset = open_dataset(args.data, bundle.task, bundle.labels, names=args.names)
     dataset = dataset.some(args.limit) if args.limit else dataset
+    if args.fit_threshold:
+        return _fit(args, bundle, dataset)
+    if args.views_max == 1:
+        bundle = bundle.in_one_view()
     ways = ways_of(bundle, threads=args.threads, low=True)
     done = evaluate(bundle, dataset, ways, measure=args.measure, progress=Bar())
-    print(f"{len(dataset)} pictures; accuracy: {done.to_json()['measure_of_accuracy']}")
+    counted = f"{len(dataset)} pictures"
+    if bundle.task == "detection":
+        counted += f", {dataset.boxes} boxes"
+    if dataset.ignored:
+        counted += f", {dataset.ignored} regions in which nothing counts"
+    print(f"{counted}; accuracy: {done.to_json()['measure_of_accuracy']}")
     print(f"{'way':8} accuracy precision  recall   mAP50  bytes up  p50 ms  p99 ms")
     for name, one in done.scores.items():
         mean = "-" if one.map50 is None else f"{one.map50:.4f}"
@@ -77,9 +115,37 @@ def run(args: argparse.Namespace) -> int:
             )
             document["reach"] = {"accuracy": args.reach, "threshold": reached.threshold}
     if args.json:
-        args.json.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        write_json(args.json, document)
     if args.plot:
         from ...model.judge.plots import joint
 
         joint(done, args.plot)
     return status
+
+
+def _fit(args: argparse.Namespace, bundle: Bundle, dataset: Dataset) -> int:
+    """Fit thresholds, print them, and write them where asked."""
+    from ...model.judge.thresholds import entered, fit_thresholds
+    from ...model.progress import Bar
+    from ...model.verify import read_document
+    from ...model.writer import rewrite
+
+    fitted = fit_thresholds(bundle, dataset, threads=args.threads, progress=Bar())
+    print(f"{len(dataset)} pictures, {dataset.boxes} boxes; F-score, IoU > 0.33")
+    print("part       views  threshold       F   now  F now")
+    for one in fitted:
+        print(
+            f"{one.part:10} {one.views:5} {one.threshold:10.2f} {one.f_score:7.4f} "
+            f"{one.now:5.2f} {one.f_score_now:6.4f}"
+        )
+    if args.json:
+        told = {"data": str(dataset.root), "pictures": len(dataset), "boxes": dataset.boxes}
+        told |= {"notes": list(dataset.notes), "thresholds": [asdict(one) for one in fitted]}
+        write_json(args.json, told)
+    if args.write:
+        written = rewrite(bundle, entered(read_document(bundle.path.parent), fitted))
+        print(f"written: {written.path}")
+        used = [one for one in fitted if one.views == bundle.part(one.part).views]
+        if any(one.threshold != one.now for one in used):
+            print("its measurements still stand at the thresholds before")
+    return 0

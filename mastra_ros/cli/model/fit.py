@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import asdict
 from pathlib import Path
+
+from ..output import check_output, write_json
 
 HELP = """\
 Run the int8 model of a bundle in TensorFlow Lite Micro on this machine and hold what it takes
@@ -25,6 +26,7 @@ def run(args: argparse.Namespace) -> int:
     from ...model.fit.fit import check_int8, fit, target_named
     from ...model.progress import Bar
 
+    check_output(args.json, "--json")
     target = target_named(args.target)
     path = load_bundle(args.bundle).part("local").path
     check_int8(path)
@@ -51,5 +53,5 @@ def run(args: argparse.Namespace) -> int:
     print(f"{path}: {'fits' if fits else 'does not fit'} {target.part}")
     if args.json:
         document = {**asdict(found), "latency_ms": found.latency_ms, "problems": found.problems}
-        args.json.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        write_json(args.json, document)
     return 0 if fits else 1

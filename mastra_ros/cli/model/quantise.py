@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
+
+from ..output import check_output, write_json
 
 HELP = """\
 Give a bundle the part cloud_int8: its server's network in int8, judged on your labelled pictures
@@ -48,6 +49,7 @@ def run(args: argparse.Namespace) -> int:
     from ...model.dataset import open_dataset
     from ...model.progress import Bar
 
+    check_output(args.json, "--json")
     bundle = load_bundle(args.bundle)
     data = open_dataset(args.data, bundle.task, bundle.labels, names=args.names)
     training = None
@@ -69,5 +71,5 @@ def run(args: argparse.Namespace) -> int:
     print(table(report))
     print(f"\n{out}: has the part cloud_int8")
     if args.json:
-        args.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        write_json(args.json, report)
     return 0

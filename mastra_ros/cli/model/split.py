@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...errors import ConfigError, DependencyError
+from ...errors import ConfigError
+from ...figures import prepare
+from ...share import home_path
+from ..output import check_output, write_json
 
 if TYPE_CHECKING:
     from ...types import Frame
@@ -80,10 +82,12 @@ def run(args: argparse.Namespace) -> int:
     from ...model.split.report import SplitReport
     from ...model.split.split import WHOLE, local_part_ms, split_bundle
 
+    check_output(args.json, "--json")
     if not args.device_slowdown > 0:
         raise ConfigError(f"--device-slowdown: expected more than 0, got {args.device_slowdown:g}")
     if not 0 <= args.agreement <= 1:
         raise ConfigError(f"--agreement: expected 0 to 1, got {args.agreement:g}")
+    prepare(args.plot)
     uplink_bps = _quantity("--uplink", args.uplink, RATE_UNITS_BPS)
     rtt_s = _quantity("--rtt", args.rtt, TIME_UNITS_S)
     if not uplink_bps:
@@ -133,13 +137,9 @@ def run(args: argparse.Namespace) -> int:
         told = ", ".join(f"{name} {value}" for name, value in document["measured"].items())
         print(f"wrote {args.out}; its halves, measured: {told}")
     if args.json:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        write_json(args.json, document)
     if args.plot:
-        try:
-            report.plot(args.plot)
-        except DependencyError as error:
-            print(f"no plot: {error}")
+        report.plot(args.plot)
     return 0
 
 
@@ -151,7 +151,7 @@ def _frames(data: str, count: int, every: int) -> list[Frame]:
 
     if count < 1 or every < 0:
         raise ConfigError("--frames: expected at least 1; --every: expected at least 0")
-    folder = Path(data).expanduser()
+    folder = home_path(data)
     if folder.is_dir():
         data = f"folder:{folder / 'images' if (folder / 'images').is_dir() else folder}"
     step = every or (1 if data.startswith("folder:") else 10)

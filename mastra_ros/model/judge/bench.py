@@ -1,8 +1,8 @@
 """How fast the models of a bundle are, by engine, threads and batch, beside the bare runtime.
 
 The bare runtime is LiteRT's, ONNX Runtime's or OpenVINO's own interface fed with one prepared
-tensor; it and `Detector.detect_batch` (convert, resize, normalise, run, decode) are timed in turn, so that both
-see the same machine.
+tensor; it and `Detector.detect_batch` (convert, resize, normalise, run, decode) are timed in turn,
+so that both see the same machine.
 """
 
 from __future__ import annotations

@@ -211,6 +211,9 @@ class Evaluation:
             "version": self.bundle.version,
             "data": str(self.dataset.root),
             "pictures": len(self.dataset),
+            "boxes": self.dataset.boxes,
+            "ignored_regions": self.dataset.ignored,
+            "notes": list(self.dataset.notes),
             "measure_of_accuracy": (
                 "top-1" if self.dataset.task == "classification" else "F-score, IoU > 0.33"
             ),

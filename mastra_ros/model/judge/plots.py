@@ -7,23 +7,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ...errors import DependencyError
+from ...figures import new_figure
 from .evaluate import Evaluation
 
 SIZE_INCH = (7.0, 4.2)
-DPI = 110
 
 
 @contextmanager
 def figure(path: Path, title: str) -> Iterator[Any]:
     """Axes to draw on; written to `path` at the end. Raises DependencyError without matplotlib."""
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise DependencyError("plots need matplotlib: pip install matplotlib") from error
-    made = Figure(figsize=SIZE_INCH, dpi=DPI, layout="constrained")
-    FigureCanvasAgg(made)
+    made = new_figure(*SIZE_INCH)
     axes = made.add_subplot()
     axes.set_title(title)
     axes.grid(alpha=0.3)

@@ -1,4 +1,9 @@
-"""How right answers are: top-1 accuracy of classifiers, F-score and mAP of detectors."""
+"""How right answers are: top-1 accuracy of classifiers, F-score and mAP of detectors.
+
+What lies in an ignored region of its class (a crowd of COCO's) is neither right nor wrong, and
+the region itself need not be found: by the share of the detection that lies inside, as in COCO's
+own evaluation (pycocotools, `cocoeval.py`).
+"""
 
 from __future__ import annotations
 
@@ -50,7 +55,8 @@ def counts_of(found: Detections, truth: Sample) -> Counts:
         right = len(found) == 1 and int(found.classes[0]) == int(truth.classes[0])
         return Counts(int(right), 1, 1)
     matched = matches(found, truth)
-    return Counts(int(matched.sum()), len(found), len(truth.classes))
+    left_out = excused(found, truth, matched)
+    return Counts(int(matched.sum()), len(found) - int(left_out.sum()), len(truth.classes))
 
 
 def matches(found: Detections, truth: Sample, iou_min: float = MATCH_IOU) -> NDArray[np.bool_]:
@@ -66,14 +72,37 @@ def matches(found: Detections, truth: Sample, iou_min: float = MATCH_IOU) -> NDA
     return right
 
 
+def excused(
+    found: Detections, truth: Sample, right: NDArray[np.bool_], iou_min: float = MATCH_IOU
+) -> NDArray[np.bool_]:
+    """Which detections that are not right lie in an ignored region of their class."""
+    if not len(truth.ignored):
+        return np.zeros(len(found), bool)
+    inside = inside_of(found.boxes, truth.ignored) > iou_min
+    same = found.classes[:, None] == truth.ignored_classes[None]
+    return np.asarray(~right & (inside & same).any(axis=1), np.bool_)
+
+
 def iou(a: NDArray[np.float32], b: NDArray[np.float32]) -> Floats:
     """Intersection over union (n, m) of boxes (n, 4) and (m, 4)."""
+    shared = _shared(a, b)
+    union = _area(a)[:, None] + _area(b)[None] - shared
+    return np.asarray(shared / np.maximum(union, 1e-9), np.float64)
+
+
+def inside_of(a: NDArray[np.float32], b: NDArray[np.float32]) -> Floats:
+    """Share (n, m) of each box (n, 4) that lies in each of the regions (m, 4)."""
+    return np.asarray(_shared(a, b) / np.maximum(_area(a), 1e-9)[:, None], np.float64)
+
+
+def _shared(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
     low = np.maximum(a[:, None, :2], b[None, :, :2])
     high = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    common = (high - low).clip(0).prod(axis=2)
-    area_a, area_b = ((x[:, 2:] - x[:, :2]).clip(0).prod(axis=1) for x in (a, b))
-    union = area_a[:, None] + area_b[None] - common
-    return np.asarray(common / np.maximum(union, 1e-9), np.float64)
+    return np.asarray((high - low).clip(0).prod(axis=2))
+
+
+def _area(a: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray((a[:, 2:] - a[:, :2]).clip(0).prod(axis=1))
 
 
 def accuracy(found: Sequence[Detections], truths: Sequence[Sample]) -> float:
@@ -95,8 +124,12 @@ def mean_average_precision(
     values = []
     occurring = sorted({int(k) for truth in truths for k in truth.classes})
     hits = [matches(one, truth, iou_min) for one, truth in zip(found, truths, strict=True)]
+    counting = [
+        ~excused(one, truth, hit, iou_min)
+        for one, truth, hit in zip(found, truths, hits, strict=True)
+    ]
     for label in occurring:
-        mine = [one.classes == label for one in found]
+        mine = [(one.classes == label) & c for one, c in zip(found, counting, strict=True)]
         scores = np.concatenate([one.scores[m] for one, m in zip(found, mine, strict=True)])
         right = np.concatenate([hit[m] for hit, m in zip(hits, mine, strict=True)])
         true = sum(int((truth.classes == label).sum()) for truth in truths)

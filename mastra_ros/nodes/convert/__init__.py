@@ -12,6 +12,8 @@ from .image import (
     compressed_from_ros,
     compressed_to_ros,
     frame_from_ros,
+    frame_key_from_ros,
+    frame_key_to_ros,
     frame_to_ros,
     header_to_ros,
     key_from_ros,
@@ -19,6 +21,7 @@ from .image import (
     stamp_to_ros,
 )
 from .result import (
+    SUPERSEDED,
     DecisionRequest,
     decision_from_ros,
     decision_to_ros,
@@ -26,6 +29,7 @@ from .result import (
     detections_to_ros,
     result_from_ros,
     result_to_ros,
+    superseded_to_ros,
     verdict_to_ros,
 )
 from .state import (
@@ -44,6 +48,7 @@ from .state import (
 from .vision import detections2d_to_ros, vision_msgs_present
 
 __all__ = [
+    "SUPERSEDED",
     "DecisionRequest",
     "LinkStatus",
     "bytes_to_ros",
@@ -60,6 +65,8 @@ __all__ = [
     "features_from_ros",
     "features_to_ros",
     "frame_from_ros",
+    "frame_key_from_ros",
+    "frame_key_to_ros",
     "frame_to_ros",
     "header_to_ros",
     "key_from_ros",
@@ -74,6 +81,7 @@ __all__ = [
     "result_to_ros",
     "stamp_from_ros",
     "stamp_to_ros",
+    "superseded_to_ros",
     "verdict_to_ros",
     "vision_msgs_present",
 ]

@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
-from ...errors import FrameError
-from ...types import MAX_SIDE_PX, Frame, FrameKey
+from mastra_ros.msg import FrameKey as FrameKeyMsg
+
+from ...errors import FrameError, MessageError
+from ...types import FRAME_ID, MAX_SIDE_PX, Frame, FrameKey
 
 # ROS encoding -> bytes a pixel, encoding of the frame, OpenCV conversion (None: as it is).
 # The Bayer names of OpenCV start at the second pixel of the second row, those of ROS at the first.
@@ -65,9 +67,21 @@ def header_to_ros(key: FrameKey, frame_id: str = "camera") -> Header:
     return Header(stamp=stamp_to_ros(key.stamp_ns), frame_id=frame_id)
 
 
-def key_from_ros(msg: Header, stream: str) -> FrameKey:
-    """The key of the frame that a header belongs to."""
-    return FrameKey(stream, stamp_from_ros(msg.stamp))
+def key_from_ros(msg: Header, stream: str, frame_id: str = "") -> FrameKey:
+    """The key of the frame that a header belongs to; the id stands beside it. Or MessageError."""
+    if not FRAME_ID.fullmatch(frame_id):
+        raise MessageError(f"id: expected {FRAME_ID.pattern}, got {frame_id[:80]!r}")
+    return FrameKey(stream, stamp_from_ros(msg.stamp), frame_id)
+
+
+def frame_key_to_ros(key: FrameKey, frame_id: str = "camera") -> FrameKeyMsg:
+    """FrameKey -> mastra_ros/FrameKey; `frame_id` is that of the header."""
+    return FrameKeyMsg(header=header_to_ros(key, frame_id), id=key.id)
+
+
+def frame_key_from_ros(msg: FrameKeyMsg, stream: str) -> FrameKey:
+    """mastra_ros/FrameKey -> FrameKey. Raises MessageError."""
+    return key_from_ros(msg.header, stream, msg.id)
 
 
 def bytes_to_ros(data: bytes | NDArray[np.uint8]) -> array[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,13 @@ from .image import header_to_ros, key_from_ros
 if TYPE_CHECKING:
     from ...pipeline.factory.inspection import Verdict
 
+SUPERSEDED = "none"
+"""Route of a decision that is about a frame which no route takes."""
+
+
+DEADLINE_MS_MAX = 1e9
+"""As on the wire."""
+
 
 @dataclass(frozen=True)
 class DecisionRequest:
@@ -39,8 +47,8 @@ def understood(message: str) -> Iterator[None]:
     """Turn what a value object refuses into a MessageError that names the message."""
     try:
         yield
-    except ValueError as error:
-        raise MessageError(f"{message}: {error}") from error
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
+        raise MessageError(f"{message}: {error}"[:300]) from error
 
 
 def route_from_ros(text: str, field: str) -> Route:
@@ -49,7 +57,7 @@ def route_from_ros(text: str, field: str) -> Route:
         return Route(text)
     except ValueError:
         known = ", ".join(route.value for route in Route)
-        raise MessageError(f"{field}: expected one of {known}, got {text!r}") from None
+        raise MessageError(f"{field}: expected one of {known}, got {text!r:.80}") from None
 
 
 def decision_to_ros(
@@ -60,10 +68,12 @@ def decision_to_ros(
     deadline_ms: float = 0.0,
     hard: bool = False,
     archive: bool = False,
+    frame_id: str = "",
 ) -> DecisionMsg:
-    """What the scheduler wants done with the frame of this header."""
+    """What the scheduler wants done with the frame of this header; `frame_id`: its key's id."""
     return DecisionMsg(
         header=header,
+        id=frame_id,
         route=route.value,
         reason=reason,
         deadline_ms=float(deadline_ms),
@@ -72,12 +82,21 @@ def decision_to_ros(
     )
 
 
+def superseded_to_ros(key: FrameKey, frame_id: str = "camera") -> DecisionMsg:
+    """The decision that nothing is done with a frame, since a newer one came: no result follows."""
+    return DecisionMsg(
+        header=header_to_ros(key, frame_id), id=key.id, route=SUPERSEDED, reason="superseded"
+    )
+
+
 def decision_from_ros(msg: DecisionMsg, stream: str) -> DecisionRequest:
     """mastra_ros/Decision -> DecisionRequest. Raises MessageError."""
-    if not msg.deadline_ms >= 0.0:
-        raise MessageError(f"decision: expected deadline_ms >= 0, got {msg.deadline_ms}")
+    if not 0.0 <= msg.deadline_ms <= DEADLINE_MS_MAX:
+        raise MessageError(
+            f"decision: expected deadline_ms 0 to {DEADLINE_MS_MAX:g}, got {msg.deadline_ms}"
+        )
     return DecisionRequest(
-        key_from_ros(msg.header, stream),
+        key_from_ros(msg.header, stream, msg.id),
         route_from_ros(msg.route, "decision: route"),
         msg.reason,
         msg.deadline_ms,
@@ -113,8 +132,11 @@ def detections_from_ros(msgs: Sequence[DetectionMsg], labels: Sequence[str]) -> 
     for msg in msgs:
         if msg.class_id < len(labels) and msg.label != labels[msg.class_id]:
             raise MessageError(
-                f"detection: class {msg.class_id} is {labels[msg.class_id]!r}, got {msg.label!r}"
+                f"detection: class {msg.class_id} is {labels[msg.class_id]!r:.80}, "
+                f"got {msg.label!r:.80}"
             )
+    if not all(0.0 <= msg.score <= 1.0 for msg in msgs):
+        raise MessageError("detection: expected scores 0 to 1")
     with understood("detection"):
         return Detections(
             np.array([(m.x1, m.y1, m.x2, m.y2) for m in msgs], np.float32).reshape(-1, 4),
@@ -128,6 +150,7 @@ def result_to_ros(result: Result, frame_id: str = "camera") -> InferenceResult:
     """Result -> mastra_ros/InferenceResult."""
     return InferenceResult(
         header=header_to_ros(result.key, frame_id),
+        id=result.key.id,
         origin=result.origin.value,
         detections=detections_to_ros(result.detections),
         labels=list(result.detections.labels),
@@ -145,9 +168,14 @@ def result_to_ros(result: Result, frame_id: str = "camera") -> InferenceResult:
 def result_from_ros(msg: InferenceResult, stream: str) -> Result:
     """mastra_ros/InferenceResult -> Result. Raises MessageError."""
     if msg.error and msg.detections:
-        raise MessageError(f"result: {len(msg.detections)} detections beside error {msg.error!r}")
+        raise MessageError(
+            f"result: {len(msg.detections)} detections beside error {msg.error!r:.80}"
+        )
+    for field in ("age_ms", "inference_ms"):
+        if math.isinf(getattr(msg, field)):
+            raise MessageError(f"result: expected {field} or NaN, got {getattr(msg, field)}")
     return Result(
-        key=key_from_ros(msg.header, stream),
+        key=key_from_ros(msg.header, stream, msg.id),
         origin=route_from_ros(msg.origin, "result: origin"),
         detections=detections_from_ros(msg.detections, msg.labels),
         model=msg.model,
@@ -167,6 +195,7 @@ def verdict_to_ros(
     """Verdict on a board, and the counts so far -> mastra_ros/InspectionVerdict."""
     return InspectionVerdict(
         header=header,
+        id=verdict.key.id,
         board=verdict.board,
         verdict=verdict.verdict,
         defects=detections_to_ros(verdict.defects),

@@ -7,6 +7,7 @@ import math
 from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
@@ -16,10 +17,15 @@ from mastra_ros.msg import Features as FeaturesMsg
 from mastra_ros.msg import LinkState, LoadState
 from mastra_ros.msg import Packet as PacketMsg
 
-from ...errors import MessageError
+from ...errors import MessageError, ProtocolError
+from ...protocol.checks import plain
 from ...types import Features, LinkSample, LoadSample, Packet, PacketKind
 from .image import bytes_to_ros, header_to_ros, key_from_ros, stamp_from_ros, stamp_to_ros
-from .result import understood
+from .result import DEADLINE_MS_MAX, understood
+
+META_CHARS_MAX = 65_536
+SPAN_MAX = 1e12
+"""Longest time and largest rate that a message may tell, in its own unit."""
 
 LEVELS = {
     "ok": DiagnosticStatus.OK,
@@ -43,6 +49,7 @@ class LinkStatus:
     dropped: int = 0
     session: int = 0
     acknowledged_ns: int = 0  # stamp of the newest picture that the gateway holds; 0: none
+    acknowledged_id: str = ""  # id of its frame
     key_frame_needed: bool = False
 
 
@@ -54,6 +61,7 @@ def features_to_ros(
     data.frombytes(np.ascontiguousarray(features.tensor).tobytes())
     return FeaturesMsg(
         header=header_to_ros(features.key, frame_id),
+        id=features.key.id,
         cut=features.cut,
         data=data,
         shape=[int(side) for side in features.tensor.shape],
@@ -72,11 +80,13 @@ def features_from_ros(msg: FeaturesMsg, stream: str) -> Features:
     """mastra_ros/Features -> Features, whose tensor is a view. Raises MessageError."""
     flat = np.frombuffer(msg.data, np.int8)
     shape = tuple(int(side) for side in msg.shape)
+    if not 0.0 <= msg.deadline_ms <= DEADLINE_MS_MAX:
+        raise MessageError(f"features: expected deadline_ms >= 0, got {msg.deadline_ms}")
     if math.prod(shape) != flat.size:
         raise MessageError(f"features: expected values of shape {shape}, got {flat.size}")
     with understood("features"):
         return Features(
-            key_from_ros(msg.header, stream),
+            key_from_ros(msg.header, stream, msg.id),
             msg.cut,
             flat.reshape(shape),
             msg.scale,
@@ -92,6 +102,7 @@ def packet_to_ros(packet: Packet, frame_id: str = "camera", encode_ms: float = 0
     """Packet -> mastra_ros/Packet; `encode_ms` is the time that encoding took."""
     return PacketMsg(
         header=header_to_ros(packet.key, frame_id),
+        id=packet.key.id,
         kind=packet.kind.value,
         payload=bytes_to_ros(packet.payload),
         width=packet.width_px,
@@ -109,14 +120,15 @@ def packet_from_ros(msg: PacketMsg, stream: str) -> Packet:
     """mastra_ros/Packet -> Packet. Raises MessageError."""
     kinds = [kind.value for kind in PacketKind]
     if msg.kind not in kinds:
-        raise MessageError(f"packet: kind: expected one of {', '.join(kinds)}, got {msg.kind!r}")
-    with understood("packet: meta"):
-        meta = json.loads(msg.meta) if msg.meta else {}
-    if not isinstance(meta, dict):
-        raise MessageError(f"packet: meta: expected a JSON object, got {msg.meta[:40]!r}")
+        raise MessageError(
+            f"packet: kind: expected one of {', '.join(kinds)}, got {msg.kind!r:.80}"
+        )
+    if not 0.0 <= msg.deadline_ms <= DEADLINE_MS_MAX:
+        raise MessageError(f"packet: expected deadline_ms >= 0, got {msg.deadline_ms}")
+    meta = _meta_from_ros(msg.meta)
     with understood("packet"):
         return Packet(
-            key_from_ros(msg.header, stream),
+            key_from_ros(msg.header, stream, msg.id),
             PacketKind(msg.kind),
             bytes(msg.payload),
             msg.width,
@@ -127,6 +139,29 @@ def packet_from_ros(msg: PacketMsg, stream: str) -> Packet:
             msg.late,
             meta,
         )
+
+
+def _meta_from_ros(text: str) -> dict[str, Any]:
+    """The JSON object in a field, as small and as flat as on the wire."""
+    if len(text) > META_CHARS_MAX:
+        raise MessageError(
+            f"packet: meta: expected at most {META_CHARS_MAX} characters, got {len(text)}"
+        )
+    with understood("packet: meta"):
+        meta = json.loads(text) if text else {}
+    if not isinstance(meta, dict):
+        raise MessageError(f"packet: meta: expected a JSON object, got {text[:40]!r}")
+    try:
+        return dict(plain()(meta))
+    except ProtocolError as error:
+        raise MessageError(f"packet: meta: {error}") from error
+
+
+def _span(value: float, field: str) -> float:
+    """A time or rate of a message: 0 or more and finite, or NaN where it is not known."""
+    if not (math.isnan(value) or 0.0 <= value <= SPAN_MAX):
+        raise MessageError(f"{field}: expected 0 to {SPAN_MAX:g} or NaN, got {value}")
+    return value
 
 
 def link_to_ros(status: LinkStatus, stamp_ns: int) -> LinkState:
@@ -151,6 +186,7 @@ def link_to_ros(status: LinkStatus, stamp_ns: int) -> LinkState:
         dropped=status.dropped,
         session=status.session,
         acknowledged=stamp_to_ros(status.acknowledged_ns),
+        acknowledged_id=status.acknowledged_id,
         key_frame_needed=status.key_frame_needed,
     )
 
@@ -160,16 +196,17 @@ def link_from_ros(msg: LinkState, now_ns: int) -> LinkStatus:
 
     Raises MessageError. The monotonic times count from when the message was heard.
     """
-    silence_ns = 0 if math.isnan(msg.silence_ms) else int(msg.silence_ms * 1e6)
+    silence_ms = _span(msg.silence_ms, "link: silence_ms")
+    silence_ns = 0 if math.isnan(silence_ms) else int(silence_ms * 1e6)
     with understood("link"):
         sample = LinkSample(
             at_ns=now_ns,
             connected=msg.connected,
-            rtt_ms=msg.rtt_ms,
-            rtt_var_ms=msg.rtt_var_ms,
+            rtt_ms=_span(msg.rtt_ms, "link: rtt_ms"),
+            rtt_var_ms=_span(msg.rtt_var_ms, "link: rtt_var_ms"),
             loss=msg.loss,
-            goodput_bps=msg.goodput_bps,
-            last_heard_ns=0 if math.isnan(msg.silence_ms) else now_ns - silence_ns,
+            goodput_bps=_span(msg.goodput_bps, "link: goodput_bps"),
+            last_heard_ns=0 if math.isnan(silence_ms) else now_ns - silence_ns,
             in_flight=msg.in_flight,
             spooled=msg.spooled,
         )
@@ -183,6 +220,7 @@ def link_from_ros(msg: LinkState, now_ns: int) -> LinkStatus:
         dropped=msg.dropped,
         session=msg.session,
         acknowledged_ns=stamp_from_ros(msg.acknowledged),
+        acknowledged_id=msg.acknowledged_id,
         key_frame_needed=msg.key_frame_needed,
     )
 
@@ -203,14 +241,19 @@ def load_to_ros(sample: LoadSample, stamp_ns: int, *, throttled: bool = False) -
 
 
 def load_from_ros(msg: LoadState, now_ns: int) -> LoadSample:
-    """mastra_ros/LoadState heard at the monotonic time `now_ns` -> LoadSample."""
+    """mastra_ros/LoadState heard at the monotonic time `now_ns` -> LoadSample.
+
+    Raises MessageError.
+    """
+    if math.isinf(msg.temperature_c):
+        raise MessageError(f"load: expected a temperature or NaN, got {msg.temperature_c}")
     with understood("load"):
         return LoadSample(
             at_ns=now_ns,
             cpu=msg.cpu,
             memory=msg.memory,
             temperature_c=msg.temperature_c,
-            inference_ms=msg.inference_ms,
+            inference_ms=_span(msg.inference_ms, "load: inference_ms"),
             queue_frames=msg.queue_frames,
             process_cpu=msg.process_cpu,
             clock=msg.clock,

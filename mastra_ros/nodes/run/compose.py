@@ -15,11 +15,11 @@ from rclpy.executors import ExternalShutdownException
 from rclpy.experimental import EventsExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from rclpy.signals import SignalHandlerOptions
 
 from ...errors import ConfigError, MastraError
 from ..frame_bus import FrameBus
 from ..lifecycle import StageNode
+from ..starting import ros_errors, start_ros
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ ORDER = ("pipeline", "scheduling", "bridge", "compression", "inference", "camera
 
 NODES = {stage: (f"mastra_ros.nodes.{stage}", f"{stage.capitalize()}Node") for stage in ORDER}
 PAIRS = (
-    ("inference", "frame"),
+    ("inference", "entered"),
     ("inference", "local_result"),
     ("inference", "features"),
     ("scheduling", "decision"),
@@ -54,11 +54,7 @@ class Composition:
     ) -> None:
         self.failure: BaseException | None = None
         self._context = Context()
-        rclpy.init(
-            context=self._context,
-            domain_id=domain_id,
-            signal_handler_options=SignalHandlerOptions.NO,
-        )
+        start_ros(args=(), context=self._context, domain_id=domain_id)
         self._executor = EventsExecutor(context=self._context)
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._spin, name="executor", daemon=True)
@@ -76,9 +72,10 @@ class Composition:
                     Parameter(key, value=list(value) if isinstance(value, tuple) else value)
                     for key, value in parameters.get(stage, {}).items()
                 ]
-                self.nodes[stage] = node_class(
-                    bus=bus, parameter_overrides=overrides, **self._options
-                )
+                with ros_errors():
+                    self.nodes[stage] = node_class(
+                        bus=bus, parameter_overrides=overrides, **self._options
+                    )
                 self._executor.add_node(self.nodes[stage])
         except BaseException:
             self.close()

@@ -8,10 +8,10 @@ from typing import Any, Protocol
 
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from std_msgs.msg import Header
 
+from ...msg import FrameKey as FrameKeyMsg
 from ...msg import InferenceResult, InspectionVerdict, LinkState
-from ...types import LinkSample, Result
+from ...types import FrameKey, LinkSample, Result
 from .. import convert
 from ..frames import STREAM
 
@@ -21,7 +21,7 @@ EVERYTHING = QoSProfile(depth=1000, reliability=ReliabilityPolicy.RELIABLE)
 class Observer(Protocol):
     """Told of everything, in the executor's thread."""
 
-    def on_frame(self, stamp_ns: int) -> None: ...
+    def on_frame(self, key: FrameKey) -> None: ...
 
     def on_result(self, result: Result) -> None: ...
 
@@ -52,7 +52,11 @@ class MonitorNode(Node):
         def hear(message: type, topic: str, callback: Callable[[Any], None]) -> None:
             self.create_subscription(message, topic, callback, EVERYTHING)
 
-        hear(Header, "frame", lambda m: observer.on_frame(convert.stamp_from_ros(m.stamp)))
+        hear(
+            FrameKeyMsg,
+            "entered",
+            lambda m: observer.on_frame(convert.frame_key_from_ros(m, STREAM)),
+        )
         hear(
             InferenceResult,
             "result",

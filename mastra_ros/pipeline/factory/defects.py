@@ -27,11 +27,15 @@ boards fill see an open, a spur or a short there.
 
 @dataclass
 class Defect:
-    """One place on a board where frames show something. Boxes are in px of the board."""
+    """One place on a board where frames show something. Boxes are in px of the board.
+
+    Defects have names, not numbers: each model has labels of its own, and the same class may be
+    another number for the next.
+    """
 
     boxes: list[NDArray[np.float32]] = field(default_factory=list)
     scores: list[float] = field(default_factory=list)
-    classes: list[int] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
     frames: set[FrameKey] = field(default_factory=set)
     shown_in: int = 0  # frames that show the place, with or without the defect
 
@@ -48,23 +52,23 @@ class Defect:
         return max(self.scores)
 
     @property
-    def class_id(self) -> int:
-        """The class with the largest sum of scores."""
-        votes: dict[int, float] = {}
-        for class_id, score in zip(self.classes, self.scores, strict=True):
-            votes[class_id] = votes.get(class_id, 0.0) + score
-        return max(votes, key=lambda c: votes[c])
+    def name(self) -> str:
+        """The label with the largest sum of scores."""
+        votes: dict[str, float] = {}
+        for name, score in zip(self.names, self.scores, strict=True):
+            votes[name] = votes.get(name, 0.0) + score
+        return max(votes, key=lambda n: votes[n])
 
     @property
     def share(self) -> float:
         """Frames that show the defect, of those that show its place."""
         return len(self.frames) / max(self.shown_in, len(self.frames), 1)
 
-    def add(self, box: NDArray[np.float32], score: float, class_id: int, key: FrameKey) -> None:
+    def add(self, box: NDArray[np.float32], score: float, name: str, key: FrameKey) -> None:
         """One more frame shows it."""
         self.boxes.append(box)
         self.scores.append(score)
-        self.classes.append(class_id)
+        self.names.append(name)
         self.frames.add(key)
 
     def matches(self, box: NDArray[np.float32]) -> bool:
@@ -82,7 +86,7 @@ class Defect:
 
 def merge(board: Board) -> list[Defect]:
     """The places on a board where its frames show something, the most certain first."""
-    seen: list[tuple[float, int, NDArray[np.float32], FrameKey]] = []
+    seen: list[tuple[float, str, NDArray[np.float32], FrameKey]] = []
     for observation in board.observations.values():
         result = observation.result
         if result is None or result.error:
@@ -92,28 +96,30 @@ def merge(board: Board) -> list[Defect]:
         found = result.detections
         for i in np.flatnonzero(_on_board(found, observation)).tolist():
             box = np.asarray(found.boxes[i] - shift, np.float32)
-            seen.append((float(found.scores[i]), int(found.classes[i]), box, observation.key))
+            name = found.labels[int(found.classes[i])]
+            seen.append((float(found.scores[i]), name, box, observation.key))
     seen.sort(key=lambda item: -item[0])
     defects: list[Defect] = []
-    for score, class_id, box, key in seen:
+    for score, name, box, key in seen:
         match = next((d for d in defects if d.matches(box)), None)
         if match is None:
             match = Defect()
             defects.append(match)
-        match.add(box, score, class_id, key)
+        match.add(box, score, name, key)
     for defect in defects:
         defect.shown_in = sum(_shows(board, o, defect) for o in board.observations.values())
     return defects
 
 
 def as_detections(defects: list[Defect], labels: tuple[str, ...]) -> Detections:
-    """Defects as detections in px of the board."""
+    """Defects as detections in px of the board; labels that `labels` lacks stand behind them."""
     if not defects:
         return Detections.empty(labels)
+    labels = tuple(dict.fromkeys([*labels, *(d.name for d in defects)]))
     return Detections(
         np.stack([d.box for d in defects]),
         np.array([d.score for d in defects], np.float32),
-        np.array([d.class_id for d in defects], np.int32),
+        np.array([labels.index(d.name) for d in defects], np.int32),
         labels,
     )
 

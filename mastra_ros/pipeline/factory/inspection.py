@@ -28,7 +28,12 @@ FRAMES_KEPT = 64
 """Frames waiting for results that came early, results waiting for their frame."""
 
 RESTART_NS = 10_000_000_000
-"""Stamps that go back by more than this mean that the source began anew."""
+"""Stamps that go back by more than this mean that the source began anew; so do two frames in a row
+that are behind, the second after the first: a recording in a loop."""
+
+OPEN_MAX = 64
+"""Boards that have left and wait for results; the oldest gets its verdict where there are more, as
+where stamps stand still, by which one would wait no longer."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,8 @@ class FactoryInspection:
         self._early: OrderedDict[FrameKey, Result] = OrderedDict()
         self._frames: OrderedDict[FrameKey, Frame] = OrderedDict()
         self._newest_ns: int | None = None
+        self._newest_id = ""
+        self._behind_ns: int | None = None  # stamp of the frame before, where that was behind
         self._count = 0
         self._labels: tuple[str, ...] = ()
         self.counts: dict[Outcome, int] = {"pass": 0, "reject": 0, "review": 0}
@@ -96,11 +103,14 @@ class FactoryInspection:
                 _limit(self._frames)
             return []
         verdicts = []
-        if self._newest_ns is not None and key.stamp_ns <= self._newest_ns:
-            if key.stamp_ns > self._newest_ns - RESTART_NS:
+        if self._is_behind(key):
+            behind_ns, self._behind_ns = self._behind_ns, key.stamp_ns
+            goes_on = behind_ns is not None and key.stamp_ns > behind_ns
+            if not goes_on and key.stamp_ns > (self._newest_ns or 0) - RESTART_NS:
                 return []  # behind one that was already seen: not worth turning back for
             verdicts = self.finish()
-        self._newest_ns = key.stamp_ns
+        self._behind_ns = None
+        self._newest_ns, self._newest_id = key.stamp_ns, key.id
         config = self._config
         spans = locate_boards(frame.image, config.belt_gray_min, config.belt_gray_max)
         boards, _ = self._tracker.add(key, spans, frame.width_px)
@@ -114,6 +124,12 @@ class FactoryInspection:
         if early is not None:
             self._assign(early)
         return verdicts + self._settle()
+
+    def _is_behind(self, key: FrameKey) -> bool:
+        """Whether the frame, or one after it, was seen; another under one stamp is the next."""
+        if self._newest_ns is None or key.stamp_ns > self._newest_ns:
+            return False
+        return key.stamp_ns < self._newest_ns or key.id == self._newest_id
 
     def on_result(self, result: Result) -> list[Verdict]:
         """A result; only final ones count, and only the first of a frame."""
@@ -134,7 +150,7 @@ class FactoryInspection:
         self._tracker.clear()
         self._shown.clear()
         self._early.clear()
-        self._newest_ns = None
+        self._newest_ns = self._behind_ns = None
         return self._close(list(self._boards.values()))
 
     def _assign(self, result: Result) -> None:
@@ -154,7 +170,13 @@ class FactoryInspection:
             if board.left_ns is not None
             and (board.complete or newest_ns - board.left_ns >= settle_ns)
         ]
-        return self._close(settled)
+        numbers = {board.number for board in settled}
+        waiting = [
+            board
+            for board in self._boards.values()
+            if board.left_ns is not None and board.number not in numbers
+        ]
+        return self._close(settled + waiting[: max(0, len(waiting) - OPEN_MAX)])
 
     def _close(self, chosen: list[Board]) -> list[Verdict]:
         for board in chosen:
@@ -195,14 +217,12 @@ class FactoryInspection:
         self, confirmed: list[Defect], doubtful: list[Defect], frames: int
     ) -> tuple[Outcome, str]:
         if confirmed:
-            names = [self._labels[d.class_id] for d in confirmed]
-            return "reject", _named(names)
+            return "reject", _named([d.name for d in confirmed])
         if frames < self._config.confirm_frames:
             wanted = self._config.confirm_frames
             return "review", f"only {frames} good frames, {wanted} wanted"
         if doubtful:
-            names = [self._labels[d.class_id] for d in doubtful]
-            return "review", f"unsure: {_named(names)}"
+            return "review", f"unsure: {_named([d.name for d in doubtful])}"
         return "pass", f"nothing found in {frames} frames"
 
     def _judge_frame(self, result: Result) -> Verdict:

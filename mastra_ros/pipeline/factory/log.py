@@ -9,6 +9,7 @@ from typing import Any
 
 from mastra_ros.errors import ConfigError
 from mastra_ros.pipeline.factory.inspection import Verdict
+from mastra_ros.share import home_path
 from mastra_ros.types import Detections
 
 logger = logging.getLogger(__name__)
@@ -22,7 +23,7 @@ class VerdictLog:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self._path = Path(path).expanduser()
+        self._path = home_path(path)
         self.lost = 0
         self._failing = False
         try:

@@ -12,6 +12,7 @@ import numpy as np
 from mastra_ros.errors import ConfigError
 from mastra_ros.pipeline.factory.inspection import Verdict
 from mastra_ros.pipeline.overlay import DOUBTFUL, VERDICTS, draw_boxes, with_captions
+from mastra_ros.share import home_path
 from mastra_ros.types import Frame
 
 logger = logging.getLogger(__name__)
@@ -28,7 +29,7 @@ class PictureFolder:
     """
 
     def __init__(self, folder: str | Path, most: int) -> None:
-        self.folder = Path(folder).expanduser()
+        self.folder = home_path(folder)
         self._most = most
         try:
             self.folder.mkdir(parents=True, exist_ok=True)

@@ -51,8 +51,15 @@ class DeadlineMissed:
     silent: bool
 
 
-Action: TypeAlias = "Dispatch | Publish | PublishLate"
+@dataclass(frozen=True)
+class Superseded:
+    """A frame that was announced was never admitted: no result will come."""
+
+    key: FrameKey
+
+
+Action: TypeAlias = "Dispatch | Publish | PublishLate | Superseded"
 """What a node has to carry out, in this order."""
 
-Event: TypeAlias = "Dispatch | Publish | PublishLate | DeadlineMissed"
+Event: TypeAlias = "Dispatch | Publish | PublishLate | Superseded | DeadlineMissed"
 """What the arbiter returns."""

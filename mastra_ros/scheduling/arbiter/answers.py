@@ -8,7 +8,7 @@ from dataclasses import replace
 from mastra_ros.scheduling.arbiter.actions import Event, Publish, PublishLate
 from mastra_ros.scheduling.arbiter.frames import Counters, FinishedFrames, Pending
 from mastra_ros.scheduling.estimates.clock import NS_PER_MS
-from mastra_ros.types import FrameKey, Result
+from mastra_ros.types import FrameKey, Result, Route
 
 
 class Answers:
@@ -36,6 +36,11 @@ class Answers:
         counters.failed += bool(result.error)
         final = stamped(result, frame.captured_ns, now, reason)
         return Publish(replace(final, final=True, late=late))
+
+    def elsewhere(self, key: FrameKey, captured_ns: int) -> None:
+        """Another node has given the final result of this frame."""
+        if key not in self._finished:
+            self._finished.add(key, captured_ns, Route.LOCAL)
 
     def provisional(self, frame: Pending, result: Result, now: int) -> Publish:
         """The result of the device for a frame that is escalated."""

@@ -1,37 +1,10 @@
-"""The arbiter: every frame it admits gets exactly one final result.
-
-Pure: no threads, no I/O, the clock is an argument. The rules
-
-- Away means the routes split and cloud. A frame sent away is due `deadline_ms` after its capture,
-  but it has at least half of that and at most all of it from its dispatch, so that a frame
-  that is old on arrival still has a chance and a wrong time of capture cannot delay the fallback.
-- It falls back to the local model when it is due, when its answer is an error, or when the link
-  is lost. When it is due and nothing came from the gateway since it was sent, all the others that
-  are away fall back with it: a dead gateway costs the deadline once.
-- With `hedge`, a frame that is away is given to the local model too, if that has room and the
-  cloud is expected late or is overdue: in time for the deadline where possible. So is the newest,
-  one at a time, while a gateway owes answers and gives none. The first answer is final; a miss
-  stays a miss.
-- Where the frame goes that waits, and whether it may have the local model, `Outlook` says.
-- At most `local_in_flight` frames are with the local model, and at most `cloud_in_flight` are away
-  or fell back and wait for it. A frame that finds no room waits in one slot; a newer frame
-  replaces it there (superseded: it was never admitted).
-- A frame given to the local model, waiting included, fails after `local_timeout_ms`.
-- A local result that `Escalation` finds unsure is published as provisional and sent
-  away, `escalate_in_flight` at a time. The answer is final if it comes within
-  `escalate_deadline_ms`, else the local result is. A frame that was away is not sent again.
-- The first answer for a frame that fell back is its final one, wherever it comes from. Later
-  answers, and answers for unknown frames, are published apart, once for each origin.
-- Each stream has an arbiter of its own, in its camera's namespace, and so its own deadlines.
-- While the link is down, frames that the policy wants away are also encoded for the spool, one
-  each `archive_interval_ms`; so are frames of low confidence, at the same rate, marked hard.
-"""
+"""The arbiter: every frame it admits gets exactly one final result. The package has the rules."""
 
 from __future__ import annotations
 
 from mastra_ros.config import SchedulingConfig
 from mastra_ros.scheduling.arbiter import hedging
-from mastra_ros.scheduling.arbiter.actions import DeadlineMissed, Dispatch, Event
+from mastra_ros.scheduling.arbiter.actions import DeadlineMissed, Dispatch, Event, Superseded
 from mastra_ros.scheduling.arbiter.answers import Answers
 from mastra_ros.scheduling.arbiter.archive import Archive
 from mastra_ros.scheduling.arbiter.escalation import Escalation, EscalationState
@@ -45,7 +18,7 @@ from mastra_ros.types import Decision, FrameKey, Result, Route
 
 
 class Arbiter:
-    """See the module. Every method that takes time returns what is to be done, in order."""
+    """See the package. Every method that takes time returns what is to be done, in order."""
 
     def __init__(self, config: SchedulingConfig, clock: SteadyClock | None = None) -> None:
         self._config = config
@@ -102,12 +75,11 @@ class Arbiter:
             self.counters.duplicates += 1
             return []
         self.counters.frames += 1
-        if self._waiting is not None:
-            self._supersede(self._waiting, now)
+        events = self._supersede(now)
         captured = self._clock.inside(captured_ns)
         self._waiting = Waiting(key, captured, decision, wanted or decision.route, now)
         self._arrivals.came(self._waiting)
-        return self._drain(now)
+        return events + self._drain(now)
 
     def local_result(self, result: Result, now_ns: int) -> list[Event]:
         """The local model has answered, with a result or an error."""
@@ -145,6 +117,26 @@ class Arbiter:
             events += self._cloud_answer(frame, result, now)
         return events + self._drain(now)
 
+    def answered(self, key: FrameKey, now_ns: int) -> list[Event]:
+        """Another node has published the final result of a frame: nothing is left to do for it."""
+        now = self._clock.advance(now_ns)
+        frame, waiting = self._pending.pop(key, None), self._waiting
+        if waiting is not None and waiting.key == key:
+            self._waiting = None
+        elif frame is None:
+            waiting = None
+        self.counters.elsewhere += bool(frame or waiting)
+        self._local.take(key)
+        known = frame or waiting
+        self._answers.elsewhere(key, now if known is None else known.captured_ns)
+        return self._drain(now)
+
+    def named(self, key: FrameKey) -> FrameKey:
+        """The whole key of a frame in progress, where an answer names it by its stamp alone."""
+        if key.id or key in self._pending:
+            return key
+        return next((whole for whole in self._pending if whole.unnamed == key), key)
+
     def link_lost(self, now_ns: int, reason: str = "link lost") -> list[Event]:
         """The link is gone: nothing that is away will be answered in time."""
         now = self._clock.advance(now_ns)
@@ -173,8 +165,7 @@ class Arbiter:
                 events += self._fail(frame, now)
         self._local.give_up(now)
         if self._waiting is not None and self._gives_up_ns(self._waiting) <= now:
-            self._supersede(self._waiting, now)
-            self._waiting = None
+            events += self._supersede(now)
         for frame in hedging.due_hedges(self._pending.values(), self._doubt_ns(), now):
             events += self._hedge(frame, now)
         return events + self._drain(now)
@@ -392,9 +383,14 @@ class Arbiter:
         """When a frame has waited for room so long that the rings may have lost it."""
         return waiting.since_ns + to_ns(self._config.local_timeout_ms)
 
-    def _supersede(self, waiting: Waiting, now: int) -> None:
+    def _supersede(self, now: int) -> list[Event]:
+        """The frame that waits, if there is one, will get no result."""
+        waiting, self._waiting = self._waiting, None
+        if waiting is None:
+            return []
         self.counters.superseded += 1
         self._ledger.superseded(waiting, now)
+        return [Superseded(waiting.key)]
 
     def _count(self, stage: Stage) -> int:
         return sum(frame.stage is stage for frame in self._pending.values())

@@ -74,7 +74,7 @@ class Waiting:
 class Counters:
     """Counted since start.
 
-    frames = results + superseded + those in progress + the one that waits.
+    frames = results + superseded + elsewhere + those in progress + the one that waits.
     """
 
     frames: int = 0  # announced, each key once
@@ -91,6 +91,7 @@ class Counters:
     late: int = 0
     failed: int = 0  # final results with an error
     archived: int = 0
+    elsewhere: int = 0  # another node gave the final result, see Arbiter.answered
     duplicates: int = 0  # frames announced again
 
 

@@ -23,9 +23,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mastra_ros.scheduling.estimates.clock import NS_PER_MS
-from mastra_ros.types import FrameKey, Result, Route
+from mastra_ros.types import Result, Route
 
 KEPT = 10_000
+ROUNDING_NS = 1000
+"""What an age in ms, as a float, may be off."""
 
 
 @dataclass(frozen=True)
@@ -59,27 +61,26 @@ class SwitchLog:
         self._closed: deque[Switch] = deque(maxlen=KEPT)
         self._fresh: deque[Switch] = deque(maxlen=KEPT)
         self._open: Switch | None = None
-        self._first_key: FrameKey | None = None
+        self._first_ns = 0  # capture of the frame that takes the new route first
         self.count = 0
 
-    def add(self, switch: Switch, first_key: FrameKey | None = None) -> None:
-        """A switch has happened; `first_key` names the frame that takes the new route first."""
+    def add(self, switch: Switch, first_ns: int = 0) -> None:
+        """A switch has happened; the frame captured at `first_ns` takes the new route first."""
         if self._open is not None:
             self._close(self._open)
         self.count += 1
-        self._open, self._first_key = switch, first_key
+        self._open, self._first_ns = switch, first_ns
 
     def published(self, result: Result, now_ns: int) -> None:
         """A result has been published; it may be the one that ends the open switch."""
         switch = self._open
         if switch is None or result.error or result.origin is not switch.to_route:
             return
+        captured_ns = now_ns - result.age_ms * NS_PER_MS  # stamps may stand still or go back
         if switch.forced:
-            captured_ns = now_ns - result.age_ms * NS_PER_MS
             ends = captured_ns >= switch.cause_ns
         else:
-            first = self._first_key
-            ends = result.final and (first is None or result.key.stamp_ns >= first.stamp_ns)
+            ends = result.final and captured_ns >= self._first_ns - ROUNDING_NS
         if ends:
             self._close(replace(switch, latency_ms=(now_ns - switch.cause_ns) / NS_PER_MS))
             self._open = None

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from bench.tiny_classifier import LABELS
+from mastra_ros.camera.drawn.board import LABELS as BOARD_LABELS
+from mastra_ros.camera.drawn.board import draw_board
 from mastra_ros.cli import main as cli
 from mastra_ros.inference import Bundle
 from mastra_ros.model.dataset import Dataset, open_dataset
@@ -88,6 +91,40 @@ def test_the_command_writes_its_numbers(
     assert json.loads(out.read_text())["ways"]["cloud"]["accuracy"] == 1.0
     assert cli.main([*command, "--reach", "1.1"]) == 1
     assert "no threshold reaches" in capsys.readouterr().out
+
+
+def test_the_command_says_how_many_boxes_and_regions_it_judged_by(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of one drawn board, in COCO's form with a byte-order mark and a crowd."""
+    board = draw_board(np.random.default_rng(5), 640, 640, 4)
+    (tmp_path / "images").mkdir()
+    cv2.imwrite(str(tmp_path / "images/a.png"), board.image)
+    annotations = [
+        {
+            "image_id": 1,
+            "category_id": BOARD_LABELS.index(one.label),
+            "bbox": [one.x1, one.y1, one.x2 - one.x1, one.y2 - one.y1],
+        }
+        for one in board.defects
+    ]
+    crowd = {"image_id": 1, "category_id": 0, "bbox": [0, 0, 640, 640], "iscrowd": 1}
+    empty = {"image_id": 1, "category_id": 0, "bbox": [9, 9, 0, 0]}
+    document = {
+        "images": [{"id": 1, "file_name": "a.png"}],
+        "annotations": [*annotations, crowd, empty],
+        "categories": [{"id": i, "name": name} for i, name in enumerate(BOARD_LABELS)],
+    }
+    (tmp_path / "annotations.json").write_text(json.dumps(document), "utf-8-sig")
+    out = tmp_path / "e.json"
+    command = ["model", "evaluate", "models/board_defects", "--data", str(tmp_path)]
+    assert cli.main([*command, "--json", str(out)]) == 0
+    assert "1 pictures, 4 boxes, 1 regions in which nothing counts;" in capsys.readouterr().out
+    told = json.loads(out.read_text())
+    assert (told["boxes"], told["ignored_regions"]) == (4, 1)
+    assert told["notes"] == [
+        "1 boxes without area are left out, annotation at place 6 of annotations.json for one"
+    ]
 
 
 def test_the_curve_is_drawn(colours: Bundle, pictures: Path, tmp_path: Path) -> None:

@@ -122,6 +122,31 @@ def test_a_perfect_detector_leads_to_perfect_verdicts(options: LineOptions) -> N
     line.close()
 
 
+class TwoModels(Detector):
+    """Frames by turns from two models; the second has other numbers, and perhaps fewer labels."""
+
+    turn = 0
+    others = LABELS
+
+    def __call__(self, defects: tuple[BoardDefect, ...]) -> Detections:
+        found, self.turn = super().__call__(defects), self.turn + 1
+        names = [found.labels[c] for c in found.classes]
+        known = [i for i, name in enumerate(names) if name in self.others]
+        if self.turn % 2:
+            return found
+        classes = np.array([self.others.index(names[i]) for i in known], np.int32)
+        return Detections(found.boxes[known], found.scores[known], classes, self.others)
+
+
+@pytest.mark.parametrize("others", [LABELS[::-1], ("y", *LABELS), (LABELS[5], "x"), ("x",)])
+def test_two_models_with_labels_of_their_own_live_together(
+    line: Line, others: tuple[str, ...]
+) -> None:
+    detector = TwoModels()
+    detector.others = others
+    check(inspect(line, 100, detector)[:-1], line)
+
+
 def test_a_noisy_detector_is_outvoted(line: Line) -> None:
     verdicts = inspect(line, 200, Detector(miss=0.2, invent=0.3, jitter_px=1.0))[:-1]
     assert len(verdicts) >= 12

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from mastra_ros.config import SchedulingConfig
-from mastra_ros.scheduling.arbiter.actions import DeadlineMissed, Dispatch, Event
-from mastra_ros.types import Result, Route
+from mastra_ros.scheduling.arbiter.actions import DeadlineMissed, Dispatch, Event, Superseded
+from mastra_ros.types import Decision, FrameKey, Result, Route
 
 MS = 1_000_000
 LOCAL, CLOUD, SPLIT = Route.LOCAL, Route.CLOUD, Route.SPLIT
@@ -158,7 +158,9 @@ def test_beyond_the_bound_frames_wait_in_one_slot(make: Any) -> None:
         (2, LOCAL),
     ]
     assert bench.frame(3, LOCAL, 2) == []
-    assert bench.frame(4, LOCAL, 3) == []
+    (event,) = bench.frame(4, LOCAL, 3)
+    assert isinstance(event, Superseded)
+    assert event.key.stamp_ns % 1000 == 3
     assert bench.counters.superseded == 1
     assert bench.arbiter.in_progress == 2
     assert bench.arbiter.local_queue == 3
@@ -259,3 +261,43 @@ def test_a_step_backwards_neither_hurries_nor_delays_deadlines(make: Any) -> Non
     assert bench.sent(bench.tick(550)) == [(1, LOCAL)]
     (final,) = bench.published(bench.local(1, 560))
     assert final.age_ms == pytest.approx(160)
+
+
+@pytest.mark.parametrize("state", ["waiting", "local", "away", "unknown"])
+def test_a_frame_answered_elsewhere_gets_no_second_final_result(make: Any, state: str) -> None:
+    bench = make(local_in_flight=1)
+    bench.frame(1, LOCAL, 0)
+    if state == "away":
+        bench.frame(2, CLOUD, 1)
+    elif state == "waiting":
+        bench.frame(2, LOCAL, 1)
+    number = {"waiting": 2, "away": 2, "local": 1, "unknown": 3}[state]
+    key = bench.result(number, LOCAL).key
+    bench.arbiter.answered(key, 10 * MS)
+    assert bench.counters.elsewhere == (state != "unknown")
+    assert bench.frame(number, LOCAL, 11) == [], "it is known, should it be announced after all"
+    finals = bench.published(bench.local(number, 20)) + bench.published(bench.local(1, 21))
+    finals += bench.published(bench.arbiter.cloud_result(bench.result(number, CLOUD), 22 * MS))
+    finals += bench.published(bench.tick(60_000))
+    assert key not in [final.key for final in finals]
+    counters = bench.counters
+    waiting_or_finished = counters.results + counters.superseded + counters.elsewhere
+    assert counters.frames == waiting_or_finished
+
+
+def test_a_frame_answered_elsewhere_makes_room_for_the_one_that_waits(make: Any) -> None:
+    bench = make(local_in_flight=1)
+    bench.frame(1, LOCAL, 0)
+    bench.frame(2, LOCAL, 1)
+    assert bench.sent(bench.arbiter.answered(bench.result(1, LOCAL).key, 10 * MS)) == [(2, LOCAL)]
+
+
+def test_an_answer_without_an_id_is_that_of_the_frame_in_progress_with_its_stamp(
+    make: Any,
+) -> None:
+    arbiter = make().arbiter
+    key = FrameKey("main", 5, "a-1")
+    arbiter.frame(key, 0, Decision(LOCAL, "because"), True, 0)
+    assert arbiter.named(key.unnamed) == key
+    assert arbiter.named(FrameKey("main", 6)) == FrameKey("main", 6)
+    assert arbiter.named(FrameKey("main", 5, "b-1")) == FrameKey("main", 5, "b-1")

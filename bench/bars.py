@@ -1,0 +1,185 @@
+"""The bars that each benchmark has to reach, and whether it does: `make bars`.
+
+    python -m bench.bars [--write] [--results bench/results]
+
+Each bench/results/NAME.json of a benchmark with bars has a list `bars` of `{name, value, bar,
+holds}`; a name ends with the way its value is held against the bar. The benchmarks write it with
+`judged`; here those that do not hold are printed, and how many do. Status 0: all of them hold.
+--write works the lists out again from the numbers in the same files (after a bar was changed).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import operator
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).resolve().parent / "results"
+
+AT_LEAST, AT_MOST, BELOW, ABOVE = "at least", "at most", "below", "above"
+COMPARE: dict[str, Callable[[float, float], bool]] = {
+    AT_LEAST: operator.ge,
+    AT_MOST: operator.le,
+    BELOW: operator.lt,
+    ABOVE: operator.gt,
+}
+
+Result = dict[str, Any]
+
+SWITCHING_MS = 200.0
+"""From a cut to the first result of the device."""
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A measured value, and the bar that it has to keep to. NaN, not measured, holds no bar."""
+
+    what: str  # with its unit
+    value: float
+    way: str  # a key of COMPARE
+    bar: float
+
+    def __post_init__(self) -> None:
+        if self.way not in COMPARE:
+            raise ValueError(f"{self.what}: expected one of {', '.join(COMPARE)}, got {self.way!r}")
+        if not math.isfinite(self.bar):
+            raise ValueError(f"{self.what}: expected a finite bar, got {self.bar}")
+
+    @property
+    def holds(self) -> bool:
+        return COMPARE[self.way](self.value, self.bar)
+
+    def to_json(self) -> Result:
+        """As it stands in a result; what was not measured is null."""
+        return {
+            "name": f"{self.what}, {self.way}",
+            "value": None if math.isnan(self.value) else self.value,
+            "bar": self.bar,
+            "holds": self.holds,
+        }
+
+
+def models(result: Result) -> Iterator[Bar]:
+    """The bundle that ships, as its own measurements say (`shipped`)."""
+    local, cloud = (result.get("shipped", {}).get(part, {}) for part in ("local", "cloud"))
+    on = "F on DeepPCB val.txt"
+    yield Bar(f"gateway model: {on}", _number(cloud, "f_score"), AT_LEAST, 0.96)
+    once = _number(cloud, "f_score_1_view")
+    yield Bar(f"gateway model with one view: {on}", once, AT_LEAST, 0.958)
+    yield Bar(f"device model: {on}", _number(local, "f_score"), AT_LEAST, 0.92)
+    spent = _number(local, "latency_ms_1_thread")
+    yield Bar("device model: a frame on one core, ms", spent, AT_MOST, 20.0)
+
+
+def switching(result: Result) -> Iterator[Bar]:
+    """Every kind of cut, with all in one process and apart."""
+    for layout in result.get("layouts", ()):
+        place = layout["layout"]
+        for kind, row in layout["kinds"].items():
+            taken = _number(row["first_local_ms"], "p99")
+            what = f"{place}, {kind}: p99 from the cut to the device's first result, ms"
+            yield Bar(what, taken, BELOW, SWITCHING_MS)
+        for name in ("missing", "failed", "duplicates"):
+            said = {"duplicates": "counted twice"}.get(name, name)
+            yield Bar(f"{place}: frames {said}", _number(layout, name), AT_MOST, 0)
+
+
+def policies(result: Result) -> Iterator[Bar]:
+    """The best policy on every trace in every case, beside `dta` and the optimum."""
+    for told in result.get("results", ()):
+        place = f"{told['trace']}, {told['case']}"
+        rows = {row["policy"]: row for row in told["policies"]}
+        best, dta = rows[told["bar"]["best"]], rows["dta"]
+        share = best["hit_rate"] / told["optimum"]["hit_rate"]
+        what = f"{place}: frames in time of the best policy, share of the optimum's"
+        yield Bar(what, round(share, 4), AT_LEAST, 0.9)
+        more = best["hit_rate"] / dta["hit_rate"] - 1.0
+        cheaper = 1.0 - best["money"] / dta["money"]
+        what = f"{place}: lead of the best policy over dta, in frames in time or in cost, a share"
+        yield Bar(what, round(max(more, cheaper), 4), ABOVE, 0.0)
+
+
+def pipeline(result: Result) -> Iterator[Bar]:
+    """`mastra run` beside the bare loop: its age when paced, its rate when saturated."""
+    for row in result.get("rows", ()):
+        if row["load"] == "paced":
+            ratio = row["mastra"]["age_p50_ms"] / row["bare"]["age_p50_ms"]
+            what = f"{row['size']}: age of a result (p50), times the bare loop's"
+            yield Bar(what, round(ratio, 4), AT_MOST, 1.15)
+        else:
+            what = f"{row['size']}: frames a second, share of the bare loop's"
+            yield Bar(what, _number(row, "frames_per_s_ratio"), AT_LEAST, 0.9)
+
+
+OF: dict[str, Callable[[Result], Iterator[Bar]]] = {
+    "models": models,
+    "switching": switching,
+    "policies": policies,
+    "pipeline": pipeline,
+}
+"""The bars of each result, by the name of its file."""
+
+
+def _number(values: Result, name: str) -> float:
+    value = values.get(name)
+    return math.nan if value is None else float(value)
+
+
+def judged(name: str, result: Result) -> Result:
+    """The result with its list of bars, worked out from its own numbers."""
+    return {**result, "bars": [bar.to_json() for bar in OF[name](result)]}
+
+
+def read_results(folder: Path) -> dict[str, Result]:
+    """Every result of a folder by its name."""
+    return {
+        path.stem: json.loads(path.read_text(encoding="utf-8"))
+        for path in sorted(folder.glob("*.json"))
+    }
+
+
+def report(results: dict[str, Result]) -> tuple[list[str], bool]:
+    """A line for each bar that does not hold and one for all, and whether all hold."""
+    every = [(name, bar) for name, told in results.items() for bar in told.get("bars", ())]
+    missed = [(name, bar) for name, bar in every if not bar["holds"]]
+    lines = [
+        f"{name}: {bar['name']}: {'not measured' if bar['value'] is None else bar['value']}, "
+        f"the bar is {bar['bar']:g}"
+        for name, bar in missed
+    ]
+    unjudged = [name for name in OF if not results.get(name, {}).get("bars")]
+    lines += [f"{name}: no bars in its result, or no result" for name in unjudged]
+    without = [name for name, told in results.items() if not told.get("bars")]
+    rest = [name for name in without if name not in OF]
+    lines.append(
+        f"{len(every) - len(missed)} of {len(every)} bars hold"
+        + (f"; without bars: {', '.join(rest)}" if rest else "")
+    )
+    return lines, not missed and not unjudged
+
+
+def main() -> int:
+    """Print what does not hold; status 1 where anything does not."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--write", action="store_true", help="work the lists out again")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the results")
+    options = parser.parse_args()
+    results = read_results(options.results)
+    for name in OF if options.write else ():
+        if name in results:
+            results[name] = judged(name, results[name])
+            text = json.dumps(results[name], indent=2) + "\n"
+            (options.results / f"{name}.json").write_text(text, encoding="utf-8")
+    lines, good = report(results)
+    print("\n".join(lines))
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,38 @@
+"""What a gateway may ask of a device: live parameters of its stages, and nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import ConfigError
+from .parameter import Parameter, parameters_of
+from .stages import STAGES
+
+REMOTE_STAGES = tuple(stage for stage in STAGES if stage not in ("bridge", "gateway"))
+"""Stages that a gateway may ask a device to change; how it is reached is the device's affair."""
+
+_LIVE = {
+    f"{stage}.{name}": parameter
+    for stage in REMOTE_STAGES
+    for name, parameter in parameters_of(STAGES[stage]).items()
+    if parameter.live
+}
+
+
+def remote_parameter(name: str) -> Parameter | None:
+    """The parameter that `stage.parameter` names; None unless a gateway may ask for it."""
+    return _LIVE.get(name)
+
+
+def check_remote(name: str, value: Any) -> Any:
+    """The value that a gateway asks for, of the parameter's own type.
+
+    Raises ConfigError for whatever is not on the closed list of live parameters, of another type
+    or out of range. What ROS itself declares at every node, such as `use_sim_time`, is not on it.
+    """
+    parameter = remote_parameter(name)
+    if parameter is None:
+        raise ConfigError(
+            f"{name[:80]!r}: expected stage.parameter, a live one of {', '.join(REMOTE_STAGES)}"
+        )
+    return parameter.check(value)

@@ -1,0 +1,194 @@
+"""The bars that the benchmarks have to reach are judged by one code, and what is missed is told."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from bench.bars import ABOVE, AT_LEAST, AT_MOST, BELOW, OF, RESULTS, Bar, judged, read_results
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run(folder: Path, *more: str) -> tuple[int, list[str]]:
+    """Status and lines of the command."""
+    command = [sys.executable, "-m", "bench.bars", "--results", str(folder), *more]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("value", "way", "holds"),
+    [
+        (0.96, AT_LEAST, True),
+        (0.9599, AT_LEAST, False),
+        (0.96, AT_MOST, True),
+        (0.9601, AT_MOST, False),
+        (0.96, BELOW, False),
+        (0.9599, BELOW, True),
+        (0.96, ABOVE, False),
+        (0.9601, ABOVE, True),
+        (math.nan, AT_LEAST, False),
+        (math.nan, AT_MOST, False),
+    ],
+)
+def test_a_value_is_held_against_its_bar(value: float, way: str, holds: bool) -> None:
+    told = Bar("F", value, way, 0.96).to_json()
+    assert told == {
+        "name": f"F, {way}",
+        "value": None if math.isnan(value) else value,
+        "bar": 0.96,
+        "holds": holds,
+    }
+
+
+def test_a_bar_that_is_none_is_refused() -> None:
+    with pytest.raises(ValueError, match="expected one of at least"):
+        Bar("F", 1.0, "over", 0.96)
+    with pytest.raises(ValueError, match="finite bar"):
+        Bar("F", 1.0, AT_LEAST, math.nan)
+
+
+def bars_of(name: str, result: dict[str, Any]) -> dict[str, tuple[float, float, bool]]:
+    return {
+        bar["name"]: (bar["value"], bar["bar"], bar["holds"])
+        for bar in judged(name, result)["bars"]
+    }
+
+
+def test_models_are_those_that_ship() -> None:
+    cloud = {"f_score": 0.959, "f_score_1_view": 0.958}
+    local = {"f_score": 0.93, "latency_ms_1_thread": 20.4}
+    assert bars_of("models", {"shipped": {"local": local, "cloud": cloud}}) == {
+        "gateway model: F on DeepPCB val.txt, at least": (0.959, 0.96, False),
+        "gateway model with one view: F on DeepPCB val.txt, at least": (0.958, 0.958, True),
+        "device model: F on DeepPCB val.txt, at least": (0.93, 0.92, True),
+        "device model: a frame on one core, ms, at most": (20.4, 20.0, False),
+    }
+    missing = judged("models", {})["bars"]
+    assert [bar["value"] for bar in missing] == [None] * 4
+    assert not any(bar["holds"] for bar in missing)
+
+
+def test_switching_has_a_bar_for_every_kind_in_every_layout() -> None:
+    kinds = {"down": {"first_local_ms": {"p99": 199.9}}, "stall": {"first_local_ms": {"p99": 200}}}
+    layout = {"layout": "one process", "missing": 0, "failed": 0, "duplicates": 1, "kinds": kinds}
+    assert bars_of("switching", {"layouts": [layout]}) == {
+        "one process, down: p99 from the cut to the device's first result, ms, below": (
+            *(199.9, 200, True),
+        ),
+        "one process, stall: p99 from the cut to the device's first result, ms, below": (
+            *(200, 200, False),
+        ),
+        "one process: frames missing, at most": (0, 0, True),
+        "one process: frames failed, at most": (0, 0, True),
+        "one process: frames counted twice, at most": (1, 0, False),
+    }
+
+
+def policies_result(hits: float, money: float) -> dict[str, Any]:
+    rows = [
+        {"policy": "dta", "hit_rate": 0.8, "money": 0.5},
+        {"policy": "latency", "hit_rate": hits, "money": money},
+    ]
+    told = {"trace": "LTE", "case": "traffic", "optimum": {"hit_rate": 0.95}, "policies": rows}
+    return {"results": [told | {"bar": {"best": "latency"}}]}
+
+
+@pytest.mark.parametrize(
+    ("hits", "money", "near", "ahead"),
+    [
+        (0.86, 0.5, True, True),  # more in time for the same money
+        (0.8, 0.4, False, True),  # as many for less
+        (0.8, 0.5, False, False),
+        (0.79, 0.6, False, False),
+    ],
+)
+def test_a_policy_must_come_near_the_optimum_and_be_ahead_of_dta(
+    hits: float, money: float, near: bool, ahead: bool
+) -> None:
+    told = bars_of("policies", policies_result(hits, money))
+    assert [holds for _, _, holds in told.values()] == [near, ahead]
+
+
+def test_the_pipeline_stands_beside_the_bare_loop() -> None:
+    rows = [
+        {
+            "size": "640x480",
+            "load": "paced",
+            "mastra": {"age_p50_ms": 11.6},
+            "bare": {"age_p50_ms": 10.0},
+        },
+        {"size": "640x480", "load": "saturated", "frames_per_s_ratio": 0.9},
+    ]
+    assert bars_of("pipeline", {"rows": rows}) == {
+        "640x480: age of a result (p50), times the bare loop's, at most": (1.16, 1.15, False),
+        "640x480: frames a second, share of the bare loop's, at least": (0.9, 0.9, True),
+    }
+
+
+@pytest.mark.parametrize("name", OF)
+def test_the_published_lists_are_those_that_the_numbers_give(name: str) -> None:
+    """Made again by: python -m bench.bars --write"""
+    told = read_results(RESULTS)[name]
+    assert told["bars"] == judged(name, told)["bars"]
+    assert told["bars"]
+
+
+def test_the_published_numbers_of_the_models_are_the_bundles() -> None:
+    """Made again by: python -m bench.models --only shipped"""
+    path = ROOT / "models/board_defects/bundle.yaml"
+    parts = yaml.safe_load(path.read_text(encoding="utf-8"))["parts"]
+    shipped = {name: part["measurements"] for name, part in parts.items()}
+    assert read_results(RESULTS)["models"]["shipped"] == shipped
+
+
+def test_the_command_prints_what_does_not_hold_and_counts_what_does(tmp_path: Path) -> None:
+    good = policies_result(0.9, 0.4)
+    layout = {"layout": "one process", "missing": 2, "failed": 0, "duplicates": 0, "kinds": {}}
+    results: dict[str, dict[str, Any]] = {
+        "policies": good,
+        "switching": {"layouts": [layout]},
+        "models": {},
+        "demo": {"frames": 600},
+    }
+    for name, told in results.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(told))
+    status, lines = run(tmp_path, "--write")
+    assert status == 1
+    assert lines == [
+        "models: gateway model: F on DeepPCB val.txt, at least: not measured, the bar is 0.96",
+        (
+            "models: gateway model with one view: F on DeepPCB val.txt, at least: not measured, "
+            "the bar is 0.958"
+        ),
+        "models: device model: F on DeepPCB val.txt, at least: not measured, the bar is 0.92",
+        "models: device model: a frame on one core, ms, at most: not measured, the bar is 20",
+        "switching: one process: frames missing, at most: 2.0, the bar is 0",
+        "pipeline: no bars in its result, or no result",
+        "4 of 9 bars hold; without bars: demo",
+    ]
+    assert json.loads((tmp_path / "demo.json").read_text()) == results["demo"]
+    assert json.loads((tmp_path / "policies.json").read_text())["results"] == good["results"]
+
+
+def test_all_that_hold_are_one_line_and_status_0(tmp_path: Path) -> None:
+    row = {"size": "1x1", "load": "saturated", "frames_per_s_ratio": 1.0}
+    fine = {"f_score": 1.0, "f_score_1_view": 1.0, "latency_ms_1_thread": 1.0}
+    layout = {"layout": "one", "missing": 0, "failed": 0, "duplicates": 0, "kinds": {}}
+    results: dict[str, dict[str, Any]] = {
+        "policies": policies_result(0.9, 0.4),
+        "switching": {"layouts": [layout]},
+        "models": {"shipped": {"local": fine, "cloud": fine}},
+        "pipeline": {"rows": [row]},
+    }
+    for name, told in results.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(judged(name, told)))
+    assert run(tmp_path) == (0, ["10 of 10 bars hold"])
