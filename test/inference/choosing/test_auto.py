@@ -270,14 +270,15 @@ def test_the_environment_pins_what_auto_stands_for(
 
 
 PROGRAM = """
-import json, logging, sys
-import numpy as np
+import functools, json, logging, sys
 logging.basicConfig(level=logging.INFO)
 from mastra_ros.errors import MastraError
 from mastra_ros.inference import load_bundle
+from mastra_ros.inference.choosing import auto
 from mastra_ros.inference.choosing.auto import open_detector
 from mastra_ros.inference.choosing.kept import choices_folder
 from mastra_ros.inference.choosing.pictures import drawn_frames
+auto.measure = functools.partial(auto.measure, budget_s=120.0)  # also on a busy machine
 bundle, part, engine = load_bundle(sys.argv[1]), sys.argv[2], sys.argv[3]
 try:
     folder = choices_folder("") if sys.argv[4:] else None
@@ -362,7 +363,7 @@ def test_two_processes_that_choose_at_once_both_answer_and_leave_one_choice(
         assert one.returncode == 0, errors
         assert len(set(json.loads(output.splitlines()[-1])["found"])) == 1
     kept = list((tmp_path / "state" / "mastra" / "engines").iterdir())
-    assert len(kept) <= 1
+    assert [path.suffix for path in kept] == [".json"]
 
 
 def test_real_engines_are_measured_and_one_of_them_chosen(
