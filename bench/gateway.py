@@ -32,6 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 from websockets.asyncio.client import ClientConnection, connect
 
+import bench.pinned  # noqa: F401
 from bench.tiny_model import TINY_PX, write_tiny_bundle
 from mastra_ros.camera.drawn.board import draw_board
 from mastra_ros.compression import Encoder

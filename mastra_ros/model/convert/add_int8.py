@@ -74,9 +74,11 @@ def add_int8(
     with BundleWriter(out, replace=options.replace or _same(bundle, out)) as writer:
         tensors = list(calibration_feeds(bundle, exact, used, progress))
         quantise_onnx(exact.path, writer.path(FILE), tensors, by=options.by, progress=progress)
-        for path in sorted(bundle.path.parent.iterdir()):
-            if path.is_file() and path.name not in (FILE_NAME, FILE):
-                shutil.copyfile(path, writer.path(path.name))
+        folder = bundle.path.parent
+        for path in sorted(folder.rglob("*")):
+            name = path.relative_to(folder).as_posix()
+            if path.is_file() and name not in (FILE_NAME, FILE):
+                shutil.copyfile(path, writer.path(name))
         document = _document(bundle, options)
         made = writer.describe(document)
         report = judge(made, counted, options, progress)

@@ -99,6 +99,8 @@ def folder(tmp_path: Path) -> Path:
     made.mkdir()
     write_network(made / "cloud.onnx")
     (made / "README.md").write_text("cells\n")
+    (made / "report").mkdir()
+    (made / "report" / "report.md").write_text("kept\n")
     digest = hashlib.sha256((made / "cloud.onnx").read_bytes()).hexdigest()
     document: dict[str, Any] = {
         "format": 1,
@@ -150,6 +152,7 @@ def test_a_bundle_gets_the_part_and_the_report_says_what_it_costs(
     assert report["agreement"] > 0.95
     assert yaml.safe_load(made.path.read_text())["format"] == 2
     assert (folder / "README.md").read_text() == "cells\n"
+    assert (folder / "report" / "report.md").read_text() == "kept\n"
     assert [check for check in verify(folder) if check.problem] == []
     assert f"int8 by {by}" in table(report)
 
