@@ -35,9 +35,6 @@ def main(exact: Path, tensors: Path, out: Path) -> int:
         nncf.Dataset(feeds),
         preset=nncf.QuantizationPreset.MIXED,
         subset_size=len(feeds),
-        advanced_parameters=nncf.AdvancedQuantizationParameters(
-            overflow_fix=nncf.OverflowFix.ENABLE
-        ),
     )
     onnx.save(made, str(out))
     return 0
