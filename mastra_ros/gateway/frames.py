@@ -183,8 +183,8 @@ class Frames:
             key=message.key,
             origin=Route.CLOUD,
             detections=inferred.detections,
-            model=model.detector.model,
-            model_version=model.detector.version,
+            model=inferred.model,
+            model_version=inferred.version,
             late=message.late,
             inference_ms=inferred.run_ms,
         )
@@ -203,8 +203,8 @@ class Frames:
             key=message.key,
             origin=Route.SPLIT,
             detections=inferred.detections,
-            model=tail.model.detector.model,
-            model_version=tail.model.detector.version,
+            model=inferred.model,
+            model_version=inferred.version,
             late=message.late,
             inference_ms=inferred.run_ms,
         )

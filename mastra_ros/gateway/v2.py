@@ -108,10 +108,10 @@ class OpenInference:
             {
                 "name": model.name,
                 "versions": [model.detector.version],
-                "platform": "onnxruntime",
+                "platform": model.engine.partition(" ")[0],
                 "inputs": [INPUT],
                 "outputs": OUTPUTS,
-                "parameters": {"labels": list(model.detector.labels)},
+                "parameters": {"labels": list(model.detector.labels), "engine": model.engine},
             }
         )
 

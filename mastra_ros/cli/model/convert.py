@@ -39,6 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--layout", help="of an ONNX file's input: nchw or nhwc; default: as seen")
     parser.add_argument("--name", help="of the bundle; default: its folder's")
     parser.add_argument("--cloud", type=Path, metavar="FILE.onnx", help="another model up there")
+    parser.add_argument(
+        "--cloud-int8", action="store_true", help="add the server's network in int8 too, judged"
+    )
     parser.add_argument("--threshold", type=float, metavar="SCORE", help="least score that counts")
     parser.add_argument(
         "--calibration", type=int, default=100, metavar="N", help="pictures; default: 100"
@@ -57,6 +60,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Convert and print the report."""
+    from ...inference import load_bundle
+    from ...model.convert.add_int8 import Int8Options, add_int8
+    from ...model.convert.add_int8 import table as int8_table
     from ...model.convert.convert import Options, convert, input_of
     from ...model.convert.promise import read_promise
     from ...model.convert.qat import Tuning
@@ -115,6 +121,12 @@ def run(args: argparse.Namespace) -> int:
     )
     print(table(report))
     print(f"\n{args.out}: bundle, with report/report.json")
+    if args.cloud_int8:
+        options = Int8Options(max_loss=args.max_loss, allow_loss=args.allow_loss)
+        bundle = load_bundle(str(args.out.absolute()))
+        counted = data.some(args.limit) if args.limit else data
+        told = add_int8(bundle, args.out, counted, options, training=training, progress=Bar())
+        print(f"\n{int8_table(told)}\n\n{args.out}: has the part cloud_int8")
     return 0
 
 
