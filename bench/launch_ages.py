@@ -34,7 +34,7 @@ from mastra_ros.nodes.run.compose import ORDER
 
 SIZES = ((640, 480), (1920, 1080))
 RATE_HZ = 10.0
-SKIPPED = 20
+SKIPPED = 50
 """First results left out: everything is still starting."""
 FRAMES = 80
 LIMIT_S = 120.0
