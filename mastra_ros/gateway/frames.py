@@ -166,8 +166,8 @@ class Frames:
         channels = 1 if message.encoding == "mono8" else 3
         # Decoding needs the picture twice: as it was decoded, and as it is used.
         size = 2 * channels * pixels
-        if size > self._memory.pictures.bytes_max:
-            room = self._memory.pictures.bytes_max
+        if size > self._memory.picture_max:
+            room = self._memory.picture_max
             raise Refusal("too_large", f"decoding takes {size} bytes, memory allows {room}")
         try:
             async with self._memory.picture(device, size, patience_s(message)) as picture:

@@ -20,6 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+SMALL_SHARE = 64
+"""A picture of at most this share of the pool passes those that wait for more."""
+KEPT_SHARE = 16
+"""This share of the pool is kept for small ones."""
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -109,6 +113,11 @@ class Memory:
         self._waiting: deque[_Waiting] = deque()
         self._squeezed = False
 
+    @property
+    def picture_max(self) -> int:
+        """The largest picture that ever finds room."""
+        return self.pictures.bytes_max - self.pictures.bytes_max // KEPT_SHARE
+
     def account(self, device: str) -> Account:
         """The messages of one device's connection."""
         return Account(self.messages, device)
@@ -138,8 +147,9 @@ class Memory:
         return False
 
     async def _room(self, device: str, size: int, patience_s: float) -> None:
-        if size > self.pictures.bytes_max:
-            raise MemoryError(f"a picture of {size} bytes, with {self.pictures.bytes_max} in all")
+        largest = self.picture_max
+        if size > largest:
+            raise MemoryError(f"a picture of {size} bytes, with {largest} in all")
         waiting = _Waiting(device, size, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
         self._serve_waiting()
@@ -174,17 +184,24 @@ class Memory:
 
     def _serve_waiting(self) -> None:
         """Give room to those that wait, in order; who is above its share lets others pass."""
+        blocked = False
         for waiting in list(self._waiting):
             device, size = waiting.device, waiting.size
-            if self._squeezed and self._in_work:
-                return
+            small = size <= self.pictures.bytes_max // SMALL_SHARE
+            if blocked and not small:
+                continue
+            if self._squeezed and self._in_work and not small:
+                continue
             if not self.pictures.fair(device, size):
                 continue
             room = self.pictures.bytes_max - self.pictures.bytes_held - size
+            if not small:
+                room -= self.pictures.bytes_max // KEPT_SHARE
             if self._cache.bytes_kept > room >= 0:
                 self._cache.shrink(room)
             if self._cache.bytes_kept > room or not self.pictures.take(device, size):
-                return  # nor shall a smaller one pass, or a large one would wait for ever
+                blocked = True  # what takes about as much would keep a large one waiting for ever
+                continue
             self._waiting.remove(waiting)
             self._in_work[device] = self._in_work.get(device, 0) + 1
             waiting.done.set_result(None)

@@ -61,8 +61,8 @@ def test_a_picture_waits_for_room_and_the_cache_gives_way() -> None:
     async def main() -> None:
         cache = Kept(600)
         memory = Memory(1000, cache)
-        async with memory.picture("a", 600, DEADLINE_S) as first:
-            assert cache.bytes_kept == 25
+        async with memory.picture("a", 580, DEADLINE_S) as first:
+            assert cache.bytes_kept == 625 - 580 - 39
             second = asyncio.ensure_future(_hold(memory, "b", 300))
             await asyncio.sleep(0)
             assert not second.done()
@@ -101,18 +101,31 @@ def test_one_device_with_many_pictures_does_not_stop_another() -> None:
     asyncio.run(main())
 
 
+def test_a_small_picture_passes_those_that_wait_for_more() -> None:
+    async def main() -> None:
+        memory = Memory(16_000)
+        async with memory.picture("a", 9000, DEADLINE_S):
+            large = asyncio.ensure_future(_hold(memory, "b", 5000, DEADLINE_S))
+            await asyncio.sleep(0)
+            await _hold(memory, "c", 100)
+            assert not large.done()
+        await asyncio.wait_for(large, DEADLINE_S)
+
+    asyncio.run(main())
+
+
 def test_too_large_a_picture_and_one_nobody_waits_for_any_more_leave_nothing() -> None:
     async def main() -> None:
         memory = Memory(1000)
-        with pytest.raises(MemoryError, match="a picture of 626 bytes, with 625 in all"):
-            await _hold(memory, "a", 626)
-        async with memory.picture("a", 600, DEADLINE_S):
+        with pytest.raises(MemoryError, match="a picture of 587 bytes, with 586 in all"):
+            await _hold(memory, "a", 587)
+        async with memory.picture("a", 580, DEADLINE_S):
             waiting = asyncio.ensure_future(_hold(memory, "b", 100, DEADLINE_S))
             await asyncio.sleep(0)
             waiting.cancel()
             await asyncio.gather(waiting, return_exceptions=True)
         assert memory.pictures.bytes_held == 0
-        await _hold(memory, "b", 600)
+        await _hold(memory, "b", 580)
 
     asyncio.run(main())
 
@@ -123,8 +136,8 @@ def test_beyond_the_budget_pictures_go_one_by_one_and_the_cache_shrinks() -> Non
         memory = Memory(1000, cache)
         assert memory.squeeze(1200)
         assert cache.bytes_kept == 200
-        async with memory.picture("a", 10, DEADLINE_S):
-            other = asyncio.ensure_future(_hold(memory, "b", 10, DEADLINE_S))
+        async with memory.picture("a", 50, DEADLINE_S):
+            other = asyncio.ensure_future(_hold(memory, "b", 50, DEADLINE_S))
             await asyncio.sleep(0)
             assert not other.done()
             assert not memory.squeeze(100)
