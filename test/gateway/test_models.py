@@ -20,6 +20,7 @@ from mastra_ros.inference.choosing import auto
 from mastra_ros.inference.choosing.candidates import Candidate
 from mastra_ros.inference.choosing.decide import Trial
 from mastra_ros.inference.choosing.pictures import drawn_frames
+from mastra_ros.share import share_file
 from mastra_ros.types import Detections
 
 DEADLINE_S = 120.0
@@ -68,7 +69,7 @@ def test_one_threshold_for_two_views_is_told_where_one_view_is_used(
 ) -> None:
     """A bundle from before thresholds belonged to views."""
     folder = tmp_path / "old"
-    shutil.copytree("models/board_defects", folder)
+    shutil.copytree(share_file("models/board_defects"), folder)
     document = yaml.safe_load((folder / "bundle.yaml").read_text())
     document["format"] = 1
     cloud = document["parts"]["cloud"]
