@@ -19,8 +19,11 @@ from numpy.typing import NDArray
 
 from .errors import FrameError
 
-CHANNELS = {"mono8": 1, "bgr8": 3, "rgb8": 3}
+CHANNELS = {"mono8": 1, "bgr8": 3, "rgb8": 3, "mono16": 1, "bgr16": 3, "rgb16": 3}
 """Encodings of `Frame.image` and their channels."""
+
+EIGHT_BIT = {"mono16": "mono8", "bgr16": "bgr8", "rgb16": "rgb8"}
+"""Encodings of 16 bits, and what they are called with 8."""
 
 MAX_SIDE_PX = 16_384
 
@@ -65,18 +68,25 @@ class FrameKey(NamedTuple):
 
 @dataclass(frozen=True)
 class Frame:
-    """One picture: `image` is uint8, (height, width) for mono8, else (height, width, 3)."""
+    """One picture: `image` is (height, width) for mono8 and mono16, else (height, width, 3).
+
+    It is uint8, or uint16 where the encoding says 16: white is then 65535, whatever the camera's
+    own depth. `pictures.eight_bits` makes of it what models, codecs and viewers take.
+    """
 
     key: FrameKey
-    image: NDArray[np.uint8]
+    image: NDArray[Any]  # uint8 or uint16
     encoding: str = "bgr8"
     frame_id: str = "camera"  # the coordinate frame of the ROS header
 
     def __post_init__(self) -> None:
         if self.encoding not in CHANNELS:
             raise FrameError(f"encoding: expected one of {sorted(CHANNELS)}, got {self.encoding!r}")
-        if self.image.dtype != np.uint8:
-            raise FrameError(f"image: expected uint8, got {self.image.dtype}")
+        wanted = np.uint16 if self.encoding in EIGHT_BIT else np.uint8
+        if self.image.dtype != wanted:
+            raise FrameError(
+                f"image: expected {wanted.__name__} for {self.encoding}, got {self.image.dtype}"
+            )
         expected = 2 if CHANNELS[self.encoding] == 1 else 3
         shape = self.image.shape
         if len(shape) != expected or (expected == 3 and shape[2] != 3):

@@ -26,12 +26,15 @@ from .spool import Spool
 from .spool_thread import SpoolThread
 from .sqlite_spool import SqliteSpool
 from .status import BridgeStatus
-from .uplink import Uplink, end_tasks
+from .uplink import GatewayClosing, Uplink, end_tasks
 
 log = logging.getLogger(__name__)
 
 REFUSED_FACTOR = 5.0
 """A gateway that refuses us is asked again after so many times the longest pause."""
+
+AT_ONCE_S = 0.02
+"""The pause after a session that the gateway ended in order."""
 
 LASTING_S = 1.0
 """A session of less is no success: a gateway that hangs up at once is not asked ever faster."""
@@ -81,6 +84,7 @@ class BridgeClient:
         self._spool = SpoolThread(open_spool or self._open_spool, self._spool_changed)
         self._uplink: Uplink | None = None
         self._error = ""
+        self._lasted = False  # the last session was a success
         self._status_queued = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping: asyncio.Event | None = None
@@ -210,6 +214,9 @@ class BridgeClient:
             except (AuthenticationError, ConfigError) as error:
                 self._report(error)
                 pause_s = REFUSED_FACTOR * self._config.reconnect_delay_max_s
+            except GatewayClosing as error:
+                self._report(error)
+                pause_s = self._next_pause_s()
             except (LinkError, ProtocolError) as error:
                 self._report(error)
                 pause_s = self._backoff.next_s()
@@ -220,8 +227,14 @@ class BridgeClient:
             with contextlib.suppress(asyncio.TimeoutError, TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause_s)
 
+    def _next_pause_s(self) -> float:
+        """After a session that the gateway ended in order; one that was short was no success."""
+        pause_s = self._backoff.next_s()
+        return min(pause_s, AT_ONCE_S) if self._lasted else pause_s
+
     async def _connect_once(self) -> None:
         """One session from beginning to end."""
+        self._lasted = False
         try:
             uplink = await asyncio.wait_for(self._greet(), self._config.connect_timeout_s)
         except (TimeoutError, asyncio.TimeoutError):
@@ -238,7 +251,8 @@ class BridgeClient:
             await uplink.run()
         finally:
             self._uplink = None
-            if time.monotonic() - opened_s > LASTING_S:
+            self._lasted = time.monotonic() - opened_s > LASTING_S
+            if self._lasted:
                 self._backoff.reset()
             self.changed()
 

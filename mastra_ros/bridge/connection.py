@@ -17,7 +17,7 @@ from websockets.exceptions import InvalidStatus, WebSocketException
 from ..config import BridgeConfig
 from ..errors import AuthenticationError, ConfigError, LinkError
 from ..protocol.checks import NAME, is_name
-from ..protocol.keys import load_device_key
+from ..protocol.keys import audience_of, load_device_key
 from ..protocol.tls import client_context
 from ..protocol.tokens import sign_token
 from ..redaction import redact_uri
@@ -84,6 +84,14 @@ def check_config(config: BridgeConfig) -> None:
         load_device_key(keys_folder(config), config.device)
 
 
+def fresh_token(config: BridgeConfig) -> str:
+    """A token of this device for its gateway; AuthenticationError when it cannot be made."""
+    folder = keys_folder(config)
+    key = load_device_key(folder, config.device)
+    audience = config.audience or audience_of(folder)
+    return sign_token(config.device, key, audience, config.token_lifetime_s)
+
+
 async def open_tcp(config: BridgeConfig, address: Address) -> socket.socket | None:
     """A socket to the gateway through a proxy; None where the way is direct.
 
@@ -106,10 +114,8 @@ async def open_tcp(config: BridgeConfig, address: Address) -> socket.socket | No
 async def open_socket(config: BridgeConfig) -> ClientConnection:
     """A WebSocket to the gateway; LinkError, or AuthenticationError where trying again is vain."""
     address = Address.parse(config.gateway)
-    folder = keys_folder(config)
-    context = client_context(folder / "ca.crt")
-    key = load_device_key(folder, config.device)
-    token = sign_token(config.device, key, config.audience, config.token_lifetime_s)
+    context = client_context(keys_folder(config) / "ca.crt")
+    token = fresh_token(config)
     raw = await open_tcp(config, address)
     # Naming host and port, or a socket, makes redirects an error: the token stays here.
     there: dict[str, Any] = {"host": address.host, "port": address.port}
@@ -143,7 +149,8 @@ async def open_socket(config: BridgeConfig) -> ClientConnection:
         raise LinkError(f"{name}: no answer within {config.connect_timeout_s:g} s") from None
     except ConnectionResetError:
         raise LinkError(
-            f"{name}: hung up while connecting (it is not up, or has no TLS 1.3)"
+            f"{name}: hung up while connecting (it is not up, has no TLS 1.3, or "
+            "this address is not on its allowlist)"
         ) from None
     except (OSError, EOFError, ValueError, WebSocketException) as error:
         raise LinkError(f"{name}: {str(error) or type(error).__name__}") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +13,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
 from ..config import BridgeConfig
-from ..errors import AuthenticationError, LinkError, ProtocolError
+from ..errors import AuthenticationError, ConfigError, LinkError, ProtocolError
 from ..protocol import (
     Ack,
     Event,
@@ -21,6 +22,7 @@ from ..protocol import (
     KeyFrameRequest,
     Nack,
     Opened,
+    Renewal,
     ResultMessage,
     Role,
     Send,
@@ -28,8 +30,10 @@ from ..protocol import (
     Settings,
     Silent,
     State,
+    decode,
 )
 from ..types import Packet
+from .connection import fresh_token
 from .delivery import Delivery, Listener, Tally
 from .flight import Entry, Goodput
 from .outbox import Outbox
@@ -37,12 +41,23 @@ from .scavenger import Scavenger
 from .settings import Trickle
 from .spool_thread import SpoolThread
 
+log = logging.getLogger(__name__)
+
 TICK_MAX_S = 0.05
 """The clock is looked at this often, for deadlines."""
 SETTINGS_PER_S, SETTINGS_BURST, SETTINGS_FLOOD = 10.0, 20, 500
 """Settings that are listened to; so many more within a second end the session."""
 CHUNK_BYTES = 16_384
 """Larger messages are sent in fragments of this size."""
+
+LARGE_BYTES = 262_144
+"""Larger messages are decoded off the event loop."""
+RENEW_SHARE = 0.6
+"""After this share of a token's life it is renewed."""
+
+
+class GatewayClosing(LinkError):  # noqa: N818 - named for what the gateway does
+    """The gateway ends this session in order, and may be asked again at once."""
 
 
 async def end_tasks(*tasks: asyncio.Future[Any]) -> None:
@@ -79,7 +94,9 @@ class Uplink:
             heartbeat_interval_ns=int(config.heartbeat_interval_ms * 1e6),
             silence_timeout_ns=int(config.heartbeat_timeout_ms * 1e6),
             bytes_max=config.message_bytes_max,
+            renews=True,
         )
+        self._renew_s = time.monotonic() + RENEW_SHARE * config.token_lifetime_s
         self._delivery = Delivery(
             config.in_flight_max, self.session.link, spool, tally, goodput, listener
         )
@@ -155,8 +172,14 @@ class Uplink:
             data = await self._websocket.recv(decode=False)
         except ConnectionClosed as error:
             raise LinkError(f"the connection was closed ({error})") from None
-        now_ns = time.monotonic_ns()
-        for event in self.session.receive(data, now_ns):
+        if len(data) < LARGE_BYTES:
+            now_ns = time.monotonic_ns()
+            events = self.session.receive(data, now_ns)
+        else:
+            message = await asyncio.to_thread(decode, data, self._config.message_bytes_max)
+            now_ns = time.monotonic_ns()
+            events = self.session.hear(message, now_ns)
+        for event in events:
             self._react(event, now_ns)
         self._tally.last_heard_ns = now_ns
 
@@ -188,8 +211,9 @@ class Uplink:
                 raise ProtocolError("the gateway floods the device with settings")
         elif isinstance(event, Goodbye):
             text = f"the gateway said goodbye: {event.code} {event.text}".rstrip()
-            refused = event.code in ("forbidden", "replaced")
-            raise AuthenticationError(text) if refused else LinkError(text)
+            if event.code in ("forbidden", "replaced"):
+                raise AuthenticationError(text)
+            raise GatewayClosing(text) if event.code == "closing" else LinkError(text)
 
     # -- writing ---------------------------------------------------------------------------
 
@@ -264,9 +288,22 @@ class Uplink:
             for entry in self._delivery.look_at_clock(now_ns):
                 if self._outbox.withdraw(entry.packet.key):  # then no answer will ever come
                     self.flight.overdue.pop(entry.packet.key, None)
+            self._renew_in_time()
             due_ns = self.session.next_timeout_ns
             wait_s = TICK_MAX_S if due_ns is None else (due_ns - now_ns) / 1e9
             await asyncio.sleep(min(max(wait_s, 0.001), TICK_MAX_S))
+
+    def _renew_in_time(self) -> None:
+        """Send a fresh token before the last one expires, where the gateway takes it."""
+        if not self.session.renews or time.monotonic() < self._renew_s:
+            return
+        self._renew_s = time.monotonic() + RENEW_SHARE * self._config.token_lifetime_s
+        try:
+            token = fresh_token(self._config)
+        except (AuthenticationError, ConfigError) as error:
+            log.warning("bridge: the token is not renewed: %s", error)
+            return
+        self._outbox.put_control(self.session.send(Renewal(token), time.monotonic_ns()))
 
     # -- the backlog -----------------------------------------------------------------------
 

@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import DependencyError, FrameError, SourceEnded, SourceError
+from .extent import Extent
 from .live import Picture
+from .upright import UPRIGHT, Matrix, read_matrix, turn_upright
 
 if TYPE_CHECKING:
     from types import ModuleType
 
     import av
+
+RATE_MAX_HZ = 240.0
+"""Headers claim 1000 frames/s where they mean ms; above this a rate must come with a count."""
 
 
 def import_av() -> ModuleType:
@@ -28,9 +33,10 @@ def import_av() -> ModuleType:
 
 
 class VideoContainer:
-    """An open container and its first video stream; gives bgr8, or mono8 where it is gray.
+    """An open container and its first video stream; gives pictures upright.
 
-    Raises SourceError where it cannot be opened or has no video.
+    They are bgr8, or mono8 where they are gray; with more than 8 bits gray is mono16, and RGB of
+    16 bits is rgb16. Raises SourceError where it cannot be opened or has no video.
     """
 
     def __init__(
@@ -56,9 +62,13 @@ class VideoContainer:
             self._container.close()
             raise SourceError("has no video stream")
         self._stream = streams[0]
-        rate = self._stream.average_rate or self._stream.guessed_rate
-        self.rate_hz: float | None = float(rate) if rate else None
-        self._packets = self._container.demux(self._stream)
+        if self._stream.codec_context.name == "mjpeg":
+            # Or what is missing of a picture is painted green.
+            self._stream.codec_context.options = {"err_detect": "explode"}
+        self._extent = Extent() if timeouts_s else Extent.of(self._container, self._stream)
+        self.rate_hz: float | None = self._extent.rate_hz or _claimed_rate_hz(self._stream)
+        streams_read = () if self._extent.shared else (self._stream,)
+        self._packets = self._container.demux(*streams_read)
 
     def grab(self) -> Picture:
         """The next picture, with its presentation time.
@@ -70,6 +80,10 @@ class VideoContainer:
         """
         while not self._waiting:
             packet = self._next_packet()
+            if packet.stream.index != self._stream.index:
+                self._extent.add_other(packet)
+                continue
+            self._extent.add(packet)
             try:
                 self._waiting.extend(packet.decode())
             except self._av.error.EOFError:
@@ -79,10 +93,11 @@ class VideoContainer:
         frame = self._waiting.popleft()
         if frame.is_corrupt:
             raise FrameError("a picture is damaged")
-        recorded_ns = None if frame.time is None else round(frame.time * 1e9)
-        gray = frame.format.name.startswith("gray")
-        image = frame.to_ndarray(format="gray" if gray else "bgr24")
-        return Picture(np.asarray(image, np.uint8), "mono8" if gray else "bgr8", recorded_ns)
+        return _picture(frame)
+
+    def missing(self) -> str:
+        """At the end: what the file promised and did not give, in a line; empty if it is whole."""
+        return self._extent.missing()
 
     def _next_packet(self) -> Any:
         try:
@@ -96,6 +111,38 @@ class VideoContainer:
     def release(self) -> None:
         """Close the container."""
         self._container.close()
+
+
+def _picture(frame: av.VideoFrame) -> Picture:
+    recorded_ns = None if frame.time is None else round(frame.time * 1e9)
+    kind, encoding, full_scale = _target(frame.format)
+    image = turn_upright(np.asarray(frame.to_ndarray(format=kind)), _matrix(frame))
+    return Picture(image, encoding, recorded_ns, full_scale)
+
+
+def _target(pixels: av.VideoFormat) -> tuple[str, str, bool]:
+    """FFmpeg's format to convert to, the frame's encoding, and whether its white is full scale."""
+    bits = pixels.components[0].bits if pixels.components else 8
+    if pixels.name.startswith("gray"):
+        if 8 < bits <= 16:  # below 16 the format says the depth, and FFmpeg stretches it
+            return "gray16le", "mono16", bits < 16
+        return "gray", "mono8", True
+    if pixels.is_rgb and bits == 16:
+        return "rgb48le", "rgb16", False
+    return "bgr24", "bgr8", True
+
+
+def _matrix(frame: av.VideoFrame) -> Matrix:
+    sides: Any = frame.side_data  # typed as a mapping, goes through its values
+    for side in sides:
+        if side.type.name == "DISPLAYMATRIX":
+            return read_matrix(bytes(side))
+    return UPRIGHT
+
+
+def _claimed_rate_hz(stream: Any) -> float | None:
+    rate = float(stream.average_rate or stream.guessed_rate or 0)
+    return rate if 0 < rate <= RATE_MAX_HZ else None
 
 
 def _reason(error: Exception) -> str:

@@ -12,6 +12,7 @@ Kind = Literal[
     "broken",  # a live source cannot be opened or read; it will be reopened
     "reopened",  # a live source is back
     "size_changed",  # frames have another size or encoding than before
+    "doubtful",  # frames can be read and look as if a parameter did not fit them
     "clock_back",  # the clock jumped back, and the stamps with it
     "bad_frame",  # one frame is rubbish; the next may be fine
     "failed",  # the source cannot be used: no more frames
@@ -25,6 +26,7 @@ SEVERITIES: dict[Kind, Severity] = {
     "broken": "warning",
     "reopened": "info",
     "size_changed": "warning",
+    "doubtful": "warning",
     "clock_back": "warning",
     "bad_frame": "warning",
     "failed": "error",

@@ -29,8 +29,10 @@ class FakeSource:
         frame_id: str = "camera",
         live: bool = False,
         rate_hz: float | None = None,
+        due: Iterable[int] = (),
     ) -> None:
         self._script = iter(script)
+        self._due = list(due)
         self._stream = stream
         self._stamper = stamper or Stamper()
         self._frame_id = frame_id
@@ -44,6 +46,7 @@ class FakeSource:
         if self.closed.is_set():
             raise SourceError("the source is closed")
         step = next(self._script, None)
+        del self._due[:1]
         if step is None:
             if not self.live:
                 raise SourceEnded("the script is at its end")
@@ -55,6 +58,10 @@ class FakeSource:
             raise step
         image = np.full((step, step), 128, np.uint8)
         return Frame(FrameKey(self._stream, self._stamper.stamp()), image, "mono8", self._frame_id)
+
+    def due_ns(self) -> int | None:
+        """Every frame at its turn, unless `due` says when."""
+        return self._due[0] if self._due else None
 
     def truth(self, key: FrameKey) -> FrameTruth | None:  # noqa: ARG002
         """Not known."""

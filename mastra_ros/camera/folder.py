@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
-import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from ..config import CameraConfig
 from ..errors import FrameError, SourceEnded, SourceError
+from ..pictures import PictureReader, decode_still_file
 from ..types import Frame, FrameKey
 from .drawn.line import FrameTruth
 from .source import Stamper
@@ -20,14 +22,22 @@ SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".
 class FolderSource:
     """The images of a folder in the order of their names, numbers in them as numbers.
 
-    Gray images give mono8, others bgr8. An unreadable one is a FrameError, the rest go on.
+    Gray images give mono8, others bgr8; files of 16 bits or floats give mono16 and bgr16. All are
+    turned as their EXIF orientation says. An unreadable one is a FrameError, the rest go on.
     Recorded stamps are the files' times of modification.
     """
 
     live = False
     rate_hz = None
 
-    def __init__(self, folder: str, config: CameraConfig, stream: str, stamper: Stamper) -> None:
+    def __init__(
+        self,
+        folder: str,
+        config: CameraConfig,
+        stream: str,
+        stamper: Stamper,
+        reader: PictureReader | None = None,
+    ) -> None:
         path = Path(folder)
         if not path.is_dir():
             raise SourceError(f"{folder}: no such folder")
@@ -41,6 +51,7 @@ class FolderSource:
         self._config = config
         self._stream = stream
         self._stamper = stamper
+        self._reader = reader or PictureReader(config)
         self._next = 0
         self._good = 0  # since the folder was last begun
         self._closed = False
@@ -57,14 +68,19 @@ class FolderSource:
             self._next = self._good = 0
         path = self.paths[self._next]
         self._next += 1
-        image = read_image(path)
+        image = self._reader.take(read_image(path))
         recorded_ns = path.stat().st_mtime_ns
         if not self._good:
             self._stamper.start_again(recorded_ns)
         self._good += 1
         key = FrameKey(self._stream, self._stamper.stamp(recorded_ns))
-        encoding = "mono8" if image.ndim == 2 else "bgr8"
+        bits = "8" if image.dtype == np.uint8 else "16"
+        encoding = ("mono" if image.ndim == 2 else "bgr") + bits
         return Frame(key, image, encoding, self._config.frame_id)
+
+    def due_ns(self) -> int | None:
+        """Images have no times to be shown at."""
+        return None
 
     def truth(self, key: FrameKey) -> FrameTruth | None:  # noqa: ARG002
         """A folder does not say what it shows."""
@@ -75,26 +91,18 @@ class FolderSource:
         self._closed = True
 
 
-def read_image(path: Path) -> np.typing.NDArray[np.uint8]:
-    """An image file as uint8 (height, width) where it is gray, else (height, width, 3) BGR.
+def read_image(path: Path) -> NDArray[Any]:
+    """An image file as uint8, uint16 or float32: (height, width) gray, else BGR.
 
     Raises:
         FrameError: it cannot be read, is no image, or is cut short.
     """
     try:
-        data = path.read_bytes()
+        return decode_still_file(path.read_bytes())
     except OSError as error:
         raise FrameError(f"{path.name}: {error.strerror}") from error
-    # libjpeg paints what is missing gray and OpenCV does not tell.
-    if data[:2] == b"\xff\xd8" and data.rfind(b"\xff\xd9") < len(data) // 2:
-        raise FrameError(f"{path.name}: the JPEG file is cut short")
-    try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_ANYCOLOR) if data else None
-    except cv2.error as error:
-        raise FrameError(f"{path.name}: {error.err}") from error
-    if image is None:
-        raise FrameError(f"{path.name}: not an image that OpenCV can read")
-    return np.asarray(image, np.uint8)
+    except FrameError as error:
+        raise FrameError(f"{path.name}: {error}") from error
 
 
 def _natural(path: Path) -> list[tuple[int, int, str]]:

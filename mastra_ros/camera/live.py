@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
-import numpy as np
 import numpy.typing as npt
 
 from ..config import CameraConfig
 from ..errors import FrameError, SourceError, SourceStalled
+from ..pictures import PictureReader
 from ..types import Frame, FrameKey
 from .drawn.line import FrameTruth
 from .source import Stamper
@@ -20,11 +20,20 @@ CLOSE_WAIT_S = 0.2
 
 
 class Picture(NamedTuple):
-    """What a capture gives: the picture and, where it knows it, the stamp of the recording."""
+    """What a capture gives: the picture and, where it knows it, the stamp of the recording.
 
-    image: npt.NDArray[np.uint8]
+    `full_scale`: the capture knows its depth, so that white is the largest value of the type.
+    """
+
+    image: npt.NDArray[Any]
     encoding: str
     recorded_ns: int | None
+    full_scale: bool = False
+
+    def frame(self, key: FrameKey, frame_id: str, reader: PictureReader) -> Frame:
+        """The frame of this picture (FrameError: it cannot be one)."""
+        image = self.image if self.full_scale else reader.take(self.image)
+        return Frame(key, image, self.encoding, frame_id)
 
 
 class Capture(Protocol):
@@ -46,12 +55,18 @@ class LiveSource:
     live = True
 
     def __init__(
-        self, capture: Capture, config: CameraConfig, stream: str, stamper: Stamper
+        self,
+        capture: Capture,
+        config: CameraConfig,
+        stream: str,
+        stamper: Stamper,
+        reader: PictureReader | None = None,
     ) -> None:
         self._capture = capture
         self._frame_id = config.frame_id
         self._stream = stream
         self._stamper = stamper
+        self._reader = reader or PictureReader(config)
         self._news = threading.Condition()
         self._newest: Frame | FrameError | None = None
         self._broken: SourceError | None = None
@@ -83,6 +98,10 @@ class LiveSource:
         if isinstance(newest, FrameError):
             raise newest
         return newest
+
+    def due_ns(self) -> int | None:
+        """The world has no due times."""
+        return None
 
     def truth(self, key: FrameKey) -> FrameTruth | None:  # noqa: ARG002
         """Nobody knows what a camera sees."""
@@ -128,6 +147,6 @@ class LiveSource:
     def _frame(self, picture: Picture) -> Frame | FrameError:
         key = FrameKey(self._stream, self._stamper.stamp(picture.recorded_ns))
         try:
-            return Frame(key, picture.image, picture.encoding, self._frame_id)
+            return picture.frame(key, self._frame_id, self._reader)
         except FrameError as error:
             return error

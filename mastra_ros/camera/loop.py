@@ -19,12 +19,13 @@ from ..errors import (
     SourceError,
     SourceStalled,
 )
+from ..pictures import PictureReader
 from ..redaction import redact
 from ..types import Frame, FrameKey
 from .drawn.line import FrameTruth
 from .events import CameraEvent, Kind
 from .opening import check_source, open_source
-from .pacing import Backoff, Pacer
+from .pacing import Backoff, Pacer, Timeline
 from .source import Clock, Source, Stamper
 from .uri import parse_uri
 
@@ -40,7 +41,9 @@ STOP_WAIT_S = 1.0
 class Opener(Protocol):
     """`open_source` or a fake of it."""
 
-    def __call__(self, config: CameraConfig, stream: str, *, stamper: Stamper) -> Source:
+    def __call__(
+        self, config: CameraConfig, stream: str, *, stamper: Stamper, reader: PictureReader
+    ) -> Source:
         """Open the source."""
 
 
@@ -77,6 +80,8 @@ class CaptureLoop:
         self._wait_s = wait_s or self._stop.wait
         self._opener = opener
         self._stamper = Stamper(config.stamps, stamp_ns)
+        self._reader = PictureReader(config)
+        self.doubt = ""  # what looks wrong with the pictures just now
         self._source: Source | None = None
         self._size = ""
         self._backoff = Backoff(config.reopen_delay_max_s)
@@ -131,7 +136,9 @@ class CaptureLoop:
     def _session(self) -> bool:
         """From opening the source to its end; whether to open it again."""
         try:
-            source = self._opener(self._config, self._stream, stamper=self._stamper)
+            source = self._opener(
+                self._config, self._stream, stamper=self._stamper, reader=self._reader
+            )
         except (ConfigError, DependencyError) as error:
             return self._tell("failed", str(error))
         except SourceError as error:
@@ -160,9 +167,12 @@ class CaptureLoop:
     def _read_on(self, source: Source) -> bool:
         config = self._config
         pacer = Pacer(config.rate_hz or (0.0 if source.live else source.rate_hz or 0.0))
+        timeline = Timeline()
         bad_in_a_row = 0
         while not self._stop.is_set():
-            pause_s = pacer.wait_s(self._clock_ns())
+            due_ns = None if config.rate_hz else source.due_ns()
+            now_ns = self._clock_ns()
+            pause_s = pacer.wait_s(now_ns) if due_ns is None else timeline.wait_s(now_ns, due_ns)
             if pause_s > 0:
                 if self._wait_s(pause_s):
                     return False
@@ -181,6 +191,7 @@ class CaptureLoop:
             bad_in_a_row = 0
             self._backoff.reset()
             self._notice_size(frame)
+            self._notice_doubt()
             self._notice_clock()
             self.frames += 1
             key = frame.key._replace(id=f"{self._run}-{self.frames}")
@@ -199,6 +210,12 @@ class CaptureLoop:
         if self._size and size != self._size:
             self._tell("size_changed", f"{self._size} before, {size} now")
         self._size = size
+
+    def _notice_doubt(self) -> None:
+        if self._reader.doubt != self.doubt:
+            self.doubt = self._reader.doubt
+            if self.doubt:
+                self._tell("doubtful", self.doubt)
 
     def _broken(self, kind: Kind, message: str, *, live: bool) -> bool:
         if self._stop.is_set():

@@ -39,6 +39,12 @@ class Source(Protocol):
             SourceError: the source is broken or closed.
         """
 
+    def due_ns(self) -> int | None:
+        """When the next frame is due by the times of the recording, ns from any beginning.
+
+        None where it has no times, or is about to end. The same until the frame is read.
+        """
+
     def truth(self, key: FrameKey) -> FrameTruth | None:
         """What the frame shows, where that is known: on the synthetic line, of recent frames."""
 

@@ -55,6 +55,10 @@ class SyntheticSource:
         self._index += 1
         return Frame(key, image, self.line.options.encoding, self._config.frame_id)
 
+    def due_ns(self) -> int | None:
+        """The line has a rate, not times."""
+        return None
+
     def truth(self, key: FrameKey) -> FrameTruth | None:
         """What a frame shows, for the latest 4096 frames."""
         index = self._indices.get(key)

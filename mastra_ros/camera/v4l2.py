@@ -12,9 +12,13 @@ import numpy as np
 
 from ..config import CameraConfig
 from ..errors import ConfigError, FrameError, SourceError
+from ..pictures import PictureReader
 from .live import LiveSource, Picture
 from .source import Stamper
 from .uri import SourceUri
+
+DEEP = ("Y10", "Y12", "Y16")
+"""Gray of more than 8 bits in 16, as the kernel names it; the fourth letter is a space."""
 
 
 class VideoDevice(Protocol):
@@ -40,22 +44,25 @@ class V4l2Capture:
         self.rate_hz = rate if rate > 0 else None
 
     def grab(self) -> Picture:
-        """The next picture: bgr8, or mono8 from a gray camera."""
+        """The next picture: bgr8, from a gray camera mono8 or mono16."""
         given, image = self._device.read()
         if not given or image is None:
             raise SourceError("the device gives no more frames")
-        if image.dtype != np.uint8:
-            raise FrameError(f"expected uint8 from the device, got {image.dtype}")
+        if image.dtype not in (np.uint8, np.uint16):
+            raise FrameError(f"expected uint8 or uint16 from the device, got {image.dtype}")
         if image.ndim == 3 and image.shape[2] == 1:
             image = image[:, :, 0]
-        return Picture(image, "mono8" if image.ndim == 2 else "bgr8", None)
+        bits = "16" if image.dtype == np.uint16 else "8"
+        return Picture(image, ("mono" if image.ndim == 2 else "bgr") + bits, None)
 
     def release(self) -> None:
         """Close the device."""
         self._device.release()
 
 
-def open_v4l2(uri: SourceUri, config: CameraConfig, stream: str, stamper: Stamper) -> LiveSource:
+def open_v4l2(
+    uri: SourceUri, config: CameraConfig, stream: str, stamper: Stamper, reader: PictureReader
+) -> LiveSource:
     """Open the device with the size and rate asked for; it may choose others near them."""
     path = Path(uri.target)
     try:
@@ -69,9 +76,12 @@ def open_v4l2(uri: SourceUri, config: CameraConfig, stream: str, stamper: Stampe
     wanted: list[int] = []
     fourcc = uri.options.get("fourcc", "")
     if fourcc:
+        fourcc = fourcc.ljust(4) if fourcc in DEEP else fourcc
         if len(fourcc) != 4 or not fourcc.isascii():
             raise ConfigError(f"source: fourcc: expected four letters such as MJPG, got {fourcc!r}")
         wanted += [cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*fourcc)]
+        if fourcc.strip() in DEEP:  # or OpenCV makes them 8 bits, as if all 16 were used
+            wanted += [cv2.CAP_PROP_CONVERT_RGB, 0]
     if config.width_px:
         wanted += [cv2.CAP_PROP_FRAME_WIDTH, config.width_px]
     if config.height_px:
@@ -83,4 +93,4 @@ def open_v4l2(uri: SourceUri, config: CameraConfig, stream: str, stamper: Stampe
         raise SourceError(f"{path}: cannot be opened as a camera; is another program using it?")
     for prop, value in zip(wanted[::2], wanted[1::2], strict=True):
         device.set(prop, value)
-    return LiveSource(V4l2Capture(device, str(uri)), config, stream, stamper)
+    return LiveSource(V4l2Capture(device, str(uri)), config, stream, stamper, reader)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
+import os
+import sys
 from typing import Any
 
 from ..config import GatewayConfig, build
 from ..config.files import apply_sets, load_parameters
 from ..errors import ConfigError
+from ..startup import check_clock
 
 HELP = """\
 Serve devices over TLS 1.3: check their tokens, infer their frames in batches, keep each
@@ -42,13 +46,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Serve until a signal comes."""
+    check_clock()
     config = config_of(args)
     # Imported here, so that `mastra gateway --help` needs none of the server's packages.
     from ..gateway.server import serve
 
-    asyncio.run(
+    answered = asyncio.run(
         serve(config, lambda url: print(f"ready {url}", flush=True), parent_pid=args.parent)
     )
+    if not answered:
+        # Python would wait for the model's thread, which nothing can end.
+        logging.shutdown()
+        sys.stdout.flush()
+        os._exit(1)
     return 0
 
 

@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     token.add_argument("folder", type=Path, metavar="DIR", help="the folder of keys")
     token.add_argument("name", metavar="NAME", help="the device")
-    token.add_argument("--audience", default="mastra-gateway", help="default: mastra-gateway")
+    token.add_argument("--audience", default="", help="default: that of the folder")
     token.add_argument(
         "--lifetime", type=float, default=300.0, metavar="S", help="in s; default: 300"
     )
@@ -53,17 +53,21 @@ def run(args: argparse.Namespace) -> int:
 
     folder: Path = args.folder
     if args.action == "init":
-        keys.init_keys(folder, [*keys.LOOPBACK, *args.host])
+        keys.init_keys(folder, [*keys.LOOPBACK, *args.host], own_audience=True)
         print(f"{folder}: authority and certificate of the gateway are there")
         print(f"next: mastra keys add-device {folder} NAME")
     elif args.action == "add-device":
         algorithm = {"es256": "p256"}.get(args.algorithm, args.algorithm)
         private = keys.add_device(folder, args.name, algorithm)
-        print(f"{private}: for the device, together with {folder / 'ca.crt'}")
+        together = str(folder / "ca.crt")
+        if (folder / "audience").exists():
+            together = f"{together} and {folder / 'audience'}"
+        print(f"{private}: for the device, together with {together}")
         print(f"{private.with_suffix('.pub')}: for the gateway")
     elif args.action == "token":
         key = keys.load_device_key(folder, args.name)
-        print(sign_token(args.name, key, args.audience, args.lifetime))
+        audience = args.audience or keys.audience_of(folder)
+        print(sign_token(args.name, key, audience, args.lifetime))
     else:
         held = keys.show(folder)
         print(f"authority  SHA-256 {held.authority}")

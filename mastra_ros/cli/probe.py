@@ -6,7 +6,6 @@ import argparse
 import asyncio
 import contextlib
 import math
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -16,6 +15,7 @@ from typing import Any
 from ..config import BridgeConfig, GatewayConfig, SchedulingConfig, build
 from ..config.files import load_parameters
 from ..errors import ConfigError
+from ..leftovers import temporary_folder
 from ..scheduling.estimates.load import LoadSampler
 from ..scheduling.policies.policy import POLICIES, make_policy
 from ..types import LinkSample, LoadSample
@@ -90,13 +90,13 @@ def _bridge_config(args: argparse.Namespace) -> Iterator[BridgeConfig]:
     from ..protocol.keys import add_device, init_keys
 
     faults = read_faults(args.fault)
-    with tempfile.TemporaryDirectory(prefix="mastra-") as name:
-        keys = Path(name) / "keys"
-        init_keys(keys)
+    with temporary_folder() as folder:
+        keys = folder / "keys"
+        init_keys(keys, own_audience=True)
         add_device(keys, args.device)
         bundles = GatewayConfig().bundles
         with (
-            EmbeddedGateway(keys, bundles, state_dir=Path(name) / "gateway") as gateway,
+            EmbeddedGateway(keys, bundles, state_dir=folder / "gateway") as gateway,
             ShapingProxy("127.0.0.1", gateway.port, faults) as proxy,
         ):
             yield build(

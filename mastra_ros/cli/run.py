@@ -7,7 +7,6 @@ import contextlib
 import os
 import signal
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 from ..config.files import apply_sets, load_parameters
 from ..errors import ConfigError, DependencyError, MastraError, SourceError
 from ..figures import prepare
+from ..leftovers import temporary_folder
 from ..share import share_file
+from ..startup import check_clock
 from .output import check_output, check_output_folder, write_json
 from .report import RunReport
 
@@ -72,6 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run; exit status 0 only when no frame is without its result."""
     parameters = _parameters(args)
+    check_clock()
     check_output(args.report, "--report")
     check_output_folder(args.pictures, "--pictures")
     _check_ros(args)
@@ -186,10 +188,10 @@ def _open_link(
     from ..gateway.embedded import EmbeddedGateway
     from ..protocol.keys import add_device, init_keys
 
-    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mastra-")))
+    folder = stack.enter_context(temporary_folder())
     bridge.setdefault("spool_path", str(folder / "spool.sqlite"))
     keys = folder / "keys"
-    init_keys(keys)
+    init_keys(keys, own_audience=True)
     add_device(keys, build(BridgeConfig, bridge).device)
     served = build(GatewayConfig, parameters.get("gateway", {}))
     gateway = stack.enter_context(

@@ -67,6 +67,13 @@ class Decoder:
             self._keep((packet.key.stamp_ns, check), _Picture(payload.encoding, image))
         return Frame(packet.key, image, payload.encoding)
 
+    def forget_oldest(self) -> bool:
+        """Give up the picture that has been of no use for longest; False when none is kept."""
+        if not self._kept:
+            return False
+        self._kept.popitem(last=False)
+        return True
+
     def _changed(self, payload: Payload) -> Image:
         """The reference with the changed tiles replaced."""
         assert payload.mask is not None

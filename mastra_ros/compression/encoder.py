@@ -21,6 +21,7 @@ import numpy as np
 
 from ..config import CompressionConfig
 from ..errors import CodecError
+from ..pictures import eight_bits
 from ..types import Frame, FrameKey, Packet, PacketKind
 from .changes import changed_tiles
 from .payload import TILE_STEP_PX, Payload, pack
@@ -90,11 +91,14 @@ class Encoder:
     def encode(self, frame: Frame, *, hard: bool = False, late: bool = False) -> Packet:
         """Encode a frame; a late one becomes a key frame that stands outside the sequence.
 
+        One of 16 bits is sent with 8, as the device's own model sees it: every gateway knows those.
+
         Raises:
             CodecError: the frame is of another stream, or too large for the codec.
         """
         if frame.key.stream != self._stream:
             raise CodecError(f"expected stream {self._stream!r}, got {frame.key.stream!r}")
+        frame = eight_bits(frame)
         if late:
             payload, _ = pack(self._whole(frame))
             return _packet(frame, PacketKind.KEY, payload, 0, hard=hard, late=True)

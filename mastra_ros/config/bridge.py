@@ -19,7 +19,11 @@ class BridgeConfig(NodeConfig):
     )
     device: str = parameter("camera-1", "name of this device: the subject of its tokens")
     stream: str = parameter("main", "name of this stream on the device")
-    audience: str = parameter("mastra-gateway", "audience of the tokens")
+    audience: str = parameter(
+        "",
+        "audience of the tokens; empty: that of the folder of keys, or `mastra-gateway` where it "
+        "has none",
+    )
     keys_dir: str = parameter("", "folder with ca.crt and the device's key; empty: MASTRA_KEYS")
     token_lifetime_s: float = parameter(
         300.0, "life of a token", unit="s", minimum=10.0, maximum=3600.0

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .parameter import NodeConfig, parameter
+from .parameter import parameter
+from .pictures import HeardPictureConfig
 
 
 @dataclass(frozen=True)
-class CompressionConfig(NodeConfig):
+class CompressionConfig(HeardPictureConfig):
     """Parameters of the compression before upload."""
 
     codec: str = parameter("jpeg", "still codec of regions", choices=("jpeg", "webp", "png"))

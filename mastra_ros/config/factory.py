@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .parameter import NodeConfig, parameter
+from .parameter import parameter
+from .pictures import HeardPictureConfig
 
 
 @dataclass(frozen=True)
-class FactoryConfig(NodeConfig):
+class FactoryConfig(HeardPictureConfig):
     """Parameters of the factory inspection."""
 
     trigger: str = parameter(

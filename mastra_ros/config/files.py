@@ -18,6 +18,7 @@ import yaml
 from ..errors import ConfigError
 from ..redaction import HIDDEN, redact, redact_uri, shown
 from .parameter import Loader, NodeConfig, Parameter, build, parameters_of, parse_value
+from .pictures import SHARED, HeardPictureConfig
 from .stages import STAGES
 
 Values = dict[str, dict[str, Any]]
@@ -26,6 +27,7 @@ Values = dict[str, dict[str, Any]]
 KEY = "ros__parameters"
 _OF_RCLPY = ("use_sim_time", "start_type_description_service")
 _GROUPS_OF_RCLPY = ("qos_overrides.",)
+_NAMES = {stage: parameters_of(config) for stage, config in STAGES.items()}
 _ANY = {
     "bool": "true, false",
     "int": "any",
@@ -56,7 +58,8 @@ def load_parameters(path: str | Path) -> Values:
         if not stages:
             problems.append(f"{node}: unknown stage, known are {', '.join(STAGES)}")
         for stage in stages:
-            values.setdefault(stage, {}).update(given)
+            fitting = {n: v for n, v in given.items() if n not in SHARED or n in _NAMES[stage]}
+            values.setdefault(stage, {}).update(fitting if len(stages) > 1 else given)
     try:
         check(values)
     except ConfigError as error:
@@ -111,9 +114,20 @@ def check(values: Mapping[str, Mapping[str, Any]]) -> dict[str, NodeConfig]:
             configs[stage] = build(config_class, given)
         except ConfigError as error:
             problems += [f"{stage}.{problem}" for problem in str(error).split("; ")]
+    problems += _unlike(configs)
     if problems:
         raise ConfigError("; ".join(problems))
     return configs
+
+
+def _unlike(configs: Mapping[str, NodeConfig]) -> Iterator[str]:
+    """What the stages that hear the same pictures would take them for, where that differs."""
+    hearing = {s: c for s, c in configs.items() if isinstance(c, HeardPictureConfig)}
+    for name in SHARED:
+        found = {stage: getattr(config, name) for stage, config in hearing.items()}
+        if len(set(found.values())) > 1:
+            given = ", ".join(f"{stage} has {value}" for stage, value in found.items())
+            yield f"{name}: {given}; they hear the same pictures, so set it below /** for all"
 
 
 def to_yaml(values: Mapping[str, Mapping[str, Any]]) -> str:

@@ -17,7 +17,11 @@ class GatewayConfig(NodeConfig):
     bundles: tuple[str, ...] = parameter(
         ("models/board_defects",), "bundles served; the first answers streams that name none"
     )
-    audience: str = parameter("mastra-gateway", "audience that tokens must name")
+    audience: str = parameter(
+        "",
+        "another audience that tokens may name; empty: that of the folder of keys alone, or "
+        "`mastra-gateway` where it has none",
+    )
     allow: tuple[str, ...] = parameter(
         ("127.0.0.0/8", "::1/128"), "networks that may connect (CIDR)"
     )
@@ -70,6 +74,12 @@ class GatewayConfig(NodeConfig):
     sessions_max: int = parameter(
         256, "devices connected at once; more are refused", minimum=1, maximum=100000
     )
+    sessions_device_max: int = parameter(
+        32,
+        "sessions of one device at once, and never more than half of all",
+        minimum=1,
+        maximum=100000,
+    )
     in_flight_max: int = parameter(
         16, "frames of one device in work before more are refused", minimum=1, maximum=10000
     )
@@ -86,7 +96,23 @@ class GatewayConfig(NodeConfig):
         64, "streams whose references are kept, newest in use first", minimum=1, maximum=100000
     )
     references_bytes_max: int = parameter(
-        1_073_741_824, "most memory of all references", unit="bytes", minimum=1048576
+        1_073_741_824,
+        "most memory of all references; they also give way to what else memory_bytes_max allows",
+        unit="bytes",
+        minimum=1048576,
+    )
+    memory_bytes_max: int = parameter(
+        1_073_741_824,
+        "most memory above that of the models: messages, pictures in work, references",
+        unit="bytes",
+        minimum=67108864,
+    )
+    model_silence_s: float = parameter(
+        10.0,
+        "a model that runs for longer does not answer: health says so, and a stop waits no longer",
+        unit="s",
+        minimum=0.1,
+        maximum=3600.0,
     )
     results_max: int = parameter(
         5_000_000, "most results kept on disk; the oldest are forgotten", minimum=1

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .parameter import NodeConfig, parameter
+from .parameter import parameter
+from .pictures import HeardPictureConfig
 
 
 @dataclass(frozen=True)
-class InferenceConfig(NodeConfig):
+class InferenceConfig(HeardPictureConfig):
     """Parameters of the inference on the device."""
 
     bundle: str = parameter("models/board_defects", "bundle: a folder, or a name in our share")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,9 +18,11 @@ from starlette.websockets import WebSocket
 
 from ..config import GatewayConfig
 from ..errors import StoreError
-from .auth import DEVICE, Allowlist, Gatekeeper, PublicKeys
+from .auth import PERMIT, Gatekeeper, Permit, PublicKeys
 from .bodies import ReadOn
+from .door.logs import Sparing
 from .frames import Frames
+from .memory import Memory, resident_bytes, return_to_system
 from .metrics import Metrics
 from .models import Models
 from .references import PacketDecoder, References
@@ -29,6 +31,7 @@ from .settings import device_settings
 from .sqlite_store import SqliteStore
 from .store import ResultStore
 from .stream import StreamSession
+from .used_tokens import UsedTokens
 from .v2 import OpenInference
 
 logger = logging.getLogger(__name__)
@@ -36,6 +39,8 @@ logger = logging.getLogger(__name__)
 WORKERS = 2
 """Threads that decode frames and look up results; the runtimes of models have their own."""
 GOODBYE_S = 3.0
+WATCH_S = 0.5
+"""Keys, permits and the memory of the process are looked at this often."""
 
 
 class Gateway:
@@ -51,6 +56,7 @@ class Gateway:
         make_decoder: Callable[[], PacketDecoder],
         software: str = "",
     ) -> None:
+        self._logs = Sparing(logger)
         self._config = config
         self._software = software
         self._settings = device_settings(config.device_settings)
@@ -58,24 +64,35 @@ class Gateway:
         self.metrics = metrics
         self.models = models
         self.store = store
-        self.sessions = Sessions(config.sessions_max)
+        self.sessions = Sessions(config.sessions_max, config.sessions_device_max)
+        references = References(
+            make_decoder,
+            self._executor,
+            streams_max=config.streams_kept,
+            bytes_max=min(config.references_bytes_max, config.memory_bytes_max // 2),
+        )
+        self.memory = Memory(config.memory_bytes_max, references)
+        self._gatekeeper: Gatekeeper | None = None
+        self._watcher: asyncio.Task[None] | None = None
         self.frames = Frames(
             store=store,
-            references=References(
-                make_decoder,
-                self._executor,
-                streams_max=config.streams_kept,
-                bytes_max=config.references_bytes_max,
-            ),
+            references=references,
             models=models,
             metrics=metrics,
             executor=self._executor,
             frames_max=config.queue_frames_max + config.batch_size_max,
             pixels_max=config.pixels_max,
+            memory=self.memory,
         )
-        self._v2 = OpenInference(models, self._executor, config.body_bytes_max)
+        self._v2 = OpenInference(
+            models,
+            self._executor,
+            config.body_bytes_max,
+            memory=self.memory,
+            model_silence_s=config.model_silence_s,
+        )
 
-    def app(self, keys_dir: Path) -> ASGIApp:
+    def app(self, keys_dir: Path, audiences: Collection[str], used: UsedTokens | None) -> ASGIApp:
         """The application, which lets in the devices whose public keys are in `keys_dir`."""
         starlette = Starlette(
             routes=[
@@ -86,23 +103,57 @@ class Gateway:
             ],
             exception_handlers={HTTPException: _no_such_path, Exception: _fault},
         )
-        guarded = Gatekeeper(
+        self._gatekeeper = Gatekeeper(
             starlette,
             keys=PublicKeys(keys_dir),
-            audience=self._config.audience,
-            allowlist=Allowlist(self._config.allow),
+            audiences=audiences,
             metrics=self.metrics,
+            replay=used,
+            logs=self._logs,
         )
-        return ReadOn(guarded, body_bytes_max=self._config.body_bytes_max)
+        self._watcher = asyncio.ensure_future(self._watch(resident_bytes()))
+        return ReadOn(self._gatekeeper, body_bytes_max=self._config.body_bytes_max)
 
-    async def close(self) -> None:
-        """Say goodbye to devices, finish what the models have in work, keep its results."""
+    async def close(self) -> bool:
+        """Say goodbye to devices, finish what the models have in work, keep its results.
+
+        False when a model does not answer, whose thread goes on: the process must be ended.
+        """
         await self.sessions.close(GOODBYE_S)
         # First the models, which refuse those that wait, so that few frames are left to finish.
-        await self.models.close()
+        silent = await self.models.close(self._config.model_silence_s)
+        if silent:
+            logger.error("not waited for: model %s does not answer", ", ".join(silent))
         await self.frames.close()
+        if self._watcher is not None:
+            self._watcher.cancel()
+            await asyncio.gather(self._watcher, return_exceptions=True)
         await asyncio.to_thread(self.store.close)
         self._executor.shutdown()
+        return not silent
+
+    async def _watch(self, models_bytes: int) -> None:
+        """End the sessions of keys that are gone, and keep within the memory allowed."""
+        while True:
+            await asyncio.sleep(WATCH_S)
+            try:
+                self._look_at_keys()
+                if self.memory.squeeze(max(0, resident_bytes() - models_bytes)):
+                    await asyncio.to_thread(return_to_system)
+                self._logs.flush()
+            except Exception:  # nothing that is found may end the watch
+                logger.exception("the watch failed")
+
+    def _look_at_keys(self) -> None:
+        assert self._gatekeeper is not None
+        reasons: dict[Permit, str] = {}
+        for session in self.sessions:
+            if isinstance(session, StreamSession):
+                permit = session.permit
+                if permit not in reasons:
+                    reasons[permit] = self._gatekeeper.withdrawn(permit)
+                if reasons[permit]:
+                    session.end("forbidden", reasons[permit])
 
     async def _health(self, _: Request) -> Response:
         """200 when frames can be worked on and kept, else 503; open to everybody."""
@@ -112,6 +163,9 @@ class Gateway:
             return JSONResponse({"status": "error", "store": "error"}, 503)
         if self.sessions.closing:
             return JSONResponse({"status": "closing", "store": "ok"}, 503)
+        silent = self.models.silent(self._config.model_silence_s)
+        if silent:
+            return JSONResponse({"status": "error", "store": "ok", "silent": list(silent)}, 503)
         return JSONResponse({"status": "ok", "store": "ok", "models": list(self.models.names)})
 
     async def _show_metrics(self, _: Request) -> Response:
@@ -119,21 +173,27 @@ class Gateway:
         return Response(text, media_type=self.metrics.content_type)
 
     async def _stream(self, websocket: WebSocket) -> None:
-        device: str = websocket.scope[DEVICE]
-        if self.sessions.full:
-            logger.warning("%s: refused, %d sessions are open", device, len(self.sessions))
-            refusal = JSONResponse({"error": "no more sessions"}, 503, {"Retry-After": "1"})
+        permit: Permit = websocket.scope[PERMIT]
+        why = self.sessions.refuses(permit.device)
+        if why:
+            self._logs.warning("sessions", "%s: refused, %s", permit.device, why)
+            refusal = JSONResponse({"error": f"no more sessions: {why}"}, 503, {"Retry-After": "1"})
             await websocket.send_denial_response(refusal)
             return
+        assert self._gatekeeper is not None
         session = StreamSession(
             websocket,
-            device,
+            permit.device,
             config=self._config,
             frames=self.frames,
             sessions=self.sessions,
             metrics=self.metrics,
             software=self._software,
             settings=self._settings,
+            permit=permit,
+            renew=self._gatekeeper.renew,
+            memory=self.memory,
+            logs=self._logs,
         )
         await session.run()
 

@@ -1,13 +1,18 @@
 """Who may speak to the gateway: an address on the allowlist and a token signed by a device.
 
-Both are checked before anything of the request is read and before a WebSocket is accepted.
+The acceptor asks for the address before anything else; the token is checked before anything of a
+request is read and before a WebSocket is accepted. What a token permits ends with it, and with
+the key that signed it.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +20,18 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..errors import AuthenticationError, ConfigError
-from ..protocol.tokens import PublicKey, ReplayGuard, load_public_key, verify_token
+from ..protocol.tokens import (
+    LEEWAY_S,
+    PublicKey,
+    ReplayGuard,
+    TokenRefused,
+    Verified,
+    check_token,
+    key_bytes,
+    load_public_key,
+)
+from .door.http import ADMIT
+from .door.logs import Sparing
 from .metrics import Metrics
 
 logger = logging.getLogger(__name__)
@@ -25,6 +41,13 @@ OPEN_PATHS = ("/healthz",)
 
 DEVICE = "mastra.device"
 """Where the scope of a request names the device that was authenticated."""
+
+PERMIT = "mastra.permit"
+"""Where the scope of a request has what its token permits."""
+
+REQUESTS_MAX = 64
+"""Requests over HTTP at once."""
+REQUESTS_DEVICE_MAX = 32
 
 
 class Allowlist:
@@ -70,8 +93,28 @@ class PublicKeys(Mapping[str, "bytes | PublicKey"]):
         return sum(1 for _ in self)
 
 
+@dataclass(frozen=True)
+class Permit:
+    """What a token permits: to speak for a device, until a time, with a key that is its own."""
+
+    device: str
+    until_s: float  # of the monotonic clock
+    key: bytes = b""
+
+    @classmethod
+    def of(cls, verified: Verified) -> Permit:
+        """What a good token permits from now on.
+
+        One that has expired is good for a little while more, where the device's clock is behind.
+        """
+        left_s = verified.expires_s - time.time()
+        if left_s <= 0:
+            left_s = min(verified.life_s, LEEWAY_S)
+        return cls(verified.device, time.monotonic() + left_s, verified.key)
+
+
 class Gatekeeper:
-    """ASGI middleware: refuses with 403 by address, with 401 by token, in one line of log each.
+    """ASGI middleware that lets in those with a good token; others get 401, and a kind a line.
 
     A token opens one stream session only, since whoever has seen it could use it again; for
     requests over HTTP it may be used until it expires.
@@ -82,49 +125,98 @@ class Gatekeeper:
         app: ASGIApp,
         *,
         keys: Mapping[str, bytes | PublicKey],
-        audience: str,
-        allowlist: Allowlist,
+        audiences: Collection[str],
         metrics: Metrics,
+        replay: ReplayGuard | None = None,
+        logs: Sparing | None = None,
     ) -> None:
         self._app = app
         self._keys = keys
-        self._audience = audience
-        self._allowlist = allowlist
+        self._audiences = audiences
         self._metrics = metrics
-        self._replay = ReplayGuard()
+        self._replay = replay or ReplayGuard()
+        self._logs = logs or Sparing(logger)
+        self._requests: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan" or scope["path"] in OPEN_PATHS:
+        if scope["path"] in OPEN_PATHS and scope["type"] == "http":
             await self._app(scope, receive, send)
             return
-        host = scope["client"][0] if scope.get("client") else ""
-        if not self._allowlist.admits(host):
-            await self._refuse(403, "address", "address is not on the allowlist", scope, send)
-            return
         try:
-            scope[DEVICE] = self._device_of(scope)
+            permit = self._permit(scope)
         except AuthenticationError as error:
-            await self._refuse(401, "token", str(error), scope, send)
+            await self._refuse(error, scope, send)
             return
+        scope[PERMIT] = permit
+        scope[DEVICE] = permit.device
+        if scope["type"] == "http":
+            await self._admit(permit.device, scope, receive, send)
+            return
+        _admitted(scope)
         await self._app(scope, receive, send)
 
-    def _device_of(self, scope: Scope) -> str:
+    def renew(self, device: str, token: str) -> Permit:
+        """What a fresh token permits the session of `device`; AuthenticationError if nothing."""
+        permit = Permit.of(self._check(token, replay=True))
+        if permit.device != device:
+            raise TokenRefused(f"it is of {permit.device}, not of {device}", "of another device")
+        return permit
+
+    def withdrawn(self, permit: Permit) -> str:
+        """Why a permit is not good any more before its time; empty when it is."""
+        try:
+            known = self._keys.get(permit.device)
+            key = load_public_key(known) if isinstance(known, bytes) else known
+        except AuthenticationError:
+            key = None
+        if key is None:
+            return "the key of this device has been removed"
+        return "" if key_bytes(key) == permit.key else "the key of this device has been replaced"
+
+    async def _admit(self, device: str, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request over HTTP, of so many at once."""
+        everybody = self._requests.total()
+        if everybody >= REQUESTS_MAX or self._requests[device] >= REQUESTS_DEVICE_MAX:
+            self._logs.warning("requests", "%s: %d requests are in work", device, everybody)
+            refusal = JSONResponse({"error": "too many requests"}, 503, {"Retry-After": "1"})
+            await refusal(scope, receive, send)
+            return
+        self._requests[device] += 1
+        _admitted(scope)
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._requests[device] -= 1
+            if not self._requests[device]:
+                del self._requests[device]
+
+    def _permit(self, scope: Scope) -> Permit:
         values = [value for name, value in scope["headers"] if name.lower() == b"authorization"]
         if len(values) != 1:
-            raise AuthenticationError("token: expected one header Authorization: Bearer …")
+            raise TokenRefused("expected one header Authorization: Bearer …")
         scheme, _, token = values[0].decode("latin-1").partition(" ")
         if scheme.lower() != "bearer":
-            raise AuthenticationError("token: expected the scheme Bearer")
-        replay = self._replay if scope["type"] == "websocket" else None
-        return verify_token(token.strip(), self._keys, self._audience, replay=replay)
+            raise TokenRefused("expected the scheme Bearer")
+        return Permit.of(self._check(token.strip(), replay=scope["type"] == "websocket"))
 
-    async def _refuse(self, status: int, cause: str, why: str, scope: Scope, send: Send) -> None:
-        self._metrics.auth_failures.labels(cause).inc()
+    def _check(self, token: str, *, replay: bool) -> Verified:
+        return check_token(
+            token, self._keys, self._audiences, replay=self._replay if replay else None
+        )
+
+    async def _refuse(self, error: AuthenticationError, scope: Scope, send: Send) -> None:
+        self._metrics.auth_failures.labels("token").inc()
         host = scope["client"][0] if scope.get("client") else "unknown address"
-        logger.warning("refused %s %.100r: %s", host, scope["path"], why)
-        headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
-        response = JSONResponse({"error": why}, status, headers)
+        kind = error.kind if isinstance(error, TokenRefused) else "token"
+        self._logs.warning(kind, "refused %s %.100s: %s", host, scope["path"], str(error))
+        response = JSONResponse({"error": str(error)}, 401, {"WWW-Authenticate": "Bearer"})
         await response(scope, _nothing_to_receive, send)
+
+
+def _admitted(scope: Scope) -> None:
+    """Tell the acceptor that this connection has proven who it is."""
+    if (admit := scope.get(ADMIT)) is not None:
+        admit()
 
 
 async def _nothing_to_receive() -> dict[str, Any]:

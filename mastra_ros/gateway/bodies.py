@@ -16,6 +16,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .auth import DEVICE
+from .memory import Account
 
 DRAIN_S = 30.0
 STRANGER_DRAIN_S = 10.0
@@ -34,8 +35,11 @@ class BadRequest(Exception):  # noqa: N818 - the client's fault and no error of 
     text: str
 
 
-async def read_body(request: Request, bytes_max: int) -> bytes:
-    """The body as it came. Raises BadRequest when it is larger than allowed or ends early."""
+async def read_body(request: Request, bytes_max: int, account: Account) -> bytes:
+    """The body as it came. Raises BadRequest when it is larger than allowed or ends early.
+
+    MemoryError when `account` has no room for it.
+    """
     too_large = BadRequest(413, f"body: expected at most {bytes_max} bytes")
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > bytes_max:
@@ -43,6 +47,7 @@ async def read_body(request: Request, bytes_max: int) -> bytes:
     parts = bytearray()
     try:
         async for part in request.stream():
+            account.hold(len(part))
             parts += part
             if len(parts) > bytes_max:
                 raise too_large

@@ -9,7 +9,6 @@ import queue
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -20,6 +19,7 @@ import yaml
 
 from ..config import GatewayConfig, build
 from ..errors import MastraError
+from ..leftovers import temporary_folder
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +54,8 @@ class EmbeddedGateway:
             state_dir=str(state_dir or ""),
         )
         self._process: subprocess.Popen[str] | None = None
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._temporary = contextlib.ExitStack()
+        self._folder: Path | None = None
         self._url = ""
 
     @classmethod
@@ -120,9 +121,8 @@ class EmbeddedGateway:
     def stop(self) -> None:
         """End the child in order; also frees the temporary folder. A second call does nothing."""
         self._end(signal.SIGTERM)
-        if self._folder is not None:
-            self._folder.cleanup()
-            self._folder = None
+        self._temporary.close()
+        self._folder = None
 
     def restart(self) -> EmbeddedGateway:
         """Start again, on the same port and state; what still runs is killed first."""
@@ -143,8 +143,8 @@ class EmbeddedGateway:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             return folder
         if self._folder is None:
-            self._folder = tempfile.TemporaryDirectory(prefix="mastra-gateway-")
-        return Path(self._folder.name)
+            self._folder = self._temporary.enter_context(temporary_folder("gateway-"))
+        return self._folder
 
     def _write_params(self) -> Path:
         workplace = self._workplace()

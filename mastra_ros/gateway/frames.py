@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import Executor
@@ -27,6 +28,7 @@ from ..errors import (
 from ..protocol import Ack, FrameMessage, KeyFrameRequest, Message, Nack, ResultMessage
 from ..protocol.envelope import decode, encode
 from ..types import PacketKind, Result, Route
+from .memory import Memory
 from .metrics import Metrics
 from .models import Models
 from .references import References
@@ -35,6 +37,8 @@ from .store import FrameId, Record, ResultStore
 logger = logging.getLogger(__name__)
 
 STORED_BYTES_MAX = 16_777_216
+LATE_PATIENCE_S = 5.0
+"""How long a frame that nobody waits for may wait for memory."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,9 @@ class Frames:
         executor: Executor,
         frames_max: int,
         pixels_max: int,
+        memory: Memory | None = None,
     ) -> None:
+        self._memory = memory or Memory(sys.maxsize)
         self._store = store
         self._references = references
         self._models = models
@@ -157,10 +163,22 @@ class Frames:
         if pixels > self._pixels_max:
             raise Refusal("too_large", f"expected at most {self._pixels_max} px, got {pixels}")
         model = self._models.get(str(message.meta.get("model", "")))
-        started_s = time.perf_counter()
-        frame = await self._references.decode(device, message.to_packet())
-        self._metrics.decode_seconds.observe(time.perf_counter() - started_s)
-        inferred = await model.infer(frame, late=message.late)
+        channels = 1 if message.encoding == "mono8" else 3
+        # Decoding needs the picture twice: as it was decoded, and as it is used.
+        size = 2 * channels * pixels
+        if size > self._memory.pictures.bytes_max:
+            room = self._memory.pictures.bytes_max
+            raise Refusal("too_large", f"decoding takes {size} bytes, memory allows {room}")
+        try:
+            async with self._memory.picture(device, size, patience_s(message)) as picture:
+                started_s = time.perf_counter()
+                frame = await self._references.decode(device, message.to_packet())
+                self._metrics.decode_seconds.observe(time.perf_counter() - started_s)
+                picture.shrink(frame.image.nbytes)
+                inferred = await model.infer(frame, late=message.late)
+                del frame
+        except MemoryError as error:
+            raise Refusal("overloaded", f"no memory: {error}") from None
         return Result(
             key=message.key,
             origin=Route.CLOUD,
@@ -190,6 +208,13 @@ class Frames:
             late=message.late,
             inference_ms=inferred.run_ms,
         )
+
+
+def patience_s(message: FrameMessage) -> float:
+    """How long a frame may wait for memory: as long as somebody waits for its answer."""
+    if message.late or not message.deadline_ms:
+        return LATE_PATIENCE_S
+    return min(message.deadline_ms / 1e3, LATE_PATIENCE_S)
 
 
 def _nack(message: FrameMessage, code: str, text: str) -> Answer:

@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from ..config import GatewayConfig
 from ..errors import ConfigError, ModelError
@@ -86,6 +86,7 @@ class ServedModel(Generic[T]):
         self._size_max = config.batch_size_max
         self._batch_run_ms = config.batch_run_ms
         self._frame_ms = math.nan
+        self._since_s = math.nan  # when the run in work began, of the monotonic clock
         self._batcher: DynamicBatcher[T, Inferred] = DynamicBatcher(
             self._run,
             size_max=config.batch_size_max,
@@ -111,10 +112,18 @@ class ServedModel(Generic[T]):
         """
         return await self._batcher.submit(item, LATE if late else LIVE)
 
-    async def close(self) -> None:
-        """Refuse those that wait and free the model."""
-        await self._batcher.close()
+    @property
+    def silent_s(self) -> float:
+        """How long the run in work has taken; 0 when none is."""
+        since_s = self._since_s
+        return 0.0 if math.isnan(since_s) else time.monotonic() - since_s
+
+    async def close(self, timeout_s: float | None = None) -> bool:
+        """Refuse those that wait and free the model; False when it does not end its run in time."""
+        if not await self._batcher.close(timeout_s):
+            return False
         self.detector.close()
+        return True
 
     @property
     def batch_size_max(self) -> int:
@@ -138,7 +147,11 @@ class ServedModel(Generic[T]):
 
     def _run(self, items: list[T]) -> list[Inferred]:
         started = time.perf_counter()
-        found = self.detector.detect_batch(items)
+        self._since_s = time.monotonic()
+        try:
+            found = self.detector.detect_batch(items)
+        finally:
+            self._since_s = math.nan
         run_ms = (time.perf_counter() - started) * 1e3
         # Told here, in the thread that runs: the next run may be another part's.
         model, version = self.detector.model, self.detector.version
@@ -204,12 +217,23 @@ class Models:
         """Names of the served models, the default first."""
         return tuple(self._models)
 
-    async def close(self) -> None:
-        """Close all of them."""
-        for model in self._models.values():
-            await model.close()
-        for tail in self._tails.values():
-            await tail.model.close()
+    def silent(self, limit_s: float) -> tuple[str, ...]:
+        """Names of the models whose run in work takes longer than this."""
+        return tuple(model.name for model in self._all() if model.silent_s > limit_s)
+
+    async def close(self, limit_s: float = math.inf) -> tuple[str, ...]:
+        """Close all of them; the names of those whose run took longer than this, and goes on."""
+
+        async def close_one(model: ServedModel[Any]) -> bool:
+            left_s = max(0.0, limit_s - model.silent_s)
+            return await model.close(None if math.isinf(limit_s) else left_s)
+
+        models = self._all()
+        closed = await asyncio.gather(*(close_one(model) for model in models))
+        return tuple(model.name for model, done in zip(models, closed, strict=True) if not done)
+
+    def _all(self) -> list[ServedModel[Any]]:
+        return [*self._models.values(), *(tail.model for tail in self._tails.values())]
 
 
 def _open(path: str, config: GatewayConfig) -> tuple[str, Detector | AutoDetector, Tail | None]:

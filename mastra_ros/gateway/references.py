@@ -27,6 +27,10 @@ class PacketDecoder(Protocol):
         """The frame; CodecError, or ReferenceMissing when the stream needs a key frame."""
         ...
 
+    def forget_oldest(self) -> bool:
+        """Keep one picture less, if any; a delta that refers to it costs a key frame."""
+        ...
+
 
 class _Stream:
     """One stream's decoder, run off the event loop, one packet after the other."""
@@ -40,6 +44,12 @@ class _Stream:
         try:
             return self._decoder.decode(packet)
         finally:
+            self.bytes_kept = self._decoder.bytes_kept
+
+    def forget(self, size: int) -> None:
+        """Keep so much less, if as much is kept. Not while it decodes."""
+        wanted = max(0, self.bytes_kept - size)
+        while self.bytes_kept > wanted and self._decoder.forget_oldest():
             self.bytes_kept = self._decoder.bytes_kept
 
 
@@ -82,9 +92,24 @@ class References:
         finally:
             self._trim()
 
+    def shrink(self, bytes_max: int) -> None:
+        """Keep no more memory than this: the streams used least recently go, of the last a part.
+
+        One that is decoding is passed over, for it may need its reference.
+        """
+        for key, stream in list(self._streams.items()):
+            excess = self.bytes_kept - bytes_max
+            if excess <= 0:
+                return
+            if stream.turn.locked():
+                continue
+            if key == next(reversed(self._streams)):
+                stream.forget(excess)
+            else:
+                del self._streams[key]
+
     def _trim(self) -> None:
-        """Drop the streams used least recently; the last one used always stays."""
-        while len(self._streams) > 1 and (
-            len(self._streams) > self._streams_max or self.bytes_kept > self._bytes_max
-        ):
+        """Drop the streams used least recently, and pictures beyond the memory allowed."""
+        while len(self._streams) > self._streams_max:
             self._streams.popitem(last=False)
+        self.shrink(self._bytes_max)

@@ -1,9 +1,10 @@
-"""The open sessions: at most one a stream, and at most so many."""
+"""The open sessions: at most one a stream, and at most so many, of all devices and of each."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterator
 from typing import Protocol
 
 logger = logging.getLogger(__name__)
@@ -20,9 +21,11 @@ class OpenSession(Protocol):
 class Sessions:
     """Knows who is connected; used from the event loop."""
 
-    def __init__(self, sessions_max: int) -> None:
+    def __init__(self, sessions_max: int, device_max: int = 0) -> None:
+        """`device_max`: of one device, 0 as many as of all; it leaves at least half to others."""
         self._sessions_max = sessions_max
-        self._connected: set[OpenSession] = set()
+        self._device_max = min(device_max or sessions_max, max(1, sessions_max // 2))
+        self._connected: dict[OpenSession, str] = {}
         self._streams: dict[tuple[str, str], OpenSession] = {}
         self._empty = asyncio.Event()
         self._empty.set()
@@ -31,14 +34,23 @@ class Sessions:
     def __len__(self) -> int:
         return len(self._connected)
 
-    @property
-    def full(self) -> bool:
-        """Whether no more may connect."""
-        return self.closing or len(self._connected) >= self._sessions_max
+    def __iter__(self) -> Iterator[OpenSession]:
+        return iter(tuple(self._connected))
 
-    def connect(self, session: OpenSession) -> None:
-        """Count a connection."""
-        self._connected.add(session)
+    def refuses(self, device: str) -> str:
+        """Why one more session of this device may not be opened now; empty when it may."""
+        if self.closing:
+            return "the gateway stops"
+        if len(self._connected) >= self._sessions_max:
+            return f"{len(self._connected)} sessions are open"
+        own = sum(holder == device for holder in self._connected.values())
+        if own >= self._device_max:
+            return f"{own} sessions of this device are open"
+        return ""
+
+    def connect(self, session: OpenSession, device: str) -> None:
+        """Count a connection, before anything is awaited after `refuses`."""
+        self._connected[session] = device
         self._empty.clear()
 
     def claim(self, device: str, stream: str, session: OpenSession) -> None:
@@ -50,7 +62,7 @@ class Sessions:
 
     def disconnect(self, session: OpenSession) -> None:
         """Forget a connection."""
-        self._connected.discard(session)
+        self._connected.pop(session, None)
         for key in [key for key, holder in self._streams.items() if holder is session]:
             del self._streams[key]
         if not self._connected:

@@ -5,8 +5,8 @@ that heartbeats are answered at once whatever else goes on; the writer sends wha
 have to say, in order; the clock notices a device that has gone silent. Whichever ends first
 ends the session.
 
-Granian takes frames of at most 16 MiB and messages of at most 64 MiB, and drops a connection that
-sends more; what is larger than `message_bytes_max` is refused here, once it is there.
+A session lasts as long as its permit: the device renews that with a fresh token, or the session is
+closed in a moment in which no frame of it is in work, and the device comes back with a new one.
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from starlette.websockets import WebSocket
 
 from ..config import GatewayConfig
-from ..errors import ProtocolError
+from ..errors import AuthenticationError, ProtocolError
 from ..protocol import (
     Event,
     FrameMessage,
@@ -32,13 +33,19 @@ from ..protocol import (
     Message,
     Nack,
     Refused,
+    Renewal,
     Role,
     Send,
     Session,
     Silent,
     State,
+    decode,
 )
+from .auth import Permit
+from .door.logs import Sparing
+from .door.websocket import FAULT, MEMORY
 from .frames import Frames
+from .memory import Memory
 from .metrics import Metrics
 from .sessions import Sessions
 
@@ -50,6 +57,14 @@ CLOCK_S = 0.1
 """The clock is looked at this often, for the device's Hello asks for heartbeats from then on."""
 FAREWELL_S = 1.0
 """How long a device may take to hear our goodbye."""
+LARGE_BYTES = 262_144
+"""Larger messages are decoded off the event loop."""
+EARLY_S = 2.0
+"""So long before its permit ends a session that has no frame in work is closed."""
+DRAIN_S = 1.0
+"""So long after it ended, frames in work are still answered; new ones are refused."""
+RENEWALS_PAUSE_S = 1.0
+"""A device may renew its permit this often."""
 
 CLOSE_CODES = {
     "closing": 1001,
@@ -90,14 +105,26 @@ class StreamSession:
         metrics: Metrics,
         software: str,
         settings: Mapping[str, Any] | None = None,
+        permit: Permit | None = None,
+        renew: Callable[[str, str], Permit] | None = None,
+        memory: Memory | None = None,
+        logs: Sparing | None = None,
     ) -> None:
-        """`settings` are asked of the device in the welcome."""
+        """`settings` are asked of the device in the welcome; without a permit it has no end.
+
+        `renew(device, token)` gives the permit of a fresh token, or raises AuthenticationError.
+        """
         self._websocket = websocket
         self._config = config
         self._frames = frames
         self._sessions = sessions
         self._settings = settings or {}
         self._metrics = metrics
+        self._renew = renew
+        self._renewed_s = -RENEWALS_PAUSE_S
+        self._memory = (memory or Memory(config.memory_bytes_max)).account(device)
+        self._logs = logs or Sparing(logger)
+        self.permit = permit or Permit(device, math.inf)
         self._protocol = Session(
             Role.GATEWAY,
             device=device,
@@ -117,9 +144,17 @@ class StreamSession:
 
     async def run(self) -> None:
         """Serve until one side ends the session."""
-        await self._websocket.accept()
-        self._sessions.connect(self)
+        self._sessions.connect(self, self._protocol.device)
         self._metrics.sessions.inc()
+        try:
+            await self._serve()
+        finally:
+            self._sessions.disconnect(self)
+            self._metrics.sessions.dec()
+
+    async def _serve(self) -> None:
+        self._websocket.scope[MEMORY] = self._memory
+        await self._websocket.accept()
         reader = asyncio.ensure_future(self._read())
         writer = asyncio.ensure_future(self._write())
         clock = asyncio.ensure_future(self._watch_clock())
@@ -134,8 +169,8 @@ class StreamSession:
             await self._hang_up(end, writer)
         finally:
             await _cancel(reader, writer, clock, *self._in_work)
-            self._sessions.disconnect(self)
-            self._metrics.sessions.dec()
+            while not self._outgoing.empty():
+                self._memory.give(len(self._outgoing.get_nowait()))
 
     def end(self, code: str, text: str) -> None:
         """Say goodbye for the reason `code` and hang up."""
@@ -165,16 +200,37 @@ class StreamSession:
             data = incoming.get("bytes")
             try:
                 if data is None:
-                    raise ProtocolError("expected binary messages, got text")
+                    self._refuse(incoming.get(FAULT, "expected binary messages, got text"))
+                    return
                 self._metrics.received_bytes.inc(len(data))
-                for event in self._protocol.receive(data, time.monotonic_ns()):
+                for event in await self._events(data):
                     self._handle(event)
             except ProtocolError as error:
-                too_big = data is not None and len(data) > self._config.message_bytes_max
-                code = TOO_BIG if too_big else CLOSE_CODES["protocol"]
                 farewell = self._protocol.farewell(error)
-                self._end(End("protocol", str(error), code, farewell))
+                self._end(End("protocol", str(error), CLOSE_CODES["protocol"], farewell))
                 return
+
+    def _refuse(self, fault: str) -> None:
+        """What came was refused before it was complete; the connection takes in no more."""
+        if not fault:
+            self.end("overloaded", "no memory for what this device sends")
+            return
+        farewell = self._protocol.farewell(ProtocolError(fault))
+        code = TOO_BIG if "expected at most" in fault else CLOSE_CODES["protocol"]
+        self._end(End("protocol", fault, code, farewell))
+
+    async def _events(self, data: bytes) -> list[Event]:
+        """What one message leads to; a large one costs the others no time."""
+        if len(data) < LARGE_BYTES or self._protocol.state is State.CLOSED:
+            return self._protocol.receive(data, time.monotonic_ns())
+        if not self._memory.take(len(data)):
+            self._refuse("")
+            return []
+        try:
+            message = await asyncio.to_thread(decode, data, self._config.message_bytes_max)
+        finally:
+            self._memory.give(len(data))
+        return self._protocol.hear(message, time.monotonic_ns())
 
     def _handle(self, event: Event) -> None:
         now_ns = time.monotonic_ns()
@@ -187,22 +243,43 @@ class StreamSession:
             self._put(self._protocol.welcome(now_ns, self._settings))
             logger.info("%s: session %s opened", self.name, self._protocol.session)
         elif isinstance(event, Refused):
-            logger.warning("%s: %s", self.name, event.nack.text)
+            self._logs.warning("stream", "%s: %s", self.name, event.nack.text)
             if isinstance(event.message, FrameMessage):
                 lane = "late" if event.message.late else "live"
                 self._metrics.frames.labels(event.message.kind, lane, event.nack.code).inc()
+        elif isinstance(event, Renewal):
+            self._take_renewal(event)
         elif isinstance(event, Goodbye):
             self._end(End("goodbye", f"{event.code} {event.text}", NORMAL, b""))
 
+    def _take_renewal(self, message: Renewal) -> None:
+        """Go on with a fresh token; with one that is no good the session ends in time."""
+        now_s = time.monotonic()
+        if self._renew is None or now_s - self._renewed_s < RENEWALS_PAUSE_S:
+            return
+        self._renewed_s = now_s
+        try:
+            self.permit = self._renew(self._protocol.device, message.token)
+        except AuthenticationError as error:
+            self._logs.warning("renewal", "%s: not renewed: %s", self.name, str(error))
+
     def _take(self, message: FrameMessage, now_ns: int) -> None:
+        text = ""
         if len(self._in_work) >= self._config.in_flight_max:
             text = f"{len(self._in_work)} frames of this device are in work"
+        elif time.monotonic() >= self.permit.until_s:
+            text = "the token has expired, this session ends"
+        elif not self._memory.take(len(message.payload)):
+            text = "no memory for another frame of this device"
+        if text:
             lane = "late" if message.late else "live"
             self._metrics.frames.labels(message.kind, lane, "overloaded").inc()
             self._say(Nack(message.stream, message.stamp_ns, "overloaded", text, message.id))
             return
         task = asyncio.ensure_future(self._answer(message, now_ns))
         self._in_work.add(task)
+        size = len(message.payload)
+        task.add_done_callback(lambda _: self._memory.give(size))
         task.add_done_callback(self._in_work.discard)
         task.add_done_callback(self._notice_fault)
 
@@ -212,8 +289,10 @@ class StreamSession:
             if isinstance(part, KeyFrameRequest):
                 self._metrics.key_frame_requests.inc()
             elif isinstance(part, Nack):
-                logger.info(
-                    "%s: %d refused (%s): %s", self.name, part.stamp_ns, part.code, part.text
+                self._logs.info(
+                    f"frame refused: {part.code}",
+                    "%s: %d refused (%s): %s",
+                    *(self.name, part.stamp_ns, part.code, part.text),
                 )
             try:
                 self._say(part)
@@ -229,10 +308,11 @@ class StreamSession:
             self._put(self._protocol.send(message, time.monotonic_ns()))
 
     def _put(self, data: bytes) -> None:
-        try:
+        if self._outgoing.full() or not self._memory.take(len(data)):
+            waiting = self._outgoing.qsize()
+            self.end("overloaded", f"the device does not take in {waiting} messages")
+        else:
             self._outgoing.put_nowait(data)
-        except asyncio.QueueFull:
-            self.end("overloaded", f"the device does not take in {OUTGOING_MAX} messages")
 
     async def _write(self) -> None:
         while True:
@@ -242,6 +322,8 @@ class StreamSession:
             except RuntimeError as error:  # the server's word for a connection that is gone
                 self._end(End("disconnected", str(error)))
                 return
+            finally:
+                self._memory.give(len(data))
             self._metrics.sent_bytes.inc(len(data))
             self._outgoing.task_done()
 
@@ -249,12 +331,24 @@ class StreamSession:
         while (due_ns := self._protocol.next_timeout_ns) is not None:
             wait_s = (due_ns - time.monotonic_ns()) / 1e9
             await asyncio.sleep(min(max(0.0, wait_s), CLOCK_S))
+            self._look_at_permit()
             for event in self._protocol.tick(time.monotonic_ns()):
                 if isinstance(event, Silent):
                     text = f"nothing heard for {event.silence_ns / 1e9:.1f} s"
                     self._end(End("silent", text, CLOSE_CODES["silent"], b""))
                 elif isinstance(event, Send):
                     self._put(event.data)
+
+    def _look_at_permit(self) -> None:
+        """Close a session whose token ends, in a moment in which that costs no frame its answer."""
+        left_s = self.permit.until_s - time.monotonic()
+        quiet = not self._in_work and self._outgoing.empty()
+        if left_s <= -DRAIN_S or (quiet and left_s <= EARLY_S and self._nearly_over(left_s)):
+            self.end("closing", "the token has expired, please connect again")
+
+    def _nearly_over(self, left_s: float) -> bool:
+        """Not before the end where the device may still renew, nor while it has not greeted."""
+        return left_s <= 0 or (self._protocol.state is State.OPEN and not self._protocol.renews)
 
     async def _hang_up(self, end: End, writer: asyncio.Task[None]) -> None:
         """Send what is left, the goodbye and the close frame, as far as the device takes them."""

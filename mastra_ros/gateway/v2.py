@@ -11,6 +11,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
+import re
+import sys
 from concurrent.futures import Executor
 from typing import Any
 
@@ -21,14 +24,26 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ..errors import FrameError, LinkError, ModelError
+from ..protocol.checks import printable
 from ..types import MAX_SIDE_PX, Detections, Frame, FrameKey
 from .auth import DEVICE
 from .bodies import BadRequest, coding_of, decoded, read_body
-from .models import Models, ServedModel
+from .door.logs import Sparing
+from .memory import Account, Memory, Pool
+from .models import Inferred, Models, ServedModel
 
 logger = logging.getLogger(__name__)
 
 BINARY_HEADER = "inference-header-content-length"
+LENGTH_DIGITS_MAX = 18
+BODIES_AT_ONCE = 4
+"""So many bodies of the largest size are held at once; what does not fit gets 503."""
+OBJECT_BYTES = 88
+"""Of an empty list in a list; a number takes less."""
+PATIENCE_S = 5.0
+"""How long a request may wait for memory."""
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
 INPUT = {"name": "image", "datatype": "UINT8", "shape": [-1, -1, 3]}
 OUTPUTS = [
     {"name": "boxes", "datatype": "FP32", "shape": [-1, 4]},
@@ -40,18 +55,30 @@ OUTPUTS = [
 class OpenInference:
     """Handlers of `/v2`; big bodies are read in `executor`."""
 
-    def __init__(self, models: Models, executor: Executor, body_bytes_max: int) -> None:
+    def __init__(
+        self,
+        models: Models,
+        executor: Executor,
+        body_bytes_max: int,
+        *,
+        memory: Memory | None = None,
+        model_silence_s: float = math.inf,
+    ) -> None:
+        """Bodies have a budget of their own; what is made of them is held in `memory`."""
+        self._memory = memory or Memory(sys.maxsize)
+        self._bodies = Pool(BODIES_AT_ONCE * body_bytes_max)
+        self._model_silence_s = model_silence_s
         self._models = models
         self._executor = executor
         self._body_bytes_max = body_bytes_max
-        self._refused: dict[str, str] = {}  # the latest refusal of each device
+        self._logs = Sparing(logger)
 
     def routes(self) -> list[Route]:
         """The routes of the protocol."""
         routes = [
             Route("/v2", self._server),
             Route("/v2/health/live", self._live),
-            Route("/v2/health/ready", self._live),
+            Route("/v2/health/ready", self._server_ready),
         ]
         for model in ("/v2/models/{name}", "/v2/models/{name}/versions/{version}"):
             routes += [
@@ -67,6 +94,10 @@ class OpenInference:
 
     async def _live(self, _: Request) -> Response:
         return JSONResponse({"live": True, "ready": True})
+
+    async def _server_ready(self, _: Request) -> Response:
+        silent = self._models.silent(self._model_silence_s)
+        return JSONResponse({"live": True, "ready": not silent}, 503 if silent else 200)
 
     async def _metadata(self, request: Request) -> Response:
         try:
@@ -89,23 +120,18 @@ class OpenInference:
             model = self._model(request)
         except BadRequest as error:
             return _refusal(error)
-        return JSONResponse({"name": model.name, "ready": True})
+        ready = model.silent_s <= self._model_silence_s
+        return JSONResponse({"name": model.name, "ready": ready}, 200 if ready else 503)
 
     async def _infer(self, request: Request) -> Response:
         try:
             model = self._model(request)
-            coding = coding_of(request)
-            body = await read_body(request, self._body_bytes_max)
-            loop = asyncio.get_running_loop()
-            header = request.headers.get(BINARY_HEADER)
-            frame, wanted, name = await loop.run_in_executor(
-                self._executor, self._parse, body, coding, header
-            )
-            inferred = await model.infer(frame)
+            async with self._bodies.held(request.scope[DEVICE]) as account:
+                inferred, wanted, name = await self._answer(request, model, account)
         except BadRequest as error:
             self._log(request, error)
             return _refusal(error)
-        except LinkError as error:
+        except (LinkError, MemoryError) as error:
             return _refusal(BadRequest(503, str(error)))
         except ModelError as error:
             return _refusal(BadRequest(500, str(error)))
@@ -128,31 +154,53 @@ class OpenInference:
             raise BadRequest(404, f"version {version} is not served, {model.detector.version} is")
         return model
 
-    def _parse(
-        self, body: bytes, coding: str, header: str | None
-    ) -> tuple[Frame, tuple[str, ...], str]:
-        plain = decoded(body, coding, self._body_bytes_max)
-        return _parse(plain, _header_bytes(header, len(plain)))
+    async def _answer(
+        self, request: Request, model: ServedModel[Frame], account: Account
+    ) -> tuple[Inferred, tuple[str, ...], str]:
+        """What was inferred, the outputs wanted, and the request's own id."""
+        coding = coding_of(request)
+        body = await read_body(request, self._body_bytes_max, account)
+        loop = asyncio.get_running_loop()
+        if coding:
+            account.hold(self._body_bytes_max)
+            body = await loop.run_in_executor(
+                self._executor, decoded, body, coding, self._body_bytes_max
+            )
+        header_bytes = _header_bytes(request.headers.get(BINARY_HEADER), len(body))
+        size = await loop.run_in_executor(self._executor, memory_of, body, header_bytes)
+        async with self._memory.picture(request.scope[DEVICE], size, PATIENCE_S) as picture:
+            frame, wanted, name = await loop.run_in_executor(
+                self._executor, _parse, body, header_bytes
+            )
+            picture.shrink(frame.image.nbytes)
+            return await model.infer(frame), wanted, name
 
     def _log(self, request: Request, error: BadRequest) -> None:
-        """Say what a device did wrong; the same thing again only after something else."""
-        device: str = request.scope[DEVICE]
-        if self._refused.get(device) != error.text:
-            self._refused[device] = error.text
-            path = request.url.path
-            logger.warning("%s: %.100s refused with %d: %s", device, path, error.status, error.text)
+        """Say what a device did wrong, a kind and minute once."""
+        kind = f"{error.status} {error.text.partition(':')[0]:.40}"
+        device, path = request.scope[DEVICE], request.url.path[:100]
+        text = "%s: %s refused with %d: %s"
+        self._logs.warning(kind, text, device, path, error.status, error.text)
+
+
+def memory_of(body: bytes, header_bytes: int) -> int:
+    """What reading this body takes at most: an object of JSON takes more than its text does."""
+    header = memoryview(body)[:header_bytes].tobytes()
+    objects = header.count(b",") + header.count(b"[") + header.count(b"{") + header.count(b":")
+    return OBJECT_BYTES * objects + 2 * len(body)
 
 
 def _refusal(error: BadRequest) -> Response:
     headers = {"Accept-Encoding": "gzip, deflate"} if error.status == 415 else None
-    return JSONResponse({"error": error.text}, error.status, headers)
+    return JSONResponse({"error": printable(error.text)}, error.status, headers)
 
 
 def _header_bytes(text: str | None, body_bytes: int) -> int:
     if text is None:
         return body_bytes
-    if not text.isdecimal() or int(text) > body_bytes:
-        raise BadRequest(400, f"{BINARY_HEADER}: expected at most {body_bytes}, got {text!r}")
+    # Beyond so many digits Python converts none, and no body has them.
+    if not text.isdecimal() or len(text) > LENGTH_DIGITS_MAX or int(text) > body_bytes:
+        raise BadRequest(400, f"{BINARY_HEADER}: expected at most {body_bytes}, got {text!r:.100}")
     return int(text)
 
 
@@ -182,7 +230,15 @@ def _parse(body: bytes, header_bytes: int) -> tuple[Frame, tuple[str, ...], str]
     wanted = tuple(str(one.get("name")) for one in outputs) or known
     if not set(wanted) <= set(known):
         raise BadRequest(400, f"outputs: expected some of {', '.join(known)}")
-    return frame, wanted, str(request.get("id", ""))[:256]
+    return frame, wanted, _id_of(request.get("id", ""))
+
+
+def _id_of(given: Any) -> str:
+    """The request's own id, which comes back in the answer; text that is no Unicode cannot."""
+    text = str(given)[:256]
+    if _SURROGATE.search(text):
+        raise BadRequest(400, "id: expected a text in Unicode")
+    return text
 
 
 def _shape(shape: Any) -> tuple[int, ...]:
@@ -206,7 +262,7 @@ def _pixels(tensor: dict[str, Any], shape: tuple[int, ...], raw: bytes) -> NDArr
     data = tensor.get("data")
     try:
         values = np.asarray(data, dtype=np.float64).ravel()
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError, RecursionError):
         raise BadRequest(400, "image: expected numbers in data") from None
     if values.size != size:
         raise BadRequest(400, f"image: expected {size} numbers in data, got {values.size}")

@@ -64,6 +64,7 @@ class DynamicBatcher(Generic[T, R]):
         self._queue_max = queue_max
         self._on_batch = on_batch
         self._queue: list[_Waiting[T, R]] = []
+        self._in_work: list[_Waiting[T, R]] = []
         self._number = 0
         self._changed = asyncio.Event()
         self._closing = False
@@ -100,8 +101,12 @@ class DynamicBatcher(Generic[T, R]):
             self._forget(waiting)
             raise
 
-    async def close(self) -> None:
-        """Refuse those that wait, let the run in work end, free the thread."""
+    async def close(self, timeout_s: float | None = None) -> bool:
+        """Refuse those that wait, let the run in work end, free the thread.
+
+        False when the run has not ended within `timeout_s`: its items are refused too, and the
+        thread is left to itself, since nothing can end it.
+        """
         self._closing = True
         for waiting in self._queue:
             if not waiting.answer.done():
@@ -109,8 +114,20 @@ class DynamicBatcher(Generic[T, R]):
         self._queue.clear()
         self._changed.set()
         if self._runner is not None:
+            done, _ = await asyncio.wait({self._runner}, timeout=timeout_s)
+            if not done:
+                self._abandon(self._runner)
+                return False
             await self._runner
         self._thread.shutdown()
+        return True
+
+    def _abandon(self, runner: asyncio.Task[None]) -> None:
+        for waiting in self._in_work:
+            if not waiting.answer.done():
+                waiting.answer.set_exception(LinkError("the model does not answer"))
+        runner.cancel()
+        self._thread.shutdown(wait=False)
 
     def _forget(self, waiting: _Waiting[T, R]) -> None:
         """Give the place of one that no longer waits to others."""
@@ -164,6 +181,7 @@ class DynamicBatcher(Generic[T, R]):
         loop = asyncio.get_running_loop()
         started = loop.time()
         items = [one.item for one in batch]
+        self._in_work = batch
         results: list[R] = await loop.run_in_executor(self._thread, self._run_batch, items)
         if len(results) != len(batch):
             raise ModelError(f"batch of {len(batch)}: expected as many results, got {len(results)}")

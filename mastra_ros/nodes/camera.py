@@ -16,8 +16,10 @@ from ..config import CameraConfig
 from ..types import Frame
 from . import convert
 from .frames import PUBLISHED, STREAM, FramePublisher
+from .intake import Intake
 from .lifecycle import Health, StageNode, settings_text
 from .process import run
+from .transport import compressed_topic
 
 PASSING_S = 60.0
 """How long diagnostics show that the clock jumped back."""
@@ -36,7 +38,8 @@ class CameraNode(StageNode):
         self.trouble = ""  # why a live source gives nothing just now; it will be tried again
         self.ended = threading.Event()  # a finite source has given its last frame
         self.loop: CaptureLoop | None = None
-        self._event = ("ok", "")
+        self._event: tuple[str, str] = ("ok", "")
+        self._intake = Intake()
         self._passes_s = math.inf  # when the event is forgotten
         super().__init__(**node_options)
 
@@ -45,7 +48,10 @@ class CameraNode(StageNode):
         self.failure = ""
         self._images = FramePublisher(self, "image_raw")
         self._info = self.advertise(CameraInfo, "camera_info")
-        self._compressed = self.advertise(CompressedImage, "image_raw/compressed", PUBLISHED)
+        name = compressed_topic(self, "image_raw")
+        self._compressed = self.advertise(
+            CompressedImage, "image_raw/compressed", PUBLISHED, name=name
+        )
 
     def start(self) -> None:
         self.ended.clear()
@@ -62,10 +68,18 @@ class CameraNode(StageNode):
 
     def health(self) -> Health:
         level, message = self._event if time.monotonic() < self._passes_s else ("ok", "")
-        return level, message or "running", {"frames": self.captured}
+        judged, refused = self._intake.judge()
+        doubt = self.loop.doubt if self.loop is not None else ""
+        if level == "ok" and judged != "ok":
+            level, message = judged, f"pictures: {refused}"
+        elif level == "ok" and doubt:
+            level, message = "warn", doubt
+        values = {"frames": self.captured, "refused": self._intake.refused}
+        return level, message or "running", values
 
     def _publish(self, frame: Frame) -> None:
         self.captured += 1
+        self._intake.took()
         self._images.publish(frame)
         if self._info.get_subscription_count() > 0:
             self._info.publish(convert.camera_info_to_ros(frame))
@@ -73,9 +87,12 @@ class CameraNode(StageNode):
             self._compressed.publish(convert.compressed_to_ros(frame))
 
     def _on_event(self, event: CameraEvent) -> None:
-        self._event = (LEVELS[event.severity], str(event))
-        passing = event.kind == "clock_back"
-        self._passes_s = time.monotonic() + PASSING_S if passing else math.inf
+        if event.kind == "bad_frame":
+            self._intake.refuse(event.message)
+        elif event.kind != "doubtful":  # these two pass by themselves
+            self._event = (LEVELS[event.severity], str(event))
+            passing = event.kind == "clock_back"
+            self._passes_s = time.monotonic() + PASSING_S if passing else math.inf
         self.trouble = str(event) if event.kind in ("broken", "stalled") else ""
         log = self.get_logger()
         # rclpy remembers the severity of each line of code that logs, and refuses another.

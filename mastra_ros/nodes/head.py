@@ -9,7 +9,7 @@ from ..config import InferenceConfig
 from ..inference import Bundle, Head, HeadJob, HeadWorker
 from ..msg import Decision, InferenceResult
 from ..msg import Features as FeaturesMsg
-from ..types import Detections, Features, Frame, FrameKey, Result, Route
+from ..types import EIGHT_BIT, Detections, Features, Frame, FrameKey, Result, Route
 from . import convert
 
 if TYPE_CHECKING:
@@ -78,7 +78,8 @@ class HeadRunner:
 
     def _publish(self, features: Features, job: HeadJob, run_ms: float) -> None:
         frame = job.frame
-        message = convert.features_to_ros(features, frame.encoding, frame.frame_id, run_ms)
+        encoding = EIGHT_BIT.get(frame.encoding, frame.encoding)  # as the gateway knows it
+        message = convert.features_to_ros(features, encoding, frame.frame_id, run_ms)
         message.hard = job.hard
         message.deadline_ms = job.left_ms(time.monotonic_ns())
         self._features.publish(message)

@@ -124,13 +124,13 @@ class InferenceNode(StageNode):
     def _on_frame(self, frame: Frame) -> None:
         frame = self._names.name(frame)
         self._ring.put(frame)
+        if self._own is not None:  # before anybody can rule on it: this may not be the executor
+            self._own.announced(frame)
         message = convert.frame_key_to_ros(frame.key, frame.frame_id)
         self._entered.publish(message)
         if self._announce.get_subscription_count() > 0:
             self._announce.publish(message.header)
         said = self._stamps.see(frame.key.stamp_ns, time.monotonic_ns())
-        if self._own is not None:
-            self._own.announced(frame)
         if said:
             self.get_logger().warning(f"image_raw: {said}")
 

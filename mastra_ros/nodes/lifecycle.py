@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import platform
 import time
 import traceback
 from collections.abc import Callable
@@ -10,24 +11,40 @@ from functools import partial
 from typing import Any, ClassVar
 
 from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
 from rclpy.event_handler import (
     PublisherEventCallbacks,
     SubscriptionEventCallbacks,
     UnsupportedEventTypeError,
 )
+from rclpy.exceptions import ParameterNotDeclaredException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.parameter import Parameter
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from ..config import STAGES, NodeConfig
 from ..errors import FrameError, MastraError, MessageError
 from ..redaction import redact, shown
 from . import convert, params
 from .frame_bus import FrameBus
+from .intake import Intake
 from .services import guard_services
 
 RELIABLE = QoSProfile(depth=50, reliability=ReliabilityPolicy.RELIABLE)
 """Small messages: every one counts."""
+LATEST = QoSProfile(
+    depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
+)
+"""The last one is kept for those who come late."""
+
+LASTING = QoSProfile(
+    depth=50,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.TRANSIENT_LOCAL,
+)
+"""Likewise, and the latest are kept for those who ask: a listener may take a second to hear a new
+writer."""
 
 COMPLAINTS_MAX = 20
 """Messages of so many kinds that make no sense are reported a topic; they cannot flood the log."""
@@ -54,9 +71,12 @@ class StageNode(LifecycleNode):
         self._heard: dict[str, float] = {}
         self._warned: set[str] = set()
         self._mismatches: dict[str, str] = {}
+        self._intakes: dict[str, Intake] = {}
+        self._doubts: dict[str, str] = {}
         self._refused: set[str] = set()  # requests that made no sense, told already
         self._faults: dict[str, str] = {}  # what went wrong in a callback, by its name
         self._made: list[tuple[Callable[[Any], Any], Any]] = []  # undone by deactivation
+        self._advertised: list[tuple[Callable[[Any], Any], Any]] = []  # undone by cleaning up
         config_class = STAGES[self.stage]
         self.config: Any = params.declare(self, config_class)
         self.add_on_set_parameters_callback(params.on_set(self, config_class, self._apply))
@@ -74,7 +94,7 @@ class StageNode(LifecycleNode):
         """Stop threads; what `listen` and `every` made is destroyed afterwards."""
 
     def tear_down(self) -> None:
-        """Free what `set_up` loaded."""
+        """Free what `set_up` loaded; what `advertise` made is destroyed afterwards."""
 
     def reconfigured(self) -> None:
         """`self.config` has changed while running."""
@@ -91,7 +111,7 @@ class StageNode(LifecycleNode):
         return bool(self.trigger_configure() == done and self.trigger_activate() == done)
 
     def on_configure(self, _: LifecycleState) -> TransitionCallbackReturn:
-        return self._transition("configure", self.set_up, self.tear_down)
+        return self._transition("configure", self.set_up, self._clean_up)
 
     def on_activate(self, _: LifecycleState) -> TransitionCallbackReturn:
         return self._transition("activate", self.start, self._stop)
@@ -100,7 +120,7 @@ class StageNode(LifecycleNode):
         return self._transition("deactivate", self._stop, None)
 
     def on_cleanup(self, _: LifecycleState) -> TransitionCallbackReturn:
-        return self._transition("clean up", self.tear_down, None)
+        return self._transition("clean up", self._clean_up, None)
 
     def on_shutdown(self, _: LifecycleState) -> TransitionCallbackReturn:
         return self._transition("shut down", self.close, None)
@@ -108,7 +128,7 @@ class StageNode(LifecycleNode):
     def close(self) -> None:
         """Stop whatever runs; safe in every state."""
         self._stop()
-        self.tear_down()
+        self._clean_up()
 
     def listen(
         self,
@@ -118,20 +138,23 @@ class StageNode(LifecycleNode):
         qos: QoSProfile = RELIABLE,
         *,
         watch: bool = False,
-    ) -> None:
+    ) -> Callable[[], None]:
         """Subscribe until deactivation; `watch` warns when nothing comes for long.
 
-        A message that the callback cannot understand is skipped, and reported once a kind:
-        anybody may publish anything.
+        A message that the callback cannot understand is skipped, reported once a kind, counted and
+        shown in the diagnostics: anybody may publish anything. Returns what ends it earlier.
         """
         complaints: set[str] = set()
+        intake = self._intakes.setdefault(topic, Intake())
 
         def heard(received: Any) -> None:
             if watch:
                 self.heard(topic)
             try:
                 callback(received)
+                intake.took()
             except (FrameError, MessageError) as error:
+                intake.refuse(str(error))
                 if str(error) not in complaints and len(complaints) < COMPLAINTS_MAX:
                     complaints.add(str(error))
                     self.get_logger().error(redact(f"{topic}: {error}"))
@@ -148,9 +171,19 @@ class StageNode(LifecycleNode):
             )
         except UnsupportedEventTypeError:
             made = self.create_subscription(message, topic, heard, qos, **options)
-        self._made.append((self.destroy_subscription, made))
+        entry = (self.destroy_subscription, made)
+        self._made.append(entry)
         if watch:
             self.heard(topic)
+
+        def stop() -> None:
+            if entry in self._made:
+                self._made.remove(entry)
+                self.destroy_subscription(made)
+                self._heard.pop(topic, None)
+                self._intakes.pop(topic, None)
+
+        return stop
 
     def on_stop(self, action: Callable[[], None]) -> None:
         """Do this once at deactivation."""
@@ -179,23 +212,55 @@ class StageNode(LifecycleNode):
             trace = redact("".join(traceback.format_exception(error)))
             self.get_logger().error(f"{text}; the node goes on\n{trace}")
 
-    def advertise(self, message: type, topic: str, qos: QoSProfile = RELIABLE) -> Any:
-        """Make a publisher whose QoS parameters can override."""
+    def advertise(
+        self, message: type, topic: str, qos: QoSProfile = RELIABLE, *, name: str = ""
+    ) -> Any:
+        """Make a publisher, whose QoS parameters can override, until the node is cleaned up.
 
-        return self.create_publisher(
+        name: where to publish, if that is not what remapping makes of `topic`.
+        """
+        made = self.create_publisher(
             message,
-            topic,
+            name or topic,
             qos,
             event_callbacks=PublisherEventCallbacks(
                 incompatible_qos=partial(self._mismatch, topic, "subscriber")
             ),
             qos_overriding_options=params.qos_overridable(),
         )
+        self._advertised.append((self.destroy_publisher, made))
+        return made
+
+    def on_clean_up(self, action: Callable[[], None]) -> None:
+        """Do this once when the node is cleaned up."""
+        self._advertised.append((lambda made: made(), action))
 
     def heard(self, topic: str) -> None:
         """Something came on `topic` just now."""
         self._heard[topic] = time.monotonic()
         self._warned.discard(topic)
+
+    def set_parameters(self, parameter_list: list[Parameter]) -> list[SetParametersResult]:
+        """As rclpy has it, but what is not declared is named."""
+        self._refuse_undeclared(parameter_list)
+        return list(super().set_parameters(parameter_list))
+
+    def set_parameters_atomically(self, parameter_list: list[Parameter]) -> SetParametersResult:
+        """As rclpy has it, but what is not declared is named."""
+        self._refuse_undeclared(parameter_list)
+        return super().set_parameters_atomically(parameter_list)
+
+    def _refuse_undeclared(self, parameter_list: list[Parameter]) -> None:
+        # rclpy's own error has lost the names by the time it is made: `ros2 param set` shows [].
+        if unknown := [p.name for p in parameter_list if not self.has_parameter(p.name)]:
+            raise ParameterNotDeclaredException(unknown)
+
+    def doubt(self, topic: str, text: str) -> None:
+        """Something about what comes on `topic` looks wrong; said once, and shown while it does."""
+        if self._doubts.get(topic, "") != text:
+            self._doubts[topic] = text
+            if text:
+                self.get_logger().warning(f"{topic}: {text}")
 
     def now_stamp_ns(self) -> int:
         """ROS time, ns."""
@@ -237,11 +302,15 @@ class StageNode(LifecycleNode):
 
     def _stop(self) -> None:
         self.halt()
-        while self._made:
-            destroy, made = self._made.pop()
-            destroy(made)
+        _undo(self._made)
         self._heard.clear()
+        self._intakes.clear()
+        self._doubts.clear()
         self._faults.clear()
+
+    def _clean_up(self) -> None:
+        self.tear_down()
+        _undo(self._advertised)
 
     def _silent(self) -> list[str]:
         limit_s = self.config.silence_warning_s
@@ -259,15 +328,35 @@ class StageNode(LifecycleNode):
                     f"{self.config.silence_warning_s:g} s"
                 )
         problems = [f"{topic}: silent" for topic in silent] + list(self._mismatches.values())
+        problems += [f"{topic}: {text}" for topic, text in list(self._doubts.items()) if text]
+        for topic, intake in list(self._intakes.items()):
+            if intake.refused:
+                values = {**values, f"{topic} refused": intake.refused}
+            judged, text = intake.judge()
+            if judged == "error":
+                level, message = "error", f"{topic}: {text}"
+            elif judged == "warn":
+                problems.append(f"{topic}: {text}")
         problems += list(self._faults.values())
         if problems and level == "ok":
             level, message = "warn", "; ".join(problems)
         if self.problem:
             level, message = "error", self.problem
         status = convert.diagnostic_to_ros(
-            self.get_fully_qualified_name().lstrip("/"), level, redact(message), values
+            self.get_fully_qualified_name().lstrip("/"),
+            level,
+            redact(message),
+            values,
+            hardware_id=platform.node(),
         )
         self._diagnostics.publish(convert.diagnostics_to_ros([status], self.now_stamp_ns()))
+
+
+def _undo(made: list[tuple[Callable[[Any], Any], Any]]) -> None:
+    """Destroy the youngest first."""
+    while made:
+        destroy, thing = made.pop()
+        destroy(thing)
 
 
 def settings_text(config: NodeConfig) -> str:

@@ -21,6 +21,7 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 
 from ..config import NodeConfig, Parameter, build, parameters_of
 from ..config.files import of_rclpy
+from ..config.pictures import SHARED
 from ..errors import ConfigError
 
 C = TypeVar("C", bound=NodeConfig)
@@ -37,7 +38,7 @@ def declare(node: Node, config_class: type[C]) -> C:
     given = {
         name: _given(parameter, known.get(name))
         for name, parameter in node._parameter_overrides.items()
-        if not of_rclpy(name)
+        if not of_rclpy(name) and (name in known or name not in SHARED)
     }
     try:
         config = build(config_class, given)

@@ -9,22 +9,25 @@ from typing import Any
 
 import cv2
 import numpy as np
+from rclpy.duration import Duration
 from visualization_msgs.msg import MarkerArray
 
 from ..config import FactoryConfig
 from ..msg import InferenceResult, InspectionVerdict
+from ..pictures import eight_bits
 from ..pipeline import draw
 from ..pipeline.factory import FactoryInspection, PictureFolder, Verdict, VerdictLog
 from ..types import Frame, Result
 from . import convert
 from .frames import STREAM, FramePublisher, listen_to_frames
-from .lifecycle import RELIABLE, Health, StageNode, settings_text
+from .lifecycle import LATEST, RELIABLE, Health, StageNode, settings_text
 from .naming import picture_of
 from .process import run
 from .ring import FrameRing
 
 RING_FRAMES = 24
 """Recent frames kept to draw results on."""
+ACKNOWLEDGED_WITHIN = Duration(seconds=0.05)
 
 
 class PipelineNode(StageNode):
@@ -48,7 +51,7 @@ class PipelineNode(StageNode):
         )
         self.inspection = FactoryInspection(config)
         self._ring: FrameRing[None] = FrameRing(RING_FRAMES)
-        self._verdicts = self.advertise(InspectionVerdict, "verdict", RELIABLE)
+        self._verdicts = self.advertise(InspectionVerdict, "verdict", LATEST)
         self._markers = self.advertise(MarkerArray, "markers", RELIABLE)
         self._annotated = FramePublisher(self, "image_annotated")
         self._detections = None
@@ -85,6 +88,7 @@ class PipelineNode(StageNode):
 
     def _on_frame(self, frame: Frame) -> None:
         assert self.inspection is not None
+        frame = eight_bits(frame)  # for the locator of boards, and to be drawn on
         self._frame_id = frame.frame_id
         if self._annotated.wanted:
             self._ring.put(frame)
@@ -114,12 +118,16 @@ class PipelineNode(StageNode):
         image = frame.image
         if frame.encoding == "rgb8":
             image = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2BGR), np.uint8)
-        self._annotated.publish(Frame(frame.key, draw(image, result), "bgr8", frame.frame_id))
+        # Without the words above it, so that it is as large as `camera_info` and the markers say.
+        drawn = draw(image, result)[-frame.height_px :]
+        self._annotated.publish(Frame(frame.key, drawn, "bgr8", frame.frame_id))
 
     def _give(self, verdicts: list[Verdict]) -> None:
         assert self.inspection is not None
         for verdict in verdicts:
             counts = self.inspection.counts
+            # Only the last one is kept: those who listen must have the one before.
+            self._verdicts.wait_for_all_acked(ACKNOWLEDGED_WITHIN)
             self._verdicts.publish(
                 convert.verdict_to_ros(
                     verdict,

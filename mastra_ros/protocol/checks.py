@@ -21,6 +21,10 @@ NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 """What a device or a stream may be called; `.` and `..` are refused besides."""
 
 INT64_MAX = 2**63 - 1
+
+_CONTROL = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+)
 _MISSING: Any = dataclasses.MISSING
 
 
@@ -78,6 +82,13 @@ def integer(low: int = 0, high: int = INT64_MAX) -> Check:
     return check
 
 
+STAMP_S_MAX = 2**31
+"""Stamps are those of ROS headers, whose seconds have 32 bits."""
+
+stamp = integer(-STAMP_S_MAX * 10**9, STAMP_S_MAX * 10**9 - 1)
+"""A time in ns that a ROS header can carry."""
+
+
 def number(low: float = 0.0, high: float = math.inf, *, nan: bool = False) -> Check:
     """A float (or whole number) from low to high; NaN, meaning unknown, only where allowed."""
 
@@ -95,12 +106,12 @@ def number(low: float = 0.0, high: float = math.inf, *, nan: bool = False) -> Ch
 
 
 def text(longest: int) -> Check:
-    """A string of at most so many characters."""
+    """A string of at most so many characters, in which control characters become escaped."""
 
     def check(value: Any) -> str:
         if type(value) is not str or len(value) > longest:
             raise ProtocolError(f"expected at most {longest} characters, got {_short(value)}")
-        return value
+        return printable(value)
 
     return check
 
@@ -131,6 +142,17 @@ def blob(longest: int = INT64_MAX, *, multiple: int = 1) -> Check:
     return check
 
 
+def printable(value: str) -> str:
+    """A text of the other side as one line: control characters are escaped.
+
+    Line separators among them would forge lines of a log, and marks of direction show other words
+    than are there; lone surrogates cannot be written at all.
+    """
+    if value.isascii() and value.isprintable():
+        return value
+    return _CONTROL.sub(lambda one: one[0].encode("unicode_escape").decode("ascii"), value)
+
+
 def texts(most: int, longest: int) -> Check:
     """A tuple of at most so many strings."""
     one = text(longest)
@@ -138,9 +160,8 @@ def texts(most: int, longest: int) -> Check:
     def check(value: Any) -> tuple[str, ...]:
         if type(value) not in (tuple, list) or len(value) > most:
             raise ProtocolError(f"expected a list of at most {most}, got {_short(value)}")
-        for item in value:
-            one(item)
-        return value if type(value) is tuple else tuple(value)
+        checked_items = tuple(one(item) for item in value)
+        return value if checked_items == value else checked_items
 
     return check
 

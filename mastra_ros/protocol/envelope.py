@@ -5,7 +5,8 @@
 Fields that we do not know are ignored, so that a newer peer may add some. Types 1 to 63 belong
 to the version agreed on, and an unknown one breaks the protocol; types 64 to 127 are optional
 extensions, and an unknown one is skipped (`decode` gives None). Whatever the bytes are, only
-ProtocolError is raised. Every length is checked against a bound before anything is allocated.
+ProtocolError is raised. Before anything is decoded the objects are counted (`outline.py`), so that
+no message makes more of them than one of ours could need.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import msgpack
 
 from ..errors import ProtocolError
 from .messages import LABELS_MAX, MESSAGES, Message
+from .outline import check_outline
 
 MESSAGE_BYTES_MAX = 8_388_608
 """Largest message where nothing else is said."""
@@ -68,6 +70,7 @@ def decode(data: bytes, bytes_max: int = MESSAGE_BYTES_MAX) -> Message | None:
 def _unpack(data: bytes, bytes_max: int) -> tuple[int, Mapping[str, Any]]:
     if len(data) > bytes_max:
         raise ProtocolError(f"envelope: expected at most {bytes_max} bytes, got {len(data)}")
+    check_outline(data)
     try:
         # A length in the data is refused above these bounds before anything is allocated;
         # str and bin are views of `data` until they are copied, so its own size bounds them.

@@ -4,13 +4,16 @@
     server.crt server.key    the gateway's certificate for its host names and addresses
     devices/NAME.key         a device's private key (Ed25519 or P-256), never leaves the device
     devices/NAME.pub         its public key, all that the gateway needs
+    audience                 whom tokens are for: this installation's gateway, and no other's
 
 Private files have mode 0600. A folder or private file that others may read is refused.
 """
 
 from __future__ import annotations
 
+import datetime
 import os
+import secrets
 import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -24,7 +27,14 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from ..errors import AuthenticationError, ConfigError
 from .certificates import make_authority, make_server_certificate
 from .checks import NAME, is_name
-from .tokens import PrivateKey, PublicKey, algorithm_of, load_private_key, load_public_key
+from .tokens import (
+    AUDIENCE,
+    PrivateKey,
+    PublicKey,
+    algorithm_of,
+    load_private_key,
+    load_public_key,
+)
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -41,8 +51,17 @@ class KeyFolder:
     devices: dict[str, str]  # name: algorithm
 
 
-def init_keys(folder: Path, hosts: Iterable[str] = LOOPBACK, days: int = 825) -> None:
+def init_keys(
+    folder: Path,
+    hosts: Iterable[str] = LOOPBACK,
+    days: int = 825,
+    *,
+    own_audience: bool = False,
+) -> None:
     """Make the folder, an authority, and a certificate for `hosts` (names and IP addresses).
+
+    With `own_audience` a new folder also gets an audience of its own; one that is there goes on as
+    it is, for its devices know no other.
 
     The loopback names are always among them. An existing authority is kept and only the
     server's certificate made anew, so that devices need nothing new when a host name is added.
@@ -56,6 +75,8 @@ def init_keys(folder: Path, hosts: Iterable[str] = LOOPBACK, days: int = 825) ->
     if (folder / "ca.key").exists() != (folder / "ca.crt").exists():
         raise ConfigError(f"{folder}: ca.crt and ca.key belong together, only one is there")
     if not (folder / "ca.key").exists():
+        if own_audience:
+            _write(folder / "audience", f"{AUDIENCE}-{secrets.token_hex(8)}\n".encode(), 0o644)
         certificate, key = make_authority(days=3650)
         _write(folder / "ca.key", key, 0o600)
         _write(folder / "ca.crt", certificate, 0o644)
@@ -65,6 +86,26 @@ def init_keys(folder: Path, hosts: Iterable[str] = LOOPBACK, days: int = 825) ->
     )
     _write(folder / "server.key", key, 0o600)
     _write(folder / "server.crt", certificate, 0o644)
+
+
+def audience_of(folder: Path) -> str:
+    """Whom the tokens of this folder's devices are for; AuthenticationError if unreadable."""
+    path = folder / "audience"
+    try:
+        text = path.read_text("ascii").strip()
+    except FileNotFoundError:
+        return AUDIENCE
+    except (OSError, UnicodeError) as error:
+        raise AuthenticationError(f"{path}: not readable ({error})") from None
+    if not 1 <= len(text) <= 128 or not text.isprintable():
+        raise AuthenticationError(f"{path}: expected one line of 1 to 128 characters")
+    return text
+
+
+def certificate_dates(folder: Path) -> tuple[datetime.datetime, datetime.datetime]:
+    """From when until when the gateway's certificate is good; AuthenticationError without one."""
+    certificate = _certificate(folder / "server.crt")
+    return certificate.not_valid_before_utc, certificate.not_valid_after_utc
 
 
 def add_device(folder: Path, name: str, algorithm: str = "ed25519") -> Path:

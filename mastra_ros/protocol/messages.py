@@ -27,6 +27,7 @@ from .checks import (
     name,
     number,
     plain,
+    stamp,
     text,
     texts,
 )
@@ -62,6 +63,7 @@ class Hello(Message):
 
     `heartbeat_ms`: the interval at which the gateway shall send heartbeats of its own, so that
     the device hears of a living gateway even while its own sending is slow; 0 none.
+    `renews`: it will send a `Renewal` before its token expires, where the gateway takes that.
     """
 
     TYPE_ID: ClassVar[int] = 1
@@ -70,17 +72,22 @@ class Hello(Message):
     stream: str = checked(name)
     software: str = checked(text(128), "")
     heartbeat_ms: int = checked(integer(0, 600_000), 0)
+    renews: bool = checked(flag, False)
 
 
 @dataclass(frozen=True)
 class Welcome(Message):
-    """Gateway, the answer to Hello: the version used from here on, the session's name, settings."""
+    """Gateway, the answer to Hello: the version used from here on, the session's name, settings.
+
+    `renews`: a `Renewal` is understood; nobody is sent one that has not said so.
+    """
 
     TYPE_ID: ClassVar[int] = 2
     version: int = checked(integer(1, 65535))
     session: str = checked(text(64))
     settings: Mapping[str, Any] = checked(plain(), factory=dict)
     software: str = checked(text(128), "")
+    renews: bool = checked(flag, False)
 
 
 @dataclass(frozen=True)
@@ -89,13 +96,13 @@ class FrameMessage(Message):
 
     TYPE_ID: ClassVar[int] = 3
     stream: str = checked(name)
-    stamp_ns: int = checked(integer(-(2**63)))
+    stamp_ns: int = checked(stamp)
     kind: str = checked(choice(*(kind.value for kind in PacketKind)))
     width_px: int = checked(integer(1, MAX_SIDE_PX))
     height_px: int = checked(integer(1, MAX_SIDE_PX))
     encoding: str = checked(text(64))
     payload: bytes = checked(blob())
-    reference_ns: int = checked(integer(-(2**63)), 0)
+    reference_ns: int = checked(stamp, 0)
     meta: Mapping[str, Any] = checked(plain(), factory=dict)
     deadline_ms: float = checked(number(0.0, 1e9), 0.0)
     hard: bool = checked(flag, False)
@@ -156,7 +163,7 @@ class Ack(Message):
 
     TYPE_ID: ClassVar[int] = 4
     stream: str = checked(name)
-    stamp_ns: int = checked(integer(-(2**63)))
+    stamp_ns: int = checked(stamp)
     duplicate: bool = checked(flag, False)
     held_us: int = checked(integer(), 0)
     id: str = checked(frame_id, "")
@@ -176,7 +183,7 @@ class ResultMessage(Message):
 
     TYPE_ID: ClassVar[int] = 5
     stream: str = checked(name)
-    stamp_ns: int = checked(integer(-(2**63)))
+    stamp_ns: int = checked(stamp)
     origin: str = checked(choice(*(route.value for route in Route)))
     boxes: bytes = checked(blob(16 * DETECTIONS_MAX, multiple=16), b"")
     scores: bytes = checked(blob(4 * DETECTIONS_MAX, multiple=4), b"")
@@ -243,7 +250,7 @@ class Nack(Message):
 
     TYPE_ID: ClassVar[int] = 6
     stream: str = checked(name)
-    stamp_ns: int = checked(integer(-(2**63)))
+    stamp_ns: int = checked(stamp)
     code: str = checked(choice(*NACK_CODES))
     text: str = checked(text(1024), "")
     id: str = checked(frame_id, "")
@@ -323,6 +330,14 @@ class ProbeAck(Message):
     padding: bytes = checked(blob(PROBE_BYTES_MAX), b"")
 
 
+@dataclass(frozen=True)
+class Renewal(Message):
+    """Device, an extension: a fresh token, with which the session goes on beyond the last one's."""
+
+    TYPE_ID: ClassVar[int] = 66
+    token: str = checked(text(4096))
+
+
 MESSAGES: tuple[type[Message], ...] = (
     Hello,
     Welcome,
@@ -337,4 +352,5 @@ MESSAGES: tuple[type[Message], ...] = (
     Goodbye,
     Probe,
     ProbeAck,
+    Renewal,
 )

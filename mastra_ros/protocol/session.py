@@ -36,6 +36,7 @@ from .messages import (
     Nack,
     Probe,
     ProbeAck,
+    Renewal,
     ResultMessage,
     Settings,
     Welcome,
@@ -74,7 +75,7 @@ _BOTH = (Heartbeat, HeartbeatAck, Goodbye)
 LEGAL: Mapping[tuple[Role, State], tuple[type[Message], ...]] = {
     (Role.DEVICE, State.START): (Hello,),
     (Role.DEVICE, State.GREETED): (Goodbye,),
-    (Role.DEVICE, State.OPEN): (FrameMessage, Probe, *_BOTH),
+    (Role.DEVICE, State.OPEN): (FrameMessage, Probe, Renewal, *_BOTH),
     (Role.DEVICE, State.CLOSED): (),
     (Role.GATEWAY, State.START): (Goodbye,),
     (Role.GATEWAY, State.GREETED): (Welcome, Goodbye),
@@ -101,6 +102,7 @@ class Session:
     token, and the stream is the one that Hello names. A device touches only its own stream: a
     frame of another one is refused with a nack, anything else of another one is an error.
     heartbeat_interval_ns: 0 sends none and only answers; on a gateway the device's Hello sets it.
+    renews: on the device, whether its owner sends a `Renewal` before the token expires.
     silence_timeout_ns: the session is closed after so long without a word (also while greeting),
     and after `UNANSWERED_FACTOR` times as long with a heartbeat unanswered. Times are monotonic.
     """
@@ -116,6 +118,7 @@ class Session:
         heartbeat_interval_ns: int = 0,
         silence_timeout_ns: int = 10_000 * MS,
         bytes_max: int = MESSAGE_BYTES_MAX,
+        renews: bool = False,
     ) -> None:
         self.role = Role(role)
         self.state = State.START
@@ -123,6 +126,7 @@ class Session:
         self.stream = stream
         self.version = VERSION
         self.session = ""
+        self.renews = renews  # once it is open: both ends renew the token
         self.link = LinkEstimate(heartbeat_interval_ns or 100 * MS, silence_timeout_ns)
         self.last_heard_ns = now_ns
         self._peer = Role.GATEWAY if self.role is Role.DEVICE else Role.DEVICE
@@ -143,13 +147,20 @@ class Session:
         """Device: the first message."""
         interval_ms = min(self._interval_ns // MS, 600_000)
         return self.send(
-            Hello(VERSION, self.device, self.stream, self._software, interval_ms), now_ns
+            Hello(VERSION, self.device, self.stream, self._software, interval_ms, self.renews),
+            now_ns,
         )
 
     def welcome(self, now_ns: int, settings: Mapping[str, Any] | None = None) -> bytes:
         """Gateway: the answer to Hello, opening the session under a new random name."""
         return self.send(
-            Welcome(self.version, secrets.token_hex(8), dict(settings or {}), self._software),
+            Welcome(
+                self.version,
+                secrets.token_hex(8),
+                dict(settings or {}),
+                self._software,
+                renews=self.renews,
+            ),
             now_ns,
         )
 
@@ -182,10 +193,19 @@ class Session:
         if self.state is State.CLOSED:
             return []  # what was under way when the session ended means nothing any more
         try:
-            message = decode(data, self._bytes_max)
-            if message is None:
-                self.last_heard_ns = now_ns
-                return []
+            return self.hear(decode(data, self._bytes_max), now_ns)
+        except ProtocolError:
+            self.state = State.CLOSED
+            raise
+
+    def hear(self, message: Message | None, now_ns: int) -> list[Event]:
+        """As `receive`, of a message that was decoded elsewhere; None is an unknown extension."""
+        if self.state is State.CLOSED:
+            return []
+        if message is None:
+            self.last_heard_ns = now_ns
+            return []
+        try:
             self._check_legal(self._peer, message)
             events = self._heard(message, now_ns)
         except ProtocolError:
@@ -232,6 +252,7 @@ class Session:
                 f"Hello: expected version {VERSION_MIN} to {VERSION}, got {hello.version}"
             )
         self.stream = hello.stream
+        self.renews = hello.renews
         if hello.heartbeat_ms:
             self._interval_ns = max(hello.heartbeat_ms * MS, INTERVAL_MIN_NS)
 
@@ -242,6 +263,7 @@ class Session:
             )
         self.version = welcome.version
         self.session = welcome.session
+        self.renews = welcome.renews
         self._advance(welcome, now_ns)
         return [Opened(welcome.version, welcome.session, dict(welcome.settings), welcome.software)]
 

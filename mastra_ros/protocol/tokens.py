@@ -12,7 +12,8 @@ import math
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import jwt
@@ -23,17 +24,46 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
     EllipticCurvePublicKey,
 )
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_private_key,
+    load_pem_public_key,
+)
 
 from ..errors import AuthenticationError
-from .checks import is_name
+from .checks import is_name, printable
+
+AUDIENCE = "mastra-gateway"
+"""The audience where an installation has none of its own."""
 
 LIFETIME_MAX_S = 3600.0
 TOKEN_CHARACTERS_MAX = 4096
 REQUIRED = ("iss", "sub", "aud", "exp", "nbf", "iat", "jti")
 
+LEEWAY_S = 30.0
+"""By how much clocks may differ."""
+
 PublicKey = Ed25519PublicKey | EllipticCurvePublicKey
 PrivateKey = Ed25519PrivateKey | EllipticCurvePrivateKey
+
+
+class TokenRefused(AuthenticationError):  # noqa: N818 - named for what happened
+    """A token is refused; `kind` is the reason in words of ours alone, for counting and logs."""
+
+    def __init__(self, text: str, kind: str = "") -> None:
+        super().__init__(f"token: {text}")
+        self.kind = kind or text
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What a good token says. Times in seconds since 1970."""
+
+    device: str
+    expires_s: float
+    life_s: float
+    key: bytes  # the public key that it was verified with, DER
 
 
 def load_private_key(pem: bytes) -> PrivateKey:
@@ -98,62 +128,84 @@ def sign_token(
 def verify_token(
     token: str,
     public_keys: Mapping[str, bytes | PublicKey],
-    audience: str,
+    audience: str | Collection[str],
     now_s: float | None = None,
     *,
-    leeway_s: float = 30.0,
+    leeway_s: float = LEEWAY_S,
     replay: ReplayGuard | None = None,
 ) -> str:
     """The device that signed `token`; AuthenticationError names the reason when refused.
 
     `now_s` is seconds since 1970. Clocks may differ by `leeway_s`.
     """
+    return check_token(token, public_keys, audience, now_s, leeway_s=leeway_s, replay=replay).device
+
+
+def check_token(
+    token: str,
+    public_keys: Mapping[str, bytes | PublicKey],
+    audience: str | Collection[str],
+    now_s: float | None = None,
+    *,
+    leeway_s: float = LEEWAY_S,
+    replay: ReplayGuard | None = None,
+) -> Verified:
+    """As `verify_token`, with all that the token says; `audience` may be one of several."""
     device = _device_of(token)
     known = public_keys.get(device)
     if known is None:
-        raise AuthenticationError(f"token: device {device} is unknown")
+        raise TokenRefused(f"device {device} is unknown", "device is unknown")
     key = load_public_key(known) if isinstance(known, bytes) else known
-    claims = _verified_claims(token, key, device, audience)
+    audiences = (audience,) if isinstance(audience, str) else tuple(audience)
+    claims = _verified_claims(token, key, device, audiences)
     now = time.time() if now_s is None else now_s
     expires = _check_times(claims, now, leeway_s)
     jti = claims["jti"]
-    if type(jti) is not str or not 8 <= len(jti) <= 128:
-        raise AuthenticationError("token: expected a jti of 8 to 128 characters")
+    if type(jti) is not str or not 8 <= len(jti) <= 128 or not jti.isascii():
+        raise TokenRefused("expected a jti of 8 to 128 characters")
     if replay is not None:
         replay.admit(device, jti, expires + leeway_s, now)
-    return device
+    return Verified(device, expires, expires - float(claims["iat"]), key_bytes(key))
+
+
+def key_bytes(key: PublicKey) -> bytes:
+    """A public key as DER, to compare it with another."""
+    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def _device_of(token: str) -> str:
     """The device that the unverified header names: it only says which key to try."""
     if type(token) is not str or len(token) > TOKEN_CHARACTERS_MAX:
-        raise AuthenticationError(f"token: expected at most {TOKEN_CHARACTERS_MAX} characters")
+        raise TokenRefused(f"expected at most {TOKEN_CHARACTERS_MAX} characters")
     try:
         header = jwt.get_unverified_header(token)
     except (jwt.InvalidTokenError, ValueError, RecursionError) as error:
-        raise AuthenticationError(f"token: not a JSON Web Token ({str(error)[:100]})") from None
+        raise TokenRefused(
+            f"not a JSON Web Token ({printable(str(error)[:100])})", "not a JSON Web Token"
+        ) from None
     if "crit" in header or "b64" in header:
-        raise AuthenticationError("token: critical extensions are not understood")
+        raise TokenRefused("critical extensions are not understood")
     if header.get("typ", "JWT") != "JWT":
-        raise AuthenticationError("token: expected the type JWT")
+        raise TokenRefused("expected the type JWT")
     device = header.get("kid")
     if not isinstance(device, str) or not is_name(device):
-        raise AuthenticationError("token: the header names no device (kid)")
+        raise TokenRefused("the header names no device (kid)")
     return device
 
 
-def _verified_claims(token: str, key: PublicKey, device: str, audience: str) -> dict[str, Any]:
+def _verified_claims(
+    token: str, key: PublicKey, device: str, audiences: Collection[str]
+) -> dict[str, Any]:
     """Claims of a token whose signature, names and audience are right; times are not checked."""
     try:
         claims: dict[str, Any] = jwt.decode(
             token,
             key,
             algorithms=[algorithm_of(key)],
-            audience=audience,
             issuer=device,
             options={
                 "require": list(REQUIRED),
-                "strict_aud": True,
+                "verify_aud": False,  # below: exactly one, and one of ours
                 # The library's clock cannot be given; `_check_times` looks at these.
                 "verify_exp": False,
                 "verify_nbf": False,
@@ -161,19 +213,19 @@ def _verified_claims(token: str, key: PublicKey, device: str, audience: str) -> 
             },
         )
     except jwt.InvalidAlgorithmError:
-        raise AuthenticationError(f"token: expected algorithm {algorithm_of(key)}") from None
+        raise TokenRefused(f"expected algorithm {algorithm_of(key)}") from None
     except jwt.InvalidSignatureError:
-        raise AuthenticationError(f"token: not signed by {device}") from None
-    except jwt.InvalidAudienceError:
-        raise AuthenticationError(f"token: not meant for audience {audience}") from None
+        raise TokenRefused(f"not signed by {device}", "wrong signature") from None
     except jwt.InvalidIssuerError:
-        raise AuthenticationError(f"token: issuer is not {device}") from None
+        raise TokenRefused(f"issuer is not {device}", "wrong issuer") from None
     except jwt.MissingRequiredClaimError as error:
-        raise AuthenticationError(f"token: claim {error.claim} missing") from None
+        raise TokenRefused(f"claim {error.claim} missing") from None
     except (jwt.PyJWTError, ValueError, RecursionError) as error:
-        raise AuthenticationError(f"token: refused ({type(error).__name__})") from None
+        raise TokenRefused(f"refused ({type(error).__name__})") from None
     if claims["sub"] != device:
-        raise AuthenticationError(f"token: subject is not {device}")
+        raise TokenRefused(f"subject is not {device}", "wrong subject")
+    if type(claims["aud"]) is not str or claims["aud"] not in audiences:
+        raise TokenRefused(f"not meant for audience {' or '.join(audiences)}")
     return claims
 
 
@@ -183,34 +235,55 @@ def _check_times(claims: Mapping[str, Any], now: float, leeway_s: float) -> floa
     for name in ("nbf", "iat", "exp"):
         value = claims[name]
         if type(value) not in (int, float) or not -1e15 < value < 1e15:
-            raise AuthenticationError(f"token: claim {name} is no time")
+            raise TokenRefused(f"claim {name} is no time")
         times.append(float(value))
     not_before, issued, expires = times
     if now - leeway_s >= expires:
-        raise AuthenticationError(f"token: expired {now - expires:.0f} s ago")
+        raise TokenRefused(f"expired {now - expires:.0f} s ago", "expired")
     if now + leeway_s < max(not_before, issued):
-        raise AuthenticationError(
-            f"token: not valid for another {max(not_before, issued) - now:.0f} s; check the clocks"
+        raise TokenRefused(
+            f"not valid for another {max(not_before, issued) - now:.0f} s; check the clocks",
+            "not valid yet",
         )
     if expires - min(not_before, issued) > LIFETIME_MAX_S:
-        raise AuthenticationError(f"token: expected a life up to {LIFETIME_MAX_S:g} s")
+        raise TokenRefused(f"expected a life up to {LIFETIME_MAX_S:g} s")
     return expires
 
 
 class ReplayGuard:
-    """Remembers the tokens that were used, until they expire; bounded in number."""
+    """Remembers the tokens that were used, until they expire; bounded in number for each device.
 
-    def __init__(self, tokens_max: int = 100_000) -> None:
-        self._used: OrderedDict[tuple[str, str], float] = OrderedDict()
+    So a device that uses up its number keeps out itself alone, and none of the others' tokens is
+    forgotten before its time.
+    """
+
+    def __init__(self, tokens_max: int = 10_000, devices_max: int = 100_000) -> None:
+        self._used: dict[str, OrderedDict[str, float]] = {}
         self._tokens_max = tokens_max
+        self._devices_max = devices_max
 
     def admit(self, device: str, jti: str, expires_s: float, now_s: float) -> None:
         """Remember a token; AuthenticationError when it was used before."""
-        while self._used:
-            oldest, until = next(iter(self._used.items()))
-            if until > now_s and len(self._used) < self._tokens_max:
-                break
-            del self._used[oldest]
-        if (device, jti) in self._used:
-            raise AuthenticationError("token: used before")
-        self._used[device, jti] = expires_s
+        used = self._used.get(device)
+        if used is None:
+            self._forget_devices(now_s)
+            used = self._used.setdefault(device, OrderedDict())
+        while used and next(iter(used.values())) <= now_s:
+            used.popitem(last=False)
+        if jti in used:
+            raise TokenRefused("used before")
+        if len(used) >= self._tokens_max:
+            raise TokenRefused(f"{len(used)} tokens of {device} are still good", "too many tokens")
+        self.remember(device, jti, expires_s)
+
+    def remember(self, device: str, jti: str, expires_s: float) -> None:
+        """Take a token down as used."""
+        self._used.setdefault(device, OrderedDict())[jti] = expires_s
+
+    def _forget_devices(self, now_s: float) -> None:
+        """Only devices that are known get here, so there are few, unless keys come and go."""
+        if len(self._used) < self._devices_max:
+            return
+        for device, used in list(self._used.items()):
+            if all(until <= now_s for until in used.values()):
+                del self._used[device]

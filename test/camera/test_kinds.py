@@ -129,10 +129,10 @@ def test_an_unreadable_image_is_reported_and_the_rest_go_on(camera_config, image
     good, problems = read_with_problems(source)
     assert good == 3
     assert problems == [
-        "board3.jpg: the JPEG file is cut short",
-        "board4.png: not an image that OpenCV can read",
-        "board5.bmp: not an image that OpenCV can read",
-        "board6.png: not an image that OpenCV can read",
+        f"board3.jpg: jpeg of {len(whole) // 2} bytes is cut short",
+        "board4.png: not a picture that OpenCV can read, or damaged (7 bytes)",
+        "board5.bmp: not a picture that OpenCV can read, or damaged (0 bytes)",
+        "board6.png: not a picture that OpenCV can read, or damaged (60 bytes)",
     ]
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from mastra_ros.camera import CameraEvent, CaptureLoop, FakeSource, Stamper
 from mastra_ros.camera.loop import BAD_FRAMES_MAX
-from mastra_ros.camera.pacing import Backoff, Pacer
+from mastra_ros.camera.pacing import GAP_MAX_S, Backoff, Pacer, Timeline
 from mastra_ros.config import CameraConfig
 from mastra_ros.errors import (
     ConfigError,
@@ -51,6 +51,7 @@ class Bench:
         self._scripts = list(scripts)
         self._live = live
         self._rate_hz = rate_hz
+        self._due: list[int] = []
         self.loop = CaptureLoop(
             config,
             self._on_frame,
@@ -65,12 +66,17 @@ class Bench:
         self.frames.append(frame)
         self.times_ns.append(self.clock.now_ns)
 
-    def _open(self, config, stream, *, stamper):
+    def _open(self, config, stream, *, stamper, reader):
         script = self._scripts.pop(0)
         if isinstance(script, Exception):
             raise script
         source = FakeSource(
-            script, stream=stream, stamper=stamper, live=self._live, rate_hz=self._rate_hz
+            script,
+            stream=stream,
+            stamper=stamper,
+            live=self._live,
+            rate_hz=self._rate_hz,
+            due=self._due,
         )
         self.opened.append(source)
         return source
@@ -203,7 +209,7 @@ def test_stop_returns_while_a_read_blocks_and_nothing_is_told_afterwards(camera_
         camera_config("v4l2:/dev/video0", stall_timeout_s=600.0),
         seen.append,
         seen.append,
-        opener=lambda config, stream, *, stamper: source,
+        opener=lambda config, stream, *, stamper, reader: source,
     )
     loop.start()
     assert source.reading.wait(60)
@@ -298,6 +304,36 @@ def test_a_pacer_without_rate_never_waits() -> None:
     assert [pacer.wait_s(now) for now in (5, 5, 6)] == [0.0, 0.0, 0.0]
 
 
+@pytest.mark.parametrize("backwards", [0, -5000])
+def test_a_recording_whose_clock_jumps_neither_hangs_nor_bursts(backwards: int) -> None:
+    timeline, now_ns, waits = Timeline(), 7 * NS, []
+    for due_s in (100, 101, 102, 90_000 + backwards, 90_001 + backwards, 50, 51):
+        wait_s = timeline.wait_s(now_ns, due_s * NS)
+        while wait_s > 0:
+            now_ns += round(wait_s * NS)
+            waits.append(wait_s)
+            wait_s = timeline.wait_s(now_ns, due_s * NS)
+    assert waits == pytest.approx([1, 1, GAP_MAX_S, 1, 1])
+
+
+def test_a_frame_that_is_late_moves_those_that_follow() -> None:
+    timeline = Timeline()
+    assert timeline.wait_s(0, 0) == 0
+    assert timeline.wait_s(0, NS) == pytest.approx(1)
+    assert timeline.wait_s(4 * NS, NS) == 0  # three seconds late
+    assert timeline.wait_s(4 * NS, 2 * NS) == pytest.approx(1)
+    assert timeline.wait_s(5 * NS + NS // 10, 2 * NS) == 0  # a little late
+    assert timeline.wait_s(5 * NS + NS // 10, 3 * NS) == pytest.approx(0.9)
+
+
+def test_a_source_with_times_of_its_own_is_played_at_them(camera_config) -> None:
+    bench = Bench(camera_config(rate_hz=0.0), [8] * 4)
+    bench._due = [0, 100_000_000, 900_000_000, 1_000_000_000]
+    bench.loop.run()
+    offsets = [(t - bench.times_ns[0]) / 1e9 for t in bench.times_ns]
+    assert offsets == pytest.approx([0, 0.1, 0.9, 1.0])
+
+
 def test_every_frame_has_an_id_of_its_own_also_over_runs_with_the_same_stamps(
     camera_config,
 ) -> None:
@@ -327,7 +363,7 @@ def test_stamps_follow_a_clock_that_jumps_back_and_a_warning_says_so(camera_conf
         frames.append,
         events.append,
         stamp_ns=lambda: next(times),
-        opener=lambda config, stream, *, stamper: FakeSource([8] * 6, stamper=stamper),
+        opener=lambda config, stream, *, stamper, reader: FakeSource([8] * 6, stamper=stamper),
     )
     loop.run()
     seconds = [frame.key.stamp_ns // NS for frame in frames]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mastra_ros.cli.main import main
-from mastra_ros.protocol.keys import load_public_keys, show
+from mastra_ros.protocol.keys import audience_of, load_public_keys, show
 from mastra_ros.protocol.tokens import verify_token
 
 
@@ -50,7 +50,9 @@ def test_a_token_is_accepted_by_the_gateway(keys: Path, capsys: pytest.CaptureFi
     capsys.readouterr()
     assert main(["keys", "token", str(keys), "cam", "--lifetime", "60"]) == 0
     token = capsys.readouterr().out.strip()
-    assert verify_token(token, load_public_keys(keys), "mastra-gateway", time.time()) == "cam"
+    audience = audience_of(keys)
+    assert audience.startswith("mastra-gateway-"), "a new installation has one of its own"
+    assert verify_token(token, load_public_keys(keys), audience, time.time()) == "cam"
 
 
 @pytest.mark.parametrize(

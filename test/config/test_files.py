@@ -206,3 +206,32 @@ def test_the_table_has_a_row_for_every_parameter() -> None:
 
 def test_the_printed_file_is_yaml_for_strict_readers() -> None:
     assert set(yaml.safe_load(to_yaml({}))) == {f"/**/{stage}" for stage in STAGES}
+
+
+def test_what_pictures_mean_may_be_said_once_for_all_nodes(tmp_path: Path) -> None:
+    path = written(
+        tmp_path, "/**:\n  ros__parameters: {bit_depth: 12, image_transport: compressed}\n"
+    )
+    values = load_parameters(path)
+    for stage in ("inference", "compression", "pipeline"):
+        assert values[stage] == {"bit_depth": 12, "image_transport": "compressed"}
+    assert values["camera"] == {"bit_depth": 12}
+    assert not values.get("scheduling")
+    assert not values.get("gateway")
+
+
+def test_a_stage_without_pictures_does_not_take_what_is_said_to_it_alone(tmp_path: Path) -> None:
+    path = written(tmp_path, "scheduling:\n  ros__parameters: {bit_depth: 12}\n")
+    assert "scheduling.bit_depth: unknown parameter" in error_of(load_parameters, path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("bit_depth", 12), ("float_max", 40.0), ("float_min", -1.0)]
+)
+def test_nodes_that_hear_the_same_pictures_must_take_them_alike(name: str, value: float) -> None:
+    said = error_of(check, {"inference": {name: value}})
+    assert said.startswith(f"{name}: inference has {value}, compression has ")
+    assert "set it below /** for all" in said
+    alike = {stage: {name: value} for stage in ("inference", "compression", "pipeline")}
+    assert getattr(check(alike)["pipeline"], name) == value
+    check({"camera": {name: value}})  # its frames have the full scale for all the others

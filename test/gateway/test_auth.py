@@ -15,7 +15,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import InvalidMessage, InvalidStatus
 
 from mastra_ros.errors import ConfigError
 from mastra_ros.gateway.auth import Allowlist, PublicKeys
@@ -100,9 +100,9 @@ def test_a_bad_token_is_refused_in_one_line(
     assert refused.value.response.status_code == 401
     assert refused.value.response.headers["WWW-Authenticate"] == "Bearer"
     logged = gateway.log_path.read_text().removeprefix(before).splitlines()
-    assert len(logged) == 1
-    assert "WARNING" in logged[0]
-    assert why in logged[0]
+    assert len(logged) <= 1, "one line a kind and minute"
+    assert all("WARNING" in line and why in line for line in logged)
+    assert why in gateway.log_path.read_text()
     assert why in refused.value.response.body.decode()
 
 
@@ -124,14 +124,15 @@ def test_a_token_opens_only_one_session(
     assert b"used before" in refused.value.response.body
 
 
-def test_an_address_that_is_not_on_the_allowlist_is_refused_before_its_token(
+def test_an_address_that_is_not_on_the_allowlist_is_refused_before_the_handshake(
     start_gateway: Callable[..., EmbeddedGateway], connect_device: ConnectDevice
 ) -> None:
     gateway = start_gateway(allow=("10.0.0.0/8",))
-    with pytest.raises(InvalidStatus) as refused:
-        connect_device(gateway)
-    assert refused.value.response.status_code == 403
-    assert "127.0.0.1 '/v1/stream': address is not on the allowlist" in gateway.log_path.read_text()
+    for _ in range(3):
+        with pytest.raises((OSError, EOFError, InvalidMessage)):
+            connect_device(gateway)
+    lines = gateway.log_path.read_text().splitlines()
+    assert len([line for line in lines if "refused 127.0.0.1: not on the allowlist" in line]) == 1
     gateway.stop()
 
 

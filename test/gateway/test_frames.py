@@ -59,6 +59,9 @@ class FakeDecoder:
             raise ReferenceMissing("no reference")
         return Frame(packet.key, np.zeros((1, 1), np.uint8), "mono8")
 
+    def forget_oldest(self) -> bool:
+        return False
+
 
 class FullStore(MemoryStore):
     """A store whose disk is full."""

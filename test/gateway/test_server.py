@@ -18,9 +18,10 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from mastra_ros.config import GatewayConfig
-from mastra_ros.errors import MastraError
+from mastra_ros.errors import ConfigError, MastraError
+from mastra_ros.gateway.door.acceptor import listen
 from mastra_ros.gateway.embedded import EmbeddedGateway
-from mastra_ros.gateway.server import free_port, url_of
+from mastra_ros.gateway.server import url_of
 from mastra_ros.gateway.sqlite_store import SqliteStore
 from mastra_ros.gateway.store import FrameId
 from mastra_ros.protocol.keys import init_keys
@@ -195,9 +196,10 @@ def test_a_gateway_is_made_from_a_config(keys: Path, bundle: Path) -> None:
 
 
 def test_free_ports_and_addresses() -> None:
-    host, port = free_port("127.0.0.1", 0)
-    assert host == "127.0.0.1"
-    assert port > 0
-    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError, match="in use"):
-        free_port("127.0.0.1", taken.getsockname()[1])
+    with listen("127.0.0.1", 0) as free:
+        host, port = free.getsockname()
+        assert host == "127.0.0.1"
+        assert port > 0
+        with pytest.raises(ConfigError, match=f"cannot listen on 127.0.0.1:{port}: .*in use"):
+            listen("127.0.0.1", port)
     assert url_of("::1", 1) == "https://[::1]:1"

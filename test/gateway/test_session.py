@@ -207,8 +207,9 @@ def test_sessions_that_do_not_end_are_not_waited_for_for_ever() -> None:
     async def main() -> None:
         sessions = Sessions(1)
         stuck = Stuck()
-        sessions.connect(stuck)
-        assert sessions.full
+        assert sessions.refuses("cam") == ""
+        sessions.connect(stuck, "cam")
+        assert sessions.refuses("cam") == "1 sessions are open"
         await asyncio.wait_for(sessions.close(0.01), DEADLINE_S)
         sessions.disconnect(stuck)
         await asyncio.wait_for(sessions.close(DEADLINE_S), DEADLINE_S)

@@ -166,3 +166,18 @@ def test_halving_first_differs_little_from_the_exact_mean() -> None:
     ours = resize(image, 640, 360).astype(int)
     exact = cv2.resize(image, (640, 360), interpolation=cv2.INTER_AREA).astype(int)
     assert np.abs(ours - exact).mean() < 1.0
+
+
+@pytest.mark.parametrize(
+    ("deep", "shallow"), [("mono16", "mono8"), ("bgr16", "bgr8"), ("rgb16", "rgb8")]
+)
+@pytest.mark.parametrize("spec", [GRAY, COLOURED])
+def test_a_frame_of_16_bits_gives_what_its_upper_8_would(
+    deep: str, shallow: str, spec: BundleInput
+) -> None:
+    shape = (90, 120) if deep == "mono16" else (90, 120, 3)
+    image = np.random.default_rng(3).integers(0, 256, shape, np.uint8)
+    tensor, transform = fit(Frame(KEY, image.astype(np.uint16) * 257, deep), spec)
+    expected, where = fit(Frame(KEY, image, shallow), spec)
+    assert transform == where
+    assert np.array_equal(tensor, expected)

@@ -194,3 +194,12 @@ def test_a_config_can_be_given_to_a_node_in_this_process(make: Callable[..., Nod
     empty = Sample(hosts=())
     overrides = {p.name: p.value for p in params.as_ros_parameters(empty)}
     assert params.declare(make(**overrides), Sample) == empty
+
+
+def test_what_is_said_of_pictures_to_all_nodes_is_passed_over_by_those_without(
+    make: Callable[..., Node],
+) -> None:
+    config = params.declare(make(bit_depth=12, image_transport="raw"), SchedulingConfig)
+    assert config == SchedulingConfig()
+    taking = params.declare(make(bit_depth=12, image_transport="raw"), STAGES["inference"])
+    assert (taking.bit_depth, taking.image_transport) == (12, "raw")

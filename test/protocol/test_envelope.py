@@ -22,6 +22,7 @@ from mastra_ros.protocol import (
     Nack,
     Probe,
     ProbeAck,
+    Renewal,
     ResultMessage,
     Settings,
     Welcome,
@@ -44,6 +45,7 @@ EXAMPLES: list[Message] = [
     Goodbye("version", "too old"),
     Probe(3, 65_536, bytes(1000)),
     ProbeAck(3, 1000, bytes(65_536)),
+    Renewal("a.b.c"),
 ]
 
 
@@ -162,4 +164,4 @@ def test_a_message_too_large_is_refused_at_both_ends() -> None:
 
 def test_text_that_is_not_unicode_is_refused() -> None:
     with pytest.raises(ProtocolError, match="Unicode"):
-        encode(Goodbye("closing", "\ud800"))
+        encode(Settings({"a": "\ud800"}))

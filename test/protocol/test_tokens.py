@@ -184,14 +184,23 @@ def test_clocks_may_differ_by_the_leeway() -> None:
 
 
 def test_a_used_token_is_refused_where_replays_are_watched() -> None:
-    guard = ReplayGuard(tokens_max=2)
+    guard = ReplayGuard()
     token = forged()
     assert verify(token, replay=guard) == "camera-1"
     with pytest.raises(AuthenticationError, match="used before"):
         verify(token, replay=guard)
-    for n in range(5):  # bounded: the oldest is forgotten
-        guard.admit("camera-1", f"other-{n}", NOW + 300, NOW)
-    assert len(guard._used) == 2
+
+
+def test_a_device_that_uses_up_its_tokens_keeps_out_only_itself_and_only_for_their_life() -> None:
+    guard = ReplayGuard(tokens_max=2)
+    guard.admit("camera-2", "the-other-one", NOW + 300, NOW)
+    for n in range(2):
+        guard.admit("camera-1", f"token-{n}", NOW + 300, NOW)
+    with pytest.raises(AuthenticationError, match="2 tokens of camera-1 are still good"):
+        guard.admit("camera-1", "token-2", NOW + 300, NOW)
+    with pytest.raises(AuthenticationError, match="used before"):
+        guard.admit("camera-2", "the-other-one", NOW + 300, NOW)
+    guard.admit("camera-1", "token-2", NOW + 600, NOW + 300)
 
 
 def test_a_life_above_an_hour_cannot_be_signed() -> None:

@@ -5,12 +5,11 @@ What cannot be understood raises FrameError (pictures) or MessageError (everythi
 
 from __future__ import annotations
 
+from .compressed import compressed_from_ros, compressed_to_ros
 from .draw import markers_to_ros
 from .image import (
     bytes_to_ros,
     camera_info_to_ros,
-    compressed_from_ros,
-    compressed_to_ros,
     frame_from_ros,
     frame_key_from_ros,
     frame_key_to_ros,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from ...msg import FrameKey as FrameKeyMsg
 from ...msg import InferenceResult, InspectionVerdict, LinkState
@@ -16,6 +16,11 @@ from .. import convert
 from ..frames import STREAM
 
 EVERYTHING = QoSProfile(depth=1000, reliability=ReliabilityPolicy.RELIABLE)
+EARLIER_TOO = QoSProfile(
+    depth=1000,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.TRANSIENT_LOCAL,
+)
 
 
 class Observer(Protocol):
@@ -49,8 +54,13 @@ class MonitorNode(Node):
         super().__init__("monitor", **node_options)
         self._observer = observer
 
-        def hear(message: type, topic: str, callback: Callable[[Any], None]) -> None:
-            self.create_subscription(message, topic, callback, EVERYTHING)
+        def hear(
+            message: type,
+            topic: str,
+            callback: Callable[[Any], None],
+            qos: QoSProfile = EVERYTHING,
+        ) -> None:
+            self.create_subscription(message, topic, callback, qos)
 
         hear(
             FrameKeyMsg,
@@ -72,6 +82,7 @@ class MonitorNode(Node):
             InspectionVerdict,
             "verdict",
             lambda m: observer.on_verdict(m.board, m.verdict, len(m.defects)),
+            EARLIER_TOO,
         )
 
     def _on_link(self, message: LinkState) -> None:

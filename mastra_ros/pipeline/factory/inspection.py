@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mastra_ros.config import FactoryConfig
+from mastra_ros.pictures import eight_bits
 from mastra_ros.pipeline.factory.board_locator import locate_boards
 from mastra_ros.pipeline.factory.board_tracker import Board, BoardTracker
 from mastra_ros.pipeline.factory.defects import Defect, as_detections, merge
@@ -96,7 +97,7 @@ class FactoryInspection:
 
     def on_frame(self, frame: Frame) -> list[Verdict]:
         """A frame has come from the camera. The image must not be changed afterwards."""
-        key = frame.key
+        key, frame = frame.key, eight_bits(frame)
         if self._config.trigger == "frame":
             if self._config.pictures_dir:
                 self._frames[key] = frame

@@ -1,0 +1,208 @@
+"""A gateway under attack: a real process, its keys, a healthy device, and what both are like."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+
+from bench.tiny_model import write_tiny_bundle
+from mastra_ros.config import GatewayConfig
+from mastra_ros.gateway.embedded import EmbeddedGateway
+from mastra_ros.protocol.keys import add_device, init_keys
+
+from .healthy import HealthyProcess, Seen
+from .row import Record
+
+HEALTHY = "healthy"
+ATTACKERS = ("evil-1", "evil-2", "evil-3")
+DEADLINE_S = 30.0
+ALLOWED = ("127.0.0.1/32", "127.0.0.2/32")
+"""Who may connect; other addresses of the loopback play strangers."""
+
+
+class Site:
+    """One gateway with a tiny model, its devices, and the healthy one of them at work."""
+
+    def __init__(self, folder: Path, bundle: Path, **config: Any) -> None:
+        self.keys = folder / "keys"
+        init_keys(self.keys, own_audience=True)
+        for device in (HEALTHY, *ATTACKERS):
+            add_device(self.keys, device)
+        self.state = folder / "state"
+        self.gateway = EmbeddedGateway(
+            self.keys,
+            [str(bundle)],
+            state_dir=self.state,
+            config=GatewayConfig(**{"allow": ALLOWED, **config}),
+        )
+        self.gateway.start()
+        self.healthy = HealthyProcess(self.gateway.port, self.keys, HEALTHY, "main")
+        self._acknowledged = 0  # ever
+        try:
+            wait_until(lambda: self.seen().acknowledged > 0)
+        except TimeoutError:
+            self.close()
+            raise
+
+    @property
+    def port(self) -> int:
+        """Where the gateway listens."""
+        return self.gateway.port
+
+    @property
+    def log(self) -> str:
+        """What the gateway has logged so far."""
+        return self.gateway.log_path.read_text("utf-8", "replace")
+
+    @property
+    def memory(self) -> int:
+        """What the gateway has in memory, bytes."""
+        return int(psutil.Process(self.gateway.pid).memory_info().rss)
+
+    def seen(self) -> Seen:
+        """What the healthy device has seen since the last question."""
+        seen = self.healthy.seen()
+        self._acknowledged += seen.acknowledged
+        return seen
+
+    def committed(self) -> int:
+        """Results of the healthy device that are kept."""
+        path = next(self.state.glob("results.sqlite3"))
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+            query = "SELECT count(*) FROM results WHERE device = ?"
+            return int(database.execute(query, (HEALTHY,)).fetchone()[0])
+
+    def unaccounted(self) -> int:
+        """Frames that were acknowledged to the healthy device and are not kept."""
+        return max(0, self._acknowledged - self.committed())
+
+    @contextlib.contextmanager
+    def watched(self, record: Record, *, least_s: float) -> Iterator[None]:
+        """Take down what the healthy device and the memory go through meanwhile.
+
+        The device is watched for `least_s` without the attack first, and as long with it.
+        """
+        self.seen()
+        time.sleep(least_s)
+        calm = self.seen()
+        acknowledged, logged = self._acknowledged, len(self.log)
+        record.memory_before = record.memory_most = self.memory
+        with self._peak(record):
+            started = time.monotonic()
+            yield
+            time.sleep(max(0.0, least_s - (time.monotonic() - started)))
+        seen = self.seen()
+        record.memory_after = self.memory
+        record.lost += seen.lost + self.unaccounted()
+        record.twice += seen.twice
+        record.p99_without_ms = p99(calm)
+        record.p99_with_ms = p99(seen)
+        record.expect(self._acknowledged > acknowledged, "the healthy device was not served")
+        record.expect("Traceback" not in self.log[logged:], "a fault of ours is in the log")
+        record.expect(self.gateway.alive, "the gateway has died")
+
+    @contextlib.contextmanager
+    def _peak(self, record: Record) -> Iterator[None]:
+        over = threading.Event()
+
+        def watch() -> None:
+            while not over.wait(0.02):
+                with contextlib.suppress(psutil.Error):
+                    record.memory_most = max(record.memory_most, self.memory)
+
+        thread = threading.Thread(target=watch)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+    def close(self) -> None:
+        """End device and gateway."""
+        self.healthy.close()
+        self.gateway.stop()
+
+
+class Sites:
+    """Gateways by their parameters; rows that want the same one share it."""
+
+    def __init__(self, *, short: bool) -> None:
+        self.short = short
+        self._folder = tempfile.TemporaryDirectory(prefix="mastra-hostile-")
+        self._sites: dict[str, Site] = {}
+        self.bundle = write_tiny_bundle(self.folder("bundle"))
+
+    @property
+    def least_s(self) -> float:
+        """How long the healthy device is watched."""
+        return 0.4 if self.short else 6.0
+
+    @property
+    def soon_ms(self) -> float:
+        """Within this a registered device is connected; a busy machine shows no more than that."""
+        return 15_000.0 if self.short else 1000.0
+
+    def many(self, short: int, long: int) -> int:
+        """How many attempts a row makes."""
+        return short if self.short else long
+
+    def folder(self, name: str) -> Path:
+        """A folder that is gone at the end."""
+        folder = Path(self._folder.name) / name
+        folder.mkdir(parents=True)
+        return folder
+
+    def site(self, **config: Any) -> Site:
+        """A gateway with these parameters, started when it is first asked for."""
+        name = "-".join(f"{key}={value}" for key, value in sorted(config.items())) or "default"
+        site = self._sites.get(name)
+        if site is None or not site.gateway.alive:
+            folder = self.folder(f"site-{len(self._sites)}-{time.monotonic_ns()}")
+            site = self._sites[name] = Site(folder, self.bundle, **config)
+        return site
+
+    @contextlib.contextmanager
+    def own_site(self, **config: Any) -> Iterator[Site]:
+        """A gateway that this row alone uses, and may break."""
+        bundle = config.pop("bundle", self.bundle)
+        site = Site(self.folder(f"own-{time.monotonic_ns()}"), bundle, **config)
+        try:
+            yield site
+        finally:
+            site.close()
+
+    def close(self) -> None:
+        """End all of them."""
+        for site in self._sites.values():
+            site.close()
+        self._folder.cleanup()
+
+
+def p99(seen: Seen) -> float:
+    """The 99th percentile of the latencies, ms; NaN without any."""
+    return float(np.percentile(seen.latencies_ms, 99)) if seen.latencies_ms else float("nan")
+
+
+def median(values: list[float]) -> float:
+    """The median of several runs."""
+    return statistics.median(values)
+
+
+def wait_until(condition: Callable[[], bool], deadline_s: float = DEADLINE_S) -> None:
+    """Wait for a condition; TimeoutError when it does not come about."""
+    until = time.monotonic() + deadline_s
+    while not condition():
+        if time.monotonic() > until:
+            raise TimeoutError("what was waited for did not come about")
+        time.sleep(0.02)

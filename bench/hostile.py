@@ -1,0 +1,167 @@
+"""What an attacker and a bad day bring: every row of the matrix, with the latency beside it.
+
+    python -m bench.hostile [--only TEXT] [--runs 5] [--out bench/results/hostile.json]
+    python -m bench.hostile --table [--check]
+
+Each row is run several times. Before and during each run a healthy device in a process of its own
+sends a frame each 30 ms to the same gateway; gateway, device and attacker share this machine. A
+row holds when no frame was lost or counted twice, memory stayed within the row's bound, nothing
+that the row looks at was wrong, and the median of p99 with the attack is at most 1.5 times that
+without it or 20 ms above it. --table writes what was measured into docs/reliability.md; with
+--check it only says whether the page is up to date.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from bench.attacks.row import MEBIBYTE, Record, Row, all_rows
+from bench.attacks.site import Sites, median
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS, PAGE = ROOT / "bench/results/hostile.json", ROOT / "docs/reliability.md"
+START, END = "<!-- measured: start -->", "<!-- measured: end -->"
+ROWS_WANTED = 60
+ROWS_AN_ITEM = 3
+FACTOR, MORE_MS = 1.5, 20.0
+
+
+def told(row: Row, records: list[Record]) -> dict[str, Any]:
+    """One row for the report."""
+    without = median([record.p99_without_ms for record in records])
+    with_attack = median([record.p99_with_ms for record in records])
+    complaints = sorted({text for record in records for text in record.complaints})
+    # A row that ends its gateway has no device beside it; NaN compares as false.
+    if with_attack > max(FACTOR * without, without + MORE_MS):
+        complaints.append(
+            f"p99 of the healthy device went from {without:.1f} to {with_attack:.1f} ms"
+        )
+    return {
+        "item": row.item,
+        "row": row.name,
+        "attempts": sum(record.attempts for record in records),
+        "lost": sum(record.lost for record in records),
+        "counted_twice": sum(record.twice for record in records),
+        "memory_before_mib": round(records[0].memory_before / MEBIBYTE, 1),
+        "memory_most_mib": round(max(one.memory_most for one in records) / MEBIBYTE, 1),
+        "memory_after_mib": round(records[-1].memory_after / MEBIBYTE, 1),
+        "healthy_p99_without_ms": round(without, 2),
+        "healthy_p99_with_ms": round(with_attack, 2),
+        "holds": not complaints,
+        "complaints": complaints,
+    }
+
+
+def bars(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What is wanted of the whole matrix, and what was reached."""
+    fewest = min(Counter(row["item"] for row in rows).values(), default=0)
+    holding = sum(row["holds"] for row in rows)
+    return [
+        _bar("rows", ROWS_WANTED, len(rows), len(rows) >= ROWS_WANTED),
+        _bar("rows that hold", len(rows), holding, holding == len(rows)),
+        _bar("rows of each item, at least", ROWS_AN_ITEM, fewest, fewest >= ROWS_AN_ITEM),
+        _bar("frames lost", 0, sum(row["lost"] for row in rows)),
+        _bar("frames counted twice", 0, sum(row["counted_twice"] for row in rows)),
+    ]
+
+
+def _bar(name: str, wanted: float, got: float, holds: bool | None = None) -> dict[str, Any]:
+    reached = got <= wanted if holds is None else holds
+    return {"name": name, "wanted": wanted, "got": got, "holds": reached}
+
+
+def measure(only: str, runs: int) -> list[dict[str, Any]]:
+    """Run the rows whose item or name contains `only`."""
+    rows = [row for row in all_rows() if only in f"{row.item}: {row.name}"]
+    found = []
+    sites = Sites(short=False)
+    try:
+        for number, row in enumerate(rows, 1):
+            found.append(told(row, [row.run(sites) for _ in range(runs)]))
+            one = found[-1]
+            verdict = "holds" if one["holds"] else "; ".join(one["complaints"])
+            print(f"{number}/{len(rows)} {row.item}: {row.name}: {verdict}", flush=True)
+    finally:
+        sites.close()
+    return found
+
+
+def table(document: dict[str, Any]) -> str:
+    """The matrix as Markdown."""
+    lines = [
+        (
+            "| item | row | attempts | lost | twice | memory before, most, after (MiB) "
+            "| healthy p99 without, with (ms) | holds |"
+        ),
+        "|" + " --- |" * 8,
+    ]
+    for one in document["rows"]:
+        memory = (one["memory_before_mib"], one["memory_most_mib"], one["memory_after_mib"])
+        p99 = (one["healthy_p99_without_ms"], one["healthy_p99_with_ms"])
+        lines.append(
+            f"| {one['item']} | {one['row']} | {one['attempts']} | {one['lost']} "
+            f"| {one['counted_twice']} | {', '.join(f'{value:.0f}' for value in memory)} "
+            f"| {', '.join(f'{value:.1f}' for value in p99)} "
+            f"| {_said(one['holds'])} |"
+        )
+    lines += ["", "| bar | wanted | got | holds |", "| --- | --- | --- | --- |"]
+    lines += [
+        f"| {bar['name']} | {bar['wanted']} | {bar['got']} | {_said(bar['holds'])} |"
+        for bar in document["bars"]
+    ]
+    return "\n".join(lines)
+
+
+def _said(holds: bool) -> str:
+    return "yes" if holds else "**no**"
+
+
+def write_table(*, check: bool) -> int:
+    """Bring the page up to date; with `check` only say whether it is."""
+    page = PAGE.read_text("utf-8")
+    before, _, rest = page.partition(START)
+    _, _, after = rest.partition(END)
+    new = f"{before}{START}\n{table(json.loads(RESULTS.read_text('utf-8')))}\n{END}{after}"
+    if check:
+        return 0 if new == page else 1
+    PAGE.write_text(new, "utf-8")
+    return 0
+
+
+def main() -> int:
+    """Measure the matrix and write the report, or the table."""
+    assert __doc__ is not None
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", default="", metavar="TEXT", help="rows whose name has this")
+    parser.add_argument("--runs", type=int, default=5, help="of each row; default: 5")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--table", action="store_true", help="write docs/reliability.md")
+    parser.add_argument("--check", action="store_true", help="only say whether it is up to date")
+    args = parser.parse_args()
+    if args.table:
+        return write_table(check=args.check)
+    rows = measure(args.only, args.runs)
+    document = {
+        "machine": {"cpu": platform.processor() or platform.machine(), "cores": os.cpu_count()},
+        "python": platform.python_version(),
+        "load_average": os.getloadavg()[0],
+        "runs_each": args.runs,
+        "rows": rows,
+        "bars": bars(rows),
+    }
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    args.out.write_text(json.dumps(document, indent=2) + "\n")
+    for bar in document["bars"]:
+        print(bar)
+    return 0 if all(row["holds"] for row in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
