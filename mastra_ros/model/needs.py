@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import DependencyError
+from ..inference.engines.reporting import load_onnxruntime
 
 INSTALL = 'pip install "mastra-ros[convert]"'
 
@@ -28,9 +29,5 @@ def require_onnx() -> Any:
 
 
 def require_onnxruntime() -> Any:
-    """The module onnxruntime. Raises DependencyError without it."""
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise DependencyError("checking ONNX needs it: pip install onnxruntime") from error
-    return onnxruntime
+    """The module onnxruntime, which reports nothing. Raises DependencyError without it."""
+    return load_onnxruntime()

@@ -20,9 +20,10 @@ import numpy as np
 from ...errors import ConfigError, DataError, DependencyError, ModelError
 from ...inference.engines.engine import Tensor
 from ...inference.engines.reporting import load_onnxruntime
+from ..needs import INSTALL
 from ..progress import Progress, silent
 from ..quiet import quiet
-from .export import INSTALL, reason
+from .export import reason
 
 MAKERS = ("onnxruntime", "nncf")
 """Who quantises: ONNX Runtime's own tool, or OpenVINO's (NNCF)."""
