@@ -29,5 +29,5 @@ def require_onnx() -> Any:
 
 
 def require_onnxruntime() -> Any:
-    """The module onnxruntime, which does not report home. Raises DependencyError without it."""
+    """The module onnxruntime, which reports nothing. Raises DependencyError without it."""
     return load_onnxruntime()

@@ -1,8 +1,8 @@
 """The int8 form of a server's ONNX model: integers between QuantizeLinear and DequantizeLinear.
 
 ONNX Runtime and OpenVINO both compute such a file in int8. ONNX Runtime's tool makes weights
-symmetric, one scale a channel, and of 7 bits: processors without dot products of int8 (AVX2, early
-AVX-512) add two products of 8 bits in 16 and would cut off what does not fit.
+symmetric, one scale a channel, and of 7 bits: processors without dot products of int8 (AVX2,
+early AVX-512) add two products of 8 bits in 16 and would cut off what does not fit.
 """
 
 from __future__ import annotations
