@@ -6,7 +6,7 @@ SHELL := bash
 
 ENV := source ./env.sh &&
 
-.PHONY: help setup demo test check lint format types bars bench docs clean
+.PHONY: help setup demo test check lint format types bars bench hostile docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ bars: setup ## which bars the published results do not hold; status 1 if any
 
 bench: setup ## measure: age of results, frames per second, set-up, build and test
 	@$(ENV) python -m bench.pipeline --build
+
+hostile: setup ## what an attacker brings, with the latency beside it: an hour
+	@$(ENV) python -m bench.hostile
 
 docs: setup ## bring the table of parameters and the measured numbers up to date
 	@$(ENV) mastra params --markdown > docs/parameters.md && python -m bench.table && \

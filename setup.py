@@ -31,6 +31,8 @@ setup(
     extras_require={
         "convert": requirements("convert"),
         "plot": requirements("plot"),
+        "openvino": requirements("openvino"),
+        "nncf": requirements("nncf"),
         "tensorflow": ["tensorflow>=2.16"],
         "dev": requirements("test"),
     },

@@ -117,7 +117,44 @@ def pipeline(result: Result) -> Iterator[Bar]:
             yield Bar(what, _number(row, "frames_per_s_ratio"), AT_LEAST, 0.9)
 
 
+def engines(result: Result) -> Iterator[Bar]:
+    """What auto chose on each processor, beside ONNX Runtime's float32, LiteRT and the best."""
+    for told in result.get("machines", ()):
+        kind, name = told["machine"]["kind"], told["machine"]["name"]
+        for run in told["runs"]:
+            left = EFFECTIVE.get(run["cap"], kind)
+            place = f"{name}{', of it ' + left if run['cap'] else ''}"
+            yield from _engines_of(run, left, place)
+
+
+def _engines_of(run: Result, kind: str, place: str) -> Iterator[Bar]:
+    gateway, device = (run["networks"][name] for name in ("gateway", "device"))
+    exact, best = "float32 onnxruntime", gateway["auto"].get("chosen", "")
+    times = {form: one["p50_ms"] for form, one in gateway["rows"][0]["forms"].items()}
+    if kind in GATEWAY_TIMES and best:
+        what = f"{place}: gateway's network, engine chosen, times as fast as ONNX Runtime float32"
+        yield Bar(what, round(times[exact] / times[best], 3), AT_LEAST, GATEWAY_TIMES[kind])
+    if scores := gateway.get("f_score"):
+        lost = round(100 * (scores[exact] - scores[best]), 3) if best else math.nan
+        yield Bar(f"{place}: points of F on DeepPCB val.txt lost by that", lost, AT_MOST, 0.2)
+    times = {form: one["p50_ms"] for form, one in device["rows"][0]["forms"].items()}
+    if kind == "amx":
+        what = f"{place}: device's network on OpenVINO, times as fast as LiteRT"
+        yield Bar(what, round(times["litert"] / times["openvino"], 3), AT_LEAST, 2.0)
+    for title, network in (("gateway", gateway), ("device", device)):
+        what = f"{place}: {title}'s network, time of what auto chose over the best installed"
+        yield Bar(what, _number(network["auto"], "ratio"), AT_MOST, 1.05)
+
+
+EFFECTIVE = {"AVX512_CORE_BF16": "bf16", "AVX512_CORE_VNNI": "vnni", "AVX512_CORE": "avx512"}
+"""The kind of processor that is left under a cap of OpenVINO's instructions."""
+
+GATEWAY_TIMES = {"amx": 3.0, "bf16": 3.0, "vnni": 2.0}
+"""By the kind of processor; the others are published without a bar."""
+
+
 OF: dict[str, Callable[[Result], Iterator[Bar]]] = {
+    "engines": engines,
     "models": models,
     "switching": switching,
     "policies": policies,

@@ -32,12 +32,14 @@ import numpy as np
 from numpy.typing import NDArray
 from websockets.asyncio.client import ClientConnection, connect
 
+import bench.pinned  # noqa: F401
 from bench.tiny_model import TINY_PX, write_tiny_bundle
 from mastra_ros.camera.drawn.board import draw_board
 from mastra_ros.compression import Encoder
 from mastra_ros.config import CompressionConfig
 from mastra_ros.gateway.embedded import EmbeddedGateway
 from mastra_ros.inference import load_bundle
+from mastra_ros.inference.engines.reporting import load_onnxruntime
 from mastra_ros.protocol import (
     Ack,
     FrameMessage,
@@ -71,7 +73,7 @@ class Tally:
 
 def bare_fps(bundle_path: str, seconds: float) -> float:
     """Runs a second of ONNX Runtime itself on one thread."""
-    import onnxruntime
+    onnxruntime = load_onnxruntime()
 
     bundle = load_bundle(bundle_path)
     options = onnxruntime.SessionOptions()

@@ -17,6 +17,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+import bench.pinned  # noqa: F401
 from mastra_ros.camera.drawn.board import draw_board
 from mastra_ros.inference import Detector, load_bundle
 from mastra_ros.pipeline.overlay import VERDICTS, draw_boxes, with_captions

@@ -26,6 +26,7 @@ import numpy as np
 
 from mastra_ros.camera.drawn.board import draw_board
 from mastra_ros.inference import Bundle, Detector, load_bundle
+from mastra_ros.inference.engines.reporting import load_onnxruntime
 from mastra_ros.types import Frame, FrameKey
 
 BUNDLE = "models/board_defects"
@@ -53,7 +54,7 @@ def bare_loop(bundle: Bundle, part_name: str) -> Callable[[], object]:
             return [interpreter.get_tensor(index) for index in outputs]
 
         return invoke
-    import onnxruntime
+    onnxruntime = load_onnxruntime()
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1

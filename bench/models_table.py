@@ -1,4 +1,4 @@
-"""Writes the table of converted networks in docs/models.md from bench/results/models.json.
+"""Writes the tables in docs/models.md from bench/results/models.json and engines.json.
 
     python -m bench.models_table [--check]
 
@@ -13,8 +13,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from bench import engines_table
+
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS, PAGE = "bench/results/models.json", "docs/models.md"
+ENGINES = "bench/results/engines.json"
 START, END = "<!-- measured: start -->", "<!-- measured: end -->"
 HEAD = (
     "| network | float32, bytes | int8, bytes | ratio | faster, 1 / 2 threads "
@@ -79,6 +82,12 @@ def _place(machine: dict[str, Any]) -> str:
     return f"{machine['cpus']} cores of {machine['cpu']} ({machine['vectors']}, {int8})"
 
 
+def _between(text: str, start: str, end: str, made: str) -> str:
+    before, rest = text.split(start)
+    after = rest.split(end)[1]
+    return f"{before}{start}\n{made}\n{end}{after}"
+
+
 def main() -> int:
     """Read the command line and write the page, or check it."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -86,10 +95,10 @@ def main() -> int:
     args = parser.parse_args()
     path = ROOT / PAGE
     text = path.read_text(encoding="utf-8")
-    before, rest = text.split(START)
-    after = rest.split(END)[1]
     made = table(json.loads((ROOT / RESULTS).read_text(encoding="utf-8")))
-    new = f"{before}{START}\n{made}\n{END}{after}"
+    new = _between(text, START, END, made)
+    engines = json.loads((ROOT / ENGINES).read_text(encoding="utf-8"))
+    new = _between(new, engines_table.START, engines_table.END, engines_table.table(engines))
     if args.check:
         return int(new != text)
     path.write_text(new, encoding="utf-8")

@@ -1,6 +1,7 @@
 """Result age and frames/s of `mastra run`, beside the bare engine loop on the same frames.
 
-    python -m bench.pipeline [--repetitions 5] [--build] [--out bench/results/pipeline.json]
+    [MASTRA_ENGINE=auto] python -m bench.pipeline [--repetitions 5] [--build]
+                                                  [--out bench/results/pipeline.json]
 
 For each size, in turn and interleaved: the bare loop (read a frame, preprocess, run the engine,
 decode; one thread, no ROS) and `mastra run` with everything on the device. Paced runs at
@@ -26,10 +27,13 @@ from typing import Any
 
 import numpy as np
 
+import bench.pinned  # noqa: F401
 from bench.bars import judged
 from mastra_ros.camera import open_source
 from mastra_ros.config import CameraConfig
-from mastra_ros.inference import Detector, load_bundle
+from mastra_ros.inference import load_bundle
+from mastra_ros.inference.choosing.auto import AutoDetector, open_detector
+from mastra_ros.inference.choosing.kept import choices_folder
 
 ROOT = Path(__file__).resolve().parents[1]
 SIZES = ((640, 480), (1920, 1080))
@@ -40,6 +44,7 @@ OFFERED_FRAMES = 500
 BARE_FRAMES = 200
 """Saturated: `mastra run` is offered more than it can take; the bare loop takes what it can."""
 BUNDLE = "models/board_defects"
+CHOICE_S = 30.0
 
 
 def source_uri(width_px: int, height_px: int) -> str:
@@ -50,8 +55,12 @@ def source_uri(width_px: int, height_px: int) -> str:
 def bare(width_px: int, height_px: int, frames: int, rate_hz: float) -> dict[str, float]:
     """The loop that one would write by hand: no scheduling, no ROS, no one else to serve."""
     source = open_source(CameraConfig(source=source_uri(width_px, height_px), rate_hz=rate_hz))
-    detector = Detector.open(load_bundle(BUNDLE), "local")
+    choices = choices_folder("")  # those of `mastra run`
+    detector = open_detector(load_bundle(BUNDLE), ("local",), choices_dir=choices)
     detector.warm_up(3)
+    if isinstance(detector, AutoDetector):
+        detector.detect(source.read(timeout_s=5.0))
+        detector.await_choice(CHOICE_S)
     ages_ms = []
     began = time.perf_counter()
     for index in range(frames):

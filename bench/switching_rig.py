@@ -22,6 +22,7 @@ from rclpy.context import Context
 from rclpy.experimental import EventsExecutor
 from rclpy.node import Node
 
+import bench.pinned  # noqa: F401
 from bench.tiny_bundle import make_tiny_bundle
 from mastra_ros.emulation import ShapingProxy, parse_faults
 from mastra_ros.gateway.embedded import EmbeddedGateway

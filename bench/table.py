@@ -33,7 +33,17 @@ class Row:
 
 def rows(root: Path = ROOT) -> list[Row]:
     """All that has been measured."""
-    parts = (_models, _pipeline, _compression, _switching, _policies, _plan, _faults, _build)
+    parts = (
+        _models,
+        _pipeline,
+        _launch_ages,
+        _compression,
+        _switching,
+        _policies,
+        _plan,
+        _faults,
+        _build,
+    )
     return [row for part in parts for row in part(root)]
 
 
@@ -80,6 +90,18 @@ def _pipeline(root: Path) -> Iterator[Row]:
                 f"{size}：满载帧率（裸引擎循环）",
                 f"{ours['frames_per_s']:.1f} ({bare['frames_per_s']:.1f})",
             )
+
+
+def _launch_ages(root: Path) -> Iterator[Row]:
+    for row in result(root, "launch_ages").get("rows", []):
+        together, apart = row["composed"], row["apart"]
+        yield Row(
+            f"ros2 launch, {row['size']}, {row['rate_hz']:g}/s: age of a result p50, one process / "
+            "a process a node (times)",
+            f"ros2 launch，{row['size']}，每秒 {row['rate_hz']:g} 帧：结果时延 p50，单进程 / "
+            "每节点一进程（倍数）",
+            f"{together['age_p50_ms']:.1f} / {apart['age_p50_ms']:.1f} ms ({row['ratio']:.2f})",
+        )
 
 
 def _compression(root: Path) -> Iterator[Row]:

@@ -1,4 +1,4 @@
-"""The factory inspection, a process a node. The gateway has a launch file of its own."""
+"""The factory inspection, in one process or many. The gateway has a launch file of its own."""
 
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument
@@ -6,7 +6,7 @@ from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
-from mastra_ros.nodes.run.launching import arguments, stages
+from mastra_ros.nodes.run.launching import arguments, composed, stages
 from mastra_ros.share import share_file
 
 VIEWED = ("image_annotated", "markers")
@@ -22,6 +22,7 @@ def generate_launch_description() -> LaunchDescription:
                 source="where frames come from: synthetic:pcb?seed=1, folder:DIR, v4l2:/dev/video0",
                 gateway="wss://host:port of the gateway",
             ),
+            composed(),
             DeclareLaunchArgument("rviz", default_value="false", description="start rviz2"),
             # First: where rviz2 is missing, launch fails before it has started anything.
             Node(

@@ -11,9 +11,10 @@ import logging
 import os
 import resource
 import sys
+import time
 from typing import TextIO
 
-from .errors import ConfigError
+from .errors import ConfigError, MastraError
 from .redaction import RedactingFormatter, redact_tracebacks
 
 FILES_WANTED = 4096
@@ -52,15 +53,39 @@ def check_open_files(needed: int = FILES_NEEDED) -> None:
         )
 
 
-def drop_output() -> bool:
-    """Give up standard output if what waits for it cannot be written; whether that was so."""
+def check_clock() -> None:
+    """ConfigError where the clock is before 1970: neither ROS nor a certificate can be used."""
+    now_s = time.time()
+    if now_s < 0:
+        days = round(-now_s / 86400)
+        raise ConfigError(f"clock: expected a time after 1970, it is {days} days before; set it")
+
+
+def command_line() -> list[str]:
+    """The arguments of this process, read as UTF-8 even where the locale is said to be ASCII."""
+    return [os.fsencode(text).decode("utf-8", "surrogateescape") for text in sys.argv[1:]]
+
+
+def flush_output() -> None:
+    """Write what waits for standard output; MastraError where that fails.
+
+    Said here, since the interpreter would say it when it ends, in its own way. BrokenPipeError
+    where who read it has gone.
+    """
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise MastraError(f"standard output: {error.strerror}") from None
+
+
+def drop_output() -> None:
+    """Write no more to standard output, where that fails."""
     try:
         sys.stdout.flush()
     except OSError:
-        # Else the interpreter would try again when it ends, and complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return True
-    return False
 
 
 def _fill_standard_files() -> None:

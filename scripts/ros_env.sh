@@ -47,8 +47,11 @@ mastra_install_env() {
       case $ROS_AUTOMATIC_DISCOVERY_RANGE in
         LOCALHOST | OFF) _mastra_profile=fastdds.xml ;;
       esac
+      # As mastra_ros/nodes/shared_memory.py chooses for our own processes when they start.
+      _mastra_kb=$(df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 {print $2}')
+      if [ "${_mastra_kb:-0}" -lt 294912 ]; then _mastra_profile=${_mastra_profile%.xml}_small.xml; fi
       export FASTRTPS_DEFAULT_PROFILES_FILE=$1/config/$_mastra_profile
       ;;
   esac
-  unset _mastra_prefix _mastra_python _mastra_profile
+  unset _mastra_prefix _mastra_python _mastra_profile _mastra_kb
 }

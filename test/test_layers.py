@@ -30,11 +30,13 @@ ROOMS: dict[str, set[str]] = {
     "camera/drawn": set(),
     "cli/model": {"cli"},
     "gateway/door": set(),
+    "inference/choosing": {"inference", "inference/engines"},
     "inference/engines": set(),
-    "model/convert": {"model", "model/judge"},
+    "model/convert": {"model", "model/judge", "model/rebuild"},
     "model/fit": {"model"},
     "model/judge": {"model"},
     "model/labels": set(),
+    "model/rebuild": {"model"},
     "model/split": {"model", "model/judge"},
     "nodes/convert": set(),
     "nodes/run": {"nodes", "nodes/convert"},
@@ -53,9 +55,12 @@ ROS = {"rclpy", "rcl_interfaces", "builtin_interfaces", "rosidl_runtime_py", "cv
 ON_USE = {
     *("ai_edge_litert", "tflite_runtime", "onnxruntime", "av", "nicegui"),
     *("ai_edge_quantizer", "litert_torch", "matplotlib", "onnx", "onnx2torch", "tensorflow"),
-    *("tflite_micro", "torch"),
+    *("nncf", "openvino", "tflite_micro", "torch"),
 }
 """Packages that a device may lack: imported where they are used, never with a module."""
+
+REPORTING = {"nncf", "onnxruntime", "openvino"}
+"""Packages that tell their makers that they are used, unless told not to first."""
 
 LINES_MAX = 400
 
@@ -272,6 +277,20 @@ def test_what_is_private_stays_in_its_stage() -> None:
 
 def test_optional_packages_are_imported_where_they_are_used() -> None:
     wrong = [found for found in IMPORTS if found.at_import and found.module.split(".")[0] in ON_USE]
+    assert not wrong, complaints(wrong)
+
+
+@pytest.mark.parametrize("folder", ["mastra_ros", "train", "bench", "scripts"])
+def test_runtimes_that_report_home_are_imported_in_one_place(folder: str) -> None:
+    """`inference.engines.reporting` switches that off first."""
+    allowed = {"mastra_ros/inference/engines/reporting.py", "mastra_ros/model/convert/onnx_int8.py"}
+    allowed.add("mastra_ros/model/convert/nncf_child.py")
+    wrong = [
+        found
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        for found in imports_of(path)
+        if found.module.split(".")[0] in REPORTING and str(found.path) not in allowed
+    ]
     assert not wrong, complaints(wrong)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mastra_ros.inference.contract import Grid
+from mastra_ros.inference.engines.reporting import load_onnxruntime
 from mastra_ros.inference.views import average_views, with_turned
 from train.data import SIZE_PX
 from train.decode import CELLS, Floats
@@ -61,7 +62,7 @@ class OnnxRunner:
     """
 
     def __init__(self, path: Path, views: int = 1) -> None:
-        import onnxruntime
+        onnxruntime = load_onnxruntime()
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1

@@ -8,7 +8,6 @@ import socket
 import ssl
 import time
 from collections.abc import AsyncIterator, Coroutine
-from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
@@ -127,8 +126,3 @@ def half_request(site: Site, path: str, device: str, announced: int, sent: bytes
     )
     wrapped.sendall(head.encode() + sent)
     return wrapped
-
-
-def copy_of(folder: Path, name: str) -> bytes:
-    """A file of the keys, to put it back."""
-    return (folder / "devices" / name).read_bytes()

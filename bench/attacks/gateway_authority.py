@@ -8,14 +8,17 @@ import time
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from mastra_ros.protocol import Goodbye, Heartbeat, Hello, Message, Renewal, Welcome, encode
+from mastra_ros.protocol.keys import load_device_key
 from mastra_ros.protocol.tokens import sign_token
 
 from . import client
+from .healthy import tls_of
 from .row import Record, row
-from .site import Site, Sites
+from .site import Site, Sites, wait_until
 
 ITEM = "6 authorization"
 SOON_S = 5.0
@@ -98,12 +101,10 @@ def rotated(sites: Sites, record: Record) -> None:
 
 async def _opens(site: Site, token: str) -> int:
     """The status of an attempt to connect with this token."""
-    from websockets.asyncio.client import connect
-
     try:
         async with connect(
             f"wss://127.0.0.1:{site.port}/v1/stream",
-            ssl=client.tls_of(site.keys),
+            ssl=tls_of(site.keys),
             additional_headers={"Authorization": f"Bearer {token}"},
             proxy=None,
         ):
@@ -126,13 +127,14 @@ def replayed(sites: Sites, record: Record) -> None:
             for token in used:
                 status = client.run(_opens(site, token))
                 record.expect(status == 401, f"a used token got {status}")
+            wait_until(lambda: site.seen().acknowledged > 0)
 
 
 @row(ITEM, "tokens for another gateway")
 def elsewhere(sites: Sites, record: Record) -> None:
     """A new installation accepts its own audience alone."""
     site = sites.site()
-    key = client.load_device_key(site.keys, "evil-1")
+    key = load_device_key(site.keys, "evil-1")
     wrong = ("mastra-gateway", "", "mastra-gateway-0123456789abcdef", "MASTRA-GATEWAY")
     record.attempts = len(wrong)
     with site.watched(record, least_s=sites.least_s):
@@ -151,11 +153,9 @@ def false_renewals(sites: Sites, record: Record) -> None:
         used = client.token(site, "evil-1")
         record.expect(await _opens(site, used) == 101, "a fresh token is refused")
         false = [client.token(site, "evil-2"), used, "a.b.c", "", first]
-        from websockets.asyncio.client import connect
-
         async with connect(
             f"wss://127.0.0.1:{site.port}/v1/stream",
-            ssl=client.tls_of(site.keys),
+            ssl=tls_of(site.keys),
             additional_headers={"Authorization": f"Bearer {first}"},
             proxy=None,
         ) as websocket:

@@ -20,6 +20,7 @@ from mastra_ros.types import Frame, FrameKey
 
 from . import client
 from .hanging_model import write_hanging_bundle
+from .healthy import tls_of
 from .row import Record, row
 from .site import Site, Sites, wait_until
 
@@ -37,7 +38,7 @@ def _white(stream: str) -> bytes:
 
 def _health(site: Site) -> httpx.Response:
     return httpx.get(
-        f"https://127.0.0.1:{site.port}/healthz", verify=client.tls_of(site.keys), timeout=10.0
+        f"https://127.0.0.1:{site.port}/healthz", verify=tls_of(site.keys), timeout=10.0
     )
 
 

@@ -8,6 +8,7 @@ import itertools
 import os
 import struct
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -19,7 +20,7 @@ from mastra_ros.protocol import Ack, FrameMessage, Goodbye, Heartbeat, Nack, Pro
 from mastra_ros.types import Frame, FrameKey
 
 from . import client
-from .row import MEBIBYTE, Record, row
+from .row import MEBIBYTE, Attack, Record, row
 from .site import ATTACKERS, Site, Sites
 
 NESTED, MEMORY = "4 nesting", "5 memory"
@@ -82,8 +83,11 @@ def _bomb(sites: Sites, record: Record, data: bytes) -> None:
 
 
 def _declare_bombs() -> None:
+    def attack_with(make: Callable[[], bytes]) -> Attack:
+        return lambda sites, record: _bomb(sites, record, make())
+
     for name, make in BOMBS.items():
-        row(NESTED, name)(lambda sites, record, make=make: _bomb(sites, record, make()))
+        row(NESTED, name)(attack_with(make))
 
 
 _declare_bombs()
@@ -129,8 +133,8 @@ async def _large_pictures(site: Site, record: Record, devices: int, number: int)
                     await websocket.send(encode(Heartbeat(beats, 0)))
                     beats += 1
                     continue
-                if message is None:
-                    record.expect(False, "the session of large pictures has ended")
+                if message is None or isinstance(message, Goodbye):
+                    record.expect(False, f"the session of large pictures has ended: {message}")
                     return
                 answered += isinstance(message, (Ack, Nack))
 

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import json
+import socket
 import ssl
 from typing import Any
 
+import httpx
 from websockets.exceptions import ConnectionClosed
 
 from mastra_ros.errors import ProtocolError
 from mastra_ros.protocol import FrameMessage, Goodbye, decode, encode
+from mastra_ros.protocol.keys import load_device_key
+from mastra_ros.protocol.tokens import sign_token
 
 from . import client
+from .healthy import tls_of
 from .row import Record, row
 from .site import Site, Sites
 
@@ -67,15 +72,11 @@ def refused_tokens(sites: Sites, record: Record) -> None:
     before = len(site.log.splitlines())
     with (
         site.watched(record, least_s=sites.least_s),
-        client.httpx.Client(
-            base_url=f"https://127.0.0.1:{site.port}", verify=client.tls_of(site.keys)
-        ) as http,
+        httpx.Client(base_url=f"https://127.0.0.1:{site.port}", verify=tls_of(site.keys)) as http,
     ):
         for n in range(record.attempts):
             # A stranger of another name each time, and then rubbish that differs.
-            forged = client.sign_token(
-                f"nobody-{n}", client.load_device_key(site.keys, "evil-1"), "x"
-            )
+            forged = sign_token(f"nobody-{n}", load_device_key(site.keys, "evil-1"), "x")
             token = forged if n % 2 else f"{n}.{n}.{n}"
             http.get("/v2", headers={"Authorization": f"Bearer {token}"})
     lines = site.log.splitlines()[before:]
@@ -138,6 +139,7 @@ def absurd_numbers(sites: Sites, record: Record) -> None:
     absurd = [10**400, -(10**400), 10**308 * 9, float("inf"), float("nan"), 2**64]
     bodies = [_tensor(data=[n] * 64) for n in absurd] + [_tensor(shape=[n, 8]) for n in absurd]
     bodies += [_tensor(data=None, parameters={"binary_data_size": n}) for n in absurd]
+    posts: list[tuple[bytes, dict[str, str]]]
     posts = [(json.dumps({"inputs": [tensor]}).encode(), {}) for tensor in bodies]
     posts.append((b'{"inputs": [' + b"9" * 5000 + b"]}", {}))
     _all_are_400(sites, record, posts)
@@ -175,8 +177,8 @@ def no_http(sites: Sites, record: Record) -> None:
     record.attempts = len(heads)
     with site.watched(record, least_s=sites.least_s):
         for head in heads:
-            raw = client.socket.create_connection(("127.0.0.1", site.port), timeout=15.0)
-            context: ssl.SSLContext = client.tls_of(site.keys)
+            raw = socket.create_connection(("127.0.0.1", site.port), timeout=15.0)
+            context: ssl.SSLContext = tls_of(site.keys)
             with context.wrap_socket(raw, server_hostname="127.0.0.1") as wrapped:
                 answer = b""
                 with contextlib.suppress(OSError):

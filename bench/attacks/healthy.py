@@ -29,6 +29,7 @@ from mastra_ros.protocol.tls import client_context
 from mastra_ros.protocol.tokens import sign_token
 from mastra_ros.types import Frame, FrameKey
 
+ROOT = Path(__file__).resolve().parents[2]
 PERIOD_S = 0.03
 LOST_S = 5.0
 
@@ -154,7 +155,7 @@ class HealthyProcess:
     def __init__(self, port: int, keys: Path, device: str, stream: str) -> None:
         command = [sys.executable, "-m", __name__, str(port), str(keys), device, stream]
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
         )
 
     def seen(self) -> Seen:

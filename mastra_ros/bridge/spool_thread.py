@@ -132,9 +132,8 @@ class SpoolThread:
             for limit, exclude, future in work.reads:
                 self._read(limit, exclude, future)
             opened = unopened and self._spool is not None and self._stats.records > 0
-            if (
-                opened or work.puts or work.acknowledged or work.drops
-            ):  # not for reads: they change nothing
+            # Not for reads: they change nothing.
+            if opened or work.puts or work.acknowledged or work.drops:
                 self._on_change()
         if self._spool is not None:
             self._spool.close()

@@ -65,9 +65,10 @@ class VideoContainer:
         if self._stream.codec_context.name == "mjpeg":
             # Or what is missing of a picture is painted green.
             self._stream.codec_context.options = {"err_detect": "explode"}
-        self._extent = Extent.of(self._container, self._stream)
+        self._extent = Extent() if timeouts_s else Extent.of(self._container, self._stream)
         self.rate_hz: float | None = self._extent.rate_hz or _claimed_rate_hz(self._stream)
-        self._packets = self._container.demux(self._stream)
+        streams_read = () if self._extent.shared else (self._stream,)
+        self._packets = self._container.demux(*streams_read)
 
     def grab(self) -> Picture:
         """The next picture, with its presentation time.
@@ -79,6 +80,9 @@ class VideoContainer:
         """
         while not self._waiting:
             packet = self._next_packet()
+            if packet.stream.index != self._stream.index:
+                self._extent.add_other(packet)
+                continue
             self._extent.add(packet)
             try:
                 self._waiting.extend(packet.decode())

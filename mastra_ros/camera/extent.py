@@ -15,9 +15,8 @@ from typing import Any
 FRAMES_SHORT = 3
 """So few frames less than promised are the rounding of headers, or frames that no one shows."""
 
-SHARED_SHORT_S = 1.0
-SHARED_SHORT = 0.1
-"""Of a duration that the header gives for picture and sound together, so much may be sound."""
+SHARED_SHORT_S = 0.25
+"""Sound comes in pieces; so much of a duration of picture and sound may be a piece's rounding."""
 
 BOXES_MAX = 1000
 """At the top of a file; a fragmented one has two a fragment, and its index first."""
@@ -32,27 +31,33 @@ class Extent:
     frames: int = 0
     duration_s: float = 0.0
     start_s: float = 0.0
-    shared: bool = False  # the duration is that of all streams
+    shared: bool = False  # the duration is that of all streams, which have to be read for it
     counted: bool = False  # believe the count: FFmpeg makes the duration from what there is
     tick_s: float = 0.0
     came: int = 0
     first_s: float | None = None
     end_s: float = 0.0
+    others_end_s: float = 0.0
 
     @classmethod
     def of(cls, container: Any, stream: Any) -> Extent:
         """What the header of an open container says of one of its streams (PyAV)."""
         tick_s = float(stream.time_base) if stream.time_base else 0.0
-        duration_s, shared = (stream.duration or 0) * tick_s, False
-        if not duration_s:
-            duration_s = _seconds(stream.metadata.get("DURATION", ""))
+        start_s, shared = 0.0, False
+        if "mp4" in container.format.name:  # of others FFmpeg gives a stream what all have
+            duration_s = (stream.duration or 0) * tick_s
+            start_s = (stream.start_time or 0) * tick_s
+        else:
+            duration_s = _seconds(stream.metadata.get("DURATION", ""))  # from 0 to its end
         if not duration_s and container.duration:
             duration_s = container.duration / 1e6
+            start_s = max(0, container.start_time or 0) / 1e6
+            start_s = 0.0 if "matroska" in container.format.name else start_s
             shared = len(container.streams) > 1
         return cls(
             frames=int(stream.frames or 0),
             duration_s=duration_s,
-            start_s=(stream.start_time or 0) * tick_s,
+            start_s=start_s,
             shared=shared,
             counted=container.format.name == "avi",
             tick_s=tick_s,
@@ -61,7 +66,7 @@ class Extent:
     @property
     def rate_hz(self) -> float | None:
         """Mean frames a second where the header counts them; a mere rate is often wrong."""
-        if not self.frames or self.duration_s <= 0:
+        if not self.frames or self.duration_s <= 0 or self.shared:
             return None
         return self.frames / self.duration_s
 
@@ -74,6 +79,12 @@ class Extent:
             start_s = packet.pts * self.tick_s
             self.first_s = start_s if self.first_s is None else min(self.first_s, start_s)
             self.end_s = max(self.end_s, start_s + (packet.duration or 0) * self.tick_s)
+
+    def add_other(self, packet: Any) -> None:
+        """A packet of another stream has been read, such as sound."""
+        if packet.size and packet.pts is not None and packet.time_base:
+            end_s = float((packet.pts + (packet.duration or 0)) * packet.time_base)
+            self.others_end_s = max(self.others_end_s, end_s)
 
     def missing(self) -> str:
         """What did not come, in a line for people; empty where all came or nobody knows."""
@@ -96,12 +107,9 @@ class Extent:
     def _short_of_time(self) -> bool:
         if not self.duration_s:
             return False
-        start_s = self.start_s or self.first_s or 0.0
-        short_s = start_s + self.duration_s - self.end_s
+        short_s = self.start_s + self.duration_s - max(self.end_s, self.others_end_s)
         step_s = (self.end_s - (self.first_s or 0.0)) / self.came
-        if self.shared:
-            return short_s > max(SHARED_SHORT_S, SHARED_SHORT * self.duration_s)
-        return short_s > (FRAMES_SHORT - 0.5) * step_s
+        return short_s > max((FRAMES_SHORT - 0.5) * step_s, SHARED_SHORT_S * self.shared)
 
 
 def _seconds(text: str) -> float:

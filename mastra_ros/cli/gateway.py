@@ -12,6 +12,7 @@ from typing import Any
 from ..config import GatewayConfig, build
 from ..config.files import apply_sets, load_parameters
 from ..errors import ConfigError
+from ..startup import check_clock
 
 HELP = """\
 Serve devices over TLS 1.3: check their tokens, infer their frames in batches, keep each
@@ -45,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Serve until a signal comes."""
+    check_clock()
     config = config_of(args)
     # Imported here, so that `mastra gateway --help` needs none of the server's packages.
     from ..gateway.server import serve

@@ -17,7 +17,7 @@ from typing import NoReturn, Protocol, cast
 from ..errors import ConfigError, MastraError
 from ..redaction import redact
 from ..share import share_file
-from ..startup import drop_output, log_to_stderr, prepare
+from ..startup import command_line, drop_output, flush_output, log_to_stderr, prepare
 
 VERBS = {
     "gateway": "serve devices: authenticate, infer in batches, keep the results",
@@ -106,16 +106,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     prepare()
     try:
         try:
-            return _dispatch(sys.argv[1:] if argv is None else argv)
+            return _dispatch(command_line() if argv is None else argv)
         finally:
-            sys.stdout.flush()  # what cannot be written is told here, not when Python ends
+            flush_output()
     except ConfigError as error:
         return _complain(error, 2)
     except (MastraError, OSError) as error:
-        lost = drop_output()
+        drop_output()
         if isinstance(error, BrokenPipeError):
             return 1  # who read our output has gone
-        return _complain(f"standard output: {error}" if lost else error, 1)
+        return _complain(error, 1)
     except KeyboardInterrupt:
         return 130
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError, MastraError
+from ..share import home_path
 
 
 def check_output(path: Path | None, option: str) -> None:
@@ -34,6 +35,7 @@ def check_output_folder(path: Path | None, option: str) -> None:
     """ConfigError where the folder of an option cannot be made or written to."""
     if path is None:
         return
+    path = home_path(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -55,6 +55,7 @@ class RunReport:
         self.failure = ""  # why the source ended before its time
         self.superseded = 0  # told by the scheduler
         self.switches: list[dict[str, Any]] = []  # likewise
+        self.engine = ""  # told by the inference node
 
     def on_frame(self, key: FrameKey) -> None:
         with self._lock:
@@ -142,6 +143,7 @@ class RunReport:
                     "p99": percentile(self._ages_ms, 0.99),
                     "max": percentile(self._ages_ms, 1.0),
                 },
+                "engine": self.engine,
                 "switches": self.switches,
                 "upload_bytes": link.get("uploaded_bytes", 0),
                 "spooled": link.get("spooled_total", 0),
@@ -197,6 +199,7 @@ class RunReport:
             ("duplicates", told["duplicates"]),
             ("superseded by newer frames", told["superseded"]),
             ("by origin", _pairs(told["by_origin"])),
+            *([("engine on the device", told["engine"])] if told["engine"] else []),
             (
                 "result age p50 / p99 / max",
                 " / ".join("-" if v is None else f"{v} ms" for v in age.values()),

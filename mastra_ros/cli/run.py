@@ -19,6 +19,7 @@ from ..errors import ConfigError, DependencyError, MastraError, SourceError
 from ..figures import prepare
 from ..leftovers import temporary_folder
 from ..share import share_file
+from ..startup import check_clock
 from .output import check_output, check_output_folder, write_json
 from .report import RunReport
 
@@ -72,6 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run; exit status 0 only when no frame is without its result."""
     parameters = _parameters(args)
+    check_clock()
     check_output(args.report, "--report")
     check_output_folder(args.pictures, "--pictures")
     _check_ros(args)
@@ -253,6 +255,7 @@ def _run_nodes(
             if scheduler is not None:
                 report.superseded = scheduler.counters.superseded
                 report.switches = [s.to_dict(began_ns) for s in scheduler.switches]
+            report.engine = getattr(composition.nodes["inference"], "engine", "")
 
         live = _LiveLine(report, began, quiet=args.quiet)
         while not stop.is_set() and composition.failure is None and not camera.ended.is_set():

@@ -34,7 +34,9 @@ class CameraConfig(PictureConfig):
     stamps: str = parameter(
         "own", "stamp frames with the clock at capture or as recorded", choices=("own", "recorded")
     )
-    frame_id: str = parameter("camera", "coordinate frame in the header")
+    frame_id: str = parameter(
+        "camera_optical", "coordinate frame in the header: x right, y down, z forward (REP-103)"
+    )
     stall_timeout_s: float = parameter(
         3.0, "reopen a live source silent for so long", unit="s", minimum=0.1, maximum=600.0
     )

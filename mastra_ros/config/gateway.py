@@ -40,7 +40,21 @@ class GatewayConfig(NodeConfig):
         minimum=0.1,
         maximum=60000.0,
     )
-    threads: int = parameter(1, "threads of ONNX Runtime a model", minimum=1, maximum=256)
+    engine: str = parameter(
+        "auto",
+        "runtime: auto measures the installed ones, bundle takes the one that the bundle names",
+        choices=("auto", "bundle", "onnxruntime", "openvino", "litert"),
+    )
+    part: str = parameter(
+        "auto",
+        "part of each bundle: auto lets the engine auto take the int8 one where that is faster",
+        choices=("auto", "cloud", "cloud_int8"),
+    )
+    choices_dir: str = parameter(
+        "", "folder where auto keeps its choices; empty: a folder of this user's state"
+    )
+    device: str = parameter("CPU", "OpenVINO device: CPU, GPU, NPU or as OpenVINO names it")
+    threads: int = parameter(1, "threads of the runtime a model", minimum=1, maximum=256)
     views_max: int = parameter(
         2, "most views of a frame for a model whose bundle wants several", minimum=1, maximum=2
     )

@@ -13,12 +13,20 @@ class InferenceConfig(HeardPictureConfig):
     """Parameters of the inference on the device."""
 
     bundle: str = parameter("models/board_defects", "bundle: a folder, or a name in our share")
-    engine: str = parameter("auto", "runtime", choices=("auto", "litert", "onnxruntime"))
+    engine: str = parameter(
+        "auto",
+        "runtime: auto measures the installed ones, bundle takes the one that the bundle names",
+        choices=("auto", "bundle", "litert", "onnxruntime", "openvino"),
+    )
+    choices_dir: str = parameter(
+        "", "folder where auto keeps its choices; empty: a folder of this user's state"
+    )
     threads: int = parameter(1, "threads of the runtime", minimum=1, maximum=64)
     delegate: str = parameter("xnnpack", "LiteRT delegate: xnnpack, none or a library's path")
     providers: tuple[str, ...] = parameter(
         ("CPUExecutionProvider",), "ONNX Runtime execution providers, in order"
     )
+    device: str = parameter("CPU", "OpenVINO device: CPU, GPU, NPU or as OpenVINO names it")
     score_threshold: float = parameter(
         0.0, "least score of a detection; 0 takes the bundle's", minimum=0.0, maximum=1.0, live=True
     )

@@ -61,6 +61,7 @@ class Gateway:
         self._software = software
         self._settings = device_settings(config.device_settings)
         self._executor = ThreadPoolExecutor(WORKERS, thread_name_prefix="frames")
+        self._heavy = ThreadPoolExecutor(1, thread_name_prefix="large-frames")
         self.metrics = metrics
         self.models = models
         self.store = store
@@ -69,6 +70,7 @@ class Gateway:
             make_decoder,
             self._executor,
             streams_max=config.streams_kept,
+            heavy=self._heavy,
             bytes_max=min(config.references_bytes_max, config.memory_bytes_max // 2),
         )
         self.memory = Memory(config.memory_bytes_max, references)
@@ -130,6 +132,7 @@ class Gateway:
             await asyncio.gather(self._watcher, return_exceptions=True)
         await asyncio.to_thread(self.store.close)
         self._executor.shutdown()
+        self._heavy.shutdown()
         return not silent
 
     async def _watch(self, models_bytes: int) -> None:

@@ -166,6 +166,9 @@ class Frames:
         channels = 1 if message.encoding == "mono8" else 3
         # Decoding needs the picture twice: as it was decoded, and as it is used.
         size = 2 * channels * pixels
+        if size > self._memory.picture_max:
+            room = self._memory.picture_max
+            raise Refusal("too_large", f"decoding takes {size} bytes, memory allows {room}")
         try:
             async with self._memory.picture(device, size, patience_s(message)) as picture:
                 started_s = time.perf_counter()
@@ -180,8 +183,8 @@ class Frames:
             key=message.key,
             origin=Route.CLOUD,
             detections=inferred.detections,
-            model=model.detector.model,
-            model_version=model.detector.version,
+            model=inferred.model,
+            model_version=inferred.version,
             late=message.late,
             inference_ms=inferred.run_ms,
         )
@@ -200,8 +203,8 @@ class Frames:
             key=message.key,
             origin=Route.SPLIT,
             detections=inferred.detections,
-            model=tail.model.detector.model,
-            model_version=tail.model.detector.version,
+            model=inferred.model,
+            model_version=inferred.version,
             late=message.late,
             inference_ms=inferred.run_ms,
         )

@@ -1,9 +1,11 @@
 """One budget of memory in bytes for all that devices make the gateway hold, fair a device.
 
-Counted are messages that are not complete or wait, answers that are not sent, packets and pictures
-in work; and the pictures that deltas refer to, which are a cache and give way to all the others.
-A device may hold as much as its share: the budget divided by those that hold something and one
-more, so that there is room for the next. A single picture it may always have when it has no other.
+A quarter of it is for messages: those that are not complete or wait, packets in work, answers that
+are not sent. Five eighths are for pictures in work and for those that deltas refer to, which are a
+cache and give way. The last eighth is for what nobody counts, such as buffers of decoders. A
+device may hold as much of a pool as is left free then, so that there is always room for the next
+(the dynamic threshold of Choudhury and Hahne, 1998, with a factor of one); a single message or
+picture it may have if it holds no other.
 """
 
 from __future__ import annotations
@@ -18,6 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+SMALL_SHARE = 64
+"""A picture of at most this share of the pool passes those that wait for more."""
+KEPT_SHARE = 16
+"""This share of the pool is kept for small ones."""
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -48,37 +54,30 @@ class _Waiting:
     done: asyncio.Future[None]
 
 
-class Memory:
-    """The budget; used from the event loop."""
+class Pool:
+    """So many bytes, by device."""
 
-    def __init__(self, bytes_max: int, cache: Cache | None = None) -> None:
+    def __init__(self, bytes_max: int) -> None:
         self.bytes_max = bytes_max
-        self._cache: Cache = cache or _Nothing()
+        self.bytes_held = 0
         self._held: dict[str, int] = {}
-        self._total = 0
-        self._pictures: dict[str, int] = {}  # in work
-        self._waiting: deque[_Waiting] = deque()
-        self._squeezed = False
-
-    @property
-    def bytes_held(self) -> int:
-        """What devices hold now, without the cache."""
-        return self._total
 
     def held_by(self, device: str) -> int:
         """What one device holds."""
         return self._held.get(device, 0)
 
-    def share(self, device: str) -> int:
-        """The most that a device may hold now."""
-        others = len(self._held) - (device in self._held)
-        return self.bytes_max // (others + 2)
+    def fair(self, device: str, size: int) -> bool:
+        """Whether a device may have so many more, as far as the others are concerned."""
+        held = self.held_by(device)
+        return not held or held + size <= self.bytes_max - self.bytes_held - size
 
     def take(self, device: str, size: int) -> bool:
         """Hold so many more bytes for a device; False when that is more than its share or all."""
-        if self.held_by(device) + size > self.share(device):
+        if self.bytes_held + size > self.bytes_max or not self.fair(device, size):
             return False
-        return self._take(device, size)
+        self._held[device] = self.held_by(device) + size
+        self.bytes_held += size
+        return True
 
     def give(self, device: str, size: int) -> None:
         """They are held no longer."""
@@ -86,16 +85,11 @@ class Memory:
             return
         left = self._held[device] - size
         assert left >= 0, f"{device} gives more than it has taken"
-        self._total -= size
+        self.bytes_held -= size
         if left:
             self._held[device] = left
         else:
             del self._held[device]
-        self._serve_waiting()
-
-    def account(self, device: str) -> Account:
-        """The memory of one device's connection."""
-        return Account(self, device)
 
     @contextlib.asynccontextmanager
     async def held(self, device: str) -> AsyncIterator[Account]:
@@ -105,6 +99,28 @@ class Memory:
             yield account
         finally:
             account.give(account.held_bytes)
+
+
+class Memory:
+    """The budget; used from the event loop."""
+
+    def __init__(self, bytes_max: int, cache: Cache | None = None) -> None:
+        self.bytes_max = bytes_max
+        self.messages = Pool(bytes_max // 4)
+        self.pictures = Pool(bytes_max * 5 // 8)
+        self._cache: Cache = cache or _Nothing()
+        self._in_work: dict[str, int] = {}  # pictures of each device
+        self._waiting: deque[_Waiting] = deque()
+        self._squeezed = False
+
+    @property
+    def picture_max(self) -> int:
+        """The largest picture that ever finds room."""
+        return self.pictures.bytes_max - self.pictures.bytes_max // KEPT_SHARE
+
+    def account(self, device: str) -> Account:
+        """The messages of one device's connection."""
+        return Account(self.messages, device)
 
     @contextlib.asynccontextmanager
     async def picture(self, device: str, size: int, patience_s: float) -> AsyncIterator[Picture]:
@@ -130,19 +146,10 @@ class Memory:
         self._serve_waiting()
         return False
 
-    def _take(self, device: str, size: int) -> bool:
-        room = self.bytes_max - self._total - size
-        if room < 0:
-            return False
-        if self._cache.bytes_kept > room:
-            self._cache.shrink(room)
-        self._held[device] = self.held_by(device) + size
-        self._total += size
-        return True
-
     async def _room(self, device: str, size: int, patience_s: float) -> None:
-        if size > self.bytes_max:
-            raise MemoryError(f"a picture of {size} bytes, with {self.bytes_max} in all")
+        largest = self.picture_max
+        if size > largest:
+            raise MemoryError(f"a picture of {size} bytes, with {largest} in all")
         waiting = _Waiting(device, size, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
         self._serve_waiting()
@@ -155,48 +162,62 @@ class Memory:
         except asyncio.CancelledError:
             if waiting.done.done():
                 self._ended(device)
-                self.give(device, size)
+                self.give_picture(device, size)
             else:
                 self._forget(waiting)
             raise
 
     def _ended(self, device: str) -> None:
         """A picture is in work no longer; its memory is given back next."""
-        self._pictures[device] -= 1
-        if not self._pictures[device]:
-            del self._pictures[device]
+        self._in_work[device] -= 1
+        if not self._in_work[device]:
+            del self._in_work[device]
 
     def _forget(self, waiting: _Waiting) -> None:
         self._waiting.remove(waiting)
         waiting.done.cancel()
 
+    def give_picture(self, device: str, size: int) -> None:
+        """So much of a picture's memory is held no longer."""
+        self.pictures.give(device, size)
+        self._serve_waiting()
+
     def _serve_waiting(self) -> None:
         """Give room to those that wait, in order; who is above its share lets others pass."""
+        blocked = False
         for waiting in list(self._waiting):
             device, size = waiting.device, waiting.size
-            alone = device not in self._pictures
-            if self._squeezed and self._pictures:
-                return
-            if not alone and self.held_by(device) + size > self.share(device):
+            small = size <= self.pictures.bytes_max // SMALL_SHARE
+            if blocked and not small:
                 continue
-            if not self._take(device, size):
-                return  # nor shall a smaller one pass, or a large one would wait for ever
+            if self._squeezed and self._in_work and not small:
+                continue
+            if not self.pictures.fair(device, size):
+                continue
+            room = self.pictures.bytes_max - self.pictures.bytes_held - size
+            if not small:
+                room -= self.pictures.bytes_max // KEPT_SHARE
+            if self._cache.bytes_kept > room >= 0:
+                self._cache.shrink(room)
+            if self._cache.bytes_kept > room or not self.pictures.take(device, size):
+                blocked = True  # what takes about as much would keep a large one waiting for ever
+                continue
             self._waiting.remove(waiting)
-            self._pictures[device] = self._pictures.get(device, 0) + 1
+            self._in_work[device] = self._in_work.get(device, 0) + 1
             waiting.done.set_result(None)
 
 
 class Account:
-    """The memory that one connection holds in the name of its device."""
+    """What one connection or request holds of a pool in the name of its device."""
 
-    def __init__(self, memory: Memory, device: str) -> None:
-        self._memory = memory
+    def __init__(self, pool: Pool, device: str) -> None:
+        self._pool = pool
         self._device = device
         self.held_bytes = 0
 
     def take(self, size: int) -> bool:
-        """See Memory."""
-        if not self._memory.take(self._device, size):
+        """See Pool."""
+        if not self._pool.take(self._device, size):
             return False
         self.held_bytes += size
         return True
@@ -207,8 +228,8 @@ class Account:
             raise MemoryError(f"no room for {size} bytes more of {self._device}, try again")
 
     def give(self, size: int) -> None:
-        """See Memory."""
-        self._memory.give(self._device, size)
+        """See Pool."""
+        self._pool.give(self._device, size)
         self.held_bytes -= size
 
 
@@ -223,7 +244,7 @@ class Picture:
     def shrink(self, size: int) -> None:
         """It needs no more than this from here on."""
         if size < self._size:
-            self._memory.give(self._device, self._size - size)
+            self._memory.give_picture(self._device, self._size - size)
             self._size = size
 
 

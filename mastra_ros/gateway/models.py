@@ -15,7 +15,18 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from ..config import GatewayConfig
 from ..errors import ConfigError, ModelError
-from ..inference import LATE, LIVE, Detector, DynamicBatcher, Tail, load_bundle
+from ..inference import (
+    LATE,
+    LIVE,
+    Bundle,
+    Detector,
+    DynamicBatcher,
+    EngineOptions,
+    Tail,
+    load_bundle,
+)
+from ..inference.choosing.auto import AUTO, AutoDetector, open_detector
+from ..inference.choosing.kept import choices_folder
 from ..types import Detections, Features, Frame
 from .metrics import Metrics
 
@@ -25,6 +36,9 @@ T = TypeVar("T")
 T_contra = TypeVar("T_contra", contravariant=True)
 
 PART = "cloud"
+FASTER_PARTS = ("cloud_int8",)
+"""What may stand for PART where the engine `auto` finds it faster."""
+
 WARM_UP_RUNS = 2
 SMOOTHING = 0.2
 """Weight of the latest run in the estimate of what a frame costs."""
@@ -32,10 +46,12 @@ SMOOTHING = 0.2
 
 @dataclass(frozen=True)
 class Inferred:
-    """Detections of one frame and how long its batch ran, in ms."""
+    """Detections of one frame, how long its batch ran, in ms, and the model that ran."""
 
     detections: Detections
     run_ms: float
+    model: str
+    version: str
 
 
 class BatchDetector(Protocol[T_contra]):
@@ -49,6 +65,9 @@ class BatchDetector(Protocol[T_contra]):
 
     @property
     def version(self) -> str: ...
+
+    @property
+    def chosen(self) -> str: ...
 
     def detect_batch(self, items: Sequence[T_contra], /) -> list[Detections]: ...
 
@@ -75,6 +94,11 @@ class ServedModel(Generic[T]):
             queue_max=config.queue_frames_max,
             on_batch=self._on_batch,
         )
+
+    @property
+    def engine(self) -> str:
+        """The engine in use, in words that begin with its name."""
+        return self.detector.chosen
 
     @property
     def queued(self) -> int:
@@ -129,7 +153,9 @@ class ServedModel(Generic[T]):
         finally:
             self._since_s = math.nan
         run_ms = (time.perf_counter() - started) * 1e3
-        return [Inferred(detections, run_ms) for detections in found]
+        # Told here, in the thread that runs: the next run may be another part's.
+        model, version = self.detector.model, self.detector.version
+        return [Inferred(detections, run_ms, model, version) for detections in found]
 
 
 @dataclass(frozen=True)
@@ -210,7 +236,7 @@ class Models:
         return [*self._models.values(), *(tail.model for tail in self._tails.values())]
 
 
-def _open(path: str, config: GatewayConfig) -> tuple[str, Detector, Tail | None]:
+def _open(path: str, config: GatewayConfig) -> tuple[str, Detector | AutoDetector, Tail | None]:
     bundle = load_bundle(path)
     part = bundle.part(PART)
     if config.views_max == 1:
@@ -221,10 +247,23 @@ def _open(path: str, config: GatewayConfig) -> tuple[str, Detector, Tail | None]
                 *(bundle.name, part.score_threshold, part.views),
             )
         bundle = bundle.in_one_view()
-    detector = Detector.open(bundle, PART, threads=config.threads)
+    detector = open_detector(
+        bundle,
+        _parts(bundle, config),
+        config.engine,
+        options=EngineOptions(threads=config.threads, device=config.device),
+        choices_dir=choices_folder(config.choices_dir),
+    )
     detector.warm_up(WARM_UP_RUNS)
     tail = None
     if bundle.split is not None:
         tail = Tail.open(bundle, threads=config.threads)
         tail.warm_up(WARM_UP_RUNS)
     return bundle.name, detector, tail
+
+
+def _parts(bundle: Bundle, config: GatewayConfig) -> tuple[str, ...]:
+    """The part to serve, and after it those that may take its place."""
+    if config.part != AUTO:
+        return (config.part,)
+    return (PART, *(name for name in FASTER_PARTS if name in bundle.parts))

@@ -14,6 +14,9 @@ from typing import Protocol
 
 from ..types import Frame, Packet
 
+HEAVY_PX = 4_000_000
+"""Decoding a larger picture takes many times as long as a frame may wait."""
+
 
 class PacketDecoder(Protocol):
     """What is needed of a `compression.Decoder`; used by one thread at a time."""
@@ -63,7 +66,10 @@ class References:
         *,
         streams_max: int,
         bytes_max: int,
+        heavy: Executor | None = None,
     ) -> None:
+        """Pictures of more than `HEAVY_PX` are decoded in `heavy`, so that small ones pass."""
+        self._heavy = heavy or executor
         self._make = make
         self._executor = executor
         self._streams_max = streams_max
@@ -88,7 +94,9 @@ class References:
         try:
             async with stream.turn:
                 loop = asyncio.get_running_loop()
-                return await loop.run_in_executor(self._executor, stream.decode, packet)
+                heavy = packet.width_px * packet.height_px > HEAVY_PX
+                executor = self._heavy if heavy else self._executor
+                return await loop.run_in_executor(executor, stream.decode, packet)
         finally:
             self._trim()
 

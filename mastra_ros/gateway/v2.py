@@ -29,7 +29,7 @@ from ..types import MAX_SIDE_PX, Detections, Frame, FrameKey
 from .auth import DEVICE
 from .bodies import BadRequest, coding_of, decoded, read_body
 from .door.logs import Sparing
-from .memory import Account, Memory
+from .memory import Account, Memory, Pool
 from .models import Inferred, Models, ServedModel
 
 logger = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ class OpenInference:
     ) -> None:
         """Bodies have a budget of their own; what is made of them is held in `memory`."""
         self._memory = memory or Memory(sys.maxsize)
-        self._bodies = Memory(BODIES_AT_ONCE * body_bytes_max)
+        self._bodies = Pool(BODIES_AT_ONCE * body_bytes_max)
         self._model_silence_s = model_silence_s
         self._models = models
         self._executor = executor
@@ -108,10 +108,10 @@ class OpenInference:
             {
                 "name": model.name,
                 "versions": [model.detector.version],
-                "platform": "onnxruntime",
+                "platform": model.engine.partition(" ")[0],
                 "inputs": [INPUT],
                 "outputs": OUTPUTS,
-                "parameters": {"labels": list(model.detector.labels)},
+                "parameters": {"labels": list(model.detector.labels), "engine": model.engine},
             }
         )
 

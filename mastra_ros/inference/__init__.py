@@ -1,4 +1,4 @@
-"""Inference: models from bundles, on LiteRT or ONNX Runtime, one by one or in batches.
+"""Inference: models from bundles, on whichever runtime, one by one or in batches.
 
 A runtime is imported only when a model that needs it is opened.
 """
@@ -10,7 +10,7 @@ from .engines.engine import Engine, TensorSpec
 from .engines.fake import FakeEngine
 from .head import Head
 from .head_worker import HeadJob, HeadWorker
-from .opening import open_engine
+from .opening import EngineOptions, open_engine
 from .tail import Tail
 from .worker import InferenceWorker
 
@@ -25,6 +25,7 @@ __all__ = [
     "Detector",
     "DynamicBatcher",
     "Engine",
+    "EngineOptions",
     "FakeEngine",
     "Head",
     "HeadJob",

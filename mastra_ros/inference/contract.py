@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,9 +10,20 @@ import numpy as np
 from ..errors import ModelError
 from .bundle import Bundle, BundlePart, BundleSplit
 from .engines.engine import Engine, TensorSpec
+from .interface import LAYOUTS, TYPES
+from .outputs import Grid, batch_of, find_outputs
+from .preprocess import pixel_values
 
-DTYPES = ("float32", "int8", "uint8")
-BOX_SIDES = 4
+__all__ = [
+    "Contract",
+    "Feed",
+    "Grid",
+    "TailContract",
+    "agree",
+    "agree_head",
+    "agree_tail",
+    "split_of",
+]
 
 
 @dataclass(frozen=True)
@@ -22,15 +34,6 @@ class Feed:
     layout: str  # nchw or nhwc
     item_shape: tuple[int, int, int]  # of one frame's tensor
     batch: int | None  # frames in one run; None: as many as wanted
-
-
-@dataclass(frozen=True)
-class Grid:
-    """Where a model's answers are among its outputs."""
-
-    scores_at: int  # index among the outputs
-    boxes_at: int
-    columns: int  # of the grid; 0 where there is none
 
 
 @dataclass(frozen=True)
@@ -56,11 +59,11 @@ def agree(bundle: Bundle, part: BundlePart, engine: Engine) -> Contract:
     Raises ModelError naming the file and everything in which the two differ.
     """
     problems: list[str] = []
-    feed = _feed(bundle, engine.inputs[0], problems)
+    feed = _feed(bundle, part, engine.inputs[0], problems)
     outputs = engine.outputs
     if not problems and any(None in output.shape[1:] for output in outputs):
         outputs = _measured(engine, feed.item_shape)
-    grid = _grid(bundle, outputs, problems)
+    grid = find_outputs(bundle, outputs, problems)
     if part.views > 1:
         _check_views(bundle, feed, outputs, problems)
     _refuse(bundle, part, problems)
@@ -84,7 +87,7 @@ def agree_head(bundle: Bundle, part: BundlePart, engine: Engine) -> Feed:
     """
     split = split_of(bundle)
     problems: list[str] = []
-    feed = _feed(bundle, engine.inputs[0], problems)
+    feed = _feed(bundle, part, engine.inputs[0], problems)
     outputs = engine.outputs
     if not problems and any(None in output.shape[1:] for output in outputs):
         outputs = _measured(engine, feed.item_shape)
@@ -113,7 +116,7 @@ def agree_tail(bundle: Bundle, part: BundlePart, engine: Engine) -> TailContract
     outputs = engine.outputs
     if not problems and any(None in output.shape[1:] for output in outputs):
         outputs = _measured(engine, split.shape)
-    grid = _grid(bundle, outputs, problems)
+    grid = find_outputs(bundle, outputs, problems)
     _refuse(bundle, part, problems)
     return TailContract(split, grid, feed.shape[0])
 
@@ -133,7 +136,7 @@ def _refuse(bundle: Bundle, part: BundlePart, problems: list[str]) -> None:
 
 
 def _is_cut(tensor: TensorSpec, split: BundleSplit) -> bool:
-    return tensor.dtype == np.int8 and tensor.fits((_batch(tensor), *split.shape))
+    return tensor.dtype == np.int8 and tensor.fits((batch_of(tensor), *split.shape))
 
 
 def _cut_text(split: BundleSplit) -> str:
@@ -150,93 +153,32 @@ def _measured(engine: Engine, item_shape: tuple[int, ...]) -> tuple[TensorSpec, 
     )
 
 
-def _feed(bundle: Bundle, spec: TensorSpec, problems: list[str]) -> Feed:
+def _feed(bundle: Bundle, part: BundlePart, spec: TensorSpec, problems: list[str]) -> Feed:
     height, width, channels = bundle.input.height_px, bundle.input.width_px, bundle.input.channels
     shapes = {"nchw": (channels, height, width), "nhwc": (height, width, channels)}
-    layout = next((name for name, s in shapes.items() if spec.fits((_batch(spec), *s))), "")
-    if not layout:
-        wanted = " or ".join(f"[n, {', '.join(map(str, shape))}]" for shape in shapes.values())
-        problems.append(f"input: expected {wanted}, got {spec}")
-        layout = "nchw"
-    if spec.dtype not in DTYPES or (spec.dtype.kind != "f" and not spec.scale):
-        problems.append(f"input: expected {', '.join(DTYPES)} (integers with a scale), got {spec}")
+    allowed = [part.layout] if part.layout else LAYOUTS
+    fitting = [name for name in allowed if spec.fits((batch_of(spec), *shapes[name]))]
+    if not fitting:
+        wanted = [f"[n, {', '.join(map(str, shapes[name]))}]" for name in allowed]
+        problems.append(f"input: expected {' or '.join(wanted)}, got {spec}")
+    layout = fitting[0] if fitting else "nchw"
+    problems += _wrong_type(bundle, part, spec)
     return Feed(spec, layout, shapes[layout], spec.shape[0] if spec.shape else None)
 
 
-def _grid(bundle: Bundle, outputs: tuple[TensorSpec, ...], problems: list[str]) -> Grid:
-    scores_at, boxes_at = _FINDERS[bundle.output.kind](bundle, outputs, problems)
-    stride = bundle.output.stride_px
-    return Grid(scores_at, boxes_at, bundle.input.width_px // stride if stride else 0)
-
-
-def _grid_outputs(
-    bundle: Bundle, outputs: tuple[TensorSpec, ...], problems: list[str]
-) -> tuple[int, int]:
-    """Which output holds the scores and which the boxes, told by the last side.
-
-    With four labels both have the same shape; then names count, and last the order.
-    """
-    stride, labels = bundle.output.stride_px, len(bundle.labels)
-    cells = (bundle.input.width_px // stride) * (bundle.input.height_px // stride)
-    if bundle.input.width_px % stride or bundle.input.height_px % stride:
-        problems.append(f"stride_px: {stride} does not divide the input's sides")
-
-    def matching(last: int) -> list[int]:
-        return [i for i, out in enumerate(outputs) if out.fits((_batch(out), cells, last))]
-
-    if labels == BOX_SIDES:
-        found = matching(labels)
-        if len(found) == 2 and len(outputs) == 2:
-            swapped = "box" in outputs[0].name.lower() or "score" in outputs[1].name.lower()
-            return (1, 0) if swapped else (0, 1)
-    else:
-        scores, boxes = matching(labels), matching(BOX_SIDES)
-        if len(scores) == 1 and len(boxes) == 1 and len(outputs) == 2:
-            return scores[0], boxes[0]
-    problems.append(
-        f"outputs: expected scores [n, {cells}, {labels}] and boxes [n, {cells}, {BOX_SIDES}], "
-        f"got {', '.join(map(str, outputs)) or 'none'}"
-    )
-    return 0, 0
-
-
-def _yolox_output(
-    bundle: Bundle, outputs: tuple[TensorSpec, ...], problems: list[str]
-) -> tuple[int, int]:
-    """The one output with a row per cell: box, objectness, classes."""
-    width, height = bundle.input.width_px, bundle.input.height_px
-    uneven = [stride for stride in bundle.output.strides_px if width % stride or height % stride]
-    problems += [f"strides_px: {stride} does not divide the input's sides" for stride in uneven]
-    cells = sum((width // stride) * (height // stride) for stride in bundle.output.strides_px)
-    wanted = (cells, BOX_SIDES + 1 + len(bundle.labels))
-    if len(outputs) != 1 or not outputs[0].fits((_batch(outputs[0]), *wanted)):
-        problems.append(
-            f"outputs: expected [n, {wanted[0]}, {wanted[1]}] for {len(bundle.labels)} labels, "
-            f"got {', '.join(map(str, outputs)) or 'none'}"
-        )
-    return 0, 0
-
-
-def _class_output(
-    bundle: Bundle, outputs: tuple[TensorSpec, ...], problems: list[str]
-) -> tuple[int, int]:
-    """The one output with a score per label; sides of 1 between batch and labels are allowed."""
-    labels = len(bundle.labels)
-    shape = outputs[0].shape if len(outputs) == 1 else ()
-    if len(shape) < 2 or shape[-1] not in (labels, None) or set(shape[1:-1]) - {1, None}:
-        problems.append(
-            f"outputs: expected [n, {labels}] for {labels} labels, "
-            f"got {', '.join(map(str, outputs)) or 'none'}"
-        )
-    return 0, 0
-
-
-_FINDERS = {
-    "anchor_free": _grid_outputs,
-    "yolox": _yolox_output,
-    "classification": _class_output,
-}
-
-
-def _batch(tensor: TensorSpec) -> int:
-    return (tensor.shape[0] or 1) if tensor.shape else 1
+def _wrong_type(bundle: Bundle, part: BundlePart, spec: TensorSpec) -> Iterator[str]:
+    """What is wrong with the type of an input."""
+    if part.input_type and spec.dtype != np.dtype(part.input_type):
+        yield f"input.type: {part.input_type}, but the file wants {spec}"
+    elif spec.dtype not in TYPES:
+        yield f"input: expected {', '.join(TYPES)}, got {spec}"
+    elif spec.dtype.kind != "f" and not spec.scale:
+        values, limits = pixel_values(bundle.input), np.iinfo(spec.dtype)
+        if not part.input_type:
+            yield f"input: expected integers with a scale, or input.type said, got {spec}"
+        elif (values % 1).any() or values.min() < limits.min or values.max() > limits.max:
+            reach = f"{values.min():g} to {values.max():g}"
+            yield (
+                f"input: {spec} takes whole numbers of {limits.min} to {limits.max}, but "
+                f"(pixel - mean) / std gives {reach}"
+            )

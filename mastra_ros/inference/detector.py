@@ -12,7 +12,7 @@ from .bundle import Bundle, BundlePart
 from .contract import agree
 from .engines.engine import Engine
 from .feeder import Feeder
-from .opening import open_engine
+from .opening import BUNDLE, EngineOptions, open_engine
 from .reader import Reader
 from .views import average_views, with_turned
 
@@ -45,23 +45,27 @@ class Detector:
         bundle: Bundle,
         part_name: str,
         *,
-        engine: str = "auto",
+        engine: str = BUNDLE,
         threads: int = 1,
         delegate: str = "xnnpack",
         providers: Sequence[str] = ("CPUExecutionProvider",),
+        options: EngineOptions | None = None,
         score_threshold: float = 0.0,
     ) -> Detector:
         """Load a part of a bundle. A `score_threshold` of 0 takes the bundle's.
 
+        Args:
+            engine: `bundle`, the one that the part names, or another that reads its file.
+            options: instead of `threads`, `delegate` and `providers`.
+
         Raises:
             ModelError: no such part, the file cannot be run, differs from what the bundle
-                says, or is not for the `engine` asked for (unless that is auto).
-            DependencyError: the part's runtime is not installed.
+                says, or is not for the `engine` asked for.
+            DependencyError: the runtime is not installed.
         """
         part = bundle.part(part_name)
-        if engine not in ("auto", part.engine):
-            raise ModelError(f"{part.path}: asked for engine {engine}, the part is {part.engine}")
-        opened = open_engine(part, threads=threads, delegate=delegate, providers=providers)
+        options = options or EngineOptions(threads, delegate, tuple(providers))
+        opened = open_engine(part, engine, **vars(options))
         try:
             return cls(bundle, part, opened, score_threshold=score_threshold)
         except ModelError:
@@ -71,6 +75,15 @@ class Detector:
     @property
     def labels(self) -> tuple[str, ...]:
         return self._bundle.labels
+
+    @property
+    def part_name(self) -> str:
+        return self._part.name
+
+    @property
+    def chosen(self) -> str:
+        """The engine in use, in words."""
+        return f"{self.engine.name} on {self._part.name}"
 
     @property
     def model(self) -> str:

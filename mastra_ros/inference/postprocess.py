@@ -35,18 +35,21 @@ class Candidates:
 
 
 @lru_cache(maxsize=64)  # asked for every frame, and changes hardly ever
-def least_raw(threshold: float, spec: TensorSpec) -> float:
-    """What a raw logit must reach for its sigmoid to be at least `threshold` (0 to 1).
+def least_raw(threshold: float, spec: TensorSpec, form: str = "logits") -> float:
+    """What a raw value must reach for its score to be at least `threshold` (0 to 1).
 
-    For an integer tensor that is an integer where one of its dtype will do, so that comparing
-    stays in its own arithmetic; else, and for 0 and 1, an infinity or a number out of its range.
+    `form` says whether raw values are logits, whose sigmoid is the score, or probabilities. For an
+    integer tensor it is an integer where one of its dtype will do, so that comparing stays in its
+    own arithmetic; else, and for logits of 0 and 1, an infinity or a number out of its range.
     """
-    if threshold <= 0.0 or threshold >= 1.0:
-        return -math.inf if threshold <= 0.0 else math.inf
-    logit = math.log(threshold / (1.0 - threshold))
+    if threshold <= 0.0:
+        return -math.inf
+    if form == "logits" and threshold >= 1.0:
+        return math.inf
+    real = math.log(threshold / (1.0 - threshold)) if form == "logits" else threshold
     if spec.dtype.kind == "f":
-        return logit
-    least = logit / spec.scale + spec.zero_point
+        return real
+    least = real / spec.scale + spec.zero_point
     limits = np.iinfo(spec.dtype)
     return math.ceil(least) if limits.min <= least <= limits.max else least
 
@@ -68,15 +71,16 @@ def anchor_free(
     columns: int,
     stride_px: int,
     threshold: float,
+    form: str = "logits",
 ) -> Candidates:
     """Decode one frame's grid; the best class of a cell counts.
 
-    `scores` (cells, classes) are logits; `distances` (cells, 4) lead from the cell's centre to
-    the left, top, right and bottom of the box, in units of the stride. Row-major: cell i is at
-    column i % columns and its centre at (column + 0.5) * stride.
+    `scores` (cells, classes) are logits or probabilities, as `form` says; `distances` (cells, 4)
+    lead from the cell's centre to the left, top, right and bottom of the box, in units of the
+    stride. Row-major: cell i is at column i % columns and its centre at (column + 0.5) * stride.
     """
     raw = np.ascontiguousarray(scores).reshape(-1)
-    hits = np.flatnonzero(raw >= least_raw(threshold, scores_spec))
+    hits = np.flatnonzero(raw >= least_raw(threshold, scores_spec, form))
     cells = hits // scores.shape[1]  # ascending, a cell once for each class that passes
     if len(cells):
         cells = cells[np.concatenate(([True], cells[1:] != cells[:-1]))]
@@ -91,7 +95,7 @@ def anchor_free(
     boxes = np.concatenate([centres - reach[:, :2], centres + reach[:, 2:]], axis=1)
     boxes *= np.float32(stride_px)
     sound = np.isfinite(boxes).all(axis=1)
-    return Candidates(boxes[sound], _sigmoid(logits[sound]), classes[sound])
+    return Candidates(boxes[sound], as_scores(logits[sound], form), classes[sound])
 
 
 def suppress(found: Candidates, iou_max: float, *, per_class: bool) -> NDArray[np.intp]:
@@ -127,7 +131,9 @@ def to_detections(
     return Detections(boxes, found.scores[kept], found.classes[kept], labels)
 
 
-def _sigmoid(logits: Floats) -> Floats:
-    # Beyond 80 the result is 0 or 1 in float32 anyway, and exp would overflow.
-    scores = 1.0 / (1.0 + np.exp(-np.clip(logits, -80.0, 80.0)))
-    return np.asarray(scores, np.float32)
+def as_scores(values: Floats, form: str) -> Floats:
+    """Logits, or probabilities that rounding may have driven beyond 0 and 1 -> scores."""
+    if form == "logits":
+        # Beyond 80 the result is 0 or 1 in float32 anyway, and exp would overflow.
+        return np.asarray(1.0 / (1.0 + np.exp(-np.clip(values, -80.0, 80.0))), np.float32)
+    return np.asarray(np.clip(values, 0.0, 1.0), np.float32)

@@ -114,13 +114,22 @@ def fit(frame: Frame, spec: BundleInput) -> tuple[Pixels, Transform]:
     return image, transform
 
 
-def value_table(spec: BundleInput, tensor: TensorSpec) -> Tensor:
-    """What each pixel value becomes in the tensor: (256, channels), of the tensor's dtype."""
+def pixel_values(spec: BundleInput) -> NDArray[np.float64]:
+    """What each pixel value becomes in a real number: (256, channels)."""
     pixels = np.arange(256, dtype=np.float64)[:, None]
-    values = (pixels - np.array(spec.mean)) / np.array(spec.std)
+    values: NDArray[np.float64] = (pixels - np.array(spec.mean)) / np.array(spec.std)
+    return values
+
+
+def value_table(spec: BundleInput, tensor: TensorSpec) -> Tensor:
+    """What each pixel value becomes in the tensor: (256, channels), of the tensor's dtype.
+
+    Integers without a scale are the numbers themselves.
+    """
+    values = pixel_values(spec)
     if tensor.dtype.kind != "f":
         limits = np.iinfo(tensor.dtype)
-        values = np.rint(values / tensor.scale) + tensor.zero_point
+        values = np.rint(values / (tensor.scale or 1.0)) + tensor.zero_point
         values = np.clip(values, limits.min, limits.max)
     table: NDArray[Any] = values.astype(tensor.dtype)
     return table
@@ -132,6 +141,8 @@ def fill(image: Pixels, table: Tensor, out: Tensor, layout: str) -> None:
     `out` is (channels, height, width) for the layout nchw and (height, width, channels) for
     nhwc, C-contiguous.
     """
+    if table.dtype == np.float16:  # a look into a table moves bits, and not every OpenCV has halves
+        table, out = table.view(np.int16), out.view(np.int16)
     if image.ndim == 2:
         cv2.LUT(image, np.ascontiguousarray(table[:, 0]), out.reshape(image.shape))
     elif layout == "nhwc":

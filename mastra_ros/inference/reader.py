@@ -8,10 +8,12 @@ from ..errors import ConfigError
 from ..types import Detections
 from .bundle import Bundle, BundlePart
 from .classify import best_class
-from .contract import Grid
 from .engines.engine import Tensor, TensorSpec
-from .postprocess import anchor_free, suppress, to_detections
+from .interface import YOLO
+from .outputs import Grid
+from .postprocess import Candidates, anchor_free, suppress, to_detections
 from .preprocess import Transform
+from .yolo import BOX_SIDES, yolo
 from .yolox import cells_of, yolox
 
 
@@ -53,7 +55,11 @@ class Reader:
                 labels=self._bundle.labels,
             )
         if output.kind == "yolox":
-            found = yolox(scores, spec, grid=self._grid, threshold=self._threshold)
+            found = yolox(
+                scores, spec, grid=self._grid, threshold=self._threshold, form=output.scores
+            )
+        elif output.kind in YOLO:
+            found = self._read_yolo(scores, outputs[places.boxes_at][index])
         else:
             found = anchor_free(
                 scores,
@@ -63,6 +69,26 @@ class Reader:
                 columns=places.columns,
                 stride_px=output.stride_px,
                 threshold=self._threshold,
+                form=output.scores,
             )
         kept = suppress(found, output.nms_iou, per_class=output.nms == "per_class")
         return to_detections(found, kept, transform, self._bundle.labels)
+
+    def _read_yolo(self, scores: Tensor, boxes: Tensor) -> Candidates:
+        places, output, size = self._places, self._bundle.output, self._bundle.input
+        scores, boxes = (
+            value.T if turned else value
+            for value, turned in zip((scores, boxes), places.turned, strict=True)
+        )
+        if places.scores_at == places.boxes_at:  # both in one
+            scores, boxes = scores[:, BOX_SIDES:], boxes[:, :BOX_SIDES]
+        return yolo(
+            scores,
+            boxes,
+            scores_spec=self._outputs[places.scores_at],
+            boxes_spec=self._outputs[places.boxes_at],
+            kind=output.kind,
+            form=output.scores,
+            sides=(1.0, 1.0) if output.box_unit == "px" else (size.width_px, size.height_px),
+            threshold=self._threshold,
+        )

@@ -58,6 +58,11 @@ class Tail:
         return self._bundle.labels
 
     @property
+    def chosen(self) -> str:
+        """The engine in use, in words."""
+        return f"{self.engine.name} on {self._part.name}"
+
+    @property
     def model(self) -> str:
         return self._part.model
 

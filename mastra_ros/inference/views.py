@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .contract import Grid
 from .engines.engine import Tensor
+from .outputs import Grid
 
 OPPOSITE_SIDES = (2, 3, 0, 1)
 """Left, top, right, bottom of a box, seen after half a turn."""

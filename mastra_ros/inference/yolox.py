@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from .engines.engine import Tensor, TensorSpec
-from .postprocess import CANDIDATES_MAX, Candidates, dequantise
+from .postprocess import CANDIDATES_MAX, Candidates, as_scores, dequantise
 from .preprocess import Floats
 
 OBJECTNESS = 4  # column; the classes follow
@@ -30,13 +30,24 @@ def cells_of(width_px: int, height_px: int, strides_px: Sequence[int]) -> Floats
     return np.concatenate(grids).astype(np.float32)
 
 
-def yolox(raw: Tensor, spec: TensorSpec, *, grid: Floats, threshold: float) -> Candidates:
-    """Decode one frame's rows (cells, 5 + classes); score = objectness * the best class's score."""
-    objectness = dequantise(raw[:, OBJECTNESS], spec)
+def yolox(
+    raw: Tensor,
+    spec: TensorSpec,
+    *,
+    grid: Floats,
+    threshold: float,
+    form: str = "probabilities",
+) -> Candidates:
+    """Decode one frame's rows (cells, 5 + classes); score = objectness * the best class's score.
+
+    `form`: whether scores are probabilities, as the authors export them, or logits.
+    """
+    objectness = as_scores(dequantise(raw[:, OBJECTNESS], spec), form)
     cells = np.flatnonzero(objectness >= threshold)  # a product of scores is never above either
     rows = dequantise(raw[cells], spec)
     classes = rows[:, OBJECTNESS + 1 :].argmax(axis=1).astype(np.int32)
-    scores = rows[:, OBJECTNESS] * rows[np.arange(len(rows)), classes + OBJECTNESS + 1]
+    best = as_scores(rows[np.arange(len(rows)), classes + OBJECTNESS + 1], form)
+    scores = objectness[cells] * best
     passed = scores >= threshold
     order = np.flatnonzero(passed)[np.argsort(-scores[passed], kind="stable")][:CANDIDATES_MAX]
     rows, classes, scores, cells = rows[order], classes[order], scores[order], cells[order]
@@ -45,5 +56,4 @@ def yolox(raw: Tensor, spec: TensorSpec, *, grid: Floats, threshold: float) -> C
     halves = np.exp(np.minimum(rows[:, 2:4], np.float32(SIZE_LIMIT))) * strides / 2
     boxes = np.concatenate([centres - halves, centres + halves], axis=1)
     sound = np.isfinite(boxes).all(axis=1)
-    scores = np.clip(scores[sound], 0.0, 1.0).astype(np.float32)
-    return Candidates(boxes[sound].astype(np.float32), scores, classes[sound])
+    return Candidates(boxes[sound].astype(np.float32), scores[sound], classes[sound])

@@ -11,12 +11,18 @@ import yaml
 from ..errors import ConfigError
 from ..inference.bundle import FILE_NAME
 from ..inference.fields import repeated
+from ..inference.interface import COLOURS
 from .dataset import ANNOTATIONS
 from .labels.places import places_of
 
 SECTIONS = ("name", "version", "task", "labels", "input", "output")
 THRESHOLD = {"classification": 0.0, "detection": 0.5}
-CHANNELS = {"gray": 1, "rgb": 3, "bgr": 3}
+PADDING = 114  # grey around a picture, as YOLO's authors train with
+DETECTORS = {
+    "yolov8": {"nms_iou": 0.7, "nms": "per_class"},
+    "yolov5": {"nms_iou": 0.45, "nms": "per_class"},
+}
+"""Kinds of output that can be read without a description, as their authors do by default."""
 
 
 def read_spec(path: Path) -> dict[str, Any]:
@@ -49,10 +55,12 @@ def _threshold(part: Mapping[str, Any]) -> Any:
 def read_labels(path: Path) -> list[str]:
     """A line for each label. Raises ConfigError."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from error
     labels = [line.strip() for line in lines if line.strip()]
+    if not labels:
+        raise ConfigError(f"{path}: expected a line for each label, it has none")
     if same := repeated(labels):
         raise ConfigError(f"{path}: expected different labels, got {same} (counted from 0)")
     return labels
@@ -81,12 +89,22 @@ def describe(
     labels: Sequence[str] = (),
     size: tuple[int, int] | None = None,
     colour: str | None = None,
+    kind: str | None = None,
+    raw: str = "",
 ) -> dict[str, Any]:
     """bundle.yaml without parts: what is given, and defaults for the rest.
 
-    `size` is (width, height) in px. Raises ConfigError where something cannot be guessed.
+    Args:
+        size: (width, height) in px.
+        kind: of the output, where the description does not say it.
+        raw: uint8 or int8 where the network takes pixel values as they are.
+
+    Raises ConfigError where something cannot be guessed, or is no section.
     """
-    task = given.get("task") or task_of(data)
+    for name in ("input", "output"):
+        if not isinstance(given.get(name) or {}, dict):
+            raise ConfigError(f"{name}: expected a mapping, got {given[name]!r:.80}")
+    task = given.get("task") or ("detection" if kind in DETECTORS else task_of(data))
     named = list(labels) or given.get("labels") or (task == "classification" and labels_of(data))
     if not named:
         raise ConfigError("labels: expected --labels FILE or a description with labels")
@@ -96,16 +114,25 @@ def describe(
     if "width_px" not in feed or "height_px" not in feed:
         raise ConfigError("input: expected --size WIDTHxHEIGHT or a description with an input")
     feed["colour"] = colour or feed.get("colour", "rgb")
-    channels = CHANNELS.get(feed["colour"], 3)
+    channels = COLOURS.get(feed["colour"], 3) if isinstance(feed["colour"], str) else 3
     defaults = {
         "resize": "stretch" if task == "classification" else "letterbox",
-        "pad_value": 0,
-        "mean": [0.0] * channels,
-        "std": [255.0] * channels,
+        "pad_value": PADDING if kind in DETECTORS else 0,
+        "mean": [128.0 if raw == "int8" else 0.0] * channels,
+        "std": [1.0 if raw else 255.0] * channels,
     }
-    output = given.get("output") or ({"kind": "classification"} if task == "classification" else {})
+    output = dict(given.get("output") or {})
+    if kind is not None and output.get("kind", kind) != kind:
+        raise ConfigError(f"--kind: {kind}, but the description says {output['kind']}")
+    if kind is not None:
+        output = {"kind": kind, **DETECTORS.get(kind, {}), **output}
+    if not output and task == "classification":
+        output = {"kind": "classification"}
     if not output:
-        raise ConfigError("output: a detector needs a description that says how it is read")
+        raise ConfigError(
+            "output: a detector needs --kind yolov8 or yolov5, or a description that says how it "
+            "is read"
+        )
     order = ("width_px", "height_px", "colour", "resize", "pad_value", "mean", "std")
     feed = {**defaults, **feed}
     return {

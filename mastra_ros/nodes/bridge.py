@@ -42,6 +42,7 @@ class BridgeNode(StageNode):
         self._links = self.advertise(LinkState, "link", RELIABLE)
         self._renewals = self.advertise(FrameKeyMsg, "renew", RELIABLE)
         self._settings = SettingsForwarder(self)
+        self.on_clean_up(self._settings.close)
 
     def start(self) -> None:
         self._client = BridgeClient(
@@ -84,17 +85,24 @@ class BridgeNode(StageNode):
         self._client.send(packet, float(message.deadline_ms))
 
     def _on_result(self, result: Result) -> None:
+        if self._client is None:  # a client slow to stop may speak after the publishers are gone
+            return
         self._results.publish(convert.result_to_ros(result, ""))
 
     def _on_failed(self, key: FrameKey, reason: str) -> None:
+        if self._client is None:
+            return
         failure = Result(key, Route.CLOUD, Detections.empty(), error=reason)
         self._results.publish(convert.result_to_ros(failure, ""))
 
     def _on_renew(self, key: FrameKey) -> None:
-        self._renewals.publish(convert.frame_key_to_ros(key, ""))
+        if self._client is not None:
+            self._renewals.publish(convert.frame_key_to_ros(key, ""))
 
     def _on_status(self, status: BridgeStatus) -> None:
         before, self.status = self.status, status
+        if self._client is None:
+            return
         if before is None or before.link.connected != status.link.connected:
             state = "connected to" if status.link.connected else "no link to"
             why = f": {status.error}" if status.error else ""

@@ -48,8 +48,9 @@ class CameraNode(StageNode):
         self.failure = ""
         self._images = FramePublisher(self, "image_raw")
         self._info = self.advertise(CameraInfo, "camera_info")
+        name = compressed_topic(self, "image_raw")
         self._compressed = self.advertise(
-            CompressedImage, compressed_topic(self, "image_raw"), PUBLISHED
+            CompressedImage, "image_raw/compressed", PUBLISHED, name=name
         )
 
     def start(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
@@ -29,6 +30,9 @@ class FramePublisher:
         self._bus = node.bus
         self._topic = node.resolve_topic_name(topic)
         self._publisher = node.advertise(Image, topic, PUBLISHED)
+        if node.bus is not None:
+            node.bus.advertise(self._topic)
+            node.on_clean_up(partial(node.bus.withdraw, self._topic))
 
     @property
     def wanted(self) -> bool:
@@ -46,7 +50,8 @@ class FramePublisher:
 def listen_to_frames(node: StageNode, topic: str, callback: FrameCallback) -> None:
     """Call back with every frame on an image topic until the node is deactivated.
 
-    A frame that came as a message is known by its stamp and the digest of its picture.
+    By reference while a node of this process publishes there, else as messages: such a frame is
+    known by its stamp and the digest of its picture.
     """
 
     def deliver(frame: Frame) -> None:
@@ -56,12 +61,24 @@ def listen_to_frames(node: StageNode, topic: str, callback: FrameCallback) -> No
         except Exception as error:  # this is the camera's thread, and other nodes' frame too
             node.fault(topic, error)
 
-    if node.bus is not None:
-        full_name = node.resolve_topic_name(topic)
-        node.bus.subscribe(full_name, deliver)
-        bus = node.bus
-        node.on_stop(lambda: bus.unsubscribe(full_name, deliver))
-        node.heard(topic)
+    bus = node.bus
+    if bus is None:
+        TransportedFrames(node, topic, STREAM, callback)
         return
 
-    TransportedFrames(node, topic, STREAM, callback)
+    full_name = node.resolve_topic_name(topic)
+    outside: list[TransportedFrames] = []
+
+    def choose() -> None:
+        if not bus.advertised(full_name):
+            if not outside:
+                outside.append(TransportedFrames(node, topic, STREAM, callback))
+        elif outside:
+            outside.pop().stop()
+
+    bus.subscribe(full_name, deliver)
+    bus.watch(choose)
+    node.on_stop(partial(bus.unsubscribe, full_name, deliver))
+    node.on_stop(partial(bus.unwatch, choose))
+    node.heard(topic)
+    choose()

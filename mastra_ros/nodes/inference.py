@@ -8,7 +8,9 @@ from typing import Any
 from std_msgs.msg import Header
 
 from ..config import InferenceConfig
-from ..inference import Detector, InferenceWorker, load_bundle
+from ..inference import Detector, EngineOptions, InferenceWorker, load_bundle
+from ..inference.choosing.auto import AutoDetector, open_detector
+from ..inference.choosing.kept import choices_folder
 from ..inference.stamps import StampWatch
 from ..msg import Decision, InferenceResult
 from ..msg import FrameKey as FrameKeyMsg
@@ -35,22 +37,22 @@ class InferenceNode(StageNode):
 
     def __init__(self, **node_options: Any) -> None:
         self._worker: InferenceWorker | None = None
-        self._detector: Detector | None = None
+        self._detector: Detector | AutoDetector | None = None
         self._head: HeadRunner | None = None
+        self._engine = ""  # as last told in the log
         self._own: OwnAnswers | None = None
         super().__init__(**node_options)
 
     def set_up(self) -> None:
         config = self.config
         bundle = load_bundle(config.bundle)
-        self._detector = Detector.open(
+        self._detector = open_detector(
             bundle,
-            "local",
-            engine=config.engine,
-            threads=config.threads,
-            delegate=config.delegate,
-            providers=config.providers,
+            ("local",),
+            config.engine,
+            options=EngineOptions(config.threads, config.delegate, config.providers, config.device),
             score_threshold=config.score_threshold,
+            choices_dir=choices_folder(config.choices_dir),
         )
         self._ring: FrameRing[Decision] = FrameRing(config.ring_frames)
         self._names = Namer()
@@ -95,11 +97,20 @@ class InferenceNode(StageNode):
         if self._detector is not None:
             self._detector.score_threshold = self.config.score_threshold
 
+    @property
+    def engine(self) -> str:
+        """The engine in use, and why; empty before there is one."""
+        return self._detector.chosen if self._detector is not None else ""
+
     def health(self) -> Health:
         if self._detector is None or self._worker is None:
             return "ok", "inactive", {}
+        if self.engine != self._engine:
+            self._engine = self.engine
+            self.get_logger().info(f"engine: {self._engine}")
         values = {
             "model": f"{self._detector.model} {self._detector.version}",
+            "engine": self.engine,
             "queue_frames": self._worker.queue_frames,
             "frames": self._stamps.frames,
             "repeated_stamps": self._stamps.repeated,
@@ -113,13 +124,13 @@ class InferenceNode(StageNode):
     def _on_frame(self, frame: Frame) -> None:
         frame = self._names.name(frame)
         self._ring.put(frame)
+        if self._own is not None:  # before anybody can rule on it: this may not be the executor
+            self._own.announced(frame)
         message = convert.frame_key_to_ros(frame.key, frame.frame_id)
         self._entered.publish(message)
         if self._announce.get_subscription_count() > 0:
             self._announce.publish(message.header)
         said = self._stamps.see(frame.key.stamp_ns, time.monotonic_ns())
-        if self._own is not None:
-            self._own.announced(frame)
         if said:
             self.get_logger().warning(f"image_raw: {said}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import platform
 import time
 import traceback
 from collections.abc import Callable
@@ -10,14 +11,17 @@ from functools import partial
 from typing import Any, ClassVar
 
 from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
 from rclpy.event_handler import (
     PublisherEventCallbacks,
     SubscriptionEventCallbacks,
     UnsupportedEventTypeError,
 )
+from rclpy.exceptions import ParameterNotDeclaredException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.parameter import Parameter
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from ..config import STAGES, NodeConfig
 from ..errors import FrameError, MastraError, MessageError
@@ -30,6 +34,18 @@ from .services import guard_services
 
 RELIABLE = QoSProfile(depth=50, reliability=ReliabilityPolicy.RELIABLE)
 """Small messages: every one counts."""
+LATEST = QoSProfile(
+    depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
+)
+"""The last one is kept for those who come late."""
+
+LASTING = QoSProfile(
+    depth=50,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.TRANSIENT_LOCAL,
+)
+"""Likewise, and the latest are kept for those who ask: a listener may take a second to hear a new
+writer."""
 
 COMPLAINTS_MAX = 20
 """Messages of so many kinds that make no sense are reported a topic; they cannot flood the log."""
@@ -62,6 +78,7 @@ class StageNode(LifecycleNode):
         self._faults: dict[str, str] = {}  # what went wrong in a callback, by its name
         self._told: set[str] = set()  # faults that were logged
         self._made: list[tuple[Callable[[Any], Any], Any]] = []  # undone by deactivation
+        self._advertised: list[tuple[Callable[[Any], Any], Any]] = []  # undone by cleaning up
         config_class = STAGES[self.stage]
         self.config: Any = params.declare(self, config_class)
         self.add_on_set_parameters_callback(params.on_set(self, config_class, self._apply))
@@ -79,7 +96,7 @@ class StageNode(LifecycleNode):
         """Stop threads; what `listen` and `every` made is destroyed afterwards."""
 
     def tear_down(self) -> None:
-        """Free what `set_up` loaded."""
+        """Free what `set_up` loaded; what `advertise` made is destroyed afterwards."""
 
     def reconfigured(self) -> None:
         """`self.config` has changed while running."""
@@ -96,7 +113,7 @@ class StageNode(LifecycleNode):
         return bool(self.trigger_configure() == done and self.trigger_activate() == done)
 
     def on_configure(self, _: LifecycleState) -> TransitionCallbackReturn:
-        return self._transition("configure", self.set_up, self.tear_down)
+        return self._transition("configure", self.set_up, self._clean_up)
 
     def on_activate(self, _: LifecycleState) -> TransitionCallbackReturn:
         return self._transition("activate", self.start, self._stop)
@@ -105,7 +122,7 @@ class StageNode(LifecycleNode):
         return self._transition("deactivate", self._stop, None)
 
     def on_cleanup(self, _: LifecycleState) -> TransitionCallbackReturn:
-        return self._transition("clean up", self.tear_down, None)
+        return self._transition("clean up", self._clean_up, None)
 
     def on_shutdown(self, _: LifecycleState) -> TransitionCallbackReturn:
         return self._transition("shut down", self.close, None)
@@ -113,7 +130,7 @@ class StageNode(LifecycleNode):
     def close(self) -> None:
         """Stop whatever runs; safe in every state."""
         self._stop()
-        self.tear_down()
+        self._clean_up()
 
     def listen(
         self,
@@ -198,23 +215,48 @@ class StageNode(LifecycleNode):
             trace = redact("".join(traceback.format_tb(error.__traceback__)))
             self.get_logger().error(f"{text}; the node goes on\n{trace}")
 
-    def advertise(self, message: type, topic: str, qos: QoSProfile = RELIABLE) -> Any:
-        """Make a publisher whose QoS parameters can override."""
+    def advertise(
+        self, message: type, topic: str, qos: QoSProfile = RELIABLE, *, name: str = ""
+    ) -> Any:
+        """Make a publisher, whose QoS parameters can override, until the node is cleaned up.
 
-        return self.create_publisher(
+        name: where to publish, if that is not what remapping makes of `topic`.
+        """
+        made = self.create_publisher(
             message,
-            topic,
+            name or topic,
             qos,
             event_callbacks=PublisherEventCallbacks(
                 incompatible_qos=partial(self._mismatch, topic, "subscriber")
             ),
             qos_overriding_options=params.qos_overridable(),
         )
+        self._advertised.append((self.destroy_publisher, made))
+        return made
+
+    def on_clean_up(self, action: Callable[[], None]) -> None:
+        """Do this once when the node is cleaned up."""
+        self._advertised.append((lambda made: made(), action))
 
     def heard(self, topic: str) -> None:
         """Something came on `topic` just now."""
         self._heard[topic] = time.monotonic()
         self._warned.discard(topic)
+
+    def set_parameters(self, parameter_list: list[Parameter]) -> list[SetParametersResult]:
+        """As rclpy has it, but what is not declared is named."""
+        self._refuse_undeclared(parameter_list)
+        return list(super().set_parameters(parameter_list))
+
+    def set_parameters_atomically(self, parameter_list: list[Parameter]) -> SetParametersResult:
+        """As rclpy has it, but what is not declared is named."""
+        self._refuse_undeclared(parameter_list)
+        return super().set_parameters_atomically(parameter_list)
+
+    def _refuse_undeclared(self, parameter_list: list[Parameter]) -> None:
+        # rclpy's own error has lost the names by the time it is made: `ros2 param set` shows [].
+        if unknown := [p.name for p in parameter_list if not self.has_parameter(p.name)]:
+            raise ParameterNotDeclaredException(unknown)
 
     def doubt(self, topic: str, text: str) -> None:
         """Something about what comes on `topic` looks wrong; said once, and shown while it does."""
@@ -265,14 +307,16 @@ class StageNode(LifecycleNode):
 
     def _stop(self) -> None:
         self.halt()
-        while self._made:
-            destroy, made = self._made.pop()
-            destroy(made)
+        _undo(self._made)
         self._heard.clear()
         self._intakes.clear()
         self._doubts.clear()
         self._faults.clear()
         self._told.clear()
+
+    def _clean_up(self) -> None:
+        self.tear_down()
+        _undo(self._advertised)
 
     def _silent(self) -> list[str]:
         limit_s = self.config.silence_warning_s
@@ -305,9 +349,20 @@ class StageNode(LifecycleNode):
         if self.problem:
             level, message = "error", self.problem
         status = convert.diagnostic_to_ros(
-            self.get_fully_qualified_name().lstrip("/"), level, redact(message), values
+            self.get_fully_qualified_name().lstrip("/"),
+            level,
+            redact(message),
+            values,
+            hardware_id=platform.node(),
         )
         self._diagnostics.publish(convert.diagnostics_to_ros([status], self.now_stamp_ns()))
+
+
+def _undo(made: list[tuple[Callable[[Any], Any], Any]]) -> None:
+    """Destroy the youngest first."""
+    while made:
+        destroy, thing = made.pop()
+        destroy(thing)
 
 
 def settings_text(config: NodeConfig) -> str:

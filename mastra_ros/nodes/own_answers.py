@@ -17,7 +17,7 @@ from ..msg import FrameKey as FrameKeyMsg
 from ..types import Frame, FrameKey, Result
 from . import convert
 from .frames import STREAM
-from .lifecycle import RELIABLE
+from .lifecycle import LASTING, RELIABLE
 
 if TYPE_CHECKING:
     from .lifecycle import StageNode
@@ -38,7 +38,7 @@ class OwnAnswers:
         self._open = OpenFrames(max(CAPACITY, ring_frames))
         self._lock = threading.Lock()
         self._alone = False  # as said in the log
-        self._results = node.advertise(InferenceResult, "result", RELIABLE)
+        self._results = node.advertise(InferenceResult, "result", LASTING)
         self._answered = node.advertise(FrameKeyMsg, "answered", RELIABLE)
 
     def start(self) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from rclpy.duration import Duration
 from visualization_msgs.msg import MarkerArray
 
 from ..config import FactoryConfig
@@ -19,13 +20,14 @@ from ..pipeline.factory import FactoryInspection, PictureFolder, Verdict, Verdic
 from ..types import Frame, Result
 from . import convert
 from .frames import STREAM, FramePublisher, listen_to_frames
-from .lifecycle import RELIABLE, Health, StageNode, settings_text
+from .lifecycle import LATEST, RELIABLE, Health, StageNode, settings_text
 from .naming import picture_of
 from .process import run
 from .ring import FrameRing
 
 RING_FRAMES = 24
 """Recent frames kept to draw results on."""
+ACKNOWLEDGED_WITHIN = Duration(seconds=0.05)
 
 
 class PipelineNode(StageNode):
@@ -49,7 +51,7 @@ class PipelineNode(StageNode):
         )
         self.inspection = FactoryInspection(config)
         self._ring: FrameRing[None] = FrameRing(RING_FRAMES)
-        self._verdicts = self.advertise(InspectionVerdict, "verdict", RELIABLE)
+        self._verdicts = self.advertise(InspectionVerdict, "verdict", LATEST)
         self._markers = self.advertise(MarkerArray, "markers", RELIABLE)
         self._annotated = FramePublisher(self, "image_annotated")
         self._detections = None
@@ -116,12 +118,16 @@ class PipelineNode(StageNode):
         image = frame.image
         if frame.encoding == "rgb8":
             image = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2BGR), np.uint8)
-        self._annotated.publish(Frame(frame.key, draw(image, result), "bgr8", frame.frame_id))
+        # Without the words above it, so that it is as large as `camera_info` and the markers say.
+        drawn = draw(image, result)[-frame.height_px :]
+        self._annotated.publish(Frame(frame.key, drawn, "bgr8", frame.frame_id))
 
     def _give(self, verdicts: list[Verdict]) -> None:
         assert self.inspection is not None
         for verdict in verdicts:
             counts = self.inspection.counts
+            # Only the last one is kept: those who listen must have the one before.
+            self._verdicts.wait_for_all_acked(ACKNOWLEDGED_WITHIN)
             self._verdicts.publish(
                 convert.verdict_to_ros(
                     verdict,

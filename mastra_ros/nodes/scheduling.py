@@ -14,10 +14,15 @@ from ..scheduling.estimates.load import LoadSampler
 from ..scheduling.scheduler import Scheduler
 from . import convert
 from .frames import STREAM
-from .lifecycle import RELIABLE, Health, StageNode, settings_text
+from .lifecycle import LASTING, RELIABLE, Health, StageNode, settings_text
 from .process import run
 
 TICK_S = 0.005
+MEET_STEP_S = 0.05
+MEET_MIN_S = 2.0
+MEET_MAX_S = 5.0
+"""How long a scheduler in a process of its own waits for listeners. Its writers find them at once,
+but a listener may take a second more to hear a new writer; a result would be lost till then."""
 STAMP_TRUSTED_NS = 10_000_000_000
 """A stamp further from now than this is recorded, and says nothing of the frame's age."""
 
@@ -36,12 +41,34 @@ class SchedulingNode(StageNode):
     def set_up(self) -> None:
         self.scheduler = Scheduler(self.config)
         self._sampler = LoadSampler(self.config.load_interval_ms)
-        self._decisions = self.advertise(Decision, "decision", RELIABLE)
-        self._results = self.advertise(InferenceResult, "result", RELIABLE)
+        self._decisions = self.advertise(Decision, "decision", LASTING)
+        self._results = self.advertise(InferenceResult, "result", LASTING)
         self._late_results = self.advertise(InferenceResult, "late_result", RELIABLE)
         self._load = self.advertise(LoadState, "load", RELIABLE)
 
     def start(self) -> None:
+        self.get_logger().info(f"policy {self.config.policy}: {settings_text(self.config)}")
+        self._began_s = time.monotonic()
+        self._joined = False
+        if self.bus is not None:
+            self._join()
+        else:
+            self.every(MEET_STEP_S, self._meet)
+
+    def _meet(self) -> None:
+        """Begin once all those that are there hear us: a result said before would be lost."""
+        if self._joined:
+            return
+        waited_s = time.monotonic() - self._began_s
+        met = all(
+            publisher.get_subscription_count() >= self.count_subscribers(publisher.topic_name)
+            for publisher in (self._decisions, self._results)
+        )
+        if (met and waited_s >= MEET_MIN_S) or waited_s >= MEET_MAX_S:
+            self._join()
+
+    def _join(self) -> None:
+        self._joined = True
         self.listen(FrameKey, "entered", self._on_frame, RELIABLE, watch=True)
         self.listen(FrameKey, "answered", self._on_answered, RELIABLE)
         self.listen(InferenceResult, "local_result", self._on_local_result, RELIABLE)
@@ -49,7 +76,6 @@ class SchedulingNode(StageNode):
         self.listen(LinkState, "link", self._on_link, RELIABLE)
         self.every(self.config.load_interval_ms / 1e3, self._sample_load)
         self.every(TICK_S, self._tick)
-        self.get_logger().info(f"policy {self.config.policy}: {settings_text(self.config)}")
 
     def reconfigured(self) -> None:
         if self.scheduler is not None:

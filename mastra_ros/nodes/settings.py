@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from rclpy.client import Client
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.parameter_client import AsyncParameterClient
@@ -59,6 +60,14 @@ class SettingsForwarder:
             ]
             done = client.set_parameters(parameters)
             done.add_done_callback(partial(self._tell, stage, values))
+
+    def close(self) -> None:
+        """Free the clients."""
+        for client in self._clients.values():
+            for inner in vars(client).values():  # rclpy has nothing that destroys them together
+                if isinstance(inner, Client):
+                    self._node.destroy_client(inner)
+        self._clients.clear()
 
     def _tell(self, stage: str, values: Mapping[str, Any], done: Any) -> None:
         response = done.result()

@@ -20,7 +20,8 @@ from rclpy.validate_namespace import validate_namespace
 from ..errors import ConfigError, MastraError
 from ..leftovers import clear_shared_memory
 from ..redaction import redact
-from ..startup import check_open_files
+from ..startup import check_clock, check_open_files
+from .shared_memory import fit_profile
 
 RCLError: type[Exception] = rclpy._rclpy_pybind11.RCLError  # rclpy gives it no public name
 
@@ -40,6 +41,7 @@ def start_ros(
 
     args: those of ROS; None means the command line of the process.
     """
+    check_clock()
     check_open_files()
     freed = clear_shared_memory()
     if freed:
@@ -49,6 +51,8 @@ def start_ros(
     if domain_id is None:
         check_domain()
     _ensure_log_folder()
+    if warning := fit_profile():
+        log.warning("%s", warning)
     with ros_errors():
         rclpy.init(
             args=None if args is None else list(args),

@@ -172,6 +172,7 @@ def test_the_command_prints_what_does_not_hold_and_counts_what_does(tmp_path: Pa
         "models: device model: F on DeepPCB val.txt, at least: not measured, the bar is 0.92",
         "models: device model: a frame on one core, ms, at most: not measured, the bar is 20",
         "switching: one process: frames missing, at most: 2.0, the bar is 0",
+        "engines: no bars in its result, or no result",
         "pipeline: no bars in its result, or no result",
         "4 of 9 bars hold; without bars: demo",
     ]
@@ -188,7 +189,57 @@ def test_all_that_hold_are_one_line_and_status_0(tmp_path: Path) -> None:
         "switching": {"layouts": [layout]},
         "models": {"shipped": {"local": fine, "cloud": fine}},
         "pipeline": {"rows": [row]},
+        "engines": engines_of("vnni"),
     }
     for name, told in results.items():
         (tmp_path / f"{name}.json").write_text(json.dumps(judged(name, told)))
-    assert run(tmp_path) == (0, ["10 of 10 bars hold"])
+    assert run(tmp_path) == (0, ["14 of 14 bars hold"])
+
+
+def engines_of(kind: str, cap: str = "", **more: Any) -> dict[str, Any]:
+    """A result of bench.engines with one processor."""
+
+    def forms(**times: float) -> list[dict[str, Any]]:
+        named = {name.replace("_", " "): {"p50_ms": ms} for name, ms in times.items()}
+        return [{"threads": 1, "batch": 1, "forms": named}]
+
+    gateway = {
+        "rows": forms(float32_onnxruntime=40.0, int8_openvino=8.0, int8_onnxruntime=13.0),
+        "auto": {"chosen": "int8 openvino", "ratio": 1.0},
+        "f_score": {"float32 onnxruntime": 0.9598, "int8 openvino": 0.9595},
+    }
+    device = {
+        "rows": forms(litert=7.6, openvino=2.8),
+        "auto": {"chosen": "openvino", "ratio": 1.02},
+    }
+    networks = {"gateway": gateway | more, "device": device}
+    runs = [{"cap": cap, "networks": networks}]
+    return {"machines": [{"machine": {"kind": kind, "name": "X"}, "runs": runs}]}
+
+
+@pytest.mark.parametrize(("kind", "bar"), [("amx", 3.0), ("bf16", 3.0), ("vnni", 2.0)])
+def test_the_engine_chosen_is_held_against_float32_by_the_kind_of_processor(
+    kind: str, bar: float
+) -> None:
+    bars = bars_of("engines", engines_of(kind))
+    what = "X: gateway's network, engine chosen, times as fast as ONNX Runtime float32, at least"
+    assert bars[what] == (5.0, bar, True)
+    assert bars["X: points of F on DeepPCB val.txt lost by that, at most"] == (0.03, 0.2, True)
+    device = "X: device's network on OpenVINO, times as fast as LiteRT, at least"
+    assert (device in bars) == (kind == "amx")
+    assert all(holds for _, _, holds in bars.values())
+
+
+def test_what_stands_for_another_processor_is_held_against_that_ones_bar() -> None:
+    bars = bars_of("engines", engines_of("amx", "AVX512_CORE_VNNI"))
+    what = "X, of it vnni: gateway's network, engine chosen, times as fast as ONNX Runtime float32"
+    assert bars[f"{what}, at least"] == (5.0, 2.0, True)
+
+
+def test_a_choice_that_loses_to_another_engine_or_was_not_made_holds_no_bar() -> None:
+    slow = {"auto": {"chosen": "int8 onnxruntime", "ratio": 1.6}, "f_score": {}}
+    bars = bars_of("engines", engines_of("bf16", **slow))
+    what = "X: gateway's network, time of what auto chose over the best installed, at most"
+    assert bars[what] == (1.6, 1.05, False)
+    none = judged("engines", engines_of("bf16", auto={"chosen": "", "problem": "no time"}))
+    assert [bar["holds"] for bar in none["bars"] if "over the best" in bar["name"]] == [False, True]

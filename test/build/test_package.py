@@ -70,6 +70,29 @@ def test_the_code_imports_no_ros_package_that_package_xml_lacks() -> None:
     assert used <= depends
 
 
+def test_what_package_xml_names_of_ros_is_used() -> None:
+    code = "\n".join(
+        path.read_text(encoding="utf-8")
+        for folder in ("mastra_ros", "launch", "test")
+        for path in (ROOT / folder).rglob("*.py")
+    )
+    named = [element.text for element in package_xml() if element.tag in ("exec_depend", "depend")]
+    ros = [name for name in named if name and not name.startswith("python3-")]
+    used = {name for name in ros if re.search(rf"^\s*(from|import) {name}\b", code, re.MULTILINE)}
+    by_others = {
+        "rosidl_default_runtime",  # the messages
+        "ros2launch",  # `ros2 launch`
+        "sensor_msgs_py",  # point clouds to come
+        "cv_bridge",  # where it is installed
+    }
+    assert set(ros) - used <= by_others
+
+
+def test_a_device_without_a_screen_gets_no_desktop() -> None:
+    depends = {element.text for element in package_xml() if element.tag.endswith("depend")}
+    assert not depends & {"rviz2", "rviz_common", "rviz_default_plugins", "rqt"}
+
+
 def test_the_changelog_has_the_form_that_catkin_reads() -> None:
     text = (ROOT / "CHANGELOG.rst").read_text(encoding="utf-8")
     assert re.search(r"^Changelog for package mastra_ros$", text, re.MULTILINE)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from mastra_ros.config import CameraConfig, build
 
 VIDEO_FRAMES = 12
 VIDEO_RATE_HZ = 25
+VIDEO_HEIGHT, VIDEO_WIDTH, WRITTEN_RATE_HZ = 64, 96, 20
 
 
 @pytest.fixture(scope="session")
@@ -147,3 +149,82 @@ def mjpeg_camera() -> Iterator[MjpegCamera]:
     camera = MjpegCamera()
     yield camera
     camera.close()
+
+
+def _corners(level: int = 0) -> np.ndarray:
+    """Gray, with a white corner at the top left and a black one at the top right."""
+    image = np.full((VIDEO_HEIGHT, VIDEO_WIDTH, 3), 60 + level, np.uint8)
+    image[:32, :32], image[:32, -32:] = 250, 5
+    return image
+
+
+def _write_video(
+    path: Path,
+    frames: int = 40,
+    *,
+    codec: str = "libx264",
+    pixels: str = "yuv420p",
+    times_ms: Sequence[int] | None = None,
+    rate_hz: int = WRITTEN_RATE_HZ,
+    noise: bool = False,
+    **options: str,
+) -> Path:
+    """Frame n is brighter by n, or noise; at n / 20 s, or at the times given."""
+    import av
+
+    rng = np.random.default_rng(1)
+    with av.open(str(path), "w", options=options) as container:
+        stream = container.add_stream(codec, rate=rate_hz)
+        stream.width, stream.height, stream.pix_fmt = VIDEO_WIDTH, VIDEO_HEIGHT, pixels
+        if times_ms is not None:
+            stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
+        for n in range(frames):
+            image = (
+                rng.integers(0, 256, (VIDEO_HEIGHT, VIDEO_WIDTH, 3), np.uint8)
+                if noise
+                else _corners(n)
+            )
+            frame = av.VideoFrame.from_ndarray(image, format="bgr24")
+            if times_ms is not None:
+                frame.pts, frame.time_base = times_ms[n], Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+def _write_with_sound(path: Path, codec: str, sound: str, seconds: float, first: int = 0) -> Path:
+    """40 frames from frame `first` on, and silence of so many seconds."""
+    import av
+
+    rng = np.random.default_rng(1)
+    with av.open(str(path), "w") as container:
+        picture = container.add_stream(codec, rate=WRITTEN_RATE_HZ)
+        picture.width, picture.height, picture.pix_fmt = VIDEO_WIDTH, VIDEO_HEIGHT, "yuv420p"
+        silence = container.add_stream(sound, rate=44_100)
+        silence.layout = "mono"
+        for n in range(40):
+            image = rng.integers(0, 256, (VIDEO_HEIGHT, VIDEO_WIDTH, 3), np.uint8)
+            frame = av.VideoFrame.from_ndarray(image, format="bgr24")
+            frame.pts, frame.time_base = first + n, Fraction(1, WRITTEN_RATE_HZ)
+            container.mux(picture.encode(frame))
+        container.mux(picture.encode())
+        for at in range(0, int(seconds * 44_100), 1024):
+            frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
+            frame.sample_rate, frame.pts = 44_100, at
+            container.mux(silence.encode(frame))
+        container.mux(silence.encode())
+    return path
+
+
+@pytest.fixture(scope="session")
+def write_video() -> Callable[..., Path]:
+    """Writes a video of 96x64 px at 20 frames/s; see `_write_video`."""
+    pytest.importorskip("av", reason="PyAV is not installed")
+    return _write_video
+
+
+@pytest.fixture(scope="session")
+def write_with_sound() -> Callable[..., Path]:
+    """Writes a video with sound; see `_write_with_sound`."""
+    pytest.importorskip("av", reason="PyAV is not installed")
+    return _write_with_sound

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,48 +14,12 @@ pytest.importorskip("av", reason="PyAV is not installed")
 import av
 
 from mastra_ros.camera import CaptureLoop, open_source
-from mastra_ros.camera.extent import Extent
-from mastra_ros.errors import FrameError, SourceEnded, SourceError
+from mastra_ros.errors import FrameError, SourceError
 from mastra_ros.types import Frame
 
 HEIGHT, WIDTH, RATE_HZ = 64, 96, 20
 MS = Fraction(1, 1000)
 ONE = 1 << 16
-
-
-def corners(level: int = 0) -> np.ndarray:
-    """Gray, with a white corner at the top left and a black one at the top right."""
-    image = np.full((HEIGHT, WIDTH, 3), 60 + level, np.uint8)
-    image[:32, :32], image[:32, -32:] = 250, 5
-    return image
-
-
-def write_video(
-    path: Path,
-    frames: int = 40,
-    *,
-    codec: str = "libx264",
-    pixels: str = "yuv420p",
-    times_ms: Sequence[int] | None = None,
-    rate_hz: int = RATE_HZ,
-    noise: bool = False,
-    **options: str,
-) -> Path:
-    """Frame n is brighter by n, or noise; at n / 20 s, or at the times given."""
-    rng = np.random.default_rng(1)
-    with av.open(str(path), "w", options=options) as container:
-        stream = container.add_stream(codec, rate=rate_hz)
-        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, pixels
-        if times_ms is not None:
-            stream.time_base = stream.codec_context.time_base = MS
-        for n in range(frames):
-            image = rng.integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8) if noise else corners(n)
-            frame = av.VideoFrame.from_ndarray(image, format="bgr24")
-            if times_ms is not None:
-                frame.pts, frame.time_base = times_ms[n], MS
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode())
-    return path
 
 
 def with_matrix(path: Path, a: int, b: int, c: int, d: int) -> Path:
@@ -94,7 +57,9 @@ def bright_and_dark(frame: Frame) -> tuple[str, str]:
         ((0, 1, 1, 0), (HEIGHT, WIDTH), ("top left", "bottom left")),
     ],
 )
-def test_a_phones_video_stands_upright(camera_config, tmp_path, matrix, size, expected) -> None:
+def test_a_phones_video_stands_upright(
+    camera_config, write_video, tmp_path, matrix, size, expected
+) -> None:
     path = with_matrix(write_video(tmp_path / "phone.mp4", 4), *matrix)
     source = open_source(camera_config(f"file:{path}"))
     for _ in range(4):
@@ -105,7 +70,9 @@ def test_a_phones_video_stands_upright(camera_config, tmp_path, matrix, size, ex
 
 
 @pytest.mark.parametrize("name", ["cam:1.mp4", "12:30:05.mkv", "http:x.mp4", "a b%20#c?d.mp4"])
-def test_a_file_may_have_any_name(camera_config, tmp_path, monkeypatch, name: str) -> None:
+def test_a_file_may_have_any_name(
+    camera_config, write_video, tmp_path, monkeypatch, name: str
+) -> None:
     path = write_video(tmp_path / "plain.mkv", 3).rename(tmp_path / name)
     monkeypatch.chdir(tmp_path)
     for given in (str(path), name):
@@ -125,95 +92,6 @@ def drain(source) -> tuple[int, list[str], SourceError]:
             problems.append(str(error))
         except SourceError as error:
             return good, problems, error
-
-
-KINDS = {
-    "fast.mp4": {"movflags": "faststart"},
-    "fragments.mp4": {"movflags": "frag_keyframe+empty_moov"},
-    "clip.mkv": {},
-    "clip.avi": {"codec": "mpeg4"},
-    "motion.avi": {"codec": "mjpeg", "pixels": "yuvj420p"},
-    "clip.webm": {"codec": "libvpx"},
-}
-
-
-@pytest.mark.parametrize("name", KINDS)
-def test_a_whole_file_ends_as_it_should(camera_config, tmp_path, name: str) -> None:
-    path = write_video(tmp_path / name, **KINDS[name])
-    good, problems, end = drain(open_source(camera_config(f"file:{path}")))
-    assert (good, problems) == (40, [])
-    assert isinstance(end, SourceEnded)
-
-
-@pytest.mark.parametrize("share", [0.4, 0.6, 0.8])
-@pytest.mark.parametrize("name", KINDS)
-def test_a_file_cut_short_says_what_it_promised_and_what_came(
-    camera_config, tmp_path, name: str, share: float
-) -> None:
-    data = write_video(tmp_path / name, noise=True, **KINDS[name]).read_bytes()
-    (tmp_path / name).write_bytes(data[: int(share * len(data))])
-    source = open_source(camera_config(f"file:{tmp_path / name}"))
-    good, _, end = drain(source)
-    assert 0 < good < 40
-    assert not isinstance(end, SourceEnded)
-    expected = r"the video is cut short: expected (40 frames|2.0\d s).*, got "
-    with pytest.raises(SourceError, match=expected):
-        raise end
-    _, _, after = drain(source)
-    assert isinstance(after, SourceEnded)
-
-
-def test_a_file_of_which_no_frame_came_is_cut_short_too(camera_config, tmp_path) -> None:
-    data = write_video(tmp_path / "clip.mkv", noise=True).read_bytes()
-    (tmp_path / "clip.mkv").write_bytes(data[: data.index(b"\x1f\x43\xb6\x75") + 30])
-    for loop in (False, True):
-        source = open_source(camera_config(f"file:{tmp_path}/clip.mkv", loop=loop))
-        good, _, end = drain(source)
-        assert good == 0
-        with pytest.raises(SourceError, match=r"expected 2.00 s, got 0.00 s \(0 frames\)"):
-            raise end
-
-
-@pytest.mark.parametrize("name", ["clip.mp4", "clip.mov"])
-def test_a_file_whose_index_at_the_end_is_missing_is_said_to_be_cut_short(
-    camera_config, tmp_path, name: str
-) -> None:
-    path = write_video(tmp_path / name, noise=True)
-    data = path.read_bytes()
-    path.write_bytes(data[: len(data) // 2])
-    says = r"cannot be opened: .*; it is cut short: its index.* did not come, \d+ bytes and more"
-    with pytest.raises(SourceError, match=says):
-        open_source(camera_config(f"file:{path}"))
-    path.write_bytes(data[:40] + bytes(200))
-    with pytest.raises(SourceError, match="cannot be opened"):
-        open_source(camera_config(f"file:{path}"))
-
-
-def test_a_file_cut_short_in_a_loop_is_told_once(camera_config, tmp_path) -> None:
-    data = write_video(tmp_path / "clip.mkv", noise=True).read_bytes()
-    (tmp_path / "clip.mkv").write_bytes(data[: len(data) // 2])
-    source = open_source(camera_config(f"file:{tmp_path}/clip.mkv", loop=True))
-    good, problems = 0, []
-    while good < 100:
-        try:
-            source.read(1.0)
-            good += 1
-        except FrameError as error:  # noqa: PERF203 - each frame may be damaged
-            problems.append(str(error))
-    assert len(problems) == 1
-    assert "cut short" in problems[0]
-    source.close()
-
-
-def test_sound_that_outlasts_the_picture_is_no_cut() -> None:
-    header = Extent(duration_s=10.8, shared=True, tick_s=1e-3, came=300, first_s=0.0, end_s=10.0)
-    assert header.missing() == ""
-    header.duration_s = 20.0
-    assert header.missing() == "expected 20.00 s, got 10.00 s (300 frames)"
-
-
-def test_without_any_promise_nothing_is_missing() -> None:
-    assert Extent(came=5, first_s=0.0, end_s=0.2).missing() == ""
 
 
 class Clock:
@@ -250,7 +128,7 @@ UNEVEN_MS = (0, 33, 66, 500, 533, 1000, 1900, 1933, 2500, 3000)
 
 @pytest.mark.parametrize("name", ["uneven.mkv", "uneven.mp4"])
 def test_a_variable_rate_plays_at_the_times_of_its_frames(
-    camera_config, tmp_path, name: str
+    camera_config, write_video, tmp_path, name: str
 ) -> None:
     path = write_video(tmp_path / name, len(UNEVEN_MS), times_ms=UNEVEN_MS, rate_hz=1000)
     times, kinds = played(camera_config(f"file:{path}", rate_hz=0.0))
@@ -258,7 +136,9 @@ def test_a_variable_rate_plays_at_the_times_of_its_frames(
     assert kinds == ["opened", "ended"]
 
 
-def test_a_header_that_claims_1000_frames_a_second_is_not_believed(camera_config, tmp_path) -> None:
+def test_a_header_that_claims_1000_frames_a_second_is_not_believed(
+    camera_config, write_video, tmp_path
+) -> None:
     steady = [40 * n for n in range(20)]
     path = write_video(tmp_path / "browser.mkv", 20, times_ms=steady, rate_hz=1000)
     with av.open(str(path)) as container:
@@ -270,20 +150,22 @@ def test_a_header_that_claims_1000_frames_a_second_is_not_believed(camera_config
     assert times == pytest.approx(steady, abs=1.01)
 
 
-def test_a_rate_asked_for_counts_more_than_the_times(camera_config, tmp_path) -> None:
+def test_a_rate_asked_for_counts_more_than_the_times(camera_config, write_video, tmp_path) -> None:
     path = write_video(tmp_path / "uneven.mkv", len(UNEVEN_MS), times_ms=UNEVEN_MS, rate_hz=1000)
     times, _ = played(camera_config(f"file:{path}", rate_hz=10.0))
     assert times == pytest.approx([100 * n for n in range(10)], abs=1.01)
 
 
-def test_in_a_loop_the_times_go_on(camera_config, tmp_path) -> None:
+def test_in_a_loop_the_times_go_on(camera_config, write_video, tmp_path) -> None:
     path = write_video(tmp_path / "steady.mkv", 5)
     config = camera_config(f"file:{path}", rate_hz=0.0, loop=True, frame_limit=15)
     times, _ = played(config)
     assert times == pytest.approx([50 * n for n in range(15)], abs=1.01)
 
 
-def test_frames_come_at_their_times_before_they_are_stamped(camera_config, tmp_path) -> None:
+def test_frames_come_at_their_times_before_they_are_stamped(
+    camera_config, write_video, tmp_path
+) -> None:
     path = write_video(tmp_path / "uneven.mkv", len(UNEVEN_MS), times_ms=UNEVEN_MS, rate_hz=1000)
     clock, stamps = Clock(), []
     CaptureLoop(
@@ -335,7 +217,9 @@ def test_gray_of_more_than_8_bits_keeps_them_on_the_full_scale(
     assert frame.image.max() == 65535
 
 
-def test_a_picture_of_motion_jpeg_that_is_cut_short_is_a_bad_frame(camera_config, tmp_path) -> None:
+def test_a_picture_of_motion_jpeg_that_is_cut_short_is_a_bad_frame(
+    camera_config, write_video, tmp_path
+) -> None:
     path = write_video(tmp_path / "motion.avi", 12, codec="mjpeg", pixels="yuvj420p")
     data = bytearray(path.read_bytes())
     starts = [at for at in range(len(data) - 1) if data[at : at + 3] == b"\xff\xd8\xff"]

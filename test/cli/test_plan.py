@@ -66,3 +66,35 @@ def test_a_bundle_that_was_not_measured_says_what_to_give(
 ) -> None:
     assert main(["plan", "--bundle", str(tmp_path / "none")]) == 1
     assert "mastra:" in capsys.readouterr().err
+
+
+def test_times_are_those_of_the_fastest_engine_that_was_measured(tmp_path: Path) -> None:
+    rows = [
+        ("local", "litert", 1, 1, 7.6),
+        ("local", "openvino", 1, 1, 2.8),
+        ("cloud", "onnxruntime", 1, 1, 48.0),
+        ("cloud_int8", "openvino", 1, 1, 5.2),
+        ("cloud_int8", "openvino", 2, 1, 3.0),
+        ("cloud_int8", "openvino", 1, 8, 1.0),
+    ]
+    names = ("part", "engine", "threads", "batch", "p50_ms")
+    table, out = tmp_path / "bench.json", tmp_path / "plan.json"
+    table.write_text(json.dumps([dict(zip(names, row, strict=True)) for row in rows]))
+    measured = ["plan", *MODELS, "--measured", str(table), "--no-sweep", "--json", str(out)]
+    assert main(measured) == 0
+    told = json.loads(out.read_text())["models"]
+    assert (told["local_ms"], told["cloud_ms"]) == (2.8, 5.2)
+    assert main([*measured, "--cloud-ms", "60"]) == 0
+    assert json.loads(out.read_text())["models"]["cloud_ms"] == 60
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '[{"part": 1}]', "null", '["x"]'])
+def test_a_file_that_is_no_table_of_times_is_one_line(
+    content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "bench.json"
+    table.write_text(content)
+    assert main(["plan", *MODELS, "--measured", str(table)]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("mastra: --measured: ")
+    assert error.count("\n") == 1

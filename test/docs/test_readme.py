@@ -58,6 +58,8 @@ def test_every_topic_stands_in_the_table(page: str) -> None:
     nodes = [p.read_text(encoding="utf-8") for p in ROOT.glob("mastra_ros/nodes/**/*.py")]
     topic = r'(?:advertise\(|FramePublisher\(|create_publisher\()\s*\w+,\s*"([^"]+)"'
     published = set(re.findall(topic, "\n".join(nodes))) | {"detections", "/diagnostics"}
+    beside = re.findall(r'compressed_topic\(\w+, "([^"]+)"\)', "\n".join(nodes))
+    published |= {f"{topic}/compressed" for topic in beside}
     assert names(section(page, "topic" if page == "README.md" else "话题")) == published
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
@@ -12,8 +14,19 @@ import yaml
 from mastra_ros.config import GatewayConfig
 from mastra_ros.errors import ConfigError, ModelError
 from mastra_ros.gateway.metrics import Metrics
-from mastra_ros.gateway.models import Models
-from mastra_ros.inference import Detector
+from mastra_ros.gateway.models import Inferred, Models
+from mastra_ros.inference import Bundle, Detector, load_bundle
+from mastra_ros.inference.choosing import auto
+from mastra_ros.inference.choosing.candidates import Candidate
+from mastra_ros.inference.choosing.decide import Trial
+from mastra_ros.inference.choosing.pictures import drawn_frames
+from mastra_ros.share import share_file
+from mastra_ros.types import Detections
+
+DEADLINE_S = 120.0
+needs_openvino = pytest.mark.skipif(
+    importlib.util.find_spec("openvino") is None, reason="openvino is not installed"
+)
 
 
 @pytest.mark.parametrize(("views_max", "seen", "threshold"), [(2, 2, 0.42), (1, 1, 0.47)])
@@ -56,11 +69,12 @@ def test_one_threshold_for_two_views_is_told_where_one_view_is_used(
 ) -> None:
     """A bundle from before thresholds belonged to views."""
     folder = tmp_path / "old"
-    shutil.copytree("models/board_defects", folder)
+    shutil.copytree(share_file("models/board_defects"), folder)
     document = yaml.safe_load((folder / "bundle.yaml").read_text())
     document["format"] = 1
     cloud = document["parts"]["cloud"]
     cloud["score_threshold"] = cloud.pop("score_thresholds")[2]
+    document["parts"].pop("cloud_int8")
     (folder / "bundle.yaml").write_text(yaml.safe_dump(document))
 
     async def opened(views_max: int) -> None:
@@ -72,3 +86,77 @@ def test_one_threshold_for_two_views_is_told_where_one_view_is_used(
     asyncio.run(opened(1))
     (record,) = caplog.records
     assert "its score threshold 0.42 is for 2 views, and is used with one" in record.getMessage()
+
+
+@pytest.mark.parametrize(
+    ("chosen", "engine", "model"),
+    [
+        ({"engine": "bundle"}, "onnxruntime on cloud", "board_defects_gateway"),
+        (
+            {"engine": "bundle", "part": "cloud_int8"},
+            "onnxruntime on cloud_int8",
+            "board_defects_gateway_int8",
+        ),
+        pytest.param(
+            {"engine": "openvino"},
+            "openvino on cloud",
+            "board_defects_gateway",
+            marks=needs_openvino,
+        ),
+    ],
+)
+def test_engine_and_part_can_be_named(chosen: dict[str, str], engine: str, model: str) -> None:
+    async def opened() -> tuple[str, str]:
+        models = await Models.open(GatewayConfig(**chosen), Metrics())
+        try:
+            served = models.get()
+            return served.engine, served.detector.model
+        finally:
+            await models.close()
+
+    assert asyncio.run(opened()) == (engine, model)
+
+
+@needs_openvino
+def test_frames_name_the_model_that_ran_while_the_engine_auto_goes_over_to_the_int8_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MASTRA_ENGINE")
+    go = threading.Event()
+
+    def measured(bundle: Bundle, candidates: list[Candidate], *_: object, **__: object) -> object:
+        assert go.wait(DEADLINE_S)
+        empty = Detections.empty(bundle.labels)
+        speeds = {
+            Candidate("cloud", "onnxruntime"): 50.0,
+            Candidate("cloud", "openvino"): 27.0,
+            Candidate("cloud_int8", "onnxruntime"): 17.0,
+            Candidate("cloud_int8", "openvino"): 15.0,
+        }
+        assert set(candidates) == set(speeds)
+        return [Trial(one, (ms,) * 8, (empty,) * 8) for one, ms in speeds.items()]
+
+    monkeypatch.setattr(auto, "measure", measured)
+
+    async def answered() -> list[Inferred]:
+        config = GatewayConfig(views_max=1, choices_dir=str(tmp_path / "choices"))
+        models = await Models.open(config, Metrics())
+        try:
+            served = models.get()
+            frames = drawn_frames(load_bundle("models/board_defects").input)
+            first = await served.infer(frames[0])
+            go.set()
+            assert await asyncio.to_thread(served.detector.await_choice, DEADLINE_S)
+            rest = await asyncio.gather(*(served.infer(frames[0]) for _ in range(4)))
+            assert served.engine.startswith("openvino on cloud_int8 (onnxruntime on cloud 50.0 ms")
+            return [first, *rest]
+        finally:
+            await models.close()
+
+    given = asyncio.run(answered())
+    assert [one.model for one in given] == [
+        "board_defects_gateway",
+        *["board_defects_gateway_int8"] * 4,
+    ]
+    assert all(len(one.detections) > 20 for one in given)
+    assert len(list((tmp_path / "choices").iterdir())) == 1

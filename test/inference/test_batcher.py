@@ -247,3 +247,26 @@ def test_under_load_every_item_gets_its_own_answer_and_batches_grow() -> None:
         await one.close()
 
     run(test())
+
+
+def test_a_run_that_does_not_end_is_not_waited_for_and_its_items_are_refused() -> None:
+    gate = threading.Event()
+
+    def hang(items: list[int]) -> list[int]:
+        gate.wait()
+        return items
+
+    async def main() -> None:
+        batcher: DynamicBatcher[int, int] = DynamicBatcher(
+            hang, size_max=1, delay_ms=0.0, queue_max=9
+        )
+        answers = [asyncio.ensure_future(batcher.submit(n)) for n in range(2)]
+        while batcher.queued != 1:
+            await asyncio.sleep(0.001)
+        assert not await batcher.close(timeout_s=0.01)
+        for answer in answers:
+            with pytest.raises(LinkError):
+                await answer
+        gate.set()
+
+    asyncio.run(main())

@@ -1,4 +1,4 @@
-"""Run by launch_testing: the whole launch file, in a namespace, until results have come."""
+"""Run by launch_testing with `composed:=…`: the whole launch file in a namespace, until results."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import launch_testing.asserts
 import launch_testing.markers
 import rclpy
 from launch import LaunchDescription
-from launch.actions import IncludeLaunchDescription
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.substitutions import LaunchConfiguration
 from launch_testing.actions import ReadyToTest
 from lifecycle_msgs.srv import GetState
 
@@ -28,9 +29,14 @@ LIMIT_S = 120.0
 def generate_test_description() -> LaunchDescription:
     """The launch file as a user starts it."""
     source = PythonLaunchDescriptionSource(str(ROOT / "launch/factory_inspection.launch.py"))
-    arguments = {"namespace": NAMESPACE, "source": "synthetic:pcb?seed=5"}
+    arguments = {
+        "namespace": NAMESPACE,
+        "source": "synthetic:pcb?seed=5",
+        "composed": LaunchConfiguration("composed"),
+    }
     return LaunchDescription(
         [
+            DeclareLaunchArgument("composed"),
             IncludeLaunchDescription(source, launch_arguments=arguments.items()),
             ReadyToTest(),
         ]
@@ -66,7 +72,7 @@ class TestRunning(unittest.TestCase):
         self.node.create_subscription(InspectionVerdict, "verdict", verdicts.append, 50)
         self.until(lambda: len(results) >= 10, "ten results")
         self.until(lambda: verdicts, "a verdict")
-        assert results[0].header.frame_id == "belt_camera"
+        assert results[0].header.frame_id == "belt_camera_optical"
         stamps = [(r.header.stamp.sec, r.header.stamp.nanosec) for r in results if r.final]
         assert len(stamps) == len(set(stamps))
 

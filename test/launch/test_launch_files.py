@@ -14,11 +14,14 @@ import pytest
 import yaml
 
 from mastra_ros.config import STAGES, parameters_of
+from mastra_ros.config.files import load_parameters
 from mastra_ros.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted(ROOT.glob("launch/*.launch.py"))
 USUAL = ["namespace", "params_file", "use_sim_time", "autostart", "use_respawn", "log_level"]
+FACTORY = ROOT / "launch/factory_inspection.launch.py"
+STAGES_OF_FACTORY = set(STAGES) - {"gateway"}
 EVERY_FILE = pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.name))
 
 
@@ -64,6 +67,19 @@ def test_rviz_looks_at_the_coordinate_frame_of_the_camera() -> None:
     assert rviz["Visualization Manager"]["Global Options"]["Fixed Frame"] == frame_id
 
 
+def test_frames_are_named_as_rep_103_names_those_of_cameras() -> None:
+    parameters = yaml.safe_load((ROOT / "config/factory_inspection.yaml").read_text("utf-8"))
+    assert parameters["/**/camera"]["ros__parameters"]["frame_id"].endswith("_optical")
+    assert parameters_of(STAGES["camera"])["frame_id"].default.endswith("_optical")
+
+
+def test_no_view_asks_for_a_calibration_that_nobody_has() -> None:
+    for file in ("factory_inspection.foxglove.json", "factory_inspection.rviz"):
+        text = (ROOT / "config" / file).read_text("utf-8")
+        assert "camera_info" not in text
+        assert "calibration" not in text
+
+
 def test_the_layout_of_foxglove_shows_each_panel_once() -> None:
     layout = json.loads((ROOT / "config/factory_inspection.foxglove.json").read_text("utf-8"))
 
@@ -99,7 +115,8 @@ def commands(path: Path, **given: str) -> dict[str, str]:
             for node in entity.visit(context) or []:
                 node._perform_substitutions(context)
                 node_name, namespace = node.node_name, node.expanded_node_namespace
-                assert node_name == f"{namespace.rstrip('/')}/{node.node_executable}"
+                if node.node_executable != "composed":  # there each node keeps its own name
+                    assert node_name == f"{namespace.rstrip('/')}/{node.node_executable}"
                 context.extend_locals({"ros_specific_arguments": {"name": "", "ns": namespace}})
                 line = " ".join(
                     "".join(part.perform(context) for part in word) for word in node.cmd
@@ -126,11 +143,27 @@ def test_every_argument_is_described_and_the_usual_are_there(path: Path) -> None
 
 
 @EVERY_FILE
-def test_nothing_given_sets_nothing(path: Path) -> None:
-    for executable, line in commands(path).items():
-        assert executable in STAGES
+@pytest.mark.parametrize("composed", ["true", "false"])
+def test_nothing_given_sets_nothing(path: Path, composed: str) -> None:
+    for executable, line in commands(path, composed=composed).items():
+        assert executable in (*STAGES, "composed")
         assert "config/factory_inspection.yaml" in line
         assert parameters_in(line) == {}
+
+
+@pytest.mark.parametrize(
+    ("given", "processes"),
+    [
+        ({}, {"composed"}),
+        ({"use_respawn": "true"}, STAGES_OF_FACTORY),
+        ({"composed": "true", "use_respawn": "true"}, {"composed"}),
+        ({"composed": "false"}, STAGES_OF_FACTORY),
+    ],
+)
+def test_the_nodes_share_a_process_unless_they_are_to_be_started_again_one_by_one(
+    given: dict[str, str], processes: set[str]
+) -> None:
+    assert set(commands(FACTORY, **given)) == processes
 
 
 @EVERY_FILE
@@ -139,18 +172,19 @@ def test_a_parameter_file_that_is_not_there_is_an_error(path: Path) -> None:
         commands(path, params_file="/nowhere.yaml")
 
 
+GIVEN = {
+    "namespace": "line1",
+    "source": "folder:/data",
+    "gateway": "wss://gateway:8443",
+    "autostart": "false",
+    "use_sim_time": "true",
+    "log_level": "debug",
+}
+
+
 def test_what_is_given_reaches_the_nodes_that_it_is_for() -> None:
-    path = ROOT / "launch/factory_inspection.launch.py"
-    lines = commands(
-        path,
-        namespace="line1",
-        source="folder:/data",
-        gateway="wss://gateway:8443",
-        autostart="false",
-        use_sim_time="true",
-        log_level="debug",
-    )
-    assert set(lines) == set(STAGES) - {"gateway"}
+    lines = commands(FACTORY, composed="false", **GIVEN)
+    assert set(lines) == STAGES_OF_FACTORY
     for executable, line in lines.items():
         assert "-r /line1" in line
         assert "--log-level debug" in line
@@ -160,3 +194,43 @@ def test_what_is_given_reaches_the_nodes_that_it_is_for() -> None:
         if executable == "bridge":
             expected["gateway"] = "wss://gateway:8443"
         assert parameters_in(line) == expected
+
+
+def test_in_one_process_too() -> None:
+    line = commands(FACTORY, composed="true", **GIVEN)["composed"]
+    assert "-r /line1" in line
+    assert "--log-level debug" in line
+    (file,) = re.findall(r"--params-file (\S*launch_params\S*)", line)
+    blocks = load_parameters(file)
+    assert set(blocks) == STAGES_OF_FACTORY
+    for stage, values in blocks.items():
+        expected: dict[str, Any] = {"autostart": False, "use_sim_time": True}
+        if stage == "camera":
+            expected["source"] = "folder:/data"
+        if stage == "bridge":
+            expected["gateway"] = "wss://gateway:8443"
+        assert values == expected
+
+
+@pytest.mark.parametrize("composed", ["true", "false"])
+def test_a_text_that_looks_like_a_number_stays_a_text(composed: str) -> None:
+    lines = commands(FACTORY, composed=composed, source="123")
+    line = lines["composed" if composed == "true" else "camera"]
+    (file,) = re.findall(r"--params-file (\S*launch_params\S*)", line)
+    (block,) = yaml.safe_load(Path(file).read_text(encoding="utf-8")).values()
+    assert block["ros__parameters"] == {"source": "123"}
+
+
+def test_a_level_of_logging_that_is_none_is_refused_with_those_there_are() -> None:
+    with pytest.raises(RuntimeError, match=r"log_level.*loud.*debug.*info.*warn.*error.*fatal"):
+        commands(FACTORY, log_level="loud")
+
+
+def test_a_node_that_a_parameter_file_misspells_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "line.yaml"
+    file.write_text("/**/camra:\n  ros__parameters: {rate_hz: 5.0}\n")
+    commands(FACTORY, params_file=str(file))
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert "**/camra: ignored, there is no node '**/camra' here, only /inference, /sched" in line

@@ -155,6 +155,7 @@ def test_the_gateway_gets_the_picture_that_each_id_names(
                 "route": "cloud",
                 "start_route": "cloud",
                 "deadline_ms": 60_000.0,
+                "hedge": False,
                 "link_silence_ms": 600_000.0,
             },
             compression={"codec": "png"},
@@ -167,13 +168,17 @@ def test_the_gateway_gets_the_picture_that_each_id_names(
         )
         scheduler = made.nodes["scheduling"].scheduler
         wait_until(lambda: scheduler.link(time.monotonic_ns()).usable, "a link")
+        inference = made.nodes["inference"]
+        wait_until(lambda: inference.health()[0] == "ok", "the scheduler to be heard")
         digests = {}
         for n in range(12):
             gray = 10 if n % 3 == 0 else 20 * n
             digests[made.send(stamp_ns, picture(gray))] = gray
             wait_until(lambda: len(made.finals) == len(made.entered), "its result")
         sent = list(gateway.frames)
-    assert {final.origin.value for final in made.finals} == {"cloud"}
+    assert {(final.origin.value, final.reason) for final in made.finals} == {
+        ("cloud", "fixed: cloud")
+    }
     assert {final.key for final in made.finals} == set(made.entered)
     assert len(set(made.entered)) == 12
     assert {frame.id for frame in sent} == {key.id for key in made.entered}

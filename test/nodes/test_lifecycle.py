@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rcl_interfaces.srv import SetParameters
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
@@ -115,6 +117,22 @@ def test_a_live_parameter_takes_effect_while_running_and_a_bad_value_is_refused(
     assert "active" in fixed.reason
 
 
+def test_a_parameter_that_is_not_there_is_named_to_who_sets_it(
+    ros: Any, wait_until: Callable[..., None]
+) -> None:
+    probe(ros)
+    client = ros.node("around").create_client(SetParameters, "inference/set_parameters")
+    wait_until(client.service_is_ready, "the service")
+    wrong = Parameter("thrads", value=2).to_parameter_msg()
+    right = Parameter("score_threshold", value=0.7).to_parameter_msg()
+    answer = client.call_async(SetParameters.Request(parameters=[right, wrong]))
+    wait_until(answer.done, "the answer")
+    first, second = answer.result().results
+    assert first.successful
+    assert not second.successful
+    assert "thrads" in second.reason
+
+
 def test_frames_pass_by_reference_on_a_bus_and_as_messages_without(
     ros: Any, wait_until: Callable[..., None]
 ) -> None:
@@ -185,6 +203,17 @@ def test_a_message_that_makes_no_sense_is_reported_once_and_the_next_one_counts(
     wait_until(sent_and_judged, "a verdict after rubbish")
     assert verdicts[0].verdict == "pass"
     assert capfd.readouterr().err.count("expected one of local, split, cloud, got 'heaven'") == 1
+
+
+def test_the_diagnostics_name_the_machine(ros: Any, wait_until: Callable[..., None]) -> None:
+    heard: list[DiagnosticStatus] = []
+    listener = ros.node("listener")
+    listener.create_subscription(
+        DiagnosticArray, "/diagnostics", lambda m: heard.extend(m.status), 50
+    )
+    probe(ros)
+    wait_until(lambda: heard, "the diagnostics")
+    assert heard[0].hardware_id == platform.node()
 
 
 def test_a_silent_topic_is_told_in_the_diagnostics_until_something_comes(

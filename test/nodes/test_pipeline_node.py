@@ -16,7 +16,7 @@ from mastra_ros.msg import InferenceResult, InspectionVerdict
 from mastra_ros.nodes import convert, pipeline
 from mastra_ros.nodes.frame_bus import FrameBus
 from mastra_ros.nodes.frames import FramePublisher
-from mastra_ros.nodes.lifecycle import RELIABLE
+from mastra_ros.nodes.lifecycle import LATEST, RELIABLE
 from mastra_ros.types import Detections, Frame, FrameKey, Result, Route
 
 
@@ -90,8 +90,25 @@ def test_pictures_and_markers_are_made_only_while_somebody_looks(
     wait_until(seen, "a picture and markers")
     assert pictures[0].encoding == "bgr8"
     assert pictures[0].header.frame_id == "lens"
-    assert pictures[0].width == 64
+    assert (pictures[0].width, pictures[0].height) == (64, 48), "as large as image_raw"
     assert len(markers[0].markers) == 3, "wipe, box, label"
+
+
+def test_who_comes_late_hears_the_last_verdict(ros: Any, wait_until: Callable[..., None]) -> None:
+    line = Line(ros)
+    heard: list[Any] = []
+    line.around.create_subscription(InspectionVerdict, "verdict", heard.append, RELIABLE)
+    wait_until(lambda: line.results.get_subscription_count() > 0, "discovery")
+    wait_until(lambda: line.node._verdicts.get_subscription_count() == 2, "discovery")
+    boards = 30
+    for _ in range(boards):
+        line.board()
+    wait_until(lambda: len(heard) >= boards, "all of them by who listens already")
+    late: list[Any] = []
+    line.around.create_subscription(InspectionVerdict, "verdict", late.append, LATEST)
+    wait_until(lambda: late, "the last verdict")
+    assert [v.board for v in late] == [boards]
+    assert [v.board for v in heard] == list(range(1, boards + 1))
 
 
 def test_detections_go_out_where_vision_msgs_is_installed(

@@ -167,3 +167,17 @@ def test_an_unknown_algorithm_or_host_is_refused(folder: Path) -> None:
     (folder / "ca.crt").unlink()
     with pytest.raises(ConfigError, match="belong together"):
         keys.init_keys(folder)
+
+
+def test_a_new_folder_gets_an_audience_of_its_own_and_an_old_one_goes_on(tmp_path: Path) -> None:
+    keys.init_keys(tmp_path / "new", own_audience=True)
+    own = keys.audience_of(tmp_path / "new")
+    assert own.startswith("mastra-gateway-")
+    keys.init_keys(tmp_path / "new", hosts=["more.local"], own_audience=True)
+    assert keys.audience_of(tmp_path / "new") == own
+    keys.init_keys(tmp_path / "old")
+    keys.init_keys(tmp_path / "old", own_audience=True)
+    assert keys.audience_of(tmp_path / "old") == "mastra-gateway"
+    (tmp_path / "old" / "audience").write_text("two\nlines\n")
+    with pytest.raises(AuthenticationError, match="expected one line"):
+        keys.audience_of(tmp_path / "old")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ HELP = """\
 Make a bundle: int8 TFLite for the device, float32 ONNX for the server, and a report that says
 what int8 costs on your labelled pictures. SOURCE: module:factory[:weights] or a .pt2 (PyTorch),
 .onnx, .tflite, .keras or .h5, or a SavedModel folder. What the network wants and gives is read
-from --spec (task, labels, input, output as in bundle.yaml; another bundle will do)."""
+from --spec (task, labels, input, output as in bundle.yaml; another bundle will do). The networks
+made from SOURCE are compared with it; what computes something else is refused."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,8 +34,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--labels", type=Path, metavar="FILE", help="a line for each label")
     parser.add_argument("--size", metavar="WxH", help="the network's input, in px")
     parser.add_argument("--colour", choices=("gray", "rgb", "bgr"), help="default: rgb")
+    parser.add_argument("--kind", help="of the output where --spec does not say it: yolov8, yolov5")
+    parser.add_argument("--scores", help="logits or probabilities; default: as seen")
+    parser.add_argument("--layout", help="of an ONNX file's input: nchw or nhwc; default: as seen")
     parser.add_argument("--name", help="of the bundle; default: its folder's")
     parser.add_argument("--cloud", type=Path, metavar="FILE.onnx", help="another model up there")
+    parser.add_argument(
+        "--cloud-int8", action="store_true", help="add the server's network in int8 too, judged"
+    )
     parser.add_argument("--threshold", type=float, metavar="SCORE", help="least score that counts")
     parser.add_argument(
         "--calibration", type=int, default=100, metavar="N", help="pictures; default: 100"
@@ -52,15 +60,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Convert and print the report."""
+    from ...inference import load_bundle
+    from ...model.convert.add_int8 import Int8Options, add_int8
+    from ...model.convert.add_int8 import table as int8_table
     from ...model.convert.convert import Options, convert, input_of
+    from ...model.convert.promise import read_promise
     from ...model.convert.qat import Tuning
     from ...model.convert.quantise import read_tensors
-    from ...model.convert.source import source_of
+    from ...model.convert.source import raw_type, seen_size, source_of
     from ...model.dataset import open_dataset
     from ...model.description import THRESHOLD, describe, read_labels, read_spec
     from ...model.judge.report import table
     from ...model.progress import Bar
 
+    for name in ("limit", "calibration", "epochs"):
+        value = getattr(args, name)
+        if value is not None and value < 1:
+            raise ConfigError(f"--{name}: expected 1 or more, got {value}")
     source = source_of(args.source)
     given: dict[str, Any] = read_spec(args.spec) if args.spec else {}
     document = describe(
@@ -68,9 +84,12 @@ def run(args: argparse.Namespace) -> int:
         name=args.name or args.out.name,
         data=args.data,
         labels=read_labels(args.labels) if args.labels else (),
-        size=_size(args.size),
+        size=_size(args.size) or (None if _says_size(given) else seen_size(source)),
         colour=args.colour,
+        kind=args.kind,
+        raw=raw_type(source),
     )
+    read_promise(document, args.out)
     task, labels = document["task"], document["labels"]
     data = open_dataset(args.data, task, labels, names=args.names)
     training = (
@@ -88,11 +107,13 @@ def run(args: argparse.Namespace) -> int:
             quantise=args.quantize,
             max_loss=args.max_loss,
             allow_loss=args.allow_loss,
-            calibration=max(args.calibration, 1),
+            calibration=args.calibration,
             cloud=args.cloud,
             threshold=threshold,
             tuning=Tuning(epochs=args.epochs, rate=args.rate),
             replace=args.replace,
+            layout=args.layout or "",
+            scores=args.scores or "",
         ),
         calibration=read_tensors(args.tensors, input_of(document)) if args.tensors else None,
         training=training,
@@ -100,7 +121,18 @@ def run(args: argparse.Namespace) -> int:
     )
     print(table(report))
     print(f"\n{args.out}: bundle, with report/report.json")
+    if args.cloud_int8:
+        options = Int8Options(max_loss=args.max_loss, allow_loss=args.allow_loss)
+        bundle = load_bundle(str(args.out.absolute()))
+        counted = data.some(args.limit) if args.limit else data
+        told = add_int8(bundle, args.out, counted, options, training=training, progress=Bar())
+        print(f"\n{int8_table(told)}\n\n{args.out}: has the part cloud_int8")
     return 0
+
+
+def _says_size(given: Mapping[str, Any]) -> bool:
+    feed = given.get("input")
+    return isinstance(feed, dict) and "width_px" in feed
 
 
 def _size(text: str | None) -> tuple[int, int] | None:

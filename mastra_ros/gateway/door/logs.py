@@ -70,4 +70,4 @@ class Sparing:
         more = f" ({known.more} more in the minute before)" if known and known.more else ""
         self._kinds[kind] = _Kind(now_s + MINUTE_S)
         safe = tuple(printable(one) if isinstance(one, str) else one for one in args)
-        self._logger.log(level, text + more.replace("%", "%%"), *safe)
+        self._logger.log(level, "%s%s", text % safe, more)

@@ -17,7 +17,7 @@ from urllib.parse import unquote
 from starlette.types import ASGIApp, Message, Scope
 from websockets.datastructures import Headers
 from websockets.exceptions import PayloadTooBig
-from websockets.frames import Frame, Opcode
+from websockets.frames import CloseCode, Frame, Opcode
 from websockets.http11 import Request, Response
 from websockets.protocol import SEND_EOF, State
 from websockets.server import ServerProtocol
@@ -201,6 +201,7 @@ class WebSocketServer(asyncio.Protocol):
             memory.give(-more)
         elif not memory.take(more):
             self._failed = True
+            self._protocol.fail(CloseCode.TRY_AGAIN_LATER)  # which also forgets what it holds
             self._drop()
             self._put({"type": "websocket.receive", FAULT: ""})
             return

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import DependencyError, ModelError
+from ...errors import ModelError
 from .engine import Tensor, TensorSpec, check_tensor
+from .reporting import load_onnxruntime
 
 _log = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ class OnnxEngine:
     name = "onnxruntime"
 
     def __init__(self, path: Path, *, threads: int = 1, providers: Sequence[str] = (CPU,)) -> None:
-        runtime = _runtime()
+        runtime = load_onnxruntime()
         if not path.is_file():
             raise ModelError(f"{path}: model file not found")
         options = runtime.SessionOptions()
@@ -99,17 +100,6 @@ class OnnxEngine:
 
     def close(self) -> None:
         self._session = None
-
-
-def _runtime() -> ModuleType:
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise DependencyError(
-            "ONNX Runtime is needed to run .onnx models: pip install onnxruntime"
-        ) from error
-    runtime: ModuleType = onnxruntime
-    return runtime
 
 
 def _failures(runtime: ModuleType) -> tuple[type[Exception], ...]:

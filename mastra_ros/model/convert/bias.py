@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..layers import interpreter, invoke, operator_names
+from ..needs import require_torch
 from ..progress import Progress, silent
 from ..tflite_file import name_of, read_model, schema, write_model
-from .export import require_torch
 
 PICTURES = 24
 """So many pictures are enough for means over whole maps."""

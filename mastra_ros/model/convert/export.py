@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import DependencyError, ModelError
 from ...inference.bundle import BundleInput
+from ..needs import INSTALL, require_torch
 from ..quiet import quiet
 from ..tflite_file import shorten
 
@@ -17,19 +18,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-INSTALL = 'pip install "mastra-ros[convert]"'
 OPSET = 17
 _OPERATOR = re.compile(r"\baten\.\w+")
 REASON_MAX = 300  # characters of a converter's own words
-
-
-def require_torch() -> Any:
-    """The module torch. Raises DependencyError without it."""
-    try:
-        import torch
-    except ImportError as error:
-        raise DependencyError(f"converting needs PyTorch: {INSTALL}") from error
-    return torch
 
 
 def write_tflite(network: torch.nn.Module, spec: BundleInput, path: Path) -> None:

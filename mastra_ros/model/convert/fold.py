@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .export import require_torch
+from ..needs import require_torch
 
 CONVOLUTION, NORMALISATION = "aten.conv2d", "aten.batch_norm"
 

@@ -24,9 +24,10 @@ from numpy.typing import NDArray
 from ...errors import ModelError
 from ...inference import BundleInput
 from ..dataset import Dataset
+from ..needs import require_torch
 from ..progress import Progress, silent
 from .bias import PICTURES, settle_biases
-from .export import reason, require_torch
+from .export import reason
 from .fold import fold_normalisation
 from .quantise import feed_of, limits_of
 

@@ -18,10 +18,11 @@ from ...inference.bundle import BundleInput
 from ...inference.engines.engine import TensorSpec
 from ...inference.preprocess import fill, fit, value_table
 from ..dataset import Dataset
+from ..needs import INSTALL
 from ..progress import Progress, silent
 from ..quiet import quiet
 from ..tflite_file import name_of, read_model, write_model
-from .export import INSTALL, reason
+from .export import reason
 
 FLOAT = np.dtype(np.float32)
 Floats = NDArray[np.float32]

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import ConfigError, DependencyError, ModelError
-from ...inference.bundle import BundleInput
+from ..needs import require_torch
 from ..quiet import quiet
+from ..rebuild.model_file import load_onnx
 from ..tflite_file import read_model, schema
-from .export import require_torch, write_onnx, write_tflite
-from .onnx_network import load_onnx, network_of
 
 KERAS = (".keras", ".h5")
+CHANNELS = (1, 3)
 
 
 @dataclass(frozen=True)
@@ -54,49 +54,41 @@ def source_of(text: str) -> Source:
     return Source(kinds[suffix], text)
 
 
-def load_network(source: Source, spec: BundleInput) -> Any:
-    """A torch.nn.Module in evaluation mode from a source of kind torch, exported or onnx.
+def load_module(source: Source) -> Any:
+    """A torch.nn.Module in evaluation mode from a source of kind torch or exported.
 
     Raises ModelError, ConfigError or DependencyError.
     """
     if source.kind == "torch":
         return _from_factory(source.text)
-    if source.kind == "exported":
-        torch = require_torch()
-        try:
-            with quiet():
-                network = torch.export.load(source.text).module()
-        except Exception as error:  # zip, JSON and torch errors have no common base
-            text = " ".join(str(error).split())
-            raise ModelError(f"{source.text}: not an exported program: {text:.200}") from error
-        for module in network.modules():
-            module.training = False  # as it was exported; eval() is refused
-        return network
-    return network_of(source.path, (spec.channels, spec.height_px, spec.width_px))
+    torch = require_torch()
+    try:
+        with quiet():
+            network = torch.export.load(source.text).module()
+    except Exception as error:  # zip, JSON and torch errors have no common base
+        text = " ".join(str(error).split())
+        raise ModelError(f"{source.text}: not an exported program: {text:.200}") from error
+    for module in network.modules():
+        module.training = False  # as it was exported; eval() is refused
+    return network
 
 
-def write_float(source: Source, network: Any, spec: BundleInput, out: Path) -> None:
-    """Write the float .tflite of a source. Raises ModelError where the source is int8 already."""
-    if source.kind == "tflite":
-        if is_quantised(source.path):
-            raise ModelError(f"{source.text}: is quantised already; use --quantize none")
-        out.write_bytes(source.path.read_bytes())
-    elif source.kind == "tensorflow":
-        out.write_bytes(_from_tensorflow(source.path))
-    else:
-        write_tflite(network, spec, out)
+def seen_size(source: Source) -> tuple[int, int] | None:
+    """Width and height in px that an ONNX file is made for; None where it does not tell."""
+    if source.kind != "onnx":
+        return None
+    shape = load_onnx(source.path).shape
+    if len(shape) != 4:
+        return None
+    sides = shape[2:] if shape[1] in CHANNELS else shape[1:3] if shape[3] in CHANNELS else ()
+    height, width = sides or (None, None)
+    return (width, height) if width and height else None
 
 
-def write_cloud(source: Source, network: Any, spec: BundleInput, out: Path) -> bool:
-    """Write cloud.onnx where the source has one in it; whether it was written."""
-    if source.kind == "onnx":
-        load_onnx(source.path)
-        out.write_bytes(source.path.read_bytes())
-        return True
-    if source.kind in ("torch", "exported"):
-        write_onnx(network, spec, out)
-        return True
-    return False
+def raw_type(source: Source) -> str:
+    """uint8 or int8 where an ONNX file takes pixel values as they are; else empty."""
+    dtype = load_onnx(source.path).dtype if source.kind == "onnx" else ""
+    return dtype if dtype in ("uint8", "int8") else ""
 
 
 def is_quantised(path: Path) -> bool:
@@ -130,6 +122,11 @@ def _from_factory(text: str) -> Any:
             line = " ".join(str(error).split())
             raise ModelError(f"{weights}: do not fit the network: {line:.200}") from error
     return network.eval()
+
+
+def write_tensorflow(path: Path, out: Path) -> None:
+    """Write the float .tflite of a SavedModel or Keras file. Raises ModelError, DependencyError."""
+    out.write_bytes(_from_tensorflow(path))
 
 
 def _from_tensorflow(path: Path) -> bytes:

@@ -1,8 +1,8 @@
 """How fast the models of a bundle are, by engine, threads and batch, beside the bare runtime.
 
-The bare runtime is LiteRT's or ONNX Runtime's own interface fed with one prepared tensor; it and
-`Detector.detect_batch` (convert, resize, normalise, run, decode) are timed in turn, so that both
-see the same machine.
+The bare runtime is LiteRT's, ONNX Runtime's or OpenVINO's own interface fed with one prepared
+tensor; it and `Detector.detect_batch` (convert, resize, normalise, run, decode) are timed in turn,
+so that both see the same machine.
 """
 
 from __future__ import annotations
@@ -15,12 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import ModelError
-from ...inference import Bundle, BundlePart, Detector, Engine, open_engine
+from ...inference import Bundle, BundlePart, Detector, Engine, EngineOptions, open_engine
+from ...inference.opening import BUNDLE, is_installed, readers
 from ...types import Frame, FrameKey
 from ..progress import Progress, silent
 
 WARM_UP = 3
 SEED = 7
+PARTS = ("local", "cloud", "cloud_int8")
+"""The whole models of a bundle."""
 
 
 @dataclass(frozen=True)
@@ -52,28 +55,42 @@ class Timing:
 def bench(
     bundle: Bundle,
     *,
-    parts: Sequence[str] = ("local", "cloud"),
+    parts: Sequence[str] = PARTS,
+    engines: Sequence[str] = (),
     threads: Sequence[int] = (1, 2),
-    batches: Sequence[int] = (1, 2, 4, 8),
+    batches: Sequence[int] = (1, 4, 8),
     runs: int = 30,
-    delegate: str = "xnnpack",
-    providers: Sequence[str] = ("CPUExecutionProvider",),
+    options: EngineOptions | None = None,
     progress: Progress = silent,
 ) -> list[Timing]:
-    """Time every combination; frames are noise of the model's own size."""
+    """Time every combination; frames are noise of the model's own size.
+
+    Args:
+        engines: those to try on each part whose file they read, `bundle` being the part's own;
+            all that are installed where none is given.
+    """
+    options = options or EngineOptions()
     cases = [
-        (name, count, batch)
+        (name, engine, count, batch)
         for name in parts
         if name in bundle.parts
+        for engine in _engines(bundle.parts[name], engines)
         for count in threads
         for batch in batches
     ]
     if not cases:
         raise ModelError(f"{bundle.path}: no part {' or '.join(parts)} to measure")
     return [
-        _case(bundle, name, count, batch, runs, delegate, providers)
-        for name, count, batch in progress(cases, "bench")
+        _case(bundle, name, engine, batch, runs, replace(options, threads=count))
+        for name, engine, count, batch in progress(cases, "bench")
     ]
+
+
+def _engines(part: BundlePart, wanted: Sequence[str]) -> list[str]:
+    if not wanted:
+        return [name for name in readers(part) if is_installed(name)]
+    named = [part.engine if name == BUNDLE else name for name in wanted]
+    return [name for name in dict.fromkeys(named) if name in readers(part)]
 
 
 def noise(bundle: Bundle, number: int) -> list[Frame]:
@@ -91,14 +108,13 @@ def noise(bundle: Bundle, number: int) -> list[Frame]:
 def _case(
     bundle: Bundle,
     name: str,
-    threads: int,
+    engine: str,
     batch: int,
     runs: int,
-    delegate: str,
-    providers: Sequence[str],
+    options: EngineOptions,
 ) -> Timing:
-    detector = Detector.open(bundle, name, threads=threads, delegate=delegate, providers=providers)
-    bare = open_engine(bundle.part(name), threads=threads, delegate=delegate, providers=providers)
+    detector = Detector.open(bundle, name, engine=engine, options=options)
+    bare = open_engine(bundle.part(name), engine, **vars(options))
     try:
         joined = bare.inputs[0].shape[0] is None
         frames = noise(bundle, batch)
@@ -110,7 +126,7 @@ def _case(
             engine=bare.name,
             providers=",".join(bare.providers),
             missing=",".join(bare.missing),
-            threads=threads,
+            threads=options.threads,
             batch=batch,
             joined=joined,
             p50_ms=float(np.percentile(ours, 50)),

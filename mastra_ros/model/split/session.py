@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ...errors import DependencyError
+from ...inference.engines.reporting import load_onnxruntime
 from .graph import Model
 
 
@@ -13,12 +13,7 @@ class Session:
     """A model of one input, held in memory; set up as `inference.onnx` does it."""
 
     def __init__(self, model: Model, threads: int = 1) -> None:
-        try:
-            import onnxruntime
-        except ImportError as error:
-            raise DependencyError(
-                "ONNX Runtime is needed to measure models: pip install onnxruntime"
-            ) from error
+        onnxruntime = load_onnxruntime()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1

@@ -73,15 +73,18 @@ def frame_to_ros(frame: Frame) -> Image:
     image = np.ascontiguousarray(frame.image)
     if image.dtype == np.uint16:
         image = image.astype("<u2", copy=False).view(np.uint8)
-    return Image(
+    # The constructor copies an array twice; the setter takes it as it is, if it is to look at it.
+    message = Image(
         header=header_to_ros(frame.key, frame.frame_id),
         height=frame.height_px,
         width=frame.width_px,
         encoding=frame.encoding,
         is_bigendian=0,
         step=image.strides[0],
-        data=bytes_to_ros(image),
+        check_fields=True,
     )
+    message.data = bytes_to_ros(image)
+    return message
 
 
 def frame_from_ros(msg: Image, stream: str, reader: PictureReader | None = None) -> Frame:

@@ -261,13 +261,20 @@ def load_from_ros(msg: LoadState, now_ns: int) -> LoadSample:
 
 
 def diagnostic_to_ros(
-    name: str, level: str, message: str, values: Mapping[str, object] | None = None
+    name: str,
+    level: str,
+    message: str,
+    values: Mapping[str, object] | None = None,
+    *,
+    hardware_id: str = "",
 ) -> DiagnosticStatus:
     """One status of /diagnostics; `level` is ok, warn, error or stale."""
     if level not in LEVELS:
         raise MessageError(f"diagnostics: expected a level of {', '.join(LEVELS)}, got {level!r}")
     pairs = [KeyValue(key=key, value=str(value)) for key, value in (values or {}).items()]
-    return DiagnosticStatus(level=LEVELS[level], name=name, message=message, values=pairs)
+    return DiagnosticStatus(
+        level=LEVELS[level], name=name, message=message, hardware_id=hardware_id, values=pairs
+    )
 
 
 def diagnostics_to_ros(statuses: list[DiagnosticStatus], stamp_ns: int) -> DiagnosticArray:

@@ -6,7 +6,7 @@ import importlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import rclpy
@@ -51,14 +51,25 @@ class Composition:
         *,
         namespace: str = "",
         domain_id: int | None = None,
+        arguments: Sequence[str] | None = None,
     ) -> None:
+        """Make the nodes, unconfigured.
+
+        parameters: by stage. arguments: a command line whose `--ros-args` (remaps, parameters,
+        their files, namespace) the nodes obey; without it they obey `parameters` alone.
+        """
         self.failure: BaseException | None = None
         self._context = Context()
-        start_ros(args=(), context=self._context, domain_id=domain_id)
+        start_ros(
+            args=() if arguments is None else arguments, context=self._context, domain_id=domain_id
+        )
         self._executor = EventsExecutor(context=self._context)
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._spin, name="executor", daemon=True)
-        self._options: dict[str, Any] = {"context": self._context, "use_global_arguments": False}
+        self._options: dict[str, Any] = {
+            "context": self._context,
+            "use_global_arguments": arguments is not None,
+        }
         if namespace:
             self._options["namespace"] = namespace
         self.nodes: dict[str, StageNode] = {}
@@ -77,6 +88,7 @@ class Composition:
                         bus=bus, parameter_overrides=overrides, **self._options
                     )
                 self._executor.add_node(self.nodes[stage])
+            self._check_names()
         except BaseException:
             self.close()
             raise
@@ -113,11 +125,25 @@ class Composition:
 
     def activate(self, *stages: str) -> None:
         """Activate these stages, in the order of starting."""
-        if not self._thread.is_alive():
+        if self._thread.ident is None:
             self._thread.start()
         for stage in ORDER:
             if stage in stages:
                 self._transition(stage, "activate")
+
+    def autostart(self) -> bool:
+        """Configure and activate the nodes whose parameter `autostart` says so.
+
+        False when one refuses, which it has logged.
+        """
+        started = [stage for stage in ORDER if self.nodes[stage].config.autostart]
+        try:
+            for stage in started:
+                self._transition(stage, "configure")
+            self.activate(*started)
+        except MastraError:
+            return False
+        return True
 
     def await_discovery(self) -> None:
         """Wait until every internal publisher has found its subscriber."""
@@ -130,13 +156,14 @@ class Composition:
 
     def close(self) -> None:
         """Stop everything, camera first; safe to call twice."""
-        for stage in reversed(ORDER):
-            if stage in self.nodes:
-                self.nodes[stage].close()
+        # Before the nodes: a callback must not meet one that is being taken apart.
         self._stopped.set()
         if self._thread.is_alive():
             self._executor.wake()
             self._thread.join()
+        for stage in reversed(ORDER):
+            if stage in self.nodes:
+                self.nodes[stage].close()
         self._executor.shutdown()
         for node in [*self.nodes.values(), *self._others]:
             node.destroy_node()
@@ -149,6 +176,14 @@ class Composition:
         getattr(node, f"trigger_{transition}")()
         if node.problem:
             raise MastraError(f"{stage}: {node.problem}")
+
+    def _check_names(self) -> None:
+        names = [node.get_fully_qualified_name() for node in self.nodes.values()]
+        if len(set(names)) < len(names):
+            raise ConfigError(
+                f"two nodes of one name ({', '.join(names)}): say which node is to be renamed, "
+                "such as -r camera:__node:=lens"
+            )
 
     def _audience(self) -> dict[str, int]:
         """Subscribers found so far, by topic, of all that the stages publish."""
@@ -164,6 +199,14 @@ class Composition:
             if time.monotonic() > deadline:
                 raise ConfigError(f"no subscriber found for {', '.join(topics)}: is DDS working?")
             time.sleep(0.01)
+
+    def wait(self, stopped: threading.Event) -> BaseException | None:
+        """Serve until `stopped` is set, or a callback fails: then that error."""
+        if self._thread.ident is None:
+            self._thread.start()
+        while not stopped.wait(0.1) and self.failure is None:
+            pass
+        return self.failure
 
     def _spin(self) -> None:
         try:

@@ -1,4 +1,4 @@
-"""What the launch files share: the usual arguments, and a process a stage.
+"""What the launch files share: the usual arguments, and the stages in one process or many.
 
 An argument left empty means: as in the parameter file. So no default stands in two places.
 Needs `launch` and `launch_ros`, which the ROS wheels of PyPI lack.
@@ -6,23 +6,45 @@ Needs `launch` and `launch_ros`, which the ROS wheels of PyPI lack.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
+import launch.logging
+import yaml
 from launch import LaunchContext
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.event_handlers import OnProcessIO
+from launch.events.process import ProcessExited, ProcessIO
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
 from ...config import STAGES, parameters_of
-from ...errors import ConfigError
+from ...config.files import KEY
+from ...config.parameter import parse_value
+from ...errors import ConfigError, MastraError
 from ...share import share_file
+from ..process import NOT_STARTED
+from ..strangers import strangers_in_file
+from .compose import ORDER
+
+log = launch.logging.get_logger("mastra_ros")
 
 RESPAWN_DELAY_S = 2.0
+CHOICES = {"log_level": ("debug", "info", "warn", "error", "fatal")}
+AUTO = "auto"
+WAYS = (AUTO, "true", "false")
+TOGETHER = (
+    "all nodes in one process, where frames go by reference; auto: unless use_respawn is true"
+)
 EVERYWHERE: dict[str, type] = {"use_sim_time": bool, "autostart": bool}
 """Usual arguments that set the parameter of the same name at every node, and their type."""
+
+
+class LaunchError(MastraError):
+    """Ends a launch, and says why."""
 
 
 def arguments(config: str, **own: str) -> list[DeclareLaunchArgument]:
@@ -37,10 +59,13 @@ def arguments(config: str, **own: str) -> list[DeclareLaunchArgument]:
         ("use_sim_time", "", "follow /clock: true or false" + as_in_file),
         ("autostart", "", "configure and activate the nodes: true or false" + as_in_file),
         ("use_respawn", "false", f"start a node that died again after {RESPAWN_DELAY_S:g} s"),
-        ("log_level", "info", "debug, info, warn, error or fatal"),
+        ("log_level", "info", "what is told"),
     ]
     return [
-        *(DeclareLaunchArgument(n, default_value=v, description=d) for n, v, d in usual),
+        *(
+            DeclareLaunchArgument(n, default_value=v, description=d, choices=CHOICES.get(n))
+            for n, v, d in usual
+        ),
         *(
             DeclareLaunchArgument(n, default_value="", description=d + as_in_file)
             for n, d in own.items()
@@ -48,8 +73,13 @@ def arguments(config: str, **own: str) -> list[DeclareLaunchArgument]:
     ]
 
 
+def composed() -> DeclareLaunchArgument:
+    """The argument of a pipeline that can run in one process."""
+    return DeclareLaunchArgument("composed", default_value=AUTO, description=TOGETHER, choices=WAYS)
+
+
 def stages(*names: str, **overrides: str) -> OpaqueFunction:
-    """A process for each of these stages.
+    """These stages, in one process or a process each.
 
     overrides: launch argument -> the `stage.parameter` that it sets unless it is empty.
     """
@@ -58,29 +88,99 @@ def stages(*names: str, **overrides: str) -> OpaqueFunction:
         file = LaunchConfiguration("params_file").perform(context)
         if not Path(file).is_file():  # launch would go on without it
             raise ConfigError(f"params_file: expected a parameter file, found none at {file!r}")
-        return [_stage(context, name, overrides) for name in names]
+        namespace = LaunchConfiguration("namespace").perform(context).strip("/")
+        for line in strangers_in_file(
+            file, [f"/{namespace}/{n}".replace("//", "/") for n in names]
+        ):
+            log.warning(line)
+        given = {name: _given(context, name, overrides) for name in names}
+        if set(names) == set(ORDER) and _together(context):
+            return [_process(context, "composed", "", [file, *_written(given)], alone=True)]
+        alone = len(names) == 1
+        return [
+            _process(context, name, name, [file, *_typed(given[name])], alone=alone)
+            for name in names
+        ]
 
     return OpaqueFunction(function=make)
 
 
-def _stage(context: LaunchContext, name: str, overrides: Mapping[str, str]) -> Node:
-    given: dict[str, Any] = {}
-    for argument, kind in EVERYWHERE.items():
-        if LaunchConfiguration(argument).perform(context):
-            given[argument] = ParameterValue(LaunchConfiguration(argument), value_type=kind)
+def _together(context: LaunchContext) -> bool:
+    """Whether all the nodes are to live in one process."""
+    asked = LaunchConfiguration("composed").perform(context)
+    if asked != AUTO:
+        return bool(asked == "true")
+    respawn = LaunchConfiguration("use_respawn").perform(context)
+    return not parse_value(None, respawn or "false")
+
+
+def _given(context: LaunchContext, name: str, overrides: Mapping[str, str]) -> dict[str, Any]:
+    """The parameters of a stage that launch arguments set."""
+    targets = {argument: (kind, argument) for argument, kind in EVERYWHERE.items()}
     for argument, target in overrides.items():
         stage, _, parameter = target.partition(".")
-        if stage == name and LaunchConfiguration(argument).perform(context):
-            kind = parameters_of(STAGES[stage])[parameter].type
-            given[parameter] = ParameterValue(LaunchConfiguration(argument), value_type=kind)
-    return Node(
+        if stage == name:
+            targets[argument] = (parameters_of(STAGES[stage])[parameter].type, parameter)
+    return {
+        parameter: ParameterValue(LaunchConfiguration(argument), value_type=kind).evaluate(context)
+        for argument, (kind, parameter) in targets.items()
+        if LaunchConfiguration(argument).perform(context)
+    }
+
+
+def _written(given: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """A parameter file that gives each stage its own; launch writes only files for all nodes."""
+    blocks = {f"/**/{n}": {KEY: dict(values)} for n, values in given.items() if values}
+    if not blocks:
+        return []
+    with NamedTemporaryFile("w", prefix="launch_params_", encoding="utf-8", delete=False) as file:
+        yaml.safe_dump(blocks, file)
+    return [file.name]
+
+
+def _typed(values: Mapping[str, Any]) -> list[dict[str, ParameterValue]]:
+    """So that launch does not take a text for YAML."""
+    typed = {name: ParameterValue(v, value_type=type(v)) for name, v in values.items()}
+    return [typed] if typed else []
+
+
+def _process(
+    context: LaunchContext, executable: str, name: str, parameters: Sequence[Any], *, alone: bool
+) -> Node:
+    """A process that ends the launch, with the reason, when it cannot start.
+
+    alone: also when it fails later and is not started again, since nothing is left then.
+    """
+    last_error = ""
+
+    def said(event: ProcessIO) -> None:
+        nonlocal last_error
+        for line in event.text.decode(errors="replace").splitlines():
+            if "[ERROR]" in line or "[FATAL]" in line:
+                last_error = line.partition("]: ")[2] or line
+
+    def ended(event: ProcessExited, context: LaunchContext) -> None:
+        if context.is_shutdown or not event.returncode:
+            return
+        respawned = alone and parse_value(None, use_respawn.perform(context))
+        if event.returncode == NOT_STARTED or (alone and not respawned):
+            what = "could not start" if event.returncode == NOT_STARTED else "has died"
+            why = last_error or f"exit status {event.returncode}"
+            # Raised, where the action `Shutdown` would let `ros2 launch` end with status 0.
+            raise LaunchError(f"{executable} {what}: {why}")
+
+    use_respawn = LaunchConfiguration("use_respawn")
+    node = Node(
         package="mastra_ros",
-        executable=name,
-        name=name,
+        executable=executable,
+        name=name or None,
         namespace=LaunchConfiguration("namespace"),
-        parameters=[LaunchConfiguration("params_file"), *([given] if given else [])],
+        parameters=parameters,
         ros_arguments=["--log-level", LaunchConfiguration("log_level")],
-        respawn=LaunchConfiguration("use_respawn"),
+        respawn=use_respawn,
         respawn_delay=RESPAWN_DELAY_S,
         output="screen",
+        on_exit=ended,
     )
+    context.register_event_handler(OnProcessIO(target_action=node, on_stderr=said))
+    return node

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from ...errors import FrameError, MessageError
 from ...msg import FrameKey as FrameKeyMsg
@@ -19,6 +19,11 @@ from .. import convert
 from ..frames import STREAM
 
 EVERYTHING = QoSProfile(depth=1000, reliability=ReliabilityPolicy.RELIABLE)
+EARLIER_TOO = QoSProfile(
+    depth=1000,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.TRANSIENT_LOCAL,
+)
 
 
 class Observer(Protocol):
@@ -53,7 +58,12 @@ class MonitorNode(Node):
         self._observer = observer
         told: set[str] = set()
 
-        def hear(message: type, topic: str, callback: Callable[[Any], None]) -> None:
+        def hear(
+            message: type,
+            topic: str,
+            callback: Callable[[Any], None],
+            qos: QoSProfile = EVERYTHING,
+        ) -> None:
             def heard(received: Any) -> None:
                 try:
                     callback(received)
@@ -62,7 +72,7 @@ class MonitorNode(Node):
                         told.add(topic)
                         self.get_logger().error(printable(redact(f"{topic}: {error}")))
 
-            self.create_subscription(message, topic, heard, EVERYTHING)
+            self.create_subscription(message, topic, heard, qos)
 
         hear(
             FrameKeyMsg,
@@ -84,6 +94,7 @@ class MonitorNode(Node):
             InspectionVerdict,
             "verdict",
             lambda m: observer.on_verdict(m.board, m.verdict, len(m.defects)),
+            EARLIER_TOO,
         )
 
     def _on_link(self, message: LinkState) -> None:

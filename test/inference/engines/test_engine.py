@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +19,11 @@ from mastra_ros.errors import DependencyError, ModelError
 from mastra_ros.inference import Bundle, Engine, FakeEngine, TensorSpec, open_engine
 from mastra_ros.inference.engines.litert import LiteRTEngine
 from mastra_ros.inference.engines.onnx import OnnxEngine
+from mastra_ros.inference.engines.openvino import OpenVinoEngine
+
+has_openvino = pytest.mark.skipif(
+    importlib.util.find_spec("openvino") is None, reason="openvino is not installed"
+)
 
 IMAGE = TensorSpec("image", (None, 1, 4, 4), np.dtype(np.float32))
 TOTAL = TensorSpec("total", (None, 1), np.dtype(np.float32))
@@ -42,10 +49,33 @@ def fixed_onnx(models: Path) -> Engine:
     return OnnxEngine(models / "single.onnx")
 
 
-@pytest.fixture(params=[fake, litert, plain_litert, onnx, fixed_onnx], ids=lambda f: f.__name__)
-def engine(request: pytest.FixtureRequest, models: Path) -> Engine:
+def quantised_onnx(models: Path) -> Engine:
+    return OnnxEngine(models / "quantised.onnx")
+
+
+def float_litert(models: Path) -> Engine:
+    return LiteRTEngine(models / "float32.tflite")
+
+
+def on_openvino(name: str) -> Any:
+    def make(models: Path) -> Engine:
+        return OpenVinoEngine(models / name)
+
+    return pytest.param(make, id=f"openvino-{name}", marks=has_openvino)
+
+
+ENGINES = [
+    *(pytest.param(make, id=make.__name__) for make in (fake, litert, plain_litert, onnx)),
+    *(pytest.param(make, id=make.__name__) for make in (fixed_onnx, quantised_onnx, float_litert)),
+    *(on_openvino(f"{name}.tflite") for name in ("local", "float32", "int8", "uint8")),
+    *(on_openvino(f"{name}.onnx") for name in ("cloud", "single", "quantised")),
+]
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest, kinds: Path) -> Engine:
     make: Callable[[Path], Engine] = request.param
-    return make(models)
+    return make(kinds)
 
 
 def zeros(spec: TensorSpec, sides: int = 0) -> np.ndarray:
@@ -93,7 +123,13 @@ class TestContract:
 
 
 RUNTIMES = pytest.mark.parametrize(
-    ("kind", "name"), [(LiteRTEngine, "local.tflite"), (OnnxEngine, "cloud.onnx")]
+    ("kind", "name"),
+    [
+        (LiteRTEngine, "local.tflite"),
+        (OnnxEngine, "cloud.onnx"),
+        pytest.param(OpenVinoEngine, "local.tflite", marks=has_openvino),
+        pytest.param(OpenVinoEngine, "cloud.onnx", marks=has_openvino),
+    ],
 )
 
 
@@ -122,11 +158,12 @@ class TestBadFiles:
             kind(tmp_path / name)
 
     def test_the_other_kind_of_model_is_one_clear_error(
-        self, kind: type, name: str, models: Path
+        self, kind: type, name: str, models: Path, tmp_path: Path
     ) -> None:
         other = "cloud.onnx" if name == "local.tflite" else "local.tflite"
+        (tmp_path / name).write_bytes((models / other).read_bytes())
         with pytest.raises(ModelError, match="not a model"):
-            kind(models / other)
+            kind(tmp_path / name)
 
 
 def test_a_provider_that_is_not_there_is_reported_and_the_cpu_runs(

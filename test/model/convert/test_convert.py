@@ -110,6 +110,16 @@ def test_a_network_in_pytorch_becomes_a_bundle_with_its_numbers(
 
 
 @pytest.mark.usefixtures("converters")
+def test_the_servers_network_becomes_int8_too_where_that_is_asked_for(
+    work: Path, pictures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert convert("colour_networks:sharp", pictures, "--cloud-int8") == 0
+    check(work, "local", "cloud", "cloud_int8")
+    assert "has the part cloud_int8" in capsys.readouterr().out
+    assert load_bundle(str(work / "made")).part("cloud_int8").measurements["accuracy"] == 1.0
+
+
+@pytest.mark.usefixtures("converters")
 def test_an_exported_program_becomes_a_bundle(work: Path, pictures: Path) -> None:
     import colour_networks
     import torch
