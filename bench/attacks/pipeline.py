@@ -63,9 +63,12 @@ class Watch:
 
 
 class Pipeline(Attacked):
-    """`mastra run factory_inspection` by way of a scripted gateway, heard over DDS."""
+    """`mastra run factory_inspection` by way of a scripted gateway, heard over DDS.
 
-    def __init__(self, folder: Path) -> None:
+    more: parameters by `stage.parameter`.
+    """
+
+    def __init__(self, folder: Path, **more: Any) -> None:
         self.keys = folder / "keys"
         init_keys(self.keys, own_audience=True)
         add_device(self.keys, NAME)
@@ -82,6 +85,7 @@ class Pipeline(Attacked):
             "bridge.keys_dir": self.keys,
             "bridge.spool_path": folder / "state" / "spool.sqlite",
             "bridge.reconnect_delay_max_s": 0.5,
+            **more,
         }
         for name, value in sets.items():
             command += ["--set", f"{name}={value}"]
@@ -141,15 +145,21 @@ class Pipeline(Attacked):
         record.expect("the node goes on" not in said, f"a fault is in the log: {said[-500:]}")
         record.expect(len(said) <= LOG_BYTES_MAX, f"{len(said)} bytes in the log")
 
-    def close(self) -> None:
-        """End it in order, and whoever listens."""
+    def end(self, within_s: float = 20.0) -> bool:
+        """SIGTERM; whether it ended in time, without being killed."""
         if self.alive:
             self._process.send_signal(signal.SIGTERM)
             try:
-                self._process.wait(20)
+                self._process.wait(within_s)
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
+                return False
+        return True
+
+    def close(self) -> None:
+        """End it in order, and whoever listens."""
+        self.end()
         self._ears.close()
         self.gateway.stop()
 
@@ -208,8 +218,9 @@ class _Ears:
 
 
 @contextlib.contextmanager
-def _made(sites: Sites) -> Iterator[Pipeline]:
-    made = Pipeline(sites.folder(f"pipeline-{time.monotonic_ns()}"))
+def own_pipeline(sites: Sites, **more: Any) -> Iterator[Pipeline]:
+    """One that a row alone uses, and may break."""
+    made = Pipeline(sites.folder(f"pipeline-{time.monotonic_ns()}"), **more)
     try:
         yield made
     finally:
@@ -218,4 +229,4 @@ def _made(sites: Sites) -> Iterator[Pipeline]:
 
 def pipeline(sites: Sites) -> Pipeline:
     """The one that rows share."""
-    return sites.shared("pipeline", lambda: _made(sites))
+    return sites.shared("pipeline", lambda: own_pipeline(sites))
