@@ -69,6 +69,7 @@ class Worker:
 
     def _do_start(self, config: dict[str, Any]) -> None:
         bridge = BridgeConfig(**config)
+        self._status = None  # of the bridge before
         clock = SpoolClock(wall=lambda: time.time() + self._jump_s)
 
         def open_spool() -> SqliteSpool:

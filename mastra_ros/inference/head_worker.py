@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ..types import Features, Frame, FrameKey
+from .worker import STOP_S
 
 _log = logging.getLogger(__name__)
 
@@ -75,14 +76,18 @@ class HeadWorker:
         if crowded_out is not None:
             self._on_failed(crowded_out.frame.key, "overloaded: newer frames came")
 
-    def stop(self) -> None:
-        """End after the frame in work; those that wait are dropped. May be called twice."""
+    def stop(self, timeout_s: float = STOP_S) -> bool:
+        """End after the frame in work; those that wait are dropped. May be called twice.
+
+        False when the model has not answered within the time: it must then be left alone.
+        """
         with self._changed:
             self._stopping = True
             self._queue.clear()
             self._changed.notify()
         if threading.current_thread() is not self._thread:
-            self._thread.join()
+            self._thread.join(timeout_s)
+        return not self._thread.is_alive() or threading.current_thread() is self._thread
 
     def _work(self) -> None:
         while True:

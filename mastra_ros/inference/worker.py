@@ -14,6 +14,8 @@ from ..types import Detections, Frame, Result, Route
 _log = logging.getLogger(__name__)
 
 QUEUE_FRAMES_MAX = 64
+STOP_S = 5.0
+"""How long a model may take over its last frame before nobody waits for it any more."""
 
 
 class FrameDetector(Protocol):
@@ -71,15 +73,19 @@ class InferenceWorker:
             self._queue.append((frame, reason))
             self._changed.notify()
 
-    def stop(self) -> None:
-        """End after the frame in work; frames that wait get no result. May be called twice."""
+    def stop(self, timeout_s: float = STOP_S) -> bool:
+        """End after the frame in work; frames that wait get no result. May be called twice.
+
+        False when the model has not answered within the time: it must then be left alone.
+        """
         with self._changed:
             self._stopping = True
             self._queue.clear()
             self._dropped.clear()
             self._changed.notify()
         if threading.current_thread() is not self._thread:
-            self._thread.join()
+            self._thread.join(timeout_s)
+        return not self._thread.is_alive() or threading.current_thread() is self._thread
 
     def _work(self) -> None:
         while True:

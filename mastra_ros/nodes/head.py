@@ -48,7 +48,9 @@ class HeadRunner:
     def halt(self) -> None:
         """Take no more frames."""
         if self._worker is not None:
-            self._worker.stop()
+            if not self._worker.stop():
+                self._node.get_logger().error("the head does not answer; it is left as it is")
+                self._head = None  # in use for good, and so not to be closed
             self._worker = None
 
     def close(self) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from std_msgs.msg import Header
 
 from ..config import InferenceConfig
+from ..errors import ModelError
 from ..inference import Detector, EngineOptions, InferenceWorker, load_bundle
 from ..inference.choosing.auto import AutoDetector, open_detector
 from ..inference.choosing.kept import choices_folder
@@ -65,7 +66,8 @@ class InferenceNode(StageNode):
             self._own = OwnAnswers(self, config.ring_frames, self._infer)
 
     def start(self) -> None:
-        assert self._detector is not None
+        if self._detector is None:
+            raise ModelError("the model did not answer before: clean up and configure again")
         assert self._head is not None
         self._detector.warm_up(self.config.warmup_runs)
         self._head.start(self.config.warmup_runs)
@@ -80,7 +82,9 @@ class InferenceNode(StageNode):
 
     def halt(self) -> None:
         if self._worker is not None:
-            self._worker.stop()
+            if not self._worker.stop():
+                self.get_logger().error("the model does not answer; it is left as it is")
+                self._detector = None  # in use for good, and so not to be closed
             self._worker = None
         if self._head is not None:
             self._head.halt()

@@ -161,3 +161,23 @@ def test_the_worker_may_be_stopped_from_its_own_callback() -> None:
     worker.submit(frame(1), "")
     assert done.wait(DEADLINE_S)
     worker.stop()
+
+
+def test_stopping_waits_no_longer_than_it_is_told_for_a_model_that_does_not_answer() -> None:
+    """A process whose model hung could not be ended but by SIGKILL."""
+    asked, free = threading.Event(), threading.Event()
+
+    class Hanging:
+        labels, model, version = ("open",), "hanging", "1"
+
+        def detect(self, frame: Frame) -> Detections:  # noqa: ARG002
+            asked.set()
+            assert free.wait(60.0)
+            return Detections.empty()
+
+    worker = InferenceWorker(Hanging(), lambda result: None)  # noqa: ARG005
+    worker.submit(Frame(FrameKey("main", 1), np.zeros((4, 4), np.uint8), "mono8"), "")
+    assert asked.wait(60.0)
+    assert not worker.stop(0.05)
+    free.set()
+    assert worker.stop(60.0)
