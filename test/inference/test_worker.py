@@ -170,12 +170,12 @@ def test_stopping_waits_no_longer_than_it_is_told_for_a_model_that_does_not_answ
     class Hanging:
         labels, model, version = ("open",), "hanging", "1"
 
-        def detect(self, frame: Frame) -> Detections:  # noqa: ARG002
+        def detect(self, frame: Frame) -> Detections:
             asked.set()
             assert free.wait(60.0)
             return Detections.empty()
 
-    worker = InferenceWorker(Hanging(), lambda result: None)  # noqa: ARG005
+    worker = InferenceWorker(Hanging(), lambda result: None)
     worker.submit(Frame(FrameKey("main", 1), np.zeros((4, 4), np.uint8), "mono8"), "")
     assert asked.wait(60.0)
     assert not worker.stop(0.05)
