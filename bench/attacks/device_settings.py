@@ -144,7 +144,7 @@ def _labelled(
 
     with at.attacked(sites, record):
         at.gateway.answer = answer
-        wait_until(lambda: count[0] >= sites.many(len(results), 20 * len(results)))
+        wait_until(lambda: count[0] >= sites.many(len(results), 5 * len(results)), 90.0)
         if heard:
             wait_until(lambda: wanted <= named())
 
