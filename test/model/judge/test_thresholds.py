@@ -19,8 +19,9 @@ from mastra_ros.inference import Bundle, Detector, bundle, load_bundle
 from mastra_ros.model.dataset import open_dataset
 from mastra_ros.model.judge.evaluate import evaluate, ways_of
 from mastra_ros.model.judge.thresholds import GRID, Fitted, best, entered
+from mastra_ros.share import share_file
 
-SHIPPED = Path("models/board_defects")
+SHIPPED = share_file("models/board_defects")
 
 
 @pytest.fixture
