@@ -32,7 +32,7 @@ CASES: list[tuple[str, str, dict[str, Any], dict[str, Any], str]] = [
         "x k",
         {"k": np.array([2], np.int64)},
         {},
-        "TopK (layer the_y): export the network wi",
+        "TopK (layer the_y z): export the network ",
     ),
     ("CumSum", "x k", {"k": np.array(1, np.int64)}, {}, "CumSum (layer the_y)"),
     ("LpPool", "x", {}, {"kernel_shape": [2, 2]}, "LpPool (layer the_y)"),
