@@ -37,6 +37,7 @@ from mastra_ros.types import Frame, FrameKey, Packet, Result
 from .row import Record
 from .site import Sites, wait_until
 
+ROOT = Path(__file__).resolve().parents[2]
 QUICK = {
     "heartbeat_interval_ms": 50.0,
     "heartbeat_timeout_ms": 1000.0,
@@ -163,6 +164,7 @@ class Device(Attacked):
         with self.log_path.open("a") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "bench.attacks.device"],
+                cwd=ROOT,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,

@@ -76,6 +76,7 @@ def terminated(sites: Sites, record: Record) -> None:
     """The process ends within its limit, and what was committed is there."""
     record.attempts = 1
     with _hanging(sites) as site:
+        wait_until(lambda: _health(site).status_code == 503)  # it has the frame, and hangs
         began = time.monotonic()
         os.kill(site.gateway.pid, signal.SIGTERM)
         seen = []
