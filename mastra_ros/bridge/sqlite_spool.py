@@ -218,14 +218,28 @@ class SqliteSpool:
         try:
             done = action()
         except SpoolError as error:
+            if "full" not in str(error):
+                raise
+            done = self._with_room(action)
+        self._reserve.keep()
+        return done
+
+    def _with_room(self, action: Callable[[], T]) -> T:
+        """Do it once the log is folded into the file, which takes no room; else by the reserve."""
+        self._fold_log()
+        try:
+            return action()
+        except SpoolError as error:
             if "full" not in str(error) or not self._reserve.release():
                 raise
             log.warning("spool %s: the disk is full; its reserve is used to forget", self._path)
             done = action()
-            with contextlib.suppress(sqlite3.Error):
-                self._ensure_open().execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        self._reserve.keep()
-        return done
+            self._fold_log()
+            return done
+
+    def _fold_log(self) -> None:
+        with contextlib.suppress(sqlite3.Error, SpoolError):
+            self._ensure_open().execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     # -- records ---------------------------------------------------------------------------
 

@@ -133,11 +133,17 @@ def _target(pixels: av.VideoFormat) -> tuple[str, str, bool]:
 
 
 def _matrix(frame: av.VideoFrame) -> Matrix:
-    sides: Any = frame.side_data  # typed as a mapping, goes through its values
-    for side in sides:
-        if side.type.name == "DISPLAYMATRIX":
-            return read_matrix(bytes(side))
-    return UPRIGHT
+    # By name: what iterating gives differs between the versions of PyAV.
+    sides: Any = frame.side_data
+    side = sides.get(_kind_of_side_data("DISPLAYMATRIX"))
+    return UPRIGHT if side is None else read_matrix(bytes(side))
+
+
+def _kind_of_side_data(name: str) -> Any:
+    """PyAV's own name of a kind of data beside a picture."""
+    from av.sidedata.sidedata import Type
+
+    return Type[name]
 
 
 def _claimed_rate_hz(stream: Any) -> float | None:

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ...errors import ConfigError
+from .ending import abort
 from .lobby import Lobby, Turnstile
 from .logs import Sparing
 
@@ -179,7 +180,7 @@ class Acceptor:
         """End a connection at once, wherever it is."""
         self.gone(guest)
         if guest.transport is not None:
-            guest.transport.abort()
+            abort(guest.transport)
             return
         if guest.handshake is not None:
             guest.handshake.cancel()
@@ -225,7 +226,7 @@ class Acceptor:
             self._logs.info("tls", "no TLS 1.3 with %s: %s", guest.peer[0], why or error)
         else:
             if guest not in self._guests:  # shown out in the meantime
-                transport.abort()
+                abort(transport)
         finally:
             guest.handshake = None
             word.close()

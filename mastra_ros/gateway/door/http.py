@@ -17,6 +17,7 @@ import h11
 from starlette.types import ASGIApp, Message, Scope
 
 from .acceptor import LINGER_S, Acceptor, Guest
+from .ending import abort
 
 logger = logging.getLogger(__name__)
 
@@ -139,7 +140,7 @@ class HttpServer(asyncio.Protocol):
         if self._h11.they_are_waiting_for_100_continue:
             self._write(h11.InformationalResponse(status_code=100, headers=[]))
         if self._stall is None:
-            self._stall = self._loop.call_later(STALL_S, self._transport.abort)
+            self._stall = self._loop.call_later(STALL_S, abort, self._transport)
         self._transport.resume_reading()
         self._advance()
 
@@ -164,7 +165,7 @@ class HttpServer(asyncio.Protocol):
             self._write(h11.EndOfMessage())
             self._hang_up()
         else:
-            self._transport.abort()
+            abort(self._transport)
 
     # -- answering -------------------------------------------------------------------------
 
@@ -176,7 +177,7 @@ class HttpServer(asyncio.Protocol):
         except Exception as error:  # what one request brings about must cost no other
             if not self._gone:
                 logger.error("request failed", exc_info=error)
-                self._transport.abort()
+                abort(self._transport)
             return
         finally:
             self._calm()
@@ -208,7 +209,7 @@ class HttpServer(asyncio.Protocol):
             try:
                 await asyncio.wait_for(self._writable.wait(), STALL_S)
             except asyncio.TimeoutError:
-                self._transport.abort()
+                abort(self._transport)
 
     def _write(self, event: h11.Event) -> None:
         data = self._h11.send(event)
@@ -223,7 +224,7 @@ class HttpServer(asyncio.Protocol):
             self._loop.call_later(LINGER_S, self._transport.close)
         else:
             self._transport.close()
-        self._loop.call_later(2 * LINGER_S, self._transport.abort)
+        self._loop.call_later(2 * LINGER_S, abort, self._transport)
 
 
 class _Request:

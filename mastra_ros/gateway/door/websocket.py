@@ -23,6 +23,7 @@ from websockets.protocol import SEND_EOF, State
 from websockets.server import ServerProtocol
 
 from .acceptor import LINGER_S, Acceptor, Guest
+from .ending import abort
 from .http import ADMIT
 
 logger = logging.getLogger(__name__)
@@ -306,7 +307,7 @@ class WebSocketServer(asyncio.Protocol):
                 self._transport.write(data)
             elif data == SEND_EOF and not self._failed:
                 self._transport.close()
-                self._loop.call_later(LINGER_S, self._transport.abort)
+                self._loop.call_later(LINGER_S, abort, self._transport)
 
     def _hang_up(self) -> None:
         """Close when the client has answered our close frame, or soon."""
@@ -317,4 +318,4 @@ class WebSocketServer(asyncio.Protocol):
             self._loop.call_later(LINGER_S, self._transport.close)
         else:
             self._transport.close()
-        self._loop.call_later(2 * LINGER_S, self._transport.abort)
+        self._loop.call_later(2 * LINGER_S, abort, self._transport)
