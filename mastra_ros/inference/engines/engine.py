@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -75,3 +76,40 @@ def check_tensor(engine: str, spec: TensorSpec, tensor: Tensor) -> None:
     if tensor.dtype != spec.dtype or not spec.fits(tensor.shape):
         got = f"{tensor.dtype} {list(tensor.shape)}"
         raise ModelError(f"{engine}: expected input {spec}, got {got}")
+
+
+class OpenedModel:
+    """What every runtime's engine knows of its model once it is open. Engines derive from it."""
+
+    name: str
+    _path: Path
+    _inputs: tuple[TensorSpec, ...]
+    _outputs: tuple[TensorSpec, ...]
+    _providers: tuple[str, ...]
+    _missing: tuple[str, ...]
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        return self._inputs
+
+    @property
+    def outputs(self) -> tuple[TensorSpec, ...]:
+        return self._outputs
+
+    @property
+    def providers(self) -> tuple[str, ...]:
+        return self._providers
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        return self._missing
+
+    def _check_one_input(self) -> None:
+        if len(self._inputs) != 1:
+            raise ModelError(f"{self._path}: expected one input, got {len(self._inputs)}")
+
+    def _check_run(self, runtime: object, tensor: Tensor) -> None:
+        """Raise ModelError where the runtime's object is gone, or the tensor does not fit."""
+        if runtime is None:
+            raise ModelError(f"{self._path}: the engine is closed")
+        check_tensor(self.name, self._inputs[0], tensor)

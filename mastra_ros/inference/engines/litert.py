@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 
 from ...errors import DependencyError, ModelError
-from .engine import Tensor, TensorSpec, check_tensor
+from .engine import OpenedModel, Tensor, TensorSpec
 
 _log = logging.getLogger(__name__)
 
 DELEGATED = "DELEGATE"  # name of an operation that a delegate has taken over
 
 
-class LiteRTEngine:
+class LiteRTEngine(OpenedModel):
     """A .tflite model. `delegate`: xnnpack (the runtime's default), none, or a library's path.
 
     A delegate that takes over no operation leaves everything to the plain kernels without a
@@ -48,8 +48,7 @@ class LiteRTEngine:
         self._path = path
         self._inputs = _specs(self._interpreter.get_input_details())
         self._outputs = _specs(self._interpreter.get_output_details())
-        if len(self._inputs) != 1:
-            raise ModelError(f"{path}: expected one input, got {len(self._inputs)}")
+        self._check_one_input()
         self._feed = self._interpreter.get_input_details()[0]["index"]
         self._fetch = [d["index"] for d in self._interpreter.get_output_details()]
         working = []
@@ -63,26 +62,8 @@ class LiteRTEngine:
             running = ", ".join(self._providers)
             _log.warning("%s: delegate %s took nothing over, using %s", path, delegate, running)
 
-    @property
-    def inputs(self) -> tuple[TensorSpec, ...]:
-        return self._inputs
-
-    @property
-    def outputs(self) -> tuple[TensorSpec, ...]:
-        return self._outputs
-
-    @property
-    def providers(self) -> tuple[str, ...]:
-        return self._providers
-
-    @property
-    def missing(self) -> tuple[str, ...]:
-        return self._missing
-
     def run(self, tensor: Tensor) -> list[Tensor]:
-        if self._interpreter is None:
-            raise ModelError(f"{self._path}: the engine is closed")
-        check_tensor(self.name, self._inputs[0], tensor)
+        self._check_run(self._interpreter, tensor)
         try:
             self._interpreter.set_tensor(self._feed, tensor)
             self._interpreter.invoke()

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import ModelError
-from .engine import Tensor, TensorSpec, check_tensor
+from .engine import OpenedModel, Tensor, TensorSpec
 from .reporting import load_onnxruntime
 
 _log = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ DTYPES = {
 }
 
 
-class OnnxEngine:
+class OnnxEngine(OpenedModel):
     """An .onnx model. `providers` in order of preference; the CPU always stands behind them.
 
     Threads do not spin while they wait, because the cores are shared with other nodes.
@@ -60,9 +60,8 @@ class OnnxEngine:
         self._path = path
         self._inputs = _specs(path, self._session.get_inputs())
         self._outputs = _specs(path, self._session.get_outputs())
-        if len(self._inputs) != 1:
-            raise ModelError(f"{path}: expected one input, got {len(self._inputs)}")
-        self._providers: tuple[str, ...] = tuple(self._session.get_providers())
+        self._check_one_input()
+        self._providers = tuple(self._session.get_providers())
         self._missing = tuple(name for name in providers if name not in self._providers)
         if self._missing:
             _log.warning(
@@ -72,26 +71,8 @@ class OnnxEngine:
                 ", ".join(self._providers),
             )
 
-    @property
-    def inputs(self) -> tuple[TensorSpec, ...]:
-        return self._inputs
-
-    @property
-    def outputs(self) -> tuple[TensorSpec, ...]:
-        return self._outputs
-
-    @property
-    def providers(self) -> tuple[str, ...]:
-        return self._providers
-
-    @property
-    def missing(self) -> tuple[str, ...]:
-        return self._missing
-
     def run(self, tensor: Tensor) -> list[Tensor]:
-        if self._session is None:
-            raise ModelError(f"{self._path}: the engine is closed")
-        check_tensor(self.name, self._inputs[0], tensor)
+        self._check_run(self._session, tensor)
         try:
             outputs: list[Tensor] = self._session.run(None, {self._inputs[0].name: tensor})
         except self._failures as error:

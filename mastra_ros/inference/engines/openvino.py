@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import ModelError
-from .engine import Tensor, TensorSpec, check_tensor
+from .engine import OpenedModel, Tensor, TensorSpec
 from .reporting import load_openvino
 from .tflite_scales import scales_of
 
@@ -22,7 +22,7 @@ FRONT_ENDS = {".onnx": "onnx", ".tflite": "tflite"}
 DTYPES = (np.float32, np.float16, np.float64, np.uint8, np.int8, np.int64, np.int32)
 
 
-class OpenVinoEngine:
+class OpenVinoEngine(OpenedModel):
     """An .onnx or .tflite model. `device`: CPU, GPU, NPU or whatever OpenVINO names.
 
     Float models are computed in bfloat16 where the processor multiplies that faster, which is
@@ -61,31 +61,12 @@ class OpenVinoEngine:
         scales = scales_of(path) if path.suffix == ".tflite" else {}
         self._inputs = _specs(path, model.inputs, scales)
         self._outputs = _specs(path, model.outputs, scales)
-        if len(self._inputs) != 1:
-            raise ModelError(f"{path}: expected one input, got {len(self._inputs)}")
+        self._check_one_input()
         if self._missing:
             _log.warning("%s: device %s not available, running on %s", path, device, CPU)
 
-    @property
-    def inputs(self) -> tuple[TensorSpec, ...]:
-        return self._inputs
-
-    @property
-    def outputs(self) -> tuple[TensorSpec, ...]:
-        return self._outputs
-
-    @property
-    def providers(self) -> tuple[str, ...]:
-        return self._providers
-
-    @property
-    def missing(self) -> tuple[str, ...]:
-        return self._missing
-
     def run(self, tensor: Tensor) -> list[Tensor]:
-        if self._request is None:
-            raise ModelError(f"{self._path}: the engine is closed")
-        check_tensor(self.name, self._inputs[0], tensor)
+        self._check_run(self._request, tensor)
         try:
             answers = self._request.infer([tensor], share_inputs=True, share_outputs=True)
             # Copied, because the next run writes into the same memory.
