@@ -24,8 +24,9 @@ class _Kind:
 class News:
     """Lets each kind of line pass so many times a minute. Pure; not thread-safe."""
 
-    def __init__(self, times: int = 1) -> None:
+    def __init__(self, times: int = 1, kinds_max: int = KINDS_MAX) -> None:
         self._times = times
+        self._kinds_max = kinds_max
         self._kinds: dict[str, _Kind] = {}
 
     def line(self, text: str, now_ns: int) -> str:
@@ -34,16 +35,24 @@ class News:
         Texts that differ in their numbers alone are of one kind. How many were kept back is told
         with the next one.
         """
-        kind = self._kind(_NUMBERS.sub("0", text)[:200], now_ns)
-        if kind is None:
+        name = _NUMBERS.sub("0", text)[:200]
+        if not self.passes(name, now_ns):
             return ""
-        if kind.told >= self._times:
-            kind.kept += 1
-            return ""
-        kind.told += 1
+        kind = self._kinds[name]
         more = f" ({kind.kept} more since it was told last)" if kind.kept else ""
         kind.kept = 0
         return printable(text[:TEXT_MAX]) + more
+
+    def passes(self, name: str, now_ns: int) -> bool:
+        """Whether something of the kind `name` may be told now; if so it counts as told."""
+        kind = self._kind(name, now_ns)
+        if kind is None:
+            return False
+        if kind.told >= self._times:
+            kind.kept += 1
+            return False
+        kind.told += 1
+        return True
 
     def _kind(self, name: str, now_ns: int) -> _Kind | None:
         known = self._kinds.get(name)
@@ -51,7 +60,7 @@ class News:
             kept = known.kept if known else 0
             for old in [n for n, kind in self._kinds.items() if now_ns >= kind.until_ns]:
                 del self._kinds[old]
-            if len(self._kinds) >= KINDS_MAX:
+            if len(self._kinds) >= self._kinds_max:
                 return None
             known = self._kinds[name] = _Kind(now_ns + MINUTE_NS, kept=kept)
         return known

@@ -12,10 +12,11 @@ from typing import Any
 
 from ..config import check_remote
 from ..errors import ConfigError
+from .news import MINUTE_NS, News
 
 APPLY_NS = 1_000_000_000
 """A stage is changed no more often than this; of several wishes for a parameter the last counts."""
-TELL_NS = 60_000_000_000
+TELL_NS = MINUTE_NS
 """The same complaint is told no more often than this."""
 TOLD_MAX = 64
 """Different complaints that are remembered, and so told, within that time."""
@@ -28,7 +29,7 @@ class RemoteSettings:
         self.refused = 0  # since start
         self._waiting: dict[str, dict[str, Any]] = {}
         self._applied_ns: dict[str, int] = {}
-        self._told_ns: dict[str, int] = {}
+        self._news = News(kinds_max=TOLD_MAX)
 
     def take(self, values: Mapping[str, Any], now_ns: int) -> list[str]:
         """Keep the values that may be set; returns why others may not, as far as it is news."""
@@ -60,13 +61,7 @@ class RemoteSettings:
 
     def is_news(self, kind: str, now_ns: int) -> bool:
         """Whether something of this kind may be told now; if so it counts as told."""
-        told = self._told_ns
-        for old in [k for k, at in told.items() if now_ns - at >= TELL_NS]:
-            del told[old]
-        if kind in told or len(told) >= TOLD_MAX:
-            return False
-        told[kind] = now_ns
-        return True
+        return self._news.passes(kind, now_ns)
 
 
 class Trickle:

@@ -89,12 +89,17 @@ def superseded_to_ros(key: FrameKey, frame_id: str = "camera") -> DecisionMsg:
     )
 
 
+def check_deadline(deadline_ms: float, message: str) -> None:
+    """Raise MessageError unless a message's deadline is one that may travel on."""
+    if not 0.0 <= deadline_ms <= DEADLINE_MS_MAX:
+        raise MessageError(
+            f"{message}: expected deadline_ms 0 to {DEADLINE_MS_MAX:g}, got {deadline_ms}"
+        )
+
+
 def decision_from_ros(msg: DecisionMsg, stream: str) -> DecisionRequest:
     """mastra_ros/Decision -> DecisionRequest. Raises MessageError."""
-    if not 0.0 <= msg.deadline_ms <= DEADLINE_MS_MAX:
-        raise MessageError(
-            f"decision: expected deadline_ms 0 to {DEADLINE_MS_MAX:g}, got {msg.deadline_ms}"
-        )
+    check_deadline(msg.deadline_ms, "decision")
     return DecisionRequest(
         key_from_ros(msg.header, stream, msg.id),
         route_from_ros(msg.route, "decision: route"),

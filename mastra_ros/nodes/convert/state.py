@@ -21,7 +21,7 @@ from ...errors import MessageError, ProtocolError
 from ...protocol.checks import plain
 from ...types import Features, LinkSample, LoadSample, Packet, PacketKind
 from .image import bytes_to_ros, header_to_ros, key_from_ros, stamp_from_ros, stamp_to_ros
-from .result import DEADLINE_MS_MAX, understood
+from .result import check_deadline, understood
 
 META_CHARS_MAX = 65_536
 SPAN_MAX = 1e12
@@ -80,8 +80,7 @@ def features_from_ros(msg: FeaturesMsg, stream: str) -> Features:
     """mastra_ros/Features -> Features, whose tensor is a view. Raises MessageError."""
     flat = np.frombuffer(msg.data, np.int8)
     shape = tuple(int(side) for side in msg.shape)
-    if not 0.0 <= msg.deadline_ms <= DEADLINE_MS_MAX:
-        raise MessageError(f"features: expected deadline_ms >= 0, got {msg.deadline_ms}")
+    check_deadline(msg.deadline_ms, "features")
     if math.prod(shape) != flat.size:
         raise MessageError(f"features: expected values of shape {shape}, got {flat.size}")
     with understood("features"):
@@ -123,8 +122,7 @@ def packet_from_ros(msg: PacketMsg, stream: str) -> Packet:
         raise MessageError(
             f"packet: kind: expected one of {', '.join(kinds)}, got {msg.kind!r:.80}"
         )
-    if not 0.0 <= msg.deadline_ms <= DEADLINE_MS_MAX:
-        raise MessageError(f"packet: expected deadline_ms >= 0, got {msg.deadline_ms}")
+    check_deadline(msg.deadline_ms, "packet")
     meta = _meta_from_ros(msg.meta)
     with understood("packet"):
         return Packet(
