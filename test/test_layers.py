@@ -22,6 +22,9 @@ EXCEPTIONS = {
     "bridge": {"protocol"},
     "gateway": {"protocol", "inference", "compression", "pipeline"},
     "model": {"inference", "compression", "scheduling"},
+    "privacy": {"inference"},
+    "compression": {"privacy"},
+    "pipeline": {"privacy"},
     "simulation": {"scheduling", "protocol", "bridge", "planning"},
 }
 """What else a stage may import."""

@@ -1,0 +1,1 @@
+"""Finds and hides faces, plates, burned-in names; only it makes a ClearedFrame."""

@@ -1,0 +1,37 @@
+"""Which finders there are, and how each is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from ..config import PrivacyConfig
+from ..errors import ConfigError, ModelError
+from .region import Finder
+
+Opener = Callable[[PrivacyConfig], Finder]
+"""Opens a finder; ModelError, or DependencyError, where its model or package is missing, damaged
+or has another digest than it should."""
+
+FINDERS: Mapping[str, Opener] = {}
+"""By the name that `privacy.finders` uses."""
+
+BUILT_IN = ("centerface", "plates_and_heads")
+"""What the default needs; `make setup` brings them."""
+
+
+def open_finders(config: PrivacyConfig) -> list[Finder]:
+    """All that the configuration names. Raises ModelError saying which command brings a model."""
+    if not config.finders:
+        raise ConfigError("finders: expected at least one, got none")
+    return [open_finder(name, config) for name in config.finders]
+
+
+def open_finder(name: str, config: PrivacyConfig) -> Finder:
+    """One finder by its name. Raises ModelError, DependencyError or ConfigError."""
+    opener = FINDERS.get(name)
+    if opener is not None:
+        return opener(config)
+    if name in BUILT_IN:
+        raise ModelError(f"finder {name}: its model is not here; `make setup` brings it")
+    known = ", ".join(sorted({*FINDERS, *BUILT_IN}))
+    raise ConfigError(f"finders: unknown {name!r}, known are {known}")
