@@ -1,4 +1,4 @@
-"""Which finders there are, and how each is opened."""
+"""Which finders there are, how each is opened, and the gate with all that its mode needs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 
 from ..config import PrivacyConfig
 from ..errors import ConfigError, ModelError
+from .gate import Gate, Opened
+from .objects import TaskFinder
 from .region import Finder
 
 Opener = Callable[[PrivacyConfig], Finder]
@@ -17,6 +19,19 @@ FINDERS: Mapping[str, Opener] = {}
 
 BUILT_IN = ("centerface", "plates_and_heads")
 """What the default needs; `make setup` brings them."""
+
+
+def open_gate(config: PrivacyConfig) -> Gate:
+    """The gate as configured; one whose finders cannot be opened is shut, and says why."""
+    return Gate(config, open_all)
+
+
+def open_all(config: PrivacyConfig) -> Opened:
+    """The finders and the task's detector, as far as the mode needs them."""
+    whole = config.mode == "whole"
+    finders = [] if whole else open_finders(config)
+    objects = TaskFinder.open(config) if config.bundle else None
+    return Opened(finders, objects)
 
 
 def open_finders(config: PrivacyConfig) -> list[Finder]:
