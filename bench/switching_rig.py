@@ -140,6 +140,7 @@ class Rig:
         """The parameters of every stage; the link leads through the proxy."""
         values: Parameters = {stage: dict(changes.get(stage, {})) for stage in ORDER}
         values["inference"]["bundle"] = str(self.bundle)
+        values["privacy"] = {"mode": "off", "reason": "boards that are drawn"}
         values["bridge"] |= {
             "gateway": f"wss://127.0.0.1:{self.proxy.port}",
             "keys_dir": str(self.keys),

@@ -21,7 +21,7 @@ CONTRACTS = {
 EXCEPTIONS = {
     "bridge": {"protocol"},
     "gateway": {"protocol", "inference", "compression", "pipeline"},
-    "model": {"inference", "compression", "scheduling"},
+    "model": {"inference", "compression", "scheduling", "privacy"},
     "privacy": {"inference"},
     "compression": {"privacy"},
     "pipeline": {"privacy"},

@@ -6,7 +6,7 @@ cleared = gate.clear(frame)       # ClearedFrame, or Withheld
 
 from .cleared import ClearedFeatures, ClearedFrame
 from .gate import Gate, Opened
-from .opening import open_gate
+from .opening import hiding_nothing, open_gate
 from .region import Finder, Region
 
 __all__ = [
@@ -16,5 +16,6 @@ __all__ = [
     "Gate",
     "Opened",
     "Region",
+    "hiding_nothing",
     "open_gate",
 ]

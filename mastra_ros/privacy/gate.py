@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -26,7 +27,7 @@ from ..config import PrivacyConfig
 from ..config.privacy import parse_polygon
 from ..errors import MastraError, Withheld
 from ..pictures import eight_bits
-from ..types import CHANNELS, Features, Frame
+from ..types import CHANNELS, Features, Frame, GateState
 from .bands import LABELS, bands
 from .cleared import SEAL, ClearedFeatures, ClearedFrame
 from .hide import Pixels, hide_around, hide_inside, hide_outside
@@ -73,6 +74,7 @@ class Gate:
         self._problem = ""  # why it could not be opened
         self._last = ""  # why the latest frame was withheld
         self._tried_s = 0.0
+        self._lock = threading.Lock()  # of the counts
         self.cleared = 0
         self.masked = 0
         self.withheld = 0
@@ -97,6 +99,14 @@ class Gate:
         if self._config.mode == "regions" and not self._polygons:
             return "regions: no polygon is given, so nothing is sent"
         return self._last if self._failures >= FAILURES_IN_ROW else ""
+
+    @property
+    def state(self) -> GateState:
+        """What it does, and has done since start."""
+        masked = self.masked  # before `cleared`, which is never less
+        return GateState(
+            self.mode, self.shut, self.features_pass(), self.cleared, masked, self.withheld
+        )
 
     def features_pass(self, cut: str = "") -> bool:
         """Whether the features at this cut may leave; without a cut, whether any may."""
@@ -124,8 +134,7 @@ class Gate:
             if self._config.mode == "whole":
                 opened = Opened(objects=opened.objects)
         except Exception as error:  # whatever it is: a gate that cannot look stays shut
-            ours = isinstance(error, MastraError)
-            self._problem = str(error) if ours else f"{type(error).__name__}: {error}"
+            self._problem = _text(error)
             return False
         self._problem = ""
         self._opened = opened
@@ -158,10 +167,22 @@ class Gate:
         self.masked += cleared.masked > 0
         return cleared
 
+    def probe(self, frame: Frame) -> None:
+        """Try a frame that is not to leave: where that goes well, the gate is open again."""
+        try:
+            self._clear(frame, late=True)
+        except Exception as error:  # as with any other frame, but that nobody waits for it
+            self._last = _text(error)
+        else:
+            self._failures = 0
+
+    def overload(self) -> None:
+        """A frame is held back as too many others wait to be checked."""
+        self._count("too many frames wait to be checked")
+
     def clear_features(self, features: Features) -> ClearedFeatures:
         """Features that may leave. Raises Withheld."""
         if not self.features_pass(features.cut):
-            self.withheld += 1
             self._count("features")
             raise Withheld(
                 f"features at {features.cut!r}: a picture could be rebuilt of them, and "
@@ -223,17 +244,21 @@ class Gate:
         return ClearedFrame(frame, self.clearance, masked, SEAL)
 
     def _withhold(self, error: Exception) -> Withheld:
-        ours = isinstance(error, Withheld)
-        text = str(error) if ours else f"{type(error).__name__}: {error}"
         self._failures += 1
-        self._last = text
-        self.withheld += 1
+        self._last = text = _text(error)
         self._count(text)
         return Withheld(text)
 
     def _count(self, reason: str) -> None:
-        known = reason in self.reasons or len(self.reasons) < REASONS_MAX
-        self.reasons[reason if known else "other"] += 1
+        with self._lock:
+            self.withheld += 1
+            known = reason in self.reasons or len(self.reasons) < REASONS_MAX
+            self.reasons[reason if known else "other"] += 1
+
+
+def _text(error: Exception) -> str:
+    ours = isinstance(error, MastraError)
+    return str(error) if ours else f"{type(error).__name__}: {error}"
 
 
 def _searched(frame: Frame) -> Image:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import settings
 
 from mastra_ros.config import CompressionConfig, build
+from mastra_ros.privacy import ClearedFrame, hiding_nothing
 from mastra_ros.types import CHANNELS, Frame, FrameKey
 
 Image = npt.NDArray[np.uint8]
@@ -36,12 +37,13 @@ def scene() -> Callable[..., Image]:
 
 
 @pytest.fixture(scope="session")
-def frame_of() -> Callable[..., Frame]:
-    """Makes a frame of an image, at a stamp."""
+def frame_of() -> Callable[..., ClearedFrame]:
+    """Makes a cleared frame of an image, at a stamp."""
+    gate = hiding_nothing("pictures made for this test")
 
-    def make(image: Image, stamp_ns: int, encoding: str = "", stream: str = "main") -> Frame:
+    def make(image: Image, stamp_ns: int, encoding: str = "", stream: str = "main") -> ClearedFrame:
         encoding = encoding or ("mono8" if image.ndim == 2 else "bgr8")
-        return Frame(FrameKey(stream, stamp_ns), image, encoding)
+        return gate.clear(Frame(FrameKey(stream, stamp_ns), image, encoding))
 
     return make
 

@@ -111,6 +111,7 @@ def packet_to_ros(packet: Packet, frame_id: str = "camera", encode_ms: float = 0
         hard=packet.hard,
         late=packet.late,
         meta=json.dumps(packet.meta) if packet.meta else "",
+        clearance=packet.clearance,
         encode_ms=float(encode_ms),
     )
 
@@ -136,6 +137,7 @@ def packet_from_ros(msg: PacketMsg, stream: str) -> Packet:
             msg.hard,
             msg.late,
             meta,
+            msg.clearance,
         )
 
 
