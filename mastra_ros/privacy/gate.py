@@ -105,7 +105,13 @@ class Gate:
         """What it does, and has done since start."""
         masked = self.masked  # before `cleared`, which is never less
         return GateState(
-            self.mode, self.shut, self.features_pass(), self.cleared, masked, self.withheld
+            self.mode,
+            self.shut,
+            self.features_pass(),
+            self.clearance,
+            self.cleared,
+            masked,
+            self.withheld,
         )
 
     def features_pass(self, cut: str = "") -> bool:
