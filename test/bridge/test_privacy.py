@@ -1,4 +1,4 @@
-"""The spool gives only what was made under the promise of today: older records stay, or are cleared."""
+"""The spool gives only what was made under today's promise: the rest is cleared anew or stays."""
 
 from __future__ import annotations
 
