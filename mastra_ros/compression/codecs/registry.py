@@ -25,7 +25,8 @@ class CodecSpec:
 
     family: its name as a value of `compression.codec`; one family may have several settings.
     rate: the option that holds the quality ("crf", "qp", ...), and `rates` its value at
-    `QUALITIES`, between which it is interpolated.
+    `QUALITIES`, between which it is interpolated. own_threads: it works in threads of its own, so
+    that the time of the calling one says nothing.
     """
 
     name: str
@@ -37,6 +38,7 @@ class CodecSpec:
     rate: str = "crf"
     hardware: bool = False
     side_min_px: int = 16
+    own_threads: bool = False
 
     @property
     def free(self) -> bool:
@@ -90,6 +92,7 @@ _KNOWN = (
         _AV1_RATES,
         {**_AV1, "preset": "12"},
         side_min_px=64,
+        own_threads=True,
     ),
     *(
         CodecSpec(name, name, "h264", name, _QP_RATES, options, rate, True, 64)
