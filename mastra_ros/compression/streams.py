@@ -24,6 +24,10 @@ FIRST = ("x264-superfast", "vp9-8", "av1-12")
 """What `auto` begins with, before it has seen the scene."""
 
 
+VIDEO_MIN_PX = 64
+"""Pictures with a smaller side are stills: not every codec holds them, and they cost little."""
+
+
 class StreamEncoder:
     """Encodes the frames of one stream. Not for several threads at once.
 
@@ -80,11 +84,11 @@ class StreamEncoder:
         if frame.key.stream != self._stream:
             raise CodecError(f"expected stream {self._stream!r}, got {frame.key.stream!r}")
         # A picture with the stamp 0 cannot be rested on: the chain goes on behind it.
-        if late or self._chooser is None or frame.key.stamp_ns == 0:
+        if late or not self._formats or frame.key.stamp_ns == 0:
             return self._stills.encode(frame, hard=hard, late=late)
         frame = eight_bits(frame)
-        if frame.image.shape != self._shape:  # what could not hold the last size may hold this one
-            self._shape = frame.image.shape
+        if frame.image.shape[:2] != self._shape:  # what cannot hold one size may hold another
+            self._shape = frame.image.shape[:2]
             self._prepare()
         while self._chooser is not None:
             packet = self._video(self._chooser, frame, hard=hard)
@@ -120,6 +124,8 @@ class StreamEncoder:
         self._chooser, self._chain, self._name = None, None, ""
         self._stills.forget()
         if config.codec in STILL_CODECS or not self._formats:
+            return
+        if self._shape and min(self._shape) < VIDEO_MIN_PX:
             return
         names = candidates(
             config.codec, self._formats, free_only=config.royalty_free, tested=self._works
