@@ -40,7 +40,7 @@ class Trial:
     def bytes_at(self, psnr_db: float) -> float:
         """Bytes a frame, keys shared out, at another likeness."""
         octaves = (psnr_db - self.psnr_db) / DB_AN_OCTAVE
-        return (self.frame_bytes + self.key_bytes / KEY_EVERY) * 2.0**octaves
+        return float((self.frame_bytes + self.key_bytes / KEY_EVERY) * 2.0**octaves)
 
 
 def try_codec(

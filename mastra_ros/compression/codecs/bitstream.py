@@ -1,7 +1,8 @@
 """As much of the bitstreams as it takes to know that a packet holds one picture.
 
-H.264: ITU-T H.264, 7.3 and annex B. VP9: its specification, annex B. AV1: its specification, 5.3. A few bytes are a whole picture of skipped blocks there, so a
-packet of some megabytes could keep a processor busy for minutes.
+H.264: ITU-T H.264, 7.3 and annex B. VP9: its specification, annex B. AV1: its specification, 5.3.
+A few bytes are a whole picture of skipped blocks, so a packet of some megabytes could keep a
+processor busy for minutes.
 """
 
 from __future__ import annotations
