@@ -38,9 +38,6 @@ class CompressionNode(StageNode):
     def __init__(self, **node_options: Any) -> None:
         self._thread: threading.Thread | None = None
         self._encoder: StreamEncoder | None = None
-        self._session = -1
-        self._asked = 0
-        self._codecs: list[str] = []
         self.encoded = 0
         self.refused = 0
         super().__init__(**node_options)
@@ -118,21 +115,21 @@ class CompressionNode(StageNode):
         self._tasks.put(task)
 
     def _on_link(self, message: LinkState) -> None:
-        """What the gateway holds changes what the next frame may refer to."""
+        """What the gateway holds and knows changes what the next frame may rest on."""
         assert self._encoder is not None
-        if message.session != self._session:
-            self._session = message.session
-            self._tasks.put(self._encoder.forget)
-        if list(message.codecs) != self._codecs:
-            self._codecs = list(message.codecs)
-            self._tasks.put(partial(self._encoder.peer, self._codecs))
-        acknowledged_ns = convert.stamp_from_ros(message.acknowledged)
-        if acknowledged_ns:
-            frame_id = message.acknowledged_id
-            self._tasks.put(partial(self._encoder.acknowledge, acknowledged_ns, frame_id))
-        if message.key_frame_needed and message.key_frames_asked != self._asked:
-            self._tasks.put(self._encoder.require_key)
-        self._asked = message.key_frames_asked
+        self._tasks.put(
+            partial(
+                self._encoder.follow,
+                session=message.session,
+                codecs=tuple(message.codecs),
+                acknowledged=(
+                    convert.stamp_from_ros(message.acknowledged),
+                    message.acknowledged_id,
+                ),
+                key_frame_needed=message.key_frame_needed,
+                key_frames_asked=message.key_frames_asked,
+            )
+        )
 
     def _work(self) -> None:
         while (task := self._tasks.get()) is not None:
