@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from ..compression import Encoder, FeatureEncoder
+from ..compression import FeatureEncoder, StreamEncoder
 from ..config import CompressionConfig
 from ..errors import CodecError, MessageError, Withheld
 from ..msg import Decision, Features, FrameKey, InferenceResult, LinkState, Packet
@@ -42,8 +42,7 @@ class CompressionNode(StageNode):
 
     def __init__(self, **node_options: Any) -> None:
         self._thread: threading.Thread | None = None
-        self._encoder: Encoder | None = None
-        self._session = -1
+        self._encoder: StreamEncoder | None = None
         self.encoded = 0
         self.refused = 0
         super().__init__(**node_options)
@@ -51,7 +50,7 @@ class CompressionNode(StageNode):
     def set_up(self) -> None:
         self._gate = open_node_gate(self)
         self.on_clean_up(self._gate.close)
-        self._encoder = Encoder(self.config, STREAM)
+        self._encoder = StreamEncoder(self.config, STREAM)
         self._feature_encoder = FeatureEncoder()
         self._ring: FrameRing[Decision] = FrameRing(self.config.ring_frames)
         self._tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
@@ -77,6 +76,8 @@ class CompressionNode(StageNode):
             self._tasks.put(None)
             self._thread.join()
             self._thread = None
+        if self._encoder is not None:
+            self._encoder.close()
 
     def reconfigured(self) -> None:
         if self._encoder is not None:
@@ -86,7 +87,8 @@ class CompressionNode(StageNode):
         level, message, values = super().health()
         if self._encoder is None:
             return level, message, values
-        values = {**values, "encoded": self.encoded, "refused": self.refused}
+        counts = {"encoded": self.encoded, "refused": self.refused}
+        values = {**values, **counts, "coding": self._encoder.in_force}
         return health_of(self._gate, (level, message, values))
 
     def _look_at_gate(self) -> None:
@@ -139,17 +141,21 @@ class CompressionNode(StageNode):
         self._tasks.put(task)
 
     def _on_link(self, message: LinkState) -> None:
-        """What the gateway holds changes what the next frame may refer to."""
+        """What the gateway holds and knows changes what the next frame may rest on."""
         assert self._encoder is not None
-        if message.session != self._session:
-            self._session = message.session
-            self._tasks.put(self._encoder.forget)
-        acknowledged_ns = convert.stamp_from_ros(message.acknowledged)
-        if acknowledged_ns:
-            frame_id = message.acknowledged_id
-            self._tasks.put(partial(self._encoder.acknowledge, acknowledged_ns, frame_id))
-        if message.key_frame_needed:
-            self._tasks.put(self._encoder.require_key)
+        self._tasks.put(
+            partial(
+                self._encoder.follow,
+                session=message.session,
+                codecs=tuple(message.codecs),
+                acknowledged=(
+                    convert.stamp_from_ros(message.acknowledged),
+                    message.acknowledged_id,
+                ),
+                key_frame_needed=message.key_frame_needed,
+                key_frames_asked=message.key_frames_asked,
+            )
+        )
 
     def _work(self) -> None:
         while (task := self._tasks.get()) is not None:
@@ -175,7 +181,8 @@ class CompressionNode(StageNode):
             return
         self.encoded += 1
         encode_ms = (time.perf_counter() - began) * 1e3
-        message = convert.packet_to_ros(packet, frame.frame_id, encode_ms)
+        coding = "" if decision.archive else self._encoder.in_force
+        message = convert.packet_to_ros(packet, frame.frame_id, encode_ms, coding)
         message.deadline_ms = decision.deadline_ms
         if message.deadline_ms and self._gate.mode != OFF:
             message.deadline_ms = max(1.0, message.deadline_ms - encode_ms)
