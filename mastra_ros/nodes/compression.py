@@ -15,6 +15,7 @@ from ..errors import CodecError, MessageError
 from ..msg import Decision, Features, FrameKey, LinkState, Packet
 from ..types import Frame, Route
 from ..types import FrameKey as FrameKeyValue
+from ..types import Packet as PacketValue
 from . import convert
 from .frames import STREAM, listen_to_frames
 from .lifecycle import RELIABLE, Health, StageNode, settings_text
@@ -38,6 +39,7 @@ class CompressionNode(StageNode):
     def __init__(self, **node_options: Any) -> None:
         self._thread: threading.Thread | None = None
         self._encoder: StreamEncoder | None = None
+        self.sent: dict[str, list[int]] = {}  # by kind: packets and their bytes
         self.encoded = 0
         self.refused = 0
         super().__init__(**node_options)
@@ -76,6 +78,12 @@ class CompressionNode(StageNode):
         coding = "" if self._encoder is None else self._encoder.in_force
         counts = {"encoded": self.encoded, "refused": self.refused, "coding": coding}
         return level, message, {**values, **counts}
+
+    def told(self) -> dict[str, Any]:
+        """What frames are encoded with, and what was made: for the report of a run."""
+        coding = "" if self._encoder is None else self._encoder.in_force
+        kinds = {kind: tuple(counts) for kind, counts in sorted(self.sent.items())}
+        return {"coding": coding, "packets": kinds}
 
     def _on_frame(self, frame: Frame) -> None:
         for decision in self._ring.put(frame):
@@ -149,12 +157,18 @@ class CompressionNode(StageNode):
         except CodecError as error:
             self.get_logger().error(f"frame {frame.key.stamp_ns}: {error}")
             return
-        self.encoded += 1
+        self._count(packet)
         encode_ms = (time.perf_counter() - began) * 1e3
         coding = "" if decision.archive else self._encoder.in_force
         message = convert.packet_to_ros(packet, frame.frame_id, encode_ms, coding)
         message.deadline_ms = decision.deadline_ms
         self._packets.publish(message)
+
+    def _count(self, packet: PacketValue) -> None:
+        self.encoded += 1
+        counts = self.sent.setdefault(packet.kind.value, [0, 0])
+        counts[0] += 1
+        counts[1] += len(packet.payload)
 
     def _encode_features(self, message: Features, received: float) -> None:
         began = time.perf_counter()
@@ -166,7 +180,7 @@ class CompressionNode(StageNode):
         except (CodecError, MessageError) as error:
             self.get_logger().error(f"features: {error}")
             return
-        self.encoded += 1
+        self._count(packet)
         made = convert.packet_to_ros(
             packet, message.header.frame_id, (time.perf_counter() - began) * 1e3
         )
