@@ -16,6 +16,7 @@ from ..msg import Decision, Features, FrameKey, InferenceResult, LinkState, Pack
 from ..privacy.gate import OFF
 from ..types import Detections, Frame, Result, Route
 from ..types import FrameKey as FrameKeyValue
+from ..types import Packet as PacketValue
 from . import convert
 from .frames import STREAM, listen_to_frames
 from .lifecycle import RELIABLE, Health, StageNode, settings_text
@@ -43,6 +44,7 @@ class CompressionNode(StageNode):
     def __init__(self, **node_options: Any) -> None:
         self._thread: threading.Thread | None = None
         self._encoder: StreamEncoder | None = None
+        self.sent: dict[str, list[int]] = {}  # by kind: packets and their bytes
         self.encoded = 0
         self.refused = 0
         super().__init__(**node_options)
@@ -100,6 +102,12 @@ class CompressionNode(StageNode):
     def _probe(self, frame: Frame) -> None:
         self._gate.probe(frame)
         self._news.tell_change()
+
+    def told(self) -> dict[str, Any]:
+        """What frames are encoded with, and what was made: for the report of a run."""
+        coding = "" if self._encoder is None else self._encoder.in_force
+        kinds = {kind: tuple(counts) for kind, counts in sorted(self.sent.items())}
+        return {"coding": coding, "packets": kinds}
 
     def _on_frame(self, frame: Frame) -> None:
         self._newest = frame
@@ -179,7 +187,7 @@ class CompressionNode(StageNode):
         except CodecError as error:
             self.get_logger().error(f"frame {frame.key.stamp_ns}: {error}")
             return
-        self.encoded += 1
+        self._count(packet)
         encode_ms = (time.perf_counter() - began) * 1e3
         coding = "" if decision.archive else self._encoder.in_force
         message = convert.packet_to_ros(packet, frame.frame_id, encode_ms, coding)
@@ -200,6 +208,12 @@ class CompressionNode(StageNode):
             self._failures.publish(convert.result_to_ros(failure, ""))
         self._news.tell_change()
 
+    def _count(self, packet: PacketValue) -> None:
+        self.encoded += 1
+        counts = self.sent.setdefault(packet.kind.value, [0, 0])
+        counts[0] += 1
+        counts[1] += len(packet.payload)
+
     def _encode_features(self, message: Features, received: float) -> None:
         began = time.perf_counter()
         try:
@@ -214,7 +228,7 @@ class CompressionNode(StageNode):
         except (CodecError, MessageError) as error:
             self.get_logger().error(f"features: {error}")
             return
-        self.encoded += 1
+        self._count(packet)
         made = convert.packet_to_ros(
             packet, message.header.frame_id, (time.perf_counter() - began) * 1e3
         )

@@ -175,7 +175,7 @@ def test_royalty_free_codecs_can_be_demanded(config_of, moving, frame_of, caplog
     assert codecs <= {"vp9", "av1"}
     encoder.peer(["h264"])
     assert encoder.encode(frame_of(moving(1), 99)).kind is KEY
-    assert "no video codec is to be had" in caplog.text
+    assert "no video codec is to be had here" in caplog.text
 
 
 def test_a_codec_that_is_missing_is_one_line_and_the_next_best_is_used(
