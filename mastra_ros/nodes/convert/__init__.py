@@ -22,6 +22,7 @@ from .image import (
 from .result import (
     SUPERSEDED,
     DecisionRequest,
+    check_deadline,
     decision_from_ros,
     decision_to_ros,
     detections_from_ros,
@@ -52,6 +53,7 @@ __all__ = [
     "LinkStatus",
     "bytes_to_ros",
     "camera_info_to_ros",
+    "check_deadline",
     "compressed_from_ros",
     "compressed_to_ros",
     "decision_from_ros",
