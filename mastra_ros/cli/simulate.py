@@ -99,7 +99,8 @@ def run(args: argparse.Namespace) -> int:
     prices = load_prices(args.prices or share_file("config/prices.yaml"))
     stages = load_stage_times(args.stages)
     told_ms = measured_ms(args.measured, partial(cloud_views, args.bundle))
-    stages = replace(stages, **{f"{place}_ms": spent for place, spent in told_ms.items()})
+    measured: dict[str, Any] = {f"{place}_ms": spent for place, spent in told_ms.items()}
+    stages = replace(stages, **measured)
     if args.accuracy:
         accuracy = AccuracyTable.read(args.accuracy)
     else:
