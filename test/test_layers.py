@@ -30,6 +30,8 @@ ROOMS: dict[str, set[str]] = {
     "camera/drawn": set(),
     "cli/model": {"cli"},
     "gateway/door": set(),
+    "gateway/openinference": set(),
+    "gateway/tensors": {"gateway/openinference"},
     "inference/choosing": {"inference", "inference/engines"},
     "inference/engines": set(),
     "model/convert": {"model", "model/judge", "model/rebuild"},
