@@ -35,6 +35,9 @@ Result = dict[str, Any]
 SWITCHING_MS = 200.0
 """From a cut to the first result of the device."""
 
+AGE_ADDED_MS = 2.5
+"""Of `mastra run` to a result's age: 15 % of the 16.7 ms that the bundle's own engine takes."""
+
 
 @dataclass(frozen=True)
 class Bar:
@@ -106,14 +109,22 @@ def policies(result: Result) -> Iterator[Bar]:
 
 
 def pipeline(result: Result) -> Iterator[Bar]:
-    """`mastra run` beside the bare loop: its age when paced, its rate when saturated."""
+    """`mastra run` beside the bare loop: its age when paced, its rate when saturated.
+
+    What is added to an age does not depend on the engine; a share of it does.
+    """
     for row in result.get("rows", ()):
-        if row["load"] == "paced":
+        auto = row.get("engine") == "auto"
+        place = f"{row['size']}{', engine auto' if auto else ''}"
+        if row["load"] == "paced" and auto:
+            what = f"{place}: age of a result (p50) more than the bare loop's, ms"
+            yield Bar(what, row["age_p50_added_ms"], AT_MOST, AGE_ADDED_MS)
+        elif row["load"] == "paced":
             ratio = row["mastra"]["age_p50_ms"] / row["bare"]["age_p50_ms"]
-            what = f"{row['size']}: age of a result (p50), times the bare loop's"
+            what = f"{place}: age of a result (p50), times the bare loop's"
             yield Bar(what, round(ratio, 4), AT_MOST, 1.15)
         else:
-            what = f"{row['size']}: frames a second, share of the bare loop's"
+            what = f"{place}: frames a second, share of the bare loop's"
             yield Bar(what, _number(row, "frames_per_s_ratio"), AT_LEAST, 0.9)
 
 

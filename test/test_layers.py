@@ -34,6 +34,8 @@ ROOMS: dict[str, set[str]] = {
     "cli/model": {"cli"},
     "compression/codecs": set(),
     "gateway/door": set(),
+    "gateway/openinference": set(),
+    "gateway/tensors": {"gateway/openinference"},
     "inference/choosing": {"inference", "inference/engines"},
     "inference/engines": set(),
     "model/convert": {"model", "model/judge", "model/rebuild"},

@@ -54,6 +54,20 @@ class GatewayConfig(NodeConfig):
         "", "folder where auto keeps its choices; empty: a folder of this user's state"
     )
     device: str = parameter("CPU", "OpenVINO device: CPU, GPU, NPU or as OpenVINO names it")
+    providers: tuple[str, ...] = parameter(
+        ("CPUExecutionProvider",),
+        "ONNX Runtime's execution providers in order of preference (CUDAExecutionProvider, "
+        "TensorrtExecutionProvider); the log and `/v2` say where another one runs",
+    )
+    tensors: tuple[str, ...] = parameter(
+        (),
+        "models served by `/v2` alone with their own tensors: NAME=FILE.onnx, or NAME=URL of a "
+        "model on a server of the Open Inference Protocol (http, https, grpc, grpcs); NAME:VERSION "
+        "where there are several versions",
+    )
+    tensors_instances: int = parameter(
+        1, "runs at once of each of these models", minimum=1, maximum=64
+    )
     threads: int = parameter(1, "threads of the runtime a model", minimum=1, maximum=256)
     views_max: int = parameter(
         2, "most views of a frame for a model whose bundle wants several", minimum=1, maximum=2

@@ -18,6 +18,7 @@ from starlette.websockets import WebSocket
 
 from ..config import GatewayConfig
 from ..errors import StoreError
+from .answering import Answering
 from .auth import PERMIT, Gatekeeper, Permit, PublicKeys
 from .bodies import ReadOn
 from .door.logs import Sparing
@@ -86,13 +87,14 @@ class Gateway:
             pixels_max=config.pixels_max,
             memory=self.memory,
         )
-        self._v2 = OpenInference(
+        self.answering = Answering(
             models,
             self._executor,
-            config.body_bytes_max,
             memory=self.memory,
+            pixels_max=config.pixels_max,
             model_silence_s=config.model_silence_s,
         )
+        self._v2 = OpenInference(self.answering, config.body_bytes_max)
 
     def app(self, keys_dir: Path, audiences: Collection[str], used: UsedTokens | None) -> ASGIApp:
         """The application, which lets in the devices whose public keys are in `keys_dir`."""

@@ -115,6 +115,7 @@ class CompressionNode(StageNode):
             self._enqueue(as_named(frame, _key(decision)), decision)
 
     def _on_decision(self, message: Decision) -> None:
+        convert.check_deadline(message.deadline_ms, "decision")
         if message.route != Route.CLOUD.value:
             return
         frame = self._ring.request(_key(message), message)
