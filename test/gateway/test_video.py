@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from mastra_ros.bridge import BridgeClient, BridgeStatus
+from mastra_ros.bridge.clearing import NothingToHide
 from mastra_ros.compression import StreamEncoder
 from mastra_ros.compression.chooser import at_once
 from mastra_ros.compression.codecs import FORMATS
@@ -75,6 +76,7 @@ class Camera:
             on_status=lambda status: self._hear(setattr, self, "status", status),
             on_renew=lambda key: self._hear(self._news.append, key),
             codecs=FORMATS,
+            clearer=NothingToHide(),
         )
         self.client.start()
 
