@@ -37,7 +37,7 @@ def test_what_is_burned_in_beside_the_fan_is_gone_from_every_packet(
 ) -> None:
     assert pictures[0][WRITTEN].max() > 120, "the picture has writing on it"
     gate = gate_of(mode="regions", polygons=[FAN], hide=hide)
-    encoder, decoder = Encoder(CompressionConfig(codec="png", change_threshold=0.0)), Decoder()
+    encoder, decoder = Encoder(CompressionConfig(codec="png", change_threshold=1.0)), Decoder()
     kinds = set()
     for number, picture in enumerate(pictures, 1):
         packet = encoder.encode(gate.clear(frame_of(picture, number)))
@@ -46,7 +46,8 @@ def test_what_is_burned_in_beside_the_fan_is_gone_from_every_packet(
         shown = decoder.decode(packet).image
         assert shown[WRITTEN].max() < 60  # of white letters their share of a large block is left
         assert np.unique(shown[WRITTEN], axis=1).shape[1] <= 9
-        assert np.array_equal(shown[200:380, 200:560], picture[200:380, 200:560])
+        fan = np.s_[200:380, 200:560]
+        assert np.abs(shown[fan].astype(float) - picture[fan]).mean() < 1.0
     assert "delta" in kinds
 
 
