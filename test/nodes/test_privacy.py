@@ -47,7 +47,9 @@ class Finder:
 @pytest.fixture
 def finder(monkeypatch: pytest.MonkeyPatch) -> Finder:
     made = Finder()
-    monkeypatch.setattr(privacy, "open_gate", lambda config: Gate(config, lambda _: Opened([made])))
+    monkeypatch.setattr(
+        privacy, "open_gate", lambda config, **how: Gate(config, lambda _: Opened([made]), **how)
+    )
     return made
 
 
