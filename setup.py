@@ -33,6 +33,7 @@ setup(
         "plot": requirements("plot"),
         "openvino": requirements("openvino"),
         "nncf": requirements("nncf"),
+        "grpc": requirements("grpc"),
         "tensorflow": ["tensorflow>=2.16"],
         "dev": requirements("test"),
     },

@@ -68,6 +68,30 @@ class GatewayConfig(NodeConfig):
     tensors_instances: int = parameter(
         1, "runs at once of each of these models", minimum=1, maximum=64
     )
+    upstream: tuple[str, ...] = parameter(
+        (),
+        "bundles whose network runs on another server of the Open Inference Protocol, as "
+        "BUNDLE=URL; pictures are prepared and answers read here",
+    )
+    upstream_limit_ms: float = parameter(
+        2000.0,
+        "longest time for an answer of another server, all tries together",
+        unit="ms",
+        minimum=1.0,
+        maximum=600000.0,
+    )
+    upstream_retries: int = parameter(
+        2, "further tries where another server gives no answer", minimum=0, maximum=10
+    )
+    upstream_ca: str = parameter(
+        "", "authority (PEM) of other servers' certificates; empty: those of the system"
+    )
+    grpc_port: int = parameter(
+        -1,
+        "TCP port of the protocol over gRPC; 0 takes a free one, -1 offers none",
+        minimum=-1,
+        maximum=65535,
+    )
     threads: int = parameter(1, "threads of the runtime a model", minimum=1, maximum=256)
     views_max: int = parameter(
         2, "most views of a frame for a model whose bundle wants several", minimum=1, maximum=2

@@ -23,6 +23,8 @@ from .auth import PERMIT, Gatekeeper, Permit, PublicKeys
 from .bodies import ReadOn
 from .door.logs import Sparing
 from .frames import Frames
+from .grpc_calls import Calls
+from .grpc_server import GrpcServer
 from .memory import Memory, resident_bytes, return_to_system
 from .metrics import Metrics
 from .models import Models
@@ -117,6 +119,13 @@ class Gateway:
         )
         self._watcher = asyncio.ensure_future(self._watch(resident_bytes()))
         return ReadOn(self._gatekeeper, body_bytes_max=self._config.body_bytes_max)
+
+    def grpc(self) -> GrpcServer:
+        """The same models over gRPC, once there is an app. Raises DependencyError."""
+        assert self._gatekeeper is not None
+        return GrpcServer(
+            Calls(self.answering), self._gatekeeper, self._config.body_bytes_max, self._v2.bodies
+        )
 
     async def close(self) -> bool:
         """Say goodbye to devices, finish what the models have in work, keep its results.

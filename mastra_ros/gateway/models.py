@@ -30,7 +30,8 @@ from ..inference.choosing.kept import choices_folder
 from ..types import Detections, Features, Frame
 from .metrics import Metrics
 from .openinference.statistics import Statistics
-from .tensors.opening import open_tensors
+from .tensors.engine import BackendEngine
+from .tensors.opening import open_tensors, open_upstream, upstreams
 from .tensors.served import ServedTensors
 
 _log = logging.getLogger(__name__)
@@ -202,6 +203,8 @@ class Models:
             if tail is not None and name not in tails:
                 served = ServedModel(f"{name}/tail", tail, config, metrics)
                 tails[name] = ServedTail(served, tail.values)
+        if unknown := set(upstreams(config)) - {model.name for model in opened}:
+            raise ConfigError(f"upstream: expected names of bundles, got {', '.join(unknown)}")
         tensors = await asyncio.to_thread(open_tensors, config, metrics.on_batch)
         return cls(opened, tails, tensors)
 
@@ -271,13 +274,19 @@ def _open(path: str, config: GatewayConfig) -> tuple[str, Detector | AutoDetecto
                 *(bundle.name, part.score_threshold, part.views),
             )
         bundle = bundle.in_one_view()
-    detector = open_detector(
-        bundle,
-        _parts(bundle, config),
-        config.engine,
-        options=EngineOptions(config.threads, providers=config.providers, device=config.device),
-        choices_dir=choices_folder(config.choices_dir),
-    )
+    elsewhere = upstreams(config)
+    detector: Detector | AutoDetector
+    if bundle.name in elsewhere:
+        engine = BackendEngine(open_upstream(elsewhere[bundle.name], config))
+        detector = Detector(bundle, bundle.part(PART), engine)
+    else:
+        detector = open_detector(
+            bundle,
+            _parts(bundle, config),
+            config.engine,
+            options=EngineOptions(config.threads, providers=config.providers, device=config.device),
+            choices_dir=choices_folder(config.choices_dir),
+        )
     detector.warm_up(WARM_UP_RUNS)
     tail = None
     if bundle.split is not None:

@@ -46,7 +46,7 @@ class OpenInference:
         """Bodies have a budget of their own; what is made of them is held in `memory`."""
         self._answering = answering
         self._memory = answering.memory
-        self._bodies = Pool(BODIES_AT_ONCE * body_bytes_max)
+        self.bodies = Pool(BODIES_AT_ONCE * body_bytes_max)
         self._executor = answering.executor
         self._body_bytes_max = body_bytes_max
         self._logs = Sparing(logger)
@@ -103,7 +103,7 @@ class OpenInference:
 
     async def _index(self, request: Request) -> Response:
         try:
-            async with self._bodies.held(request.scope[DEVICE]) as account:
+            async with self.bodies.held(request.scope[DEVICE]) as account:
                 body = await read_body(request, 4096, account)
             wanted = json.loads(body or b"{}")
             only_ready = bool(isinstance(wanted, dict) and wanted.get("ready"))
@@ -128,7 +128,7 @@ class OpenInference:
     async def _infer(self, request: Request) -> Response:
         try:
             model = self._model(request)
-            async with self._bodies.held(request.scope[DEVICE]) as account:
+            async with self.bodies.held(request.scope[DEVICE]) as account:
                 return await self._answer(request, model, account)
         except (BadRequest, ProtocolError) as error:
             bad = error if isinstance(error, BadRequest) else BadRequest(400, str(error))

@@ -30,6 +30,11 @@ class Backend(Protocol):
     def outputs(self) -> tuple[TensorSpec, ...]: ...
 
     @property
+    def rows_max(self) -> int:
+        """Most rows (the first side of every tensor) in one run; 0: requests are not joined."""
+        ...
+
+    @property
     def ready(self) -> bool:
         """Whether a request has a chance now."""
         ...

@@ -7,13 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...errors import ModelError
-from ..openinference.datatypes import Array, TensorSpec
+from ..openinference.datatypes import Array
 from .backend import Tensors
-
-
-def joinable(inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]) -> bool:
-    """Whether the first side of all tensors may be of any size: that of a batch."""
-    return all(spec.shape[:1] == (-1,) for spec in (*inputs, *outputs)) and bool(inputs)
 
 
 def rows_of(tensors: Tensors) -> int:

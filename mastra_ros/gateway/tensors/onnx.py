@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +24,9 @@ DATATYPES = {
 }
 
 
+ROWS_MAX = 1 << 16
+
+
 class OnnxBackend:
     """An .onnx file."""
 
@@ -34,8 +38,9 @@ class OnnxBackend:
         self._path, self._failures = path, failures_of()
         self._session = opened.session
         self.platform = f"onnxruntime{opened.fallen_back}"
-        self.inputs = self._specs(self._session.get_inputs())
-        self.outputs = self._specs(self._session.get_outputs())
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        self.inputs, self.outputs = self._specs(inputs), self._specs(outputs)
+        self.rows_max = ROWS_MAX if _share_a_batch([*inputs, *outputs]) else 0
 
     def run(self, inputs: Tensors) -> dict[str, Array]:
         if self._session is None:
@@ -51,16 +56,22 @@ class OnnxBackend:
     def close(self) -> None:
         self._session = None
 
-    def _specs(self, arguments: Sequence[object]) -> tuple[TensorSpec, ...]:
+    def _specs(self, arguments: Sequence[Any]) -> tuple[TensorSpec, ...]:
         specs = []
         for one in arguments:
-            kind, shape, name = (getattr(one, field) for field in ("type", "shape", "name"))
+            kind, shape, name = one.type, one.shape, one.name
             if kind not in DATATYPES:
                 known = ", ".join(DATATYPES)
                 raise ModelError(f"{self._path}: {name}: expected one of {known}, got {kind}")
             sides = tuple(side if isinstance(side, int) else -1 for side in shape)
             specs.append(TensorSpec(name, DATATYPES[kind], sides))
         return tuple(specs)
+
+
+def _share_a_batch(arguments: Sequence[Any]) -> bool:
+    """Whether the first side of all has one and the same name: then it is that of a batch."""
+    firsts = {one.shape[0] if one.shape else 0 for one in arguments}
+    return len(firsts) == 1 and isinstance(firsts.pop(), str)
 
 
 def _text(array: Array) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +11,13 @@ from pathlib import Path
 from ...config import GatewayConfig
 from ...errors import ConfigError, MastraError
 from ...share import home_path
+from .address import Address
 from .backend import Backend
+from .caller import Caller
+from .http_caller import HttpCaller
 from .onnx import OnnxBackend
 from .served import OnBatch, ServedTensors, check_same
+from .upstream import UpstreamBackend
 
 _SPEC = re.compile(r"(?P<name>[\w.-]{1,64})(:(?P<version>[\w.-]{1,32}))?=(?P<where>\S.*)")
 URL = re.compile(r"(https?|grpcs?)://", re.IGNORECASE)
@@ -67,7 +72,52 @@ def open_tensors(config: GatewayConfig, on_batch: OnBatch) -> list[ServedTensors
 
 
 def _maker(entry: TensorModel, config: GatewayConfig) -> Callable[[], Backend]:
+    if URL.match(entry.where):
+        return lambda: open_upstream(entry.where, config)
     path: Path = home_path(entry.where)
     if path.suffix == ".onnx":
         return lambda: OnnxBackend(path, threads=config.threads, providers=config.providers)
     raise ConfigError(f"tensors: {entry.name}: expected a file .onnx, or a URL, got {entry.where}")
+
+
+def open_upstream(url: str, config: GatewayConfig) -> UpstreamBackend:
+    """A model on another server. Raises ConfigError, LinkError, ModelError, DependencyError."""
+    address = Address.parse(url)
+    context = _context(config) if address.secure else None
+    caller: Caller
+    if address.grpc:
+        from .grpc_caller import GrpcCaller
+
+        caller = GrpcCaller(address, context)
+    else:
+        caller = HttpCaller(address, context, config.body_bytes_max)
+    try:
+        return UpstreamBackend(
+            str(address),
+            caller,
+            limit_s=config.upstream_limit_ms / 1e3,
+            retries=config.upstream_retries,
+        )
+    except MastraError:
+        caller.close()
+        raise
+
+
+def upstreams(config: GatewayConfig) -> dict[str, str]:
+    """The URL by name of the bundle whose network runs elsewhere. Raises ConfigError."""
+    found = {}
+    for text in config.upstream:
+        name, equals, url = (part.strip() for part in text.partition("="))
+        if not name or not equals or not URL.match(url):
+            raise ConfigError(f"upstream: expected BUNDLE=URL, got {text!r:.200}")
+        found[name] = url
+    return found
+
+
+def _context(config: GatewayConfig) -> ssl.SSLContext:
+    """Trusts the system's authorities, or the one that is named, and checks names."""
+    try:
+        authority = str(home_path(config.upstream_ca)) if config.upstream_ca else None
+        return ssl.create_default_context(cafile=authority)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(f"upstream_ca: {config.upstream_ca}: {error}") from error

@@ -12,7 +12,7 @@ from ...inference import DynamicBatcher
 from ..openinference.datatypes import Array, TensorSpec
 from ..openinference.statistics import Statistics
 from .backend import Backend, Tensors
-from .joining import groups_of, join, joinable, part
+from .joining import groups_of, join, part
 
 OnBatch = Callable[[str, int, float, float], None]
 
@@ -26,7 +26,7 @@ class _Instance:
         self.backend = backend
         self.since_s = math.nan
         self.batcher = make(self._run)
-        self.joins = joinable(backend.inputs, backend.outputs)
+        self.joins = backend.rows_max > 0
 
     @property
     def silent_s(self) -> float:
@@ -43,8 +43,9 @@ class _Instance:
     def _answers(self, requests: list[Tensors]) -> list[dict[str, Array]]:
         if not self.joins:
             return [self.backend.run(one) for one in requests]
+        rows_max = min(self.batcher.size_max, self.backend.rows_max)
         answers: list[dict[str, Array]] = [{} for _ in requests]
-        for group in groups_of(requests, self.batcher.size_max):
+        for group in groups_of(requests, rows_max):
             some = [requests[at] for at in group]
             for at, answer in zip(group, part(self.backend.run(join(some)), some), strict=True):
                 answers[at] = answer
@@ -102,7 +103,7 @@ class ServedTensors:
     @property
     def batch_size_max(self) -> int:
         """Most rows in one run; 0 where requests are not joined."""
-        return self._size_max if self._instances[0].joins else 0
+        return min(self._size_max, self._instances[0].backend.rows_max)
 
     @property
     def ready(self) -> bool:

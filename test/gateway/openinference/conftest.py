@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,7 @@ def serving(start_gateway: Callable[..., EmbeddedGateway], models: Path) -> Embe
     )
 
 
-GRPC: dict[str, Any] = {}
+GRPC: dict[str, Any] = {"grpc_port": 0} if find_spec("grpclib") else {}
 
 
 @pytest.fixture(scope="session")
