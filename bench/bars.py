@@ -15,6 +15,7 @@ import json
 import math
 import operator
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -164,8 +165,24 @@ GATEWAY_TIMES = {"amx": 3.0, "bf16": 3.0, "vnni": 2.0}
 """By the kind of processor; the others are published without a bar."""
 
 
+ROWS_WANTED, ROWS_AN_ITEM = 60, 3
+"""Of the matrix of attacks: in all, and of each item, which differ in mechanism."""
+
+
+def hostile(result: Result) -> Iterator[Bar]:
+    """The matrix of attacks: as many rows as are wanted, and all of them hold."""
+    rows = result.get("rows", ())
+    fewest = min(Counter(row["item"] for row in rows).values(), default=0)
+    yield Bar("rows", len(rows), AT_LEAST, ROWS_WANTED)
+    yield Bar("rows of the item with the fewest", fewest, AT_LEAST, ROWS_AN_ITEM)
+    yield Bar("rows that do not hold", sum(not row["holds"] for row in rows), AT_MOST, 0)
+    yield Bar("frames lost", sum(row["lost"] for row in rows), AT_MOST, 0)
+    yield Bar("frames counted twice", sum(row["counted_twice"] for row in rows), AT_MOST, 0)
+
+
 OF: dict[str, Callable[[Result], Iterator[Bar]]] = {
     "engines": engines,
+    "hostile": hostile,
     "models": models,
     "switching": switching,
     "policies": policies,

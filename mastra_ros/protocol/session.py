@@ -195,6 +195,16 @@ class Session:
         self._advance(message, now_ns)
         return data
 
+    def send_result(self, data: bytes) -> bytes:
+        """As `send`, of a `ResultMessage` of this stream as bytes, which are given back."""
+        if ResultMessage not in LEGAL[self.role, self.state]:
+            raise ProtocolError(f"ResultMessage: not in state {self.state.value}")
+        if len(data) > self._bytes_max:
+            raise ProtocolError(
+                f"ResultMessage: expected at most {self._bytes_max} bytes, got {len(data)}"
+            )
+        return data
+
     def farewell(self, error: ProtocolError) -> bytes:
         """The Goodbye that tells the peer about `error`; the session is CLOSED afterwards."""
         self.state = State.CLOSED
