@@ -29,6 +29,7 @@ EXCEPTIONS = {
 ROOMS: dict[str, set[str]] = {
     "camera/drawn": set(),
     "cli/model": {"cli"},
+    "compression/codecs": set(),
     "gateway/door": set(),
     "inference/choosing": {"inference", "inference/engines"},
     "inference/engines": set(),

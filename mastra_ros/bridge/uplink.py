@@ -85,6 +85,7 @@ class Uplink:
         tally: Tally,
         goodput: Goodput,
         listener: Listener,
+        codecs: tuple[str, ...] = (),
     ) -> None:
         self.session = Session(
             Role.DEVICE,
@@ -96,6 +97,7 @@ class Uplink:
             silence_timeout_ns=int(config.heartbeat_timeout_ms * 1e6),
             bytes_max=config.message_bytes_max,
             renews=True,
+            codecs=codecs,
         )
         self._renew_s = time.monotonic() + RENEW_SHARE * config.token_lifetime_s
         self._delivery = Delivery(
@@ -291,6 +293,7 @@ class Uplink:
             for entry in self._delivery.look_at_clock(now_ns):
                 if self._outbox.withdraw(entry.packet.key):  # then no answer will ever come
                     self.flight.overdue.pop(entry.packet.key, None)
+                    self._delivery.not_sent(entry)
             self._renew_in_time()
             due_ns = self.session.next_timeout_ns
             wait_s = TICK_MAX_S if due_ns is None else (due_ns - now_ns) / 1e9

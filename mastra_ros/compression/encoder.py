@@ -79,7 +79,7 @@ class Encoder:
 
     def configure(self, config: CompressionConfig) -> None:
         """Use other parameters from the next frame on (DependencyError: a codec is missing)."""
-        check_codec(config.codec)
+        check_codec(config.still_codec)
         self._config = config
         self._tile_px = -(-config.tile_px // TILE_STEP_PX) * TILE_STEP_PX
 
@@ -161,9 +161,10 @@ class Encoder:
 
     def _whole(self, frame: Frame) -> Payload:
         config = self._config
-        still = encode_still(frame.image, frame.encoding, config.codec, config.quality)
+        codec = config.still_codec
+        still = encode_still(frame.image, frame.encoding, codec, config.still_quality)
         return Payload(
-            config.codec,
+            codec,
             frame.encoding,
             frame.width_px,
             frame.height_px,
@@ -176,10 +177,12 @@ class Encoder:
         image, still = reference.image, b""
         if mask.any():
             image = cut(frame.image, mask, self._tile_px)
-            still = encode_still(image, frame.encoding, config.codec, config.quality, smallest=True)
+            still = encode_still(
+                image, frame.encoding, config.still_codec, config.still_quality, smallest=True
+            )
         payload, check = pack(
             Payload(
-                config.codec,
+                config.still_codec,
                 frame.encoding,
                 frame.width_px,
                 frame.height_px,

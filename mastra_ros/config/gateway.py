@@ -89,6 +89,9 @@ class GatewayConfig(NodeConfig):
     heartbeat_timeout_ms: float = parameter(
         10_000.0, "a device silent for so long is dropped", unit="ms", minimum=100.0, maximum=6e5
     )
+    video: bool = parameter(
+        True, "take video, which FFmpeg decodes in this process; without, devices send stills"
+    )
     references_kept: int = parameter(
         16, "decoded pictures kept a stream as references", minimum=1, maximum=1000
     )

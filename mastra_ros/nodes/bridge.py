@@ -8,6 +8,7 @@ from typing import Any
 from ..bridge import BridgeClient, BridgeStatus
 from ..bridge.connection import check_config
 from ..bridge.news import News
+from ..compression.codecs import FORMATS
 from ..config import BridgeConfig
 from ..msg import FrameKey as FrameKeyMsg
 from ..msg import InferenceResult, LinkState, Packet
@@ -52,6 +53,7 @@ class BridgeNode(StageNode):
             on_status=self._on_status,
             on_renew=self._on_renew,
             on_settings=self._settings.take if self.config.accept_settings else None,
+            codecs=FORMATS,
         )
         self.every(SETTINGS_S, self._settings.forward)
         self._client.start()
@@ -123,6 +125,8 @@ class BridgeNode(StageNode):
                     acknowledged_ns=status.acknowledged_ns,
                     acknowledged_id=status.acknowledged_id,
                     key_frame_needed=status.key_frame_needed,
+                    key_frames_asked=status.key_frames_asked,
+                    codecs=status.codecs,
                 ),
                 self.now_stamp_ns(),
             )

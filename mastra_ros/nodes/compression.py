@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from ..compression import Encoder, FeatureEncoder
+from ..compression import FeatureEncoder, StreamEncoder
 from ..config import CompressionConfig
 from ..errors import CodecError, MessageError
 from ..msg import Decision, Features, FrameKey, LinkState, Packet
@@ -37,14 +37,16 @@ class CompressionNode(StageNode):
 
     def __init__(self, **node_options: Any) -> None:
         self._thread: threading.Thread | None = None
-        self._encoder: Encoder | None = None
+        self._encoder: StreamEncoder | None = None
         self._session = -1
+        self._asked = 0
+        self._codecs: list[str] = []
         self.encoded = 0
         self.refused = 0
         super().__init__(**node_options)
 
     def set_up(self) -> None:
-        self._encoder = Encoder(self.config, STREAM)
+        self._encoder = StreamEncoder(self.config, STREAM)
         self._feature_encoder = FeatureEncoder()
         self._ring: FrameRing[Decision] = FrameRing(self.config.ring_frames)
         self._tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
@@ -65,6 +67,8 @@ class CompressionNode(StageNode):
             self._tasks.put(None)
             self._thread.join()
             self._thread = None
+        if self._encoder is not None:
+            self._encoder.close()
 
     def reconfigured(self) -> None:
         if self._encoder is not None:
@@ -72,7 +76,9 @@ class CompressionNode(StageNode):
 
     def health(self) -> Health:
         level, message, values = super().health()
-        return level, message, {**values, "encoded": self.encoded, "refused": self.refused}
+        coding = "" if self._encoder is None else self._encoder.in_force
+        counts = {"encoded": self.encoded, "refused": self.refused, "coding": coding}
+        return level, message, {**values, **counts}
 
     def _on_frame(self, frame: Frame) -> None:
         for decision in self._ring.put(frame):
@@ -117,12 +123,16 @@ class CompressionNode(StageNode):
         if message.session != self._session:
             self._session = message.session
             self._tasks.put(self._encoder.forget)
+        if list(message.codecs) != self._codecs:
+            self._codecs = list(message.codecs)
+            self._tasks.put(partial(self._encoder.peer, self._codecs))
         acknowledged_ns = convert.stamp_from_ros(message.acknowledged)
         if acknowledged_ns:
             frame_id = message.acknowledged_id
             self._tasks.put(partial(self._encoder.acknowledge, acknowledged_ns, frame_id))
-        if message.key_frame_needed:
+        if message.key_frame_needed and message.key_frames_asked != self._asked:
             self._tasks.put(self._encoder.require_key)
+        self._asked = message.key_frames_asked
 
     def _work(self) -> None:
         while (task := self._tasks.get()) is not None:
@@ -144,7 +154,8 @@ class CompressionNode(StageNode):
             return
         self.encoded += 1
         encode_ms = (time.perf_counter() - began) * 1e3
-        message = convert.packet_to_ros(packet, frame.frame_id, encode_ms)
+        coding = "" if decision.archive else self._encoder.in_force
+        message = convert.packet_to_ros(packet, frame.frame_id, encode_ms, coding)
         message.deadline_ms = decision.deadline_ms
         self._packets.publish(message)
 

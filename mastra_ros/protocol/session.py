@@ -103,6 +103,7 @@ class Session:
     frame of another one is refused with a nack, anything else of another one is an error.
     heartbeat_interval_ns: 0 sends none and only answers; on a gateway the device's Hello sets it.
     renews: on the device, whether its owner sends a `Renewal` before the token expires.
+    codecs: the bitstreams of video that this end makes (device) or decodes (gateway).
     silence_timeout_ns: the session is closed after so long without a word (also while greeting),
     and after `UNANSWERED_FACTOR` times as long with a heartbeat unanswered. Times are monotonic.
     """
@@ -119,6 +120,7 @@ class Session:
         silence_timeout_ns: int = 10_000 * MS,
         bytes_max: int = MESSAGE_BYTES_MAX,
         renews: bool = False,
+        codecs: tuple[str, ...] = (),
     ) -> None:
         self.role = Role(role)
         self.state = State.START
@@ -127,6 +129,8 @@ class Session:
         self.version = VERSION
         self.session = ""
         self.renews = renews  # once it is open: both ends renew the token
+        self.codecs = codecs
+        self.peer_codecs: tuple[str, ...] = ()  # once it is open: those of the other end
         self.link = LinkEstimate(heartbeat_interval_ns or 100 * MS, silence_timeout_ns)
         self.last_heard_ns = now_ns
         self._peer = Role.GATEWAY if self.role is Role.DEVICE else Role.DEVICE
@@ -147,7 +151,15 @@ class Session:
         """Device: the first message."""
         interval_ms = min(self._interval_ns // MS, 600_000)
         return self.send(
-            Hello(VERSION, self.device, self.stream, self._software, interval_ms, self.renews),
+            Hello(
+                VERSION,
+                self.device,
+                self.stream,
+                self._software,
+                interval_ms,
+                self.renews,
+                self.codecs,
+            ),
             now_ns,
         )
 
@@ -160,6 +172,7 @@ class Session:
                 dict(settings or {}),
                 self._software,
                 renews=self.renews,
+                codecs=self.codecs,
             ),
             now_ns,
         )
@@ -253,6 +266,7 @@ class Session:
             )
         self.stream = hello.stream
         self.renews = hello.renews
+        self.peer_codecs = hello.codecs
         if hello.heartbeat_ms:
             self._interval_ns = max(hello.heartbeat_ms * MS, INTERVAL_MIN_NS)
 
@@ -264,8 +278,12 @@ class Session:
         self.version = welcome.version
         self.session = welcome.session
         self.renews = welcome.renews
+        self.peer_codecs = welcome.codecs
         self._advance(welcome, now_ns)
-        return [Opened(welcome.version, welcome.session, dict(welcome.settings), welcome.software)]
+        settings = dict(welcome.settings)
+        return [
+            Opened(welcome.version, welcome.session, settings, welcome.software, welcome.codecs)
+        ]
 
     def _answered(self, ack: HeartbeatAck, now_ns: int) -> None:
         if ack.seq >= self._heartbeat_seq:

@@ -1,0 +1,183 @@
+"""What a stream's frames are encoded with: video where the gateway takes it, else tiles."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+from ..config import CompressionConfig
+from ..config.compression import STILL_CODECS
+from ..errors import CodecError
+from ..pictures import eight_bits
+from ..types import Frame, Packet
+from .chooser import Chooser, Runner, beside
+from .codecs import CODECS, fault_of, open_encoder
+from .encoder import Encoder
+from .payload import TILE_STEP_PX
+from .tiles import Image
+from .trials import candidates
+from .video import VideoChain
+
+log = logging.getLogger(__name__)
+
+FIRST = ("x264-superfast", "vp9-8", "av1-12")
+"""What `auto` begins with, before it has seen the scene."""
+
+
+VIDEO_MIN_PX = 64
+"""Pictures with a smaller side are stills: not every codec holds them, and they cost little."""
+
+
+class StreamEncoder:
+    """Encodes the frames of one stream. Not for several threads at once.
+
+    Until `peer` has told what the gateway decodes, and where it decodes no video, frames are tiles
+    and stills as every version reads them; so is every late frame, which stands alone. A codec
+    that does not work costs one line, and the next best is used.
+
+    A frame's image must not be changed after it was given: it is kept without copying.
+    """
+
+    def __init__(
+        self, config: CompressionConfig, stream: str = "main", *, run: Runner = beside
+    ) -> None:
+        """`run`: where codecs are tried while frames are encoded."""
+        self._run = run
+        self._stills = Encoder(config, stream)
+        self._stream = stream
+        self._config = config
+        self._formats: frozenset[str] = frozenset()
+        self._chooser: Chooser | None = None
+        self._chain: VideoChain | None = None
+        self._name = ""  # of the encoder in the chain
+        self._shape: tuple[int, ...] = ()
+        self._told: set[str] = set()
+
+    @property
+    def in_force(self) -> str:
+        """Codec and quality of the next frame, for people."""
+        if self._chooser is None:
+            return f"tiles {self._config.still_codec} quality {self._config.still_quality}"
+        return f"{self._chooser.present} quality {self._config.video_quality}"
+
+    def configure(self, config: CompressionConfig) -> None:
+        """Use other parameters from the next frame on (DependencyError: a codec is missing)."""
+        before, self._config = self._config, config
+        self._stills.configure(config)
+        names = ("codec", "royalty_free", "encode_budget_ms", "tile_px", "change_threshold")
+        if any(getattr(before, name) != getattr(config, name) for name in names):
+            self._prepare()
+
+    def peer(self, formats: Iterable[str]) -> None:
+        """The gateway decodes these bitstreams; it is sent no others."""
+        known = frozenset(formats)
+        if known != self._formats:
+            self._formats = known
+            self._prepare()
+
+    def encode(self, frame: Frame, *, hard: bool = False, late: bool = False) -> Packet:
+        """Encode a frame; a late one becomes a still that stands outside the sequence.
+
+        Raises:
+            CodecError: the frame is of another stream, or no codec can hold it.
+        """
+        if frame.key.stream != self._stream:
+            raise CodecError(f"expected stream {self._stream!r}, got {frame.key.stream!r}")
+        # A picture with the stamp 0 cannot be rested on: the chain goes on behind it.
+        if late or not self._formats or frame.key.stamp_ns == 0:
+            return self._stills.encode(frame, hard=hard, late=late)
+        frame = eight_bits(frame)
+        if frame.image.shape[:2] != self._shape:  # what cannot hold one size may hold another
+            self._shape = frame.image.shape[:2]
+            self._prepare()
+        while self._chooser is not None:
+            packet = self._video(self._chooser, frame, hard=hard)
+            if packet is not None:
+                return packet
+        return self._stills.encode(frame, hard=hard)
+
+    def acknowledge(self, stamp_ns: int, frame_id: str = "") -> None:
+        """The gateway holds the picture of this frame; only tiles wait for that."""
+        self._stills.acknowledge(stamp_ns, frame_id)
+
+    def require_key(self) -> None:
+        """The gateway lacks what the next frame would rest on: that becomes a key frame."""
+        self._stills.require_key()
+        if self._chain is not None:
+            self._chain.cut()
+
+    def forget(self) -> None:
+        """Forget all that was sent, as for a new session: the next frame is a key frame."""
+        self._stills.forget()
+        if self._chain is not None:
+            self._chain.cut()
+
+    def close(self) -> None:
+        """End what runs beside."""
+        if self._chooser is not None:
+            self._chooser.close()
+
+    def _prepare(self) -> None:
+        """Which video codecs may be used now; the chain begins anew."""
+        self.close()
+        config = self._config
+        self._chooser, self._chain, self._name = None, None, ""
+        self._stills.forget()
+        if config.codec in STILL_CODECS or not self._formats:
+            return
+        if self._shape and min(self._shape) < VIDEO_MIN_PX:
+            return
+        names = candidates(
+            config.codec, self._formats, free_only=config.royalty_free, tested=self._works
+        )
+        if not names and config.codec != "auto":
+            self._say(f"{config.codec} is not to be had with this gateway, auto takes its place")
+            names = candidates(
+                "auto", self._formats, free_only=config.royalty_free, tested=self._works
+            )
+        if not names:
+            self._say("no video codec is to be had, so changed tiles are sent")
+            return
+        first = next((name for name in FIRST if name in names), names[0])
+        self._chooser = Chooser(
+            names, budget_ms=config.encode_budget_ms, run=self._run, first=first
+        )
+
+    def _works(self, name: str) -> bool:
+        """Whether it works here; of one that was asked for by name, why not is told."""
+        fault = fault_of(name)
+        if fault and CODECS[name].family == self._config.codec:
+            self._say(fault)
+        return not fault
+
+    def _video(self, chooser: Chooser, frame: Frame, *, hard: bool) -> Packet | None:
+        """The packet of a frame; None where the codec failed and is given up."""
+        config = self._config
+        try:
+            if self._chain is None or self._name != chooser.present:
+                self._name = chooser.present
+                self._chain = VideoChain(
+                    open_encoder(self._name),
+                    tile_px=-(-config.tile_px // TILE_STEP_PX) * TILE_STEP_PX,
+                    change_threshold=config.change_threshold,
+                )
+            packet = self._chain.encode(frame, config.video_quality, hard=hard)
+        except CodecError as error:
+            self._give_up(chooser, str(error))
+            return None
+        image: Image = frame.image
+        size = 0 if packet.stands_alone else len(packet.payload)
+        chooser.saw(image, frame.encoding, size, config.video_quality)
+        return packet
+
+    def _give_up(self, chooser: Chooser, reason: str) -> None:
+        self._say(f"{reason}; the next best codec takes its place")
+        self._chain = None
+        if not chooser.drop(self._name):
+            chooser.close()
+            self._chooser = None
+
+    def _say(self, text: str) -> None:
+        if text not in self._told:
+            self._told.add(text)
+            log.warning("compression: %s", text)

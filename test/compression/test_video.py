@@ -1,0 +1,301 @@
+"""Chains of video packets: what each rests on, and what is refused before a codec sees it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from mastra_ros.compression import Decoder, StreamEncoder
+from mastra_ros.compression.chooser import at_once
+from mastra_ros.compression.codecs import FORMATS
+from mastra_ros.compression.video import VideoReceiver
+from mastra_ros.errors import CodecError, ReferenceMissing
+from mastra_ros.types import Packet, PacketKind
+
+KEY, DELTA, VIDEO, REPEAT = (PacketKind(k) for k in ("key", "delta", "video", "repeat"))
+SIZE = (96, 64)
+
+
+class Refusing:
+    """A decoder that no packet may reach."""
+
+    bytes_kept = 0
+
+    def decode(self, data: bytes) -> np.ndarray:
+        raise AssertionError("a packet reached the codec that should have been refused before")
+
+
+class Idle:
+    """An encoder that has nothing to do."""
+
+    format = "h264"
+
+    def encode(self, *_: object, **__: object) -> None:
+        raise AssertionError("a frame was encoded in which nothing has changed")
+
+
+@pytest.fixture
+def encoder(config_of):
+    made = StreamEncoder(config_of(codec="x264"), run=at_once)
+    made.peer(FORMATS)
+    return made
+
+
+@pytest.fixture(scope="session")
+def moving(scene):
+    """The pictures of a scene in which everything moves, by number."""
+
+    def make(number: int, size: tuple[int, int] = SIZE, encoding: str = "bgr8") -> np.ndarray:
+        return np.ascontiguousarray(np.roll(scene(*size, encoding), 3 * number, axis=1))
+
+    return make
+
+
+def test_frames_rest_on_the_one_sent_before_without_waiting_for_an_answer(
+    encoder, moving, frame_of
+) -> None:
+    packets = [encoder.encode(frame_of(moving(n), n)) for n in range(1, 5)]
+    assert [p.kind for p in packets] == [VIDEO] * 4
+    assert [p.reference_ns for p in packets] == [0, 1, 2, 3]
+    assert {p.codec for p in packets} == {"h264"}
+    decoder = Decoder()
+    for number, packet in enumerate(packets, 1):
+        seen = decoder.decode(packet).image
+        assert np.abs(seen.astype(int) - moving(number)).mean() < 8
+
+
+@pytest.mark.parametrize("missing", [1, 2])
+def test_what_rests_on_a_lost_packet_is_refused_before_the_codec_sees_it(
+    encoder, moving, frame_of, missing
+) -> None:
+    packets = [encoder.encode(frame_of(moving(n), n)) for n in range(1, 5)]
+    receiver = VideoReceiver()
+    for packet in packets[:missing]:
+        receiver.decode(packet)
+    if receiver._held is not None:
+        receiver._held.decoder = Refusing()
+    for packet in packets[missing + 1 :]:
+        with pytest.raises(ReferenceMissing):
+            receiver.decode(packet)
+    encoder.require_key()
+    again = encoder.encode(frame_of(moving(9), 9))
+    assert again.stands_alone
+    assert receiver.decode(again).shape == moving(9).shape
+
+
+def test_a_packet_sent_twice_or_out_of_order_is_refused(encoder, moving, frame_of) -> None:
+    packets = [encoder.encode(frame_of(moving(n), n)) for n in range(1, 4)]
+    decoder = Decoder()
+    decoder.decode(packets[0])
+    with pytest.raises(ReferenceMissing):
+        decoder.decode(packets[2])
+    decoder.decode(packets[1])
+    with pytest.raises(ReferenceMissing):
+        decoder.decode(packets[1])
+    decoder.decode(packets[2])
+
+
+def test_another_chain_under_the_same_stamps_is_not_taken_for_ours(
+    config_of, moving, frame_of
+) -> None:
+    def chain(shift: int) -> list[Packet]:
+        encoder = StreamEncoder(config_of(codec="x264"), run=at_once)
+        encoder.peer(FORMATS)
+        return [encoder.encode(frame_of(moving(n + shift), n)) for n in (1, 2)]
+
+    ours, theirs = chain(0), chain(7)
+    decoder = Decoder()
+    decoder.decode(ours[0])
+    with pytest.raises(ReferenceMissing, match="not the one decoded last"):
+        decoder.decode(theirs[1])
+
+
+def test_an_unchanged_frame_costs_ten_bytes_and_no_encoding(encoder, moving, frame_of) -> None:
+    first = encoder.encode(frame_of(moving(1), 1))
+    encoder._chain._encoder = Idle()
+    repeats = [encoder.encode(frame_of(moving(1).copy(), n)) for n in (2, 3)]
+    assert [(p.kind, p.reference_ns, len(p.payload)) for p in repeats] == [(REPEAT, 1, 10)] * 2
+    decoder = Decoder()
+    shown = decoder.decode(first).image
+    # One that is lost changes nothing for the others.
+    frame = decoder.decode(repeats[1])
+    assert frame.key.stamp_ns == 3
+    assert frame.image is shown
+
+
+def test_a_slow_drift_is_no_repeat_for_ever(encoder, frame_of) -> None:
+    kinds = [
+        encoder.encode(frame_of(np.full((64, 96, 3), 50 + n, np.uint8), n)).kind
+        for n in range(1, 31)
+    ]
+    assert kinds.count(VIDEO) >= 3
+    assert kinds.count(REPEAT) >= 20
+
+
+def test_another_quality_size_or_encoding_is_a_key_frame(config_of, moving, frame_of) -> None:
+    encoder, decoder = StreamEncoder(config_of(codec="vp9"), run=at_once), Decoder()
+    encoder.peer(FORMATS)
+    stamp_ns = 0
+
+    def sent(image, encoding="bgr8") -> Packet:
+        nonlocal stamp_ns
+        stamp_ns += 1
+        packet = encoder.encode(frame_of(image, stamp_ns, encoding))
+        frame = decoder.decode(packet)
+        assert (frame.image.shape, frame.encoding) == (image.shape, encoding)
+        return packet
+
+    assert sent(moving(1)).stands_alone
+    assert not sent(moving(2)).stands_alone
+    encoder.configure(config_of(codec="vp9", quality=80))
+    assert sent(moving(2)).stands_alone
+    assert sent(moving(3), "rgb8").stands_alone
+    assert sent(moving(3, (97, 65))).stands_alone
+    assert not sent(moving(4, (97, 65))).stands_alone
+    assert sent(moving(4, (97, 65), "mono8"), "mono8").stands_alone
+
+
+def test_nobody_is_sent_video_who_has_not_announced_it(config_of, moving, frame_of) -> None:
+    encoder = StreamEncoder(config_of(), run=at_once)
+    assert encoder.encode(frame_of(moving(1), 1)).kind is KEY
+    encoder.peer(["vp9"])
+    assert encoder.encode(frame_of(moving(2), 2)).codec == "vp9"
+    encoder.peer(["what comes in ten years"])
+    assert encoder.encode(frame_of(moving(3), 3)).kind is KEY
+    encoder.peer([])
+    assert encoder.encode(frame_of(moving(4), 4)).codec == ""
+
+
+def test_royalty_free_codecs_can_be_demanded(config_of, moving, frame_of, caplog) -> None:
+    encoder = StreamEncoder(config_of(royalty_free=True), run=at_once)
+    encoder.peer(FORMATS)
+    codecs = {encoder.encode(frame_of(moving(n), n)).codec for n in range(1, 30)}
+    assert codecs <= {"vp9", "av1"}
+    encoder.peer(["h264"])
+    assert encoder.encode(frame_of(moving(1), 99)).kind is KEY
+    assert "no video codec is to be had" in caplog.text
+
+
+def test_a_codec_that_is_missing_is_one_line_and_the_next_best_is_used(
+    config_of, moving, frame_of, caplog
+) -> None:
+    encoder = StreamEncoder(config_of(codec="h264_rkmpp"), run=at_once)
+    encoder.peer(FORMATS)
+    packets = [encoder.encode(frame_of(moving(n), n)) for n in (1, 2)]
+    assert [p.kind for p in packets] == [VIDEO, VIDEO]
+    assert sum("h264_rkmpp: " in text for text in caplog.messages) == 1
+    assert sum("auto takes its place" in text for text in caplog.messages) == 1
+
+
+def test_a_codec_that_fails_while_running_costs_one_line_and_no_frame(
+    encoder, moving, frame_of, caplog
+) -> None:
+    decoder = Decoder()
+    decoder.decode(encoder.encode(frame_of(moving(1), 1)))
+    broken = encoder._name
+
+    class Broken:
+        format = "h264"
+
+        def encode(self, *_: object, **__: object) -> None:
+            raise CodecError(f"{broken}: the device is gone")
+
+    encoder._chain._encoder = Broken()
+    packet = encoder.encode(frame_of(moving(2), 2))
+    assert packet.stands_alone
+    assert encoder._name != broken
+    decoder.decode(packet)
+    assert sum("the device is gone" in text for text in caplog.messages) == 1
+
+
+def test_a_picture_too_small_for_video_is_a_still_and_the_next_size_is_video_again(
+    encoder, moving, frame_of
+) -> None:
+    assert encoder.encode(frame_of(moving(1, (5, 3)), 1)).kind is KEY
+    assert encoder.encode(frame_of(moving(1), 2)).kind is VIDEO
+
+
+def test_late_frames_and_frames_at_zero_are_stills_beside_the_chain(
+    encoder, moving, frame_of
+) -> None:
+    decoder = Decoder()
+    for number, late in ((1, False), (2, True), (0, False), (3, False)):
+        packet = encoder.encode(frame_of(moving(number), number), late=late)
+        assert packet.kind is (KEY if late or not number else VIDEO)
+        decoder.decode(packet)
+    assert packet.reference_ns == 1
+
+
+def test_auto_changes_to_a_codec_that_costs_less_and_says_so(config_of, frame_of, caplog) -> None:
+    caplog.set_level("INFO")
+    encoder = StreamEncoder(config_of(encode_budget_ms=1000.0), run=at_once)
+    encoder.peer(FORMATS)
+    rng = np.random.default_rng(3)
+    picture = rng.integers(0, 255, (96, 320), np.uint8).repeat(2, axis=0)[..., None].repeat(3, 2)
+    decoder, before = Decoder(), ""
+    for number in range(1, 16):
+        image = np.ascontiguousarray(np.roll(picture, 4 * number, axis=1))
+        packet = encoder.encode(frame_of(image, number))
+        decoder.decode(packet)
+        if before and encoder._name != before:
+            assert packet.stands_alone
+        before = encoder._name
+    trials = {trial.codec: trial for trial in encoder._chooser.trials}
+    assert {"x264-veryfast", "vp9-8", "av1-12"} <= trials.keys()
+    present = trials[encoder._chooser.present]
+    assert min(t.bytes_at(40.0) for t in trials.values()) >= 0.85 * present.bytes_at(40.0)
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"payload": b""}, "expected version"),
+        ({"width_px": 98}, "checksum"),
+        ({"encoding": "rgb8"}, "checksum"),
+        ({"encoding": "yuyv"}, "expected one of"),
+        ({"late": True}, "late"),
+    ],
+)
+def test_a_packet_that_contradicts_its_payload_is_refused(
+    encoder, moving, frame_of, change, error
+) -> None:
+    packet = dataclasses.replace(encoder.encode(frame_of(moving(1), 1)), **change)
+    with pytest.raises(CodecError, match=error):
+        Decoder().decode(packet)
+
+
+def test_damage_anywhere_in_a_payload_is_found_before_the_codec_sees_it(
+    encoder, moving, frame_of
+) -> None:
+    first, second = (encoder.encode(frame_of(moving(n), n)) for n in (1, 2))
+    receiver = VideoReceiver()
+    receiver.decode(first)
+    receiver._held.decoder = Refusing()
+    for at in range(len(second.payload)):
+        data = bytearray(second.payload)
+        data[at] ^= 0x10
+        with pytest.raises(CodecError):
+            receiver.decode(dataclasses.replace(second, payload=bytes(data)))
+
+
+def test_a_gateway_keeps_one_decoder_a_stream_and_gives_it_up_for_memory(
+    encoder, moving, frame_of
+) -> None:
+    decoder = Decoder()
+    for number in range(1, 4):
+        encoder.require_key()
+        decoder.decode(encoder.encode(frame_of(moving(number), number)))
+        kept = decoder.bytes_kept
+        assert kept < 1_500_000
+    assert decoder.forget_oldest()
+    assert decoder.bytes_kept == 0
+    assert not decoder.forget_oldest()
+    with pytest.raises(ReferenceMissing):
+        decoder.decode(encoder.encode(frame_of(moving(9), 9)))
+
+
+def test_a_gateway_that_takes_no_video_refuses_it(encoder, moving, frame_of) -> None:
+    with pytest.raises(CodecError, match="not taken here"):
+        Decoder(video=False).decode(encoder.encode(frame_of(moving(1), 1)))
