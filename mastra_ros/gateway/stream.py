@@ -23,6 +23,7 @@ from typing import Any
 from starlette.websockets import WebSocket
 
 from ..compression.codecs import readable_formats
+from ..compression.stills import readable_stills
 from ..config import GatewayConfig
 from ..errors import AuthenticationError, ProtocolError
 from ..protocol import (
@@ -133,7 +134,7 @@ class StreamSession:
             software=software,
             silence_timeout_ns=int(config.heartbeat_timeout_ms * 1e6),
             bytes_max=config.message_bytes_max,
-            codecs=readable_formats() if config.video else (),
+            codecs=(*(readable_formats() if config.video else ()), *readable_stills()),
         )
         self._outgoing: asyncio.Queue[bytes] = asyncio.Queue(OUTGOING_MAX)
         self._in_work: set[asyncio.Task[None]] = set()
