@@ -121,9 +121,7 @@ class Encoder:
             return _packet(frame, PacketKind.KEY, payload, 0, hard=hard, late=True)
         reference = self._usable(frame)
         if reference is not None:
-            mask = changed_tiles(
-                frame.image, reference.image, self._tile_px, self._threshold
-            )
+            mask = changed_tiles(frame.image, reference.image, self._tile_px, self._threshold)
             if np.count_nonzero(mask) <= self._config.key_share * mask.size:
                 return self._delta(frame, reference, mask, codec, hard=hard)
         payload, check = pack(self._whole(frame, codec))

@@ -1,8 +1,9 @@
 """Size and kind of a still picture, read from its first bytes without decoding it.
 
 Only what our encoder writes is accepted: baseline JPEG (ITU-T T.81), PNG of 8 or 16 bits without
-interlacing (W3C PNG, critical chunks alone), still WebP (RFC 9649) and JPEG-LS (T.87). The rest of these formats
-(progressive scans, compressed text, animations) only helps those who want to keep a decoder busy.
+interlacing (W3C PNG, critical chunks alone), still WebP (RFC 9649) and JPEG-LS (ITU-T T.87). The
+rest of these formats (progressive scans, compressed text, animations) only helps those who want to
+keep a decoder busy.
 """
 
 from __future__ import annotations

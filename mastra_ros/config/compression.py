@@ -36,7 +36,7 @@ class CompressionConfig(HeardPictureConfig):
     )
     quality: int = parameter(
         0,
-        "quality of all but png and jpegls, 1 to 100, alike between codecs; 0: chosen for the codec",
+        "quality of lossy codecs, 1 to 100, alike between them; 0: chosen for the codec",
         minimum=0,
         maximum=100,
         live=True,

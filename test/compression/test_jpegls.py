@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from mastra_ros.compression import Decoder, Encoder, StreamEncoder
 from mastra_ros.compression.headers import StillHeader, read_header
 from mastra_ros.compression.jpegls import load_charls
+from mastra_ros.compression.payload import unpack
 from mastra_ros.compression.stills import check_codec, decode_still, encode_still
 from mastra_ros.config.pictures import PictureConfig
 from mastra_ros.errors import CodecError, DependencyError
-from mastra_ros.compression.payload import unpack
 from mastra_ros.pictures import PictureReader, eight_bits
 
 pytest.importorskip("jpeg_ls", reason="pyjpegls is not installed")
