@@ -56,6 +56,7 @@ class RunReport:
         self.superseded = 0  # told by the scheduler
         self.switches: list[dict[str, Any]] = []  # likewise
         self.engine = ""  # told by the inference node
+        self.compression: dict[str, Any] = {}  # told by the compression node
 
     def on_frame(self, key: FrameKey) -> None:
         with self._lock:
@@ -145,6 +146,7 @@ class RunReport:
                 },
                 "engine": self.engine,
                 "switches": self.switches,
+                "compression": self.compression,
                 "upload_bytes": link.get("uploaded_bytes", 0),
                 "spooled": link.get("spooled_total", 0),
                 "spooled_left": link.get("spooled", 0),
@@ -205,6 +207,7 @@ class RunReport:
                 " / ".join("-" if v is None else f"{v} ms" for v in age.values()),
             ),
             ("bytes up", f"{told['upload_bytes']:,}"),
+            *_compression(told["compression"]),
             (
                 "frames spooled / delivered later / dropped / left",
                 " / ".join(
@@ -232,3 +235,13 @@ class RunReport:
 
 def _pairs(counts: dict[str, int]) -> str:
     return ", ".join(f"{name} {count}" for name, count in counts.items()) or "none"
+
+
+def _compression(told: dict[str, Any]) -> list[tuple[str, str]]:
+    """The codec, and the packets and bytes of each kind."""
+    if not told.get("packets"):
+        return []
+    kinds = ", ".join(
+        f"{kind} {frames} ({size:,})" for kind, (frames, size) in told["packets"].items()
+    )
+    return [("encoded with", told["coding"]), ("packets of a kind (bytes)", kinds)]

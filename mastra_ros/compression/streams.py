@@ -52,6 +52,8 @@ class StreamEncoder:
         self._name = ""  # of the encoder in the chain
         self._shape: tuple[int, ...] = ()
         self._told: set[str] = set()
+        self._session = -1
+        self._asked = 0
 
     @property
     def in_force(self) -> str:
@@ -114,6 +116,31 @@ class StreamEncoder:
         self._stills.forget()
         if self._chain is not None:
             self._chain.cut()
+
+    def follow(
+        self,
+        *,
+        session: int,
+        codecs: Iterable[str],
+        acknowledged: tuple[int, str],
+        key_frame_needed: bool,
+        key_frames_asked: int,
+    ) -> None:
+        """What the bridge says of the link, as often as it likes.
+
+        session: counts them; another one is with a gateway that need not know what went before.
+        codecs: what it decodes. acknowledged: stamp (0: none) and id of its newest picture.
+        key_frames_asked: counts what asked for a key frame; one is the answer to all before it.
+        """
+        if session != self._session:
+            self._session = session
+            self.forget()
+        self.peer(codecs)
+        if acknowledged[0]:
+            self.acknowledge(*acknowledged)
+        if key_frame_needed and key_frames_asked != self._asked:
+            self.require_key()
+        self._asked = key_frames_asked
 
     def close(self) -> None:
         """End what runs beside."""

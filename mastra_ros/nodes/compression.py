@@ -15,6 +15,7 @@ from ..errors import CodecError, MessageError
 from ..msg import Decision, Features, FrameKey, LinkState, Packet
 from ..types import Frame, Route
 from ..types import FrameKey as FrameKeyValue
+from ..types import Packet as PacketValue
 from . import convert
 from .frames import STREAM, listen_to_frames
 from .lifecycle import RELIABLE, Health, StageNode, settings_text
@@ -38,9 +39,7 @@ class CompressionNode(StageNode):
     def __init__(self, **node_options: Any) -> None:
         self._thread: threading.Thread | None = None
         self._encoder: StreamEncoder | None = None
-        self._session = -1
-        self._asked = 0
-        self._codecs: list[str] = []
+        self.sent: dict[str, list[int]] = {}  # by kind: packets and their bytes
         self.encoded = 0
         self.refused = 0
         super().__init__(**node_options)
@@ -80,6 +79,12 @@ class CompressionNode(StageNode):
         counts = {"encoded": self.encoded, "refused": self.refused, "coding": coding}
         return level, message, {**values, **counts}
 
+    def told(self) -> dict[str, Any]:
+        """What frames are encoded with, and what was made: for the report of a run."""
+        coding = "" if self._encoder is None else self._encoder.in_force
+        kinds = {kind: tuple(counts) for kind, counts in sorted(self.sent.items())}
+        return {"coding": coding, "packets": kinds}
+
     def _on_frame(self, frame: Frame) -> None:
         for decision in self._ring.put(frame):
             self._enqueue(as_named(frame, _key(decision)), decision)
@@ -118,21 +123,21 @@ class CompressionNode(StageNode):
         self._tasks.put(task)
 
     def _on_link(self, message: LinkState) -> None:
-        """What the gateway holds changes what the next frame may refer to."""
+        """What the gateway holds and knows changes what the next frame may rest on."""
         assert self._encoder is not None
-        if message.session != self._session:
-            self._session = message.session
-            self._tasks.put(self._encoder.forget)
-        if list(message.codecs) != self._codecs:
-            self._codecs = list(message.codecs)
-            self._tasks.put(partial(self._encoder.peer, self._codecs))
-        acknowledged_ns = convert.stamp_from_ros(message.acknowledged)
-        if acknowledged_ns:
-            frame_id = message.acknowledged_id
-            self._tasks.put(partial(self._encoder.acknowledge, acknowledged_ns, frame_id))
-        if message.key_frame_needed and message.key_frames_asked != self._asked:
-            self._tasks.put(self._encoder.require_key)
-        self._asked = message.key_frames_asked
+        self._tasks.put(
+            partial(
+                self._encoder.follow,
+                session=message.session,
+                codecs=tuple(message.codecs),
+                acknowledged=(
+                    convert.stamp_from_ros(message.acknowledged),
+                    message.acknowledged_id,
+                ),
+                key_frame_needed=message.key_frame_needed,
+                key_frames_asked=message.key_frames_asked,
+            )
+        )
 
     def _work(self) -> None:
         while (task := self._tasks.get()) is not None:
@@ -152,12 +157,18 @@ class CompressionNode(StageNode):
         except CodecError as error:
             self.get_logger().error(f"frame {frame.key.stamp_ns}: {error}")
             return
-        self.encoded += 1
+        self._count(packet)
         encode_ms = (time.perf_counter() - began) * 1e3
         coding = "" if decision.archive else self._encoder.in_force
         message = convert.packet_to_ros(packet, frame.frame_id, encode_ms, coding)
         message.deadline_ms = decision.deadline_ms
         self._packets.publish(message)
+
+    def _count(self, packet: PacketValue) -> None:
+        self.encoded += 1
+        counts = self.sent.setdefault(packet.kind.value, [0, 0])
+        counts[0] += 1
+        counts[1] += len(packet.payload)
 
     def _encode_features(self, message: Features, received: float) -> None:
         began = time.perf_counter()
@@ -169,7 +180,7 @@ class CompressionNode(StageNode):
         except (CodecError, MessageError) as error:
             self.get_logger().error(f"features: {error}")
             return
-        self.encoded += 1
+        self._count(packet)
         made = convert.packet_to_ros(
             packet, message.header.frame_id, (time.perf_counter() - began) * 1e3
         )
