@@ -51,8 +51,9 @@ def points_of(scene: Scene, frames: Sequence[Picture], data: Path) -> list[Row]:
     rows = []
     for setting in settings():
         found, likeness = [], []
+        coder = setting.make(frames[0].shape)
         done = Run()
-        for number, image, done in run(setting, frames):
+        for number, image in run(coder, frames, done):
             if judge.wants(number):
                 found.append(judge.detect(image))
                 likeness.append(min(cv2.PSNR(image, frames[number]), 100.0))
@@ -66,8 +67,8 @@ def points_of(scene: Scene, frames: Sequence[Picture], data: Path) -> list[Row]:
             "f": round(judge.f_score(found), 4) if scene.detector else None,
             "psnr_db": round(statistics.mean(likeness), 2),
         }
-        if isinstance(done.coder, Ours):
-            row["coding"] = done.coder.encoder.in_force
+        if isinstance(coder, Ours):
+            row["coding"] = coder.encoder.in_force
         print(scene.name, json.dumps(row), flush=True)
         rows.append(row)
     return rows
@@ -76,7 +77,7 @@ def points_of(scene: Scene, frames: Sequence[Picture], data: Path) -> list[Row]:
 def timed(setting: Setting, frames: Sequence[Picture]) -> Row:
     """Times of one setting, of frames of the scene's size and as if they were VGA."""
     done = Run()
-    for _, _, done in run(setting, frames[:TIMED]):
+    for _ in run(setting.make(frames[0].shape), frames[:TIMED], done):
         pass
     vga = VGA_PX / (frames[0].shape[0] * frames[0].shape[1])
     p50, p99 = (float(np.percentile(done.encode_ms, share)) for share in (50, 99))

@@ -137,7 +137,7 @@ class Ours:
             return whole, 0
         return whole, len(whole) - len(unpack_video(packet)[0].data)
 
-    def decode(self, data: bytes) -> Picture:
+    def decode(self, data: bytes) -> Picture:  # noqa: ARG002  of the packet around it
         return np.asarray(self._decoder.decode(self._sent[-1]).image, np.uint8)
 
     def rest(self) -> None:
@@ -153,12 +153,10 @@ class Run:
     headers: list[int] = field(default_factory=list)
     encode_ms: list[float] = field(default_factory=list)
     decode_ms: list[float] = field(default_factory=list)
-    coder: Coder | None = None
 
 
-def run(setting: Setting, frames: Sequence[Picture]) -> Iterator[tuple[int, Picture, Run]]:
-    """Each frame's number, its decoded picture, and all that is known so far."""
-    done = Run(coder=(coder := setting.make(frames[0].shape)))
+def run(coder: Coder, frames: Sequence[Picture], done: Run) -> Iterator[tuple[int, Picture]]:
+    """Each frame's number and its decoded picture; what else is known goes into `done`."""
     for number, image in enumerate(frames):
         began = time.perf_counter()
         data, header = coder.encode(image)
@@ -169,7 +167,7 @@ def run(setting: Setting, frames: Sequence[Picture]) -> Iterator[tuple[int, Pict
         done.sizes.append(len(data) - header)
         done.headers.append(header)
         coder.rest()
-        yield number, decoded, done
+        yield number, decoded
 
 
 def _video(

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import pickle
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -108,14 +107,28 @@ class Judge:
         digest = hashlib.sha256(repr(self._scene).encode())
         for image in seen[::10]:
             digest.update(image.tobytes())
-        path = KEPT / f"{self._scene.name}-{digest.hexdigest()[:16]}.pickle"
-        if path.exists():  # written by this file alone, below
-            kept: list[Detections] = pickle.loads(path.read_bytes())
-            return kept
+        path = KEPT / f"{self._scene.name}-{digest.hexdigest()[:16]}.json"
+        if path.exists():
+            return [_read(entry) for entry in json.loads(path.read_text())]
         found = [self.detect(image) for image in seen]
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(pickle.dumps(found))
+        path.write_text(json.dumps([_told(one) for one in found]))
         return found
+
+
+def _told(found: Detections) -> list[Any]:
+    values = (found.boxes, found.scores, found.classes)
+    return [*(value.tolist() for value in values), list(found.labels)]
+
+
+def _read(entry: list[Any]) -> Detections:
+    boxes, scores, classes, labels = entry
+    return Detections(
+        np.asarray(boxes, np.float32).reshape(-1, 4),
+        np.asarray(scores, np.float32),
+        np.asarray(classes, np.int32),
+        tuple(labels),
+    )
 
 
 def _yolox(data: Path) -> Any:
