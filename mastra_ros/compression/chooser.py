@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from .codecs import CODECS
+from .codecs import CODECS, opens
 from .tiles import Image
 from .trials import Trial, choose, try_codec
 
@@ -50,11 +50,11 @@ class Chooser:
     """Proposes one of `names`; used by the stream's thread, trials run where `run` puts them."""
 
     def __init__(
-        self, names: Sequence[str], *, budget_ms: float, run: Runner = beside, first: str = ""
+        self, names: Sequence[str], *, first: str, budget_ms: float, run: Runner = beside
     ) -> None:
         """`budget_ms`: time to encode a frame of 640x480 px; others have it in proportion."""
         self.names = tuple(names)
-        self.present = first if first in self.names else self.names[0]
+        self.present = first
         self.trials: tuple[Trial, ...] = ()
         self._budget_ms = budget_ms
         self._run = run
@@ -99,7 +99,7 @@ class Chooser:
     def drop(self, name: str) -> bool:
         """Propose this one no more; False where none is left."""
         with self._lock:
-            self.names = tuple(other for other in self.names if other != name)
+            self.names = tuple(o for o in self.names if o != name and opens(o))
             if name == self.present and self.names:
                 self.present = self._proposed = self.names[0]
             return bool(self.names)
@@ -136,6 +136,7 @@ class Chooser:
             self._again = FIRST_AGAIN if changed else min(2 * self._again, AGAIN_MAX)
             self._wait = self._again
             self.trials = tuple(trials)
+            self.names = tuple(name for name in self.names if opens(name))
             self._tried_bytes = 0.0 if changed else self._mean_bytes
             self._running = False
         if changed:

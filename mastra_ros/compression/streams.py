@@ -11,7 +11,7 @@ from ..errors import CodecError
 from ..pictures import eight_bits
 from ..types import Frame, Packet
 from .chooser import Chooser, Runner, beside
-from .codecs import CODECS, FORMATS, fault_of, open_encoder
+from .codecs import CODECS, FORMATS, fault_of, open_encoder, opens
 from .encoder import Encoder
 from .payload import TILE_STEP_PX
 from .tiles import Image
@@ -157,18 +157,19 @@ class StreamEncoder:
             return
         if self._shape and min(self._shape) < VIDEO_MIN_PX:
             return
-        names = candidates(
-            config.codec, self._formats, free_only=config.royalty_free, tested=self._works
-        )
-        if not names and config.codec != "auto":
-            self._say(f"{config.codec} is not to be had with this gateway, auto takes its place")
-            names = candidates(
-                "auto", self._formats, free_only=config.royalty_free, tested=self._works
-            )
-        if not names:
-            self._say("no video codec is to be had, so changed tiles are sent")
+        free_only = config.royalty_free
+        names = candidates(config.codec, self._formats, free_only=free_only)
+        if config.codec != "auto":
+            names = [name for name in names if self._works(name)]
+            if not names:
+                self._say(f"{config.codec} is not to be had here, auto takes its place")
+                names = candidates("auto", self._formats, free_only=free_only)
+        # Only the first is tried before it is used; the others are, when they are measured.
+        usual = [name for name in FIRST if name in names]
+        first = next((name for name in (*usual, *names) if opens(name)), "")
+        if not first:
+            self._say("no video codec is to be had here, so changed tiles are sent")
             return
-        first = next((name for name in FIRST if name in names), names[0])
         self._chooser = Chooser(
             names, budget_ms=config.encode_budget_ms, run=self._run, first=first
         )

@@ -112,15 +112,11 @@ def choose(trials: Sequence[Trial], present: str, budget_ms: float) -> str:
     return best.codec
 
 
-def candidates(
-    wanted: str, formats: frozenset[str], *, free_only: bool, tested: Callable[[str], bool]
-) -> list[str]:
-    """Names of the encoders that may be used, the usual first; `wanted` is a family or "auto"."""
+def candidates(wanted: str, formats: frozenset[str], *, free_only: bool) -> list[str]:
+    """Names of the encoders that may be used if they work; `wanted` is a family or "auto"."""
     return [
         spec.name
         for spec in CODECS.values()
         if spec.format in formats
-        and wanted in ("auto", spec.family)
-        and (spec.free or not free_only or wanted != "auto")
-        and tested(spec.name)
+        and (wanted == spec.family or (wanted == "auto" and (spec.free or not free_only)))
     ]

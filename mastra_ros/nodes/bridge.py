@@ -8,7 +8,7 @@ from typing import Any
 from ..bridge import BridgeClient, BridgeStatus
 from ..bridge.connection import check_config
 from ..bridge.news import News
-from ..compression.codecs import FORMATS
+from ..compression.codecs import writable_formats
 from ..config import BridgeConfig
 from ..msg import FrameKey as FrameKeyMsg
 from ..msg import InferenceResult, LinkState, Packet
@@ -53,7 +53,7 @@ class BridgeNode(StageNode):
             on_status=self._on_status,
             on_renew=self._on_renew,
             on_settings=self._settings.take if self.config.accept_settings else None,
-            codecs=FORMATS,
+            codecs=writable_formats(),
         )
         self.every(SETTINGS_S, self._settings.forward)
         self._client.start()

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from mastra_ros.compression import Decoder, StreamEncoder
+from mastra_ros.compression.chain import pack_video, unpack_video
 from mastra_ros.compression.chooser import at_once
 from mastra_ros.compression.codecs import FORMATS
 from mastra_ros.compression.video import VideoReceiver
@@ -175,7 +176,7 @@ def test_royalty_free_codecs_can_be_demanded(config_of, moving, frame_of, caplog
     assert codecs <= {"vp9", "av1"}
     encoder.peer(["h264"])
     assert encoder.encode(frame_of(moving(1), 99)).kind is KEY
-    assert "no video codec is to be had" in caplog.text
+    assert "no video codec is to be had here" in caplog.text
 
 
 def test_a_codec_that_is_missing_is_one_line_and_the_next_best_is_used(
@@ -299,3 +300,64 @@ def test_a_gateway_keeps_one_decoder_a_stream_and_gives_it_up_for_memory(
 def test_a_gateway_that_takes_no_video_refuses_it(encoder, moving, frame_of) -> None:
     with pytest.raises(CodecError, match="not taken here"):
         Decoder(video=False).decode(encoder.encode(frame_of(moving(1), 1)))
+
+
+def repacked(packet: Packet, data: bytes) -> Packet:
+    """The packet with another bitstream inside, its checksum made right."""
+    payload, _ = unpack_video(packet)
+    return dataclasses.replace(
+        packet, payload=pack_video(dataclasses.replace(payload, data=data), packet)[0]
+    )
+
+
+@pytest.mark.parametrize("codec", ["x264", "vp9", "av1"])
+def test_hostile_bitstreams_under_right_checksums_cost_an_error_each(
+    config_of, moving, frame_of, codec
+) -> None:
+    encoder = StreamEncoder(config_of(codec=codec), run=at_once)
+    encoder.peer(FORMATS)
+    key, inter = (encoder.encode(frame_of(moving(n), n)) for n in (1, 2))
+    rng = np.random.default_rng(11)
+    refused = 0
+    for trial in range(40):
+        victim = (key, inter)[trial % 2]
+        data = bytearray(unpack_video(victim)[0].data)
+        for at in rng.integers(0, len(data), 1 + trial % 4):
+            data[at] = rng.integers(0, 256)
+        decoder = Decoder()
+        try:
+            if victim is inter:
+                decoder.decode(key)
+            shown = decoder.decode(repacked(victim, bytes(data)))
+        except CodecError:
+            refused += 1
+            with pytest.raises(ReferenceMissing):  # nothing is built on what failed
+                decoder.decode(inter if victim is key else repacked(inter, b"\x00"))
+        else:
+            assert shown.image.shape == moving(1).shape
+    assert refused
+
+
+@pytest.mark.parametrize("codec", ["x264", "vp9", "av1"])
+def test_a_huge_picture_in_a_packet_that_says_a_small_one_is_never_allocated(
+    config_of, moving, frame_of, scene, codec
+) -> None:
+    encoder = StreamEncoder(config_of(codec=codec), run=at_once)
+    encoder.peer(FORMATS)
+    small = encoder.encode(frame_of(moving(1), 1))
+    huge = encoder.encode(frame_of(scene(2048, 2048), 2))
+    decoder = Decoder()
+    with pytest.raises(CodecError):
+        decoder.decode(repacked(small, unpack_video(huge)[0].data[:20_000]))
+    assert decoder.bytes_kept == 0
+    with pytest.raises(CodecError, match="expected at most"):
+        Decoder(pixels_max=1_000_000).decode(huge)
+
+
+def test_frames_that_go_up_seldom_rest_on_the_last_one_sent(encoder, moving, frame_of) -> None:
+    first = encoder.encode(frame_of(moving(1), 1))
+    second = encoder.encode(frame_of(moving(2), 60_000_000_000), hard=True)
+    assert (second.reference_ns, second.hard) == (first.key.stamp_ns, True)
+    decoder = Decoder()
+    decoder.decode(first)
+    decoder.decode(second)

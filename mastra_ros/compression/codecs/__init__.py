@@ -8,7 +8,14 @@ the one before, back to a key frame. Who keeps the two in step stands in `compre
 from __future__ import annotations
 
 from .interface import Coded, VideoDecoder, VideoEncoder
-from .opening import fault_of, open_decoder, open_encoder, opens, readable_formats
+from .opening import (
+    fault_of,
+    open_decoder,
+    open_encoder,
+    opens,
+    readable_formats,
+    writable_formats,
+)
 from .registry import CODECS, FORMATS, FREE_FORMATS, CodecSpec
 
 __all__ = [
@@ -24,4 +31,5 @@ __all__ = [
     "open_encoder",
     "opens",
     "readable_formats",
+    "writable_formats",
 ]

@@ -64,6 +64,17 @@ def fault_of(name: str) -> str:
 
 
 @functools.cache
+def writable_formats() -> tuple[str, ...]:
+    """The bitstreams of the encoders in this PyAV; whether one works is found out when used."""
+    try:
+        import av
+    except ImportError:
+        return ()
+    there = {spec.format for spec in CODECS.values() if spec.encoder in av.codecs_available}
+    return tuple(name for name in FORMATS if name in there)
+
+
+@functools.cache
 def readable_formats() -> tuple[str, ...]:
     """The bitstreams that can be decoded on this machine."""
     formats = []

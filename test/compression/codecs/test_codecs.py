@@ -16,6 +16,7 @@ from mastra_ros.compression.codecs import (
     open_encoder,
     opens,
     readable_formats,
+    writable_formats,
 )
 from mastra_ros.compression.codecs.bitstream import check_one_picture
 from mastra_ros.compression.codecs.encoding import PyavEncoder
@@ -43,7 +44,7 @@ def moved(scene, size=(128, 96), encoding="bgr8", count=4):
 
 def test_the_software_encoders_work_here() -> None:
     assert EACH_FORMAT == ["x264-ultrafast", "vp9-8", "av1-12"], [fault_of(n) for n in CODECS]
-    assert readable_formats() == FORMATS
+    assert readable_formats() == writable_formats() == FORMATS
 
 
 def test_the_royalty_free_bitstreams_are_vp9_and_av1() -> None:
