@@ -180,6 +180,27 @@ def hostile(result: Result) -> Iterator[Bar]:
     yield Bar("frames counted twice", sum(row["counted_twice"] for row in rows), AT_MOST, 0)
 
 
+OF_JPEG = {"cars": 0.15, "bottles": 0.1, "line": 0.1}
+"""Share of the bytes of JPEG q85, at its F less the points of the scene."""
+
+
+def compression(result: Result) -> Iterator[Bar]:
+    """Ours beside the best codec of each scene and beside JPEG, and the time that it takes."""
+    for name, told in result.get("scenes", {}).items():
+        found = told["compared"]
+        unit = f"F {found['at']:g}" if found["unit"] == "f" else f"{found['at']:g} dB"
+        what = f"{name}: bytes of auto at {unit}, times those of the best codec"
+        yield Bar(what, _number(found, "ratio"), AT_MOST, 1.0)
+        if name in OF_JPEG:
+            what = f"{name}: bytes of auto at {unit}, share of JPEG q85's"
+            yield Bar(what, _number(found, "of_jpeg"), AT_MOST, OF_JPEG[name])
+        ours = [p for p in told["points"] if p["curve"] == "auto" and p["quality"] == "quality 50"]
+        for point in ours:
+            for share, bar in (("p50", 3.0), ("p99", 10.0)):
+                spent = _number(point, f"vga_{share}_ms")
+                yield Bar(f"{name}: encoding a VGA frame, {share}, ms", spent, AT_MOST, bar)
+
+
 OF: dict[str, Callable[[Result], Iterator[Bar]]] = {
     "engines": engines,
     "hostile": hostile,
@@ -187,6 +208,7 @@ OF: dict[str, Callable[[Result], Iterator[Bar]]] = {
     "switching": switching,
     "policies": policies,
     "pipeline": pipeline,
+    "compression": compression,
 }
 """The bars of each result, by the name of its file."""
 

@@ -13,7 +13,7 @@ from ..pictures import eight_bits
 from ..privacy import ClearedFrame
 from ..types import Frame, Packet
 from .chooser import Chooser, Runner, beside
-from .codecs import CODECS, fault_of, open_encoder, opens
+from .codecs import CODECS, FORMATS, fault_of, open_encoder, opens
 from .encoder import Encoder
 from .payload import TILE_STEP_PX
 from .tiles import Image
@@ -73,8 +73,10 @@ class StreamEncoder:
             self._prepare()
 
     def peer(self, formats: Iterable[str]) -> None:
-        """The gateway decodes these bitstreams; it is sent no others."""
-        known = frozenset(formats)
+        """The gateway decodes these bitstreams and stills; it is sent no others."""
+        told = frozenset(formats)
+        self._stills.peer(told.difference(FORMATS))
+        known = told.intersection(FORMATS)
         if known != self._formats:
             self._formats = known
             self._prepare()
@@ -90,7 +92,8 @@ class StreamEncoder:
         if cleared.key.stream != self._stream:
             raise CodecError(f"expected stream {self._stream!r}, got {cleared.key.stream!r}")
         # A picture with the stamp 0 cannot be rested on: the chain goes on behind it.
-        if late or not self._formats or cleared.key.stamp_ns == 0:
+        video = self._formats and self._config.codec not in STILL_CODECS
+        if late or not video or cleared.key.stamp_ns == 0:
             return self._stills.encode(cleared, hard=hard, late=late)
         frame = eight_bits(cleared.frame)
         if frame.image.shape[:2] != self._shape:  # what cannot hold one size may hold another

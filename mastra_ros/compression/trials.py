@@ -3,6 +3,10 @@
 Which codec is best depends on the scene: on traffic a VP9 wins that costs several times the bytes
 of x264 where a whole picture moves. So each encoder is given the same few pictures in a row, and
 is judged by what it makes of them: bytes, likeness (PSNR), and time of a processor.
+
+Likeness is taken where something has changed, for there is what a detector looks for. Over whole
+pictures a background that stands still decides: by that SVT-AV1 had half the bytes of x264 on
+traffic, and at equal bytes lost six points of F more, as it was 4 dB worse where cars move.
 """
 
 from __future__ import annotations
@@ -16,13 +20,16 @@ import cv2
 import numpy as np
 
 from ..errors import CodecError
+from .changes import changed_tiles
 from .codecs import CODECS, CodecSpec, open_decoder, open_encoder
-from .tiles import Image
+from .tiles import Image, cut
 
 DB_AN_OCTAVE = 2.8
 """Twice the bytes buy about so much PSNR, at the bytes that detectors ask for."""
 KEY_EVERY = 600
 """A key frame is paid for by about so many frames."""
+TILE_PX, CHANGED_GRAY, TILES_MIN = 16, 8.0, 4
+"""What counts as a change, and how many tiles of it are enough to judge by."""
 BETTER = 0.85
 """Another codec has to cost less than this share of the present one's bytes: a change is a key."""
 
@@ -65,7 +72,8 @@ def try_codec(
             ended_s = time.perf_counter() if spec.own_threads else time.thread_time()
             times_ms.append((ended_s - began_s) * 1e3)
             sizes.append(len(coded.data))
-            likeness.append(cv2.PSNR(decoder.decode(coded.data), image))
+            decoded = decoder.decode(coded.data)
+            likeness.append(likeness_of(decoded, image, images[number - 1] if number else None))
     except CodecError:
         return None
     return Trial(
@@ -75,6 +83,15 @@ def try_codec(
         float(np.mean(likeness[1:] or likeness)),
         median(times_ms[1:] or times_ms),
     )
+
+
+def likeness_of(decoded: Image, image: Image, before: Image | None) -> float:
+    """PSNR, dB, in the tiles that differ from the picture before; in all where hardly any does."""
+    if before is not None:
+        mask = changed_tiles(image, before, TILE_PX, CHANGED_GRAY)
+        if mask.sum() >= TILES_MIN:
+            return cv2.PSNR(cut(decoded, mask, TILE_PX), cut(image, mask, TILE_PX))
+    return cv2.PSNR(decoded, image)
 
 
 def choose(trials: Sequence[Trial], present: str, budget_ms: float) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from .parameter import parameter
 from .pictures import HeardPictureConfig
 
-STILL_CODECS = ("jpeg", "webp", "png")
+STILL_CODECS = ("jpeg", "webp", "png", "jpegls")
 """Codecs of tiles and stills."""
 
 VIDEO_CODECS = (
@@ -31,12 +31,12 @@ class CompressionConfig(HeardPictureConfig):
     codec: str = parameter(
         "auto",
         "auto: the video codec that costs the fewest bytes on this scene and machine; one of them "
-        "by name; or changed tiles coded as jpeg, webp or png",
+        "by name; or changed tiles coded as jpeg, webp, png or jpegls",
         choices=CODEC_CHOICES,
     )
     quality: int = parameter(
         0,
-        "quality of all but png, 1 to 100, alike between codecs; 0: chosen for the codec",
+        "quality of lossy codecs, 1 to 100, alike between them; 0: chosen for the codec",
         minimum=0,
         maximum=100,
         live=True,
@@ -52,12 +52,21 @@ class CompressionConfig(HeardPictureConfig):
         minimum=0.1,
         maximum=1000.0,
     )
+    error_max: int = parameter(
+        0,
+        "jpegls: no pixel is off by more than this (16 bits: in steps of their depth); 0: lossless",
+        unit="gray levels",
+        minimum=0,
+        maximum=255,
+        live=True,
+    )
     tile_px: int = parameter(
         32, "side of a tile, rounded up to a multiple of 8", unit="px", minimum=8, maximum=512
     )
     change_threshold: float = parameter(
         8.0,
-        "a tile has changed where 4x4 px of it differ by more than this in the mean",
+        "a tile has changed where 4x4 px of it differ by more than this in the mean; "
+        "0, and always with jpegls: where any pixel differs",
         unit="gray levels",
         minimum=0.0,
         maximum=255.0,

@@ -24,6 +24,7 @@ from typing import Any
 from starlette.websockets import WebSocket
 
 from ..compression.codecs import readable_formats
+from ..compression.stills import readable_stills
 from ..config import GatewayConfig
 from ..errors import AuthenticationError, ProtocolError
 from ..protocol import (
@@ -110,7 +111,7 @@ class StreamSession:
             software=software,
             silence_timeout_ns=int(config.heartbeat_timeout_ms * 1e6),
             bytes_max=config.message_bytes_max,
-            codecs=readable_formats() if config.video else (),
+            codecs=(*(readable_formats() if config.video else ()), *readable_stills()),
         )
         self._outgoing = Outgoing(websocket, self._memory, metrics, self._gone)
         self._incoming = Incoming(
