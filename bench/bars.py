@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.privacy_bars import privacy_values
+
 RESULTS = Path(__file__).resolve().parent / "results"
 
 AT_LEAST, AT_MOST, BELOW, ABOVE = "at least", "at most", "below", "above"
@@ -153,12 +155,19 @@ GATEWAY_TIMES = {"amx": 3.0, "bf16": 3.0, "vnni": 2.0}
 """By the kind of processor; the others are published without a bar."""
 
 
+def privacy(result: Result) -> Iterator[Bar]:
+    """What the finders of faces and plates find, and what that costs."""
+    for what, value, way, bar in privacy_values(result):
+        yield Bar(what, value, way, bar)
+
+
 OF: dict[str, Callable[[Result], Iterator[Bar]]] = {
     "engines": engines,
     "models": models,
     "switching": switching,
     "policies": policies,
     "pipeline": pipeline,
+    "privacy": privacy,
 }
 """The bars of each result, by the name of its file."""
 
