@@ -83,6 +83,9 @@ class Witness:
         """See Observer."""
         self.link = link
 
+    def on_gate(self, state: Any) -> None:
+        """Observer; nothing of it is measured."""
+
     def on_verdict(self, board: int, verdict: str, defects: int) -> None:
         """See Observer."""
 

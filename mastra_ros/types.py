@@ -213,6 +213,7 @@ class GateState:
     mode: str = ""  # faces_and_plates, whole, regions or off; empty: not known
     shut: str = ""  # why nothing can leave; empty while it can
     features: bool = True  # features of a split model may leave
+    clearance: str = ""  # the promise under which frames leave now; empty: none, or not known
     sent: int = 0  # frames and features that were cleared to leave
     masked: int = 0  # of these, frames in which something is hidden
     withheld: int = 0  # frames and features that were to leave and did not

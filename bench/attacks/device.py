@@ -28,6 +28,7 @@ import psutil
 
 from bench.tiny_model import TINY_PX
 from mastra_ros.bridge import BridgeClient, BridgeStatus, SqliteSpool
+from mastra_ros.bridge.clearing import NothingToHide
 from mastra_ros.bridge.spool_clock import SpoolClock
 from mastra_ros.compression import Encoder
 from mastra_ros.config import BridgeConfig, CompressionConfig
@@ -84,6 +85,7 @@ class Worker:
             on_result=self._on_result,
             on_failed=self._on_failed,
             on_status=self._on_status,
+            clearer=NothingToHide(),
             open_spool=open_spool,
         )
         self._client.start()

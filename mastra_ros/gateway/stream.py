@@ -32,6 +32,7 @@ from ..protocol import (
     KeyFrameRequest,
     Message,
     Nack,
+    PrivacyReport,
     Refused,
     Renewal,
     Role,
@@ -150,6 +151,8 @@ class StreamSession:
             await self._serve()
         finally:
             self._sessions.disconnect(self)
+            at = (self._protocol.device, self._protocol.stream)
+            self._metrics.forget_privacy(*at, self._protocol.session)
             self._metrics.sessions.dec()
 
     async def _serve(self) -> None:
@@ -247,6 +250,9 @@ class StreamSession:
             if isinstance(event.message, FrameMessage):
                 lane = "late" if event.message.late else "live"
                 self._metrics.frames.labels(event.message.kind, lane, event.nack.code).inc()
+        elif isinstance(event, PrivacyReport):
+            at = (self._protocol.device, self._protocol.stream)
+            self._metrics.on_privacy(*at, event, self._protocol.session)
         elif isinstance(event, Renewal):
             self._take_renewal(event)
         elif isinstance(event, Goodbye):

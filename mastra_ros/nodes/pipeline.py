@@ -47,7 +47,7 @@ class PipelineNode(StageNode):
 
     def set_up(self) -> None:
         config = self.config
-        self._gate = open_node_gate(self)
+        self._gate = open_node_gate(self, lazily=True)  # there may never be a picture to make
         self.on_clean_up(self._gate.close)
         self._clearing = Clearing(self, self._gate)
         self._log = VerdictLog(config.log_path) if config.log_path else None

@@ -70,13 +70,13 @@ def read_section(node: StageNode) -> PrivacyConfig:
     return config
 
 
-def open_node_gate(node: StageNode) -> Gate:
+def open_node_gate(node: StageNode, *, lazily: bool = False) -> Gate:
     """The gate of a node; one that is shut says so in the log, and holds back what should leave."""
     config = read_section(node)
-    gate = open_gate(config)
+    gate = open_gate(config, lazily=lazily)
     if gate.shut:
         node.get_logger().error(f"{SECTION}: no frame leaves this device: {gate.shut}")
-    elif gate.mode == "off":
+    elif gate.mode == "off" and not lazily:
         node.get_logger().info(f"{SECTION}: nothing is hidden: {config.reason}")
     return gate
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import threading
 import time
 from collections import Counter
@@ -55,13 +56,16 @@ class Opened:
 class Gate:
     """Makes a ClearedFrame, or raises Withheld. One a stream; used by one thread at a time.
 
-    `open_` opens the finders. What it raises shuts the gate, and `clear` tries again now and then.
+    `open_` opens the finders; `lazily`: when the first frame comes. What it raises shuts the gate,
+    and `clear` tries again now and then.
     """
 
     def __init__(
         self,
         config: PrivacyConfig,
         open_: Callable[[PrivacyConfig], Opened] | None = None,
+        *,
+        lazily: bool = False,
     ) -> None:
         self._config = config
         self._open = open_
@@ -73,14 +77,15 @@ class Gate:
         self._failures = 0
         self._problem = ""  # why it could not be opened
         self._last = ""  # why the latest frame was withheld
-        self._tried_s = 0.0
+        self._tried_s = -math.inf
         self._lock = threading.Lock()  # of the counts
         self.cleared = 0
         self.masked = 0
         self.withheld = 0
         self.reasons: Counter[str] = Counter()
         self.clearance = ""
-        self.open()
+        if not lazily:
+            self.open()
 
     # -- what there is to know -------------------------------------------------------------
 
@@ -105,7 +110,13 @@ class Gate:
         """What it does, and has done since start."""
         masked = self.masked  # before `cleared`, which is never less
         return GateState(
-            self.mode, self.shut, self.features_pass(), self.cleared, masked, self.withheld
+            self.mode,
+            self.shut,
+            self.features_pass(),
+            self.clearance,
+            self.cleared,
+            masked,
+            self.withheld,
         )
 
     def features_pass(self, cut: str = "") -> bool:

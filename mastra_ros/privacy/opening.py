@@ -10,9 +10,12 @@ from .objects import TaskFinder
 from .region import Finder
 
 
-def open_gate(config: PrivacyConfig) -> Gate:
-    """The gate as configured; one whose finders cannot be opened is shut, and says why."""
-    return Gate(config, open_all)
+def open_gate(config: PrivacyConfig, *, lazily: bool = False) -> Gate:
+    """The gate as configured; one whose finders cannot be opened is shut, and says why.
+
+    lazily: the finders are opened when the first frame comes.
+    """
+    return Gate(config, open_all, lazily=lazily)
 
 
 def hiding_nothing(reason: str) -> Gate:

@@ -64,6 +64,7 @@ class Hello(Message):
     `heartbeat_ms`: the interval at which the gateway shall send heartbeats of its own, so that
     the device hears of a living gateway even while its own sending is slow; 0 none.
     `renews`: it will send a `Renewal` before its token expires, where the gateway takes that.
+    `privacy`: likewise a `PrivacyReport` now and then.
     """
 
     TYPE_ID: ClassVar[int] = 1
@@ -73,13 +74,15 @@ class Hello(Message):
     software: str = checked(text(128), "")
     heartbeat_ms: int = checked(integer(0, 600_000), 0)
     renews: bool = checked(flag, False)
+    privacy: bool = checked(flag, False)
 
 
 @dataclass(frozen=True)
 class Welcome(Message):
     """Gateway, the answer to Hello: the version used from here on, the session's name, settings.
 
-    `renews`: a `Renewal` is understood; nobody is sent one that has not said so.
+    `renews`: a `Renewal` is understood; nobody is sent one that has not said so. `privacy`: a
+    `PrivacyReport`, likewise.
     """
 
     TYPE_ID: ClassVar[int] = 2
@@ -88,11 +91,15 @@ class Welcome(Message):
     settings: Mapping[str, Any] = checked(plain(), factory=dict)
     software: str = checked(text(128), "")
     renews: bool = checked(flag, False)
+    privacy: bool = checked(flag, False)
 
 
 @dataclass(frozen=True)
 class FrameMessage(Message):
-    """Device: one `types.Packet`. `deadline_ms` is what is left for the answer; 0 there is none."""
+    """Device: one `types.Packet`. `deadline_ms` is what is left for the answer; 0 there is none.
+
+    `clearance`: under which promise of privacy it was made; an older device says nothing of it.
+    """
 
     TYPE_ID: ClassVar[int] = 3
     stream: str = checked(name)
@@ -108,6 +115,7 @@ class FrameMessage(Message):
     hard: bool = checked(flag, False)
     late: bool = checked(flag, False)
     id: str = checked(frame_id, "")
+    clearance: str = checked(text(256), "")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -136,6 +144,7 @@ class FrameMessage(Message):
             hard=packet.hard,
             late=packet.late,
             id=packet.key.id,
+            clearance=packet.clearance,
         )
 
     def to_packet(self) -> Packet:
@@ -151,6 +160,7 @@ class FrameMessage(Message):
             hard=self.hard,
             late=self.late,
             meta=dict(self.meta),
+            clearance=self.clearance,
         )
 
 
@@ -338,6 +348,21 @@ class Renewal(Message):
     token: str = checked(text(4096))
 
 
+@dataclass(frozen=True)
+class PrivacyReport(Message):
+    """Device, an extension: what its gate has let out, hidden and held back, since its start.
+
+    `kept`: records of its spool that may not leave.
+    """
+
+    TYPE_ID: ClassVar[int] = 96
+    mode: str = checked(text(32))
+    sent: int = checked(integer(), 0)
+    masked: int = checked(integer(), 0)
+    withheld: int = checked(integer(), 0)
+    kept: int = checked(integer(), 0)
+
+
 MESSAGES: tuple[type[Message], ...] = (
     Hello,
     Welcome,
@@ -353,4 +378,5 @@ MESSAGES: tuple[type[Message], ...] = (
     Probe,
     ProbeAck,
     Renewal,
+    PrivacyReport,
 )

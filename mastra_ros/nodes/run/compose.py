@@ -34,6 +34,7 @@ PAIRS = (
     ("scheduling", "decision"),
     ("scheduling", "result"),
     ("compression", "packet"),
+    ("compression", "privacy"),
     ("bridge", "cloud_result"),
     ("bridge", "link"),
 )
