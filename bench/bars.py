@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.privacy_bars import privacy_values
+
 RESULTS = Path(__file__).resolve().parent / "results"
 
 AT_LEAST, AT_MOST, BELOW, ABOVE = "at least", "at most", "below", "above"
@@ -201,6 +203,12 @@ def compression(result: Result) -> Iterator[Bar]:
                 yield Bar(f"{name}: encoding a VGA frame, {share}, ms", spent, AT_MOST, bar)
 
 
+def privacy(result: Result) -> Iterator[Bar]:
+    """What the finders of faces and plates find, and what that costs."""
+    for what, value, way, bar in privacy_values(result):
+        yield Bar(what, value, way, bar)
+
+
 OF: dict[str, Callable[[Result], Iterator[Bar]]] = {
     "engines": engines,
     "hostile": hostile,
@@ -209,6 +217,7 @@ OF: dict[str, Callable[[Result], Iterator[Bar]]] = {
     "policies": policies,
     "pipeline": pipeline,
     "compression": compression,
+    "privacy": privacy,
 }
 """The bars of each result, by the name of its file."""
 
