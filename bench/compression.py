@@ -118,7 +118,7 @@ def compared(scene: Scene, rows: Sequence[Row]) -> Row:
 
 
 def _in_time(row: Row) -> bool:
-    return row.get("vga_p50_ms", 0.0) <= P50_MS and row.get("vga_p99_ms", 0.0) <= P99_MS
+    return bool(row.get("vga_p50_ms", 0.0) <= P50_MS and row.get("vga_p99_ms", 0.0) <= P99_MS)
 
 
 def rows_of(told: Row) -> list[Row]:

@@ -122,10 +122,13 @@ class Ours:
     _jobs: list[Callable[[], None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.encoder = StreamEncoder(self.config, run=self._jobs.append)
+        self.encoder = StreamEncoder(self.config, run=self._later)
         self.encoder.peer(self.formats)
         self._decoder = Decoder()
         self._sent: list[Any] = []
+
+    def _later(self, job: Callable[[], None]) -> None:
+        self._jobs.append(job)
 
     def encode(self, image: Picture) -> tuple[bytes, int]:
         number = len(self._sent) + 1
