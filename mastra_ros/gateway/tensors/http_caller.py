@@ -151,7 +151,8 @@ class HttpCaller:
                 raise ModelError(f"{self._address}: an answer of more than {self._bytes_max} bytes")
             self._limit(connection, until_s)
         if response.length:  # it promised more
-            raise http.client.IncompleteRead(bytes(content[:0]), response.length)
+            raise http.client.IncompleteRead(b"", response.length)
+        response.close()  # read to its end: the connection may be used again
         return bytes(content)
 
     def _limit(self, connection: http.client.HTTPConnection, until_s: float) -> None:
