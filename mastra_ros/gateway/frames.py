@@ -273,11 +273,13 @@ class Frames:
         try:
             async with self._memory.picture(device, size, patience_s(message)) as picture:
                 started_s = time.perf_counter()
-                frame = await self._references.decode(device, message.to_packet())
+                # Brought to the model's size where it was decoded: the model's thread, which small
+                # pictures wait for, has little to do with it then.
+                fitted = await self._references.decode(device, message.to_packet(), model.fit)
                 self._metrics.decode_seconds.observe(time.perf_counter() - started_s)
-                picture.shrink(frame.image.nbytes)
-                inferred = await model.infer(frame, late=message.late)
-                del frame
+                picture.shrink(fitted.image.nbytes)
+                inferred = await model.infer(fitted, late=message.late)
+                del fitted
         except MemoryError as error:
             raise Refusal("overloaded", f"no memory: {error}") from None
         return Result(
