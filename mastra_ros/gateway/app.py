@@ -92,6 +92,7 @@ class Gateway:
             frames_max=config.queue_frames_max + config.batch_size_max,
             pixels_max=config.pixels_max,
             memory=self.memory,
+            logs=self._logs,
         )
         self._v2 = OpenInference(
             models,
