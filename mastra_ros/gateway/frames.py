@@ -32,6 +32,7 @@ from ..errors import (
 from ..protocol import Ack, FrameMessage, KeyFrameRequest, Message, Nack, ResultMessage
 from ..protocol.envelope import decode, encode
 from ..types import PacketKind, Result, Route
+from .door.logs import Sparing
 from .group import PX_MAX, STORED_BYTES_MAX, GroupWork, Job
 from .memory import Memory
 from .metrics import Metrics
@@ -85,7 +86,9 @@ class Frames:
         frames_max: int,
         pixels_max: int,
         memory: Memory | None = None,
+        logs: Sparing | None = None,
     ) -> None:
+        self._logs = logs or Sparing(logger)
         self._memory = memory or Memory(sys.maxsize)
         self._store = store
         self._references = references
@@ -188,7 +191,7 @@ class Frames:
     ) -> Callable[[Job], None]:
         def answer(job: Job) -> None:
             if job.error is not None:
-                refusal = _refusal_of(job.id, job.error)
+                refusal = self._refusal_of(job.id, job.error)
                 told = _nack(message, refusal.code, str(refusal))
             else:
                 assert job.record is not None
@@ -262,10 +265,27 @@ class Frames:
                 return _result_of(commit.record), True
             return result, False
         except MastraError as error:
-            raise _refusal_of(frame, error) from error
+            raise self._refusal_of(frame, error) from error
         finally:
             if turn is not None:
                 turn.over()
+
+    def _refusal_of(self, frame: FrameId, error: Exception) -> Refusal:
+        """What the device is told of an error; faults of ours stand in the log."""
+        if isinstance(error, ReferenceMissing):
+            return Refusal("reference_missing", str(error))
+        if isinstance(error, (CodecError, FrameError)):
+            return Refusal("corrupt", str(error))
+        if isinstance(error, LinkError):
+            return Refusal("overloaded", str(error))
+        if isinstance(error, StoreError):
+            self._logs.error("store", "%s: result not kept: %s", str(frame), str(error))
+            return Refusal("overloaded", "results cannot be kept now")
+        if isinstance(error, MastraError):
+            self._logs.error("model", "%s: failed: %s", str(frame), str(error))
+            return Refusal("failed", str(error))
+        logger.error("%s: failed", frame, exc_info=error)
+        return Refusal("failed", f"{type(error).__name__} while working on the frame")
 
     async def _infer(self, device: str, message: FrameMessage, turn: Turn | None) -> Result:
         if message.kind == PacketKind.FEATURES.value:
@@ -285,13 +305,15 @@ class Frames:
         try:
             async with self._memory.picture(device, size, patience_s(message)) as picture:
                 started_s = time.perf_counter()
-                frame = await self._references.decode(device, message.to_packet())
+                # Brought to the model's size where it was decoded: the model's thread, which small
+                # pictures wait for, has little to do with it then.
+                fitted = await self._references.decode(device, message.to_packet(), model.fit)
                 self._metrics.decode_seconds.observe(time.perf_counter() - started_s)
                 if turn is not None:
                     turn.over()
-                picture.shrink(frame.image.nbytes)
-                inferred = await model.infer(frame, late=message.late)
-                del frame
+                picture.shrink(fitted.image.nbytes)
+                inferred = await model.infer(fitted, late=message.late)
+                del fitted
         except MemoryError as error:
             raise Refusal("overloaded", f"no memory: {error}") from None
         return Result(
@@ -330,24 +352,6 @@ def patience_s(message: FrameMessage) -> float:
     if message.late or not message.deadline_ms:
         return LATE_PATIENCE_S
     return min(message.deadline_ms / 1e3, LATE_PATIENCE_S)
-
-
-def _refusal_of(frame: FrameId, error: Exception) -> Refusal:
-    """What the device is told of an error; faults of ours stand in the log."""
-    if isinstance(error, ReferenceMissing):
-        return Refusal("reference_missing", str(error))
-    if isinstance(error, (CodecError, FrameError)):
-        return Refusal("corrupt", str(error))
-    if isinstance(error, LinkError):
-        return Refusal("overloaded", str(error))
-    if isinstance(error, StoreError):
-        logger.error("%s: result not kept: %s", frame, error)
-        return Refusal("overloaded", "results cannot be kept now")
-    if isinstance(error, MastraError):
-        logger.error("%s: failed: %s", frame, error)
-        return Refusal("failed", str(error))
-    logger.error("%s: failed", frame, exc_info=error)
-    return Refusal("failed", f"{type(error).__name__} while working on the frame")
 
 
 def _done(

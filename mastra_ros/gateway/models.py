@@ -22,6 +22,7 @@ from ..inference import (
     Detector,
     DynamicBatcher,
     EngineOptions,
+    Fitted,
     Tail,
     load_bundle,
 )
@@ -96,7 +97,7 @@ class ServedModel(Generic[T]):
         self._frame_ms = math.nan
         self._since_s = math.nan  # when the run in work began, of the monotonic clock
         self.group: GroupWork | None = None
-        self._batcher: DynamicBatcher[T | Job, Inferred | None] = DynamicBatcher(
+        self._batcher: DynamicBatcher[T | Fitted | Job, Inferred | None] = DynamicBatcher(
             self._run,
             size_max=min(config.batch_size_max, FIRST_BATCH_MAX),
             delay_ms=config.batch_delay_ms,
@@ -114,7 +115,7 @@ class ServedModel(Generic[T]):
         """Frames that wait for the model."""
         return self._batcher.queued
 
-    async def infer(self, item: T, *, late: bool = False) -> Inferred:
+    async def infer(self, item: T | Fitted, *, late: bool = False) -> Inferred:
         """What is in the frame; live frames go before late ones.
 
         Raises LinkError when too many wait, ModelError when the model fails.
@@ -122,6 +123,11 @@ class ServedModel(Generic[T]):
         inferred = await self._batcher.submit(item, LATE if late else LIVE)
         assert inferred is not None
         return inferred
+
+    def fit(self, frame: Frame) -> Frame | Fitted:
+        """Bring a frame to the size of the model, in any thread: of a large one that takes long."""
+        detector: Any = self.detector
+        return detector.fit(frame) if isinstance(detector, (Detector, AutoDetector)) else frame
 
     def put(self, job: Job) -> asyncio.Future[Inferred | None]:
         """Take in a job, which `group` gives back unless the future has an error.
@@ -164,7 +170,7 @@ class ServedModel(Generic[T]):
         fitting = int(self._batch_run_ms / max(frame_ms, 1e-3))
         self._batcher.size_max = min(max(fitting, 1), self._size_max)
 
-    def _run(self, items: list[T | Job]) -> list[Inferred | None]:
+    def _run(self, items: list[T | Fitted | Job]) -> list[Inferred | None]:
         jobs = [item for item in items if isinstance(item, Job)]
         others = [item for item in items if not isinstance(item, Job)]
         frames: list[Any] = list(others)

@@ -11,12 +11,18 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Executor
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from ..types import Frame, Packet
 
+R = TypeVar("R")
+
 HEAVY_PX = 4_000_000
 """Decoding a larger picture takes many times as long as a frame may wait."""
+
+
+def _unchanged(frame: Frame) -> Any:
+    return frame
 
 
 class PacketDecoder(Protocol):
@@ -130,15 +136,20 @@ class References:
         self._turns[device, stream] = turn
         return turn
 
-    async def decode(self, device: str, packet: Packet) -> Frame:
-        """Decode in the executor; CodecError or ReferenceMissing as the decoder says."""
+    async def decode(
+        self, device: str, packet: Packet, then: Callable[[Frame], R] = _unchanged
+    ) -> R:
+        """Decode in the executor; CodecError or ReferenceMissing as the decoder says.
+
+        `then` is what is done with the frame, in the same thread.
+        """
         stream = self.stream(device, packet.key.stream)
         try:
             async with stream.turn:
                 loop = asyncio.get_running_loop()
                 heavy = packet.width_px * packet.height_px > HEAVY_PX
                 executor = self._heavy if heavy else self._executor
-                return await loop.run_in_executor(executor, stream.decode, packet)
+                return await loop.run_in_executor(executor, lambda: then(stream.decode(packet)))
         finally:
             self.trim()
 

@@ -174,7 +174,7 @@ class DynamicBatcher(Generic[T, R]):
             results = await self._run(batch)
         except Exception as error:
             if len(batch) > 1:
-                _log.warning("a batch of %d failed, running one by one: %s", len(batch), error)
+                _log.debug("a batch of %d failed, running one by one: %s", len(batch), error)
                 for one in batch:
                     if not one.answer.done():
                         await self._answer([one])
