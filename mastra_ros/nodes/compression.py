@@ -136,6 +136,7 @@ class CompressionNode(StageNode):
                 ),
                 key_frame_needed=message.key_frame_needed,
                 key_frames_asked=message.key_frames_asked,
+                goodput_bps=message.goodput_bps,
             )
         )
 
@@ -152,6 +153,8 @@ class CompressionNode(StageNode):
     def _encode(self, frame: Frame, decision: Decision) -> None:
         assert self._encoder is not None
         began = time.perf_counter()
+        if not decision.archive:
+            self._encoder.fit(decision.deadline_ms, time.monotonic())
         try:
             packet = self._encoder.encode(frame, hard=decision.hard, late=decision.archive)
         except CodecError as error:
