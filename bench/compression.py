@@ -122,7 +122,8 @@ def compared(scene: Scene, rows: Sequence[Row]) -> Row:
 
 
 def _in_time(row: Row) -> bool:
-    return row.get("vga_p50_ms", 0.0) <= P50_MS and row.get("vga_p99_ms", 0.0) <= P99_MS
+    p50_ms, p99_ms = (float(row.get(f"vga_{share}_ms", 0.0)) for share in ("p50", "p99"))
+    return p50_ms <= P50_MS and p99_ms <= P99_MS
 
 
 def rows_of(told: Row) -> list[Row]:

@@ -120,7 +120,7 @@ class Ours:
     _jobs: list[Callable[[], None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.encoder = StreamEncoder(self.config, run=self._jobs.append)
+        self.encoder = StreamEncoder(self.config, run=self._later)
         self.encoder.peer(self.formats)
         self._decoder = Decoder()
         self._sent: list[Any] = []
@@ -139,6 +139,9 @@ class Ours:
 
     def decode(self, data: bytes) -> Picture:  # noqa: ARG002  of the packet around it
         return np.asarray(self._decoder.decode(self._sent[-1]).image, np.uint8)
+
+    def _later(self, job: Callable[[], None]) -> None:
+        self._jobs.append(job)
 
     def rest(self) -> None:
         while self._jobs:
