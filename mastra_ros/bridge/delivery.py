@@ -102,8 +102,10 @@ class Delivery:
             self._fail(packet, self._lost, spool=True)
         elif len(live) >= self._in_flight_max and packet.key not in live:
             self._fail(packet, f"{len(live)} frames are in flight already", spool=True)
-        elif reason := self._video.refusal(packet, self._tally.codecs):
+        elif reason := self._video.not_known(packet, self._tally.codecs):
             self._fail(packet, reason, spool=True)
+        elif reason := self._video.rests_on_nothing(packet):
+            self._fail(packet, reason, spool=False)  # as where the gateway would say so
         else:
             if packet.stands_alone:
                 self._tally.key_frame_needed = False

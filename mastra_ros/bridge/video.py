@@ -28,15 +28,17 @@ class VideoOrder:
         self._waited = 0
         self._keys_refused = 0
 
-    def refusal(self, packet: Packet, codecs: tuple[str, ...]) -> str:
-        """Why a packet is not sent; empty: it may be."""
-        if packet.kind in STILL_KINDS:
+    def not_known(self, packet: Packet, codecs: tuple[str, ...]) -> str:
+        """Why this gateway cannot be sent a packet; empty: it can."""
+        if packet.kind in STILL_KINDS or packet.codec in codecs:
             return ""
-        if packet.codec not in codecs:
-            return f"the gateway does not decode {packet.codec or 'a video that names no codec'}"
-        if self._broken and not packet.stands_alone:
-            return "it rests on a frame that was not sent in this session"
-        return ""
+        return f"the gateway does not decode {packet.codec or 'a video that names no codec'}"
+
+    def rests_on_nothing(self, packet: Packet) -> str:
+        """Why a packet is of no use now; empty: it may be sent."""
+        if packet.kind in STILL_KINDS or packet.stands_alone or not self._broken:
+            return ""
+        return "it rests on a frame that was not sent in this session"
 
     def sent(self, packet: Packet, number: int) -> None:
         """It goes to the gateway under this number."""

@@ -21,18 +21,24 @@ FIRST_AGAIN, AGAIN_MAX = 300, 9000
 """Frames until the next trial; each that changes nothing doubles them."""
 SIZE_CHANGED = 2.5
 """A scene whose frames cost so many times more or less than when it was tried is another one."""
+CLOSE_S = 2.0
+"""A trial that is told to end has done so after this: a picture takes a codec no longer."""
+NICE = 5
+"""More would leave it without a processor while it holds Python's lock, and all others waiting."""
 VGA_PX = 640 * 480
 
 
 class Runner(Protocol):
     """Runs a trial beside the work of the stream, or at once."""
 
-    def __call__(self, job: Callable[[], None]) -> None: ...
+    def __call__(self, job: Callable[[], None]) -> threading.Thread | None: ...
 
 
-def beside(job: Callable[[], None]) -> None:
+def beside(job: Callable[[], None]) -> threading.Thread:
     """Run in a thread of its own that gives way to all others."""
-    threading.Thread(target=_gently, args=(job,), name="codec trial", daemon=True).start()
+    thread = threading.Thread(target=_gently, args=(job,), name="codec trial", daemon=True)
+    thread.start()
+    return thread
 
 
 def at_once(job: Callable[[], None]) -> None:
@@ -42,7 +48,7 @@ def at_once(job: Callable[[], None]) -> None:
 
 def _gently(job: Callable[[], None]) -> None:
     with contextlib.suppress(OSError, AttributeError):  # Linux: of this thread alone
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
     job()
 
 
@@ -64,6 +70,7 @@ class Chooser:
         self._again = FIRST_AGAIN
         self._running = False
         self._closed = False
+        self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         self._proposed = self.present
         self._mean_bytes = 0.0
@@ -93,7 +100,7 @@ class Chooser:
         if len(self._pictures) >= PICTURES:
             pictures, self._pictures = self._pictures, []
             self._running = True
-            self._run(lambda: self._try(pictures, encoding, quality))
+            self._thread = self._run(lambda: self._try(pictures, encoding, quality))
         return self.present
 
     def drop(self, name: str) -> bool:
@@ -107,6 +114,8 @@ class Chooser:
     def close(self) -> None:
         """End a trial that runs, at its next picture."""
         self._closed = True
+        if self._thread is not None:
+            self._thread.join(CLOSE_S)
 
     def _another_scene(self) -> bool:
         if not self._tried_bytes or self._again - self._wait < FIRST_AGAIN:

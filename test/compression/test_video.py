@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 
 import numpy as np
 import pytest
@@ -10,7 +11,12 @@ import pytest
 from mastra_ros.compression import Decoder, StreamEncoder
 from mastra_ros.compression.chain import pack_video, unpack_video
 from mastra_ros.compression.chooser import at_once
-from mastra_ros.compression.codecs import FORMATS
+from mastra_ros.compression.codecs import (
+    FORMATS,
+    fault_of,
+    readable_formats,
+    writable_formats,
+)
 from mastra_ros.compression.video import VideoReceiver
 from mastra_ros.errors import CodecError, ReferenceMissing
 from mastra_ros.types import Packet, PacketKind
@@ -361,3 +367,56 @@ def test_frames_that_go_up_seldom_rest_on_the_last_one_sent(encoder, moving, fra
     decoder = Decoder()
     decoder.decode(first)
     decoder.decode(second)
+
+
+def test_one_key_frame_answers_all_that_asked_before_it(encoder, moving, frame_of) -> None:
+    def link(asked: int, *, needed: bool = True, session: int = 1) -> None:
+        encoder.follow(
+            session=session,
+            codecs=FORMATS,
+            acknowledged=(0, ""),
+            key_frame_needed=needed,
+            key_frames_asked=asked,
+        )
+
+    def is_key(number: int) -> bool:
+        return encoder.encode(frame_of(moving(number), number)).stands_alone
+
+    link(0, needed=False)
+    assert is_key(1)
+    link(1)
+    assert is_key(2)
+    link(1)  # told again while the key frame is on its way
+    assert not is_key(3)
+    link(2)
+    assert is_key(4)
+    link(2, needed=False)
+    assert not is_key(5)
+    link(2, needed=False, session=2)
+    assert is_key(6)
+
+
+def test_a_trial_runs_beside_the_stream_and_ends_with_it(config_of, moving, frame_of) -> None:
+    encoder = StreamEncoder(config_of())
+    encoder.peer(FORMATS)
+    for number in range(1, 14):
+        encoder.encode(frame_of(moving(number, (320, 240)), number))
+    thread = encoder._chooser._thread
+    assert thread is not None
+    encoder.close()
+    assert not thread.is_alive()
+
+
+def test_a_device_without_pyav_sends_stills(config_of, moving, frame_of, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "av", None)
+    for cached in (fault_of, readable_formats, writable_formats):
+        cached.cache_clear()
+    try:
+        encoder = StreamEncoder(config_of(), run=at_once)
+        encoder.peer(FORMATS)
+        assert encoder.encode(frame_of(moving(1), 1)).kind is KEY
+        assert readable_formats() == writable_formats() == ()
+        assert "PyAV" in fault_of("vp9-8") or "ModuleNotFoundError" in fault_of("vp9-8")
+    finally:
+        for cached in (fault_of, readable_formats, writable_formats):
+            cached.cache_clear()

@@ -10,10 +10,12 @@ from __future__ import annotations
 import re
 
 from ...errors import CodecError
+from .sps import check_references
 
 _START = re.compile(rb"\x00\x00\x01(.)(.)", re.DOTALL)
 _SLICES = {1, 5}  # of a picture, of one that is a key
 _PARTITIONS = {2, 3, 4}
+_PARAMETERS = 7
 _NALS_MAX = 1024
 _DELIMITER, _HEADER, _FRAME = 2, 3, 6  # units of AV1
 _SUPERFRAME_MAX = 2
@@ -38,6 +40,8 @@ def _check_h264(data: bytes) -> None:
         kind = unit[1][0] & 0x1F
         if kind in _PARTITIONS:
             raise CodecError("h264: slices in partitions are not taken")
+        if kind == _PARAMETERS:
+            check_references(data[unit.end() - 1 :])
         # The number of a slice's first block, 0 where a picture begins, is one bit: 1.
         if kind in _SLICES and unit[2][0] & 0x80:
             pictures += 1

@@ -16,10 +16,11 @@ from .interface import Image
 from .planes import even, from_planes
 from .quiet import quiet_codecs, told
 from .registry import FORMATS
+from .sps import REFERENCES_MAX
 
 _DECODERS = {"h264": "h264", "vp9": "vp9", "av1": "libdav1d"}
 _OPTIONS = {"av1": {"max_frame_delay": "1", "alllayers": "0"}}
-PICTURES_KEPT = {"h264": 18, "vp9": 10, "av1": 12}
+PICTURES_KEPT = {"h264": REFERENCES_MAX + 3, "vp9": 10, "av1": 12}
 """Most pictures that a decoder holds: the references of the format, and those in work."""
 _BLOCK_PX = 128
 """Codecs hold whole blocks; none of these has larger ones."""

@@ -188,3 +188,12 @@ def test_damaged_packets_cost_an_error_and_nothing_else(scene, name) -> None:
 def test_what_is_no_video_is_refused(video_format, data) -> None:
     with pytest.raises(CodecError):
         open_decoder(video_format, "bgr8", 128, 96).decode(data)
+
+
+def test_a_stream_that_asks_for_many_references_is_refused(scene) -> None:
+    spec = CODECS["x264-ultrafast"]
+    greedy = {**spec.options, "x264-params": spec.options["x264-params"] + ":ref=5:dpb=5"}
+    encoder = PyavEncoder(dataclasses.replace(spec, options={**greedy, "preset": "medium"}))
+    data = encoder.encode(scene(128, 96), "bgr8", key=True, quality=50).data
+    with pytest.raises(CodecError, match="expected at most 4 references, got 5"):
+        open_decoder("h264", "bgr8", 128, 96).decode(data)
