@@ -82,7 +82,7 @@ class Judge:
         self._scene = scene
         self._detector: Detector | None = None
         if scene.detector == "own":
-            self._detector = Detector.open(load_bundle(BUNDLE), "cloud")
+            self._detector = Detector.open(load_bundle(str(BUNDLE)), "cloud")
         elif scene.detector:
             self._detector = Detector.open(_yolox(data), "cloud", score_threshold=SCORE_MIN)
         self._raw = self._kept(frames)
@@ -148,4 +148,4 @@ def _yolox(data: Path) -> Any:
         "parts:\n  cloud: {file: cloud.onnx, engine: onnxruntime, model: yolox, version: 1.0.0,"
         f" sha256: {hashlib.sha256(network).hexdigest()}, score_threshold: {SCORE_MIN}}}\n"
     )
-    return load_bundle(folder)
+    return load_bundle(str(folder))

@@ -85,8 +85,8 @@ def decode_jpegls(data: bytes, width_px: int, height_px: int, channels: int) -> 
     else:
         image = image.reshape(height_px, width_px)
     if bits in (8, 16):
-        return image.astype(np.uint16) if bits == 16 else image
-    return _stretched(bits)[image]
+        return np.asarray(image, np.uint16 if bits == 16 else np.uint8)
+    return np.asarray(_stretched(bits)[image], np.uint16)
 
 
 def read_jpegls(data: bytes) -> tuple[int, int, int, int]:
@@ -119,7 +119,7 @@ def _scan(data: bytes) -> int:
         at += 15
     if data[at : at + 2] != _SCAN or struct.unpack_from(">HB", data, at + 2) != (8, 1):
         raise CodecError("jpegls: expected a scan of one channel")
-    return data[at + 7]
+    return int(data[at + 7])
 
 
 def _narrowed(image: NDArray[np.uint16]) -> tuple[int, NDArray[np.uint16]]:
@@ -142,4 +142,5 @@ def _stretched(bits: int) -> NDArray[np.uint16]:
     """What `pictures.depth` makes of each value of so many bits."""
     white = (1 << bits) - 1
     values = np.arange(white + 1, dtype=np.uint16)[None]
-    return np.asarray(cv2.addWeighted(values, WHITE / white, values, 0.0, 0.0), np.uint16)[0]
+    stretched = cv2.addWeighted(values, WHITE / white, values, 0.0, 0.0)
+    return np.asarray(stretched, np.uint16).reshape(-1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -16,6 +17,7 @@ from .chooser import Chooser, Runner, beside
 from .codecs import CODECS, FORMATS, fault_of, open_encoder, opens
 from .encoder import Encoder
 from .payload import TILE_STEP_PX
+from .rate import RateControl, Room
 from .tiles import Image
 from .trials import candidates
 from .video import VideoChain
@@ -56,13 +58,16 @@ class StreamEncoder:
         self._told: set[str] = set()
         self._session = -1
         self._asked = 0
+        self.rate = RateControl()
+        self._goodput_bps = math.nan
 
     @property
     def in_force(self) -> str:
         """Codec and quality of the next frame, for people."""
         if self._chooser is None:
             return f"tiles {self._config.still_codec} quality {self._config.still_quality}"
-        return f"{self._chooser.present} quality {self._config.video_quality}"
+        quality = self.rate.quality(self._config.video_quality)
+        return f"{self._chooser.present} quality {quality}"
 
     def configure(self, config: CompressionConfig) -> None:
         """Use other parameters from the next frame on (DependencyError: a codec is missing)."""
@@ -80,6 +85,13 @@ class StreamEncoder:
         if known != self._formats:
             self._formats = known
             self._prepare()
+
+    def fit(self, left_ms: float, now_s: float) -> None:
+        """Before a frame is encoded: the time left until its deadline (0: none), and the time.
+
+        The quality of video comes down so far that the frame arrives in time, and goes up again.
+        """
+        self.rate.decide(Room.of(self._goodput_bps, left_ms), self._config.video_quality, now_s)
 
     def encode(self, cleared: ClearedFrame, *, hard: bool = False, late: bool = False) -> Packet:
         """Encode a frame; a late one becomes a still that stands outside the sequence.
@@ -129,13 +141,16 @@ class StreamEncoder:
         acknowledged: tuple[int, str],
         key_frame_needed: bool,
         key_frames_asked: int,
+        goodput_bps: float = math.nan,
     ) -> None:
         """What the bridge says of the link, as often as it likes.
 
         session: counts them; another one is with a gateway that need not know what went before.
         codecs: what it decodes. acknowledged: stamp (0: none) and id of its newest picture.
         key_frames_asked: counts what asked for a key frame; one is the answer to all before it.
+        goodput_bps: what the link has carried upward; NaN while unknown.
         """
+        self._goodput_bps = goodput_bps
         if session != self._session:
             self._session = session
             self.forget()
@@ -196,12 +211,15 @@ class StreamEncoder:
                     tile_px=-(-config.tile_px // TILE_STEP_PX) * TILE_STEP_PX,
                     change_threshold=config.change_threshold,
                 )
-            packet = self._chain.encode(frame, config.video_quality, hard=hard)
+            quality = self.rate.quality(config.video_quality)
+            packet = self._chain.encode(frame, quality, hard=hard)
         except CodecError as error:
             self._give_up(chooser, str(error))
             return None
         image: Image = frame.image
         size = 0 if packet.stands_alone else len(packet.payload)
+        if size:
+            self.rate.sent(size)
         chooser.saw(image, frame.encoding, size, config.video_quality)
         return packet
 

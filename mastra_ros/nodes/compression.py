@@ -163,6 +163,7 @@ class CompressionNode(StageNode):
                 ),
                 key_frame_needed=message.key_frame_needed,
                 key_frames_asked=message.key_frames_asked,
+                goodput_bps=message.goodput_bps,
             )
         )
 
@@ -179,6 +180,8 @@ class CompressionNode(StageNode):
     def _encode(self, frame: Frame, decision: Decision) -> None:
         assert self._encoder is not None
         began = time.perf_counter()
+        if not decision.archive:
+            self._encoder.fit(decision.deadline_ms, time.monotonic())
         try:
             cleared = self._gate.clear(frame, late=decision.archive)
             packet = self._encoder.encode(cleared, hard=decision.hard, late=decision.archive)

@@ -10,6 +10,7 @@ from .interface import Coded, Image
 from .planes import even, to_planes
 from .quiet import quiet_codecs, told
 from .registry import CodecSpec
+from .strain import Strain
 
 _NEVER = 1 << 30
 """Pictures until a key frame that nobody asked for."""
@@ -18,13 +19,16 @@ _TICK = Fraction(1, 30)
 
 
 class PyavEncoder:
-    """A `VideoEncoder` around one of FFmpeg's; opened anew where size or quality change."""
+    """A `VideoEncoder` around one of FFmpeg's; opened anew where the size changes, or the quality
+    of one that cannot change it from frame to frame."""
 
     def __init__(self, spec: CodecSpec) -> None:
         self.spec = spec
         self._context: Any = None
         self._made_for: tuple[int, int, int] = (0, 0, 0)
         self._count = 0
+        self._offset = 0.0
+        self._strain = Strain()
 
     @property
     def format(self) -> str:
@@ -41,8 +45,10 @@ class PyavEncoder:
             )
         planes = to_planes(image, encoding)
         made_for = (even(width), even(height), self.spec.rate_of(quality))
-        if made_for != self._made_for:
+        live = self.spec.live_range > 0 and made_for[:2] == self._made_for[:2]
+        if made_for != self._made_for and not live:
             self._context = None
+        self._offset = (made_for[2] - self._made_for[2]) / self.spec.live_range if live else 0.0
         try:
             return self._encode(planes, made_for, key=key)
         except Exception as error:
@@ -78,6 +84,7 @@ class PyavEncoder:
             context.options = {**self.spec.options, self.spec.rate: str(rate)}
             context.open()
         self._context, self._made_for, self._count = context, made_for, 0
+        self._offset = 0.0
 
     def _one(self, planes: Image, *, key: bool) -> Coded:
         import av
@@ -86,6 +93,7 @@ class PyavEncoder:
         frame = av.VideoFrame.from_ndarray(planes, "yuv420p")
         frame.pts = self._count
         frame.time_base = _TICK
+        frame = self._strain.on(frame, self._offset)
         if key:
             frame.pict_type = PictureType.I
         self._count += 1

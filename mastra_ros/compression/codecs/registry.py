@@ -37,6 +37,7 @@ class CodecSpec:
     options: Mapping[str, str] = field(default_factory=dict)
     rate: str = "crf"
     hardware: bool = False
+    live_range: float = 0.0
     side_min_px: int = 16
     own_threads: bool = False
 
@@ -54,7 +55,9 @@ QUALITIES = (1, 50, 85, 100)
 
 _X264 = {
     "tune": "zerolatency",
-    "aq-mode": "0",
+    # As good as none, which costs the fewest bytes; without any it takes no other quality later.
+    "aq-mode": "1",
+    "aq-strength": "0.01",
     "x264-params": "keyint=infinite:scenecut=0:force-cfr=1:threads=1",
 }
 _VP9 = {
@@ -74,13 +77,31 @@ _QP_RATES = (48.0, 32.0, 20.0, 6.0)
 
 _KNOWN = (
     CodecSpec(
-        "x264-veryfast", "x264", "h264", "libx264", _X264_RATES, {**_X264, "preset": "veryfast"}
+        "x264-veryfast",
+        "x264",
+        "h264",
+        "libx264",
+        _X264_RATES,
+        {**_X264, "preset": "veryfast"},
+        live_range=51.0,
     ),
     CodecSpec(
-        "x264-superfast", "x264", "h264", "libx264", _X264_RATES, {**_X264, "preset": "superfast"}
+        "x264-superfast",
+        "x264",
+        "h264",
+        "libx264",
+        _X264_RATES,
+        {**_X264, "preset": "superfast"},
+        live_range=51.0,
     ),
     CodecSpec(
-        "x264-ultrafast", "x264", "h264", "libx264", _X264_RATES, {**_X264, "preset": "ultrafast"}
+        "x264-ultrafast",
+        "x264",
+        "h264",
+        "libx264",
+        _X264_RATES,
+        {**_X264, "preset": "ultrafast"},
+        live_range=51.0,
     ),
     CodecSpec("vp9-7", "vp9", "vp9", "libvpx-vp9", _VP9_RATES, {**_VP9, "cpu-used": "7"}),
     CodecSpec("vp9-8", "vp9", "vp9", "libvpx-vp9", _VP9_RATES, {**_VP9, "cpu-used": "8"}),
