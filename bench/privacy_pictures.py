@@ -80,7 +80,7 @@ def faces(data: Path) -> list[tuple[Image, Truth]]:
     """Heads cut out of the photographs, with the face in each."""
     made = []
     for name in ("training", "testing"):
-        for entry in ET.parse(data / "faces" / f"{name}.xml").iter("image"):
+        for entry in ET.parse(data / "faces" / f"{name}.xml").iter("image"):  # noqa: S314
             image = cv2.imread(str(data / "faces" / Path(entry.get("file", "")).name))
             for box in entry.iter("box"):
                 if box.get("ignore") or image is None:
@@ -105,7 +105,9 @@ def street(data: Path, frames: int, size: tuple[int, int] | None = None) -> list
     return made
 
 
-def paste(image: Image, head: Image, truth: Truth, width_px: float, left: float, top: float) -> Truth:
+def paste(
+    image: Image, head: Image, truth: Truth, width_px: float, left: float, top: float
+) -> Truth:
     """Paste a head whose face gets this width; its oval has a soft edge. Where the face is then."""
     by = width_px / truth.width
     how = cv2.INTER_AREA if by < 1 else cv2.INTER_LINEAR

@@ -50,9 +50,13 @@ KINDS = {"plates": 0, "heads": 1, "others": -1}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("bank", type=Path)
-    parser.add_argument("--video", type=Path, required=True, help="car-detection.mp4, or its frames as %%04d.jpg")
+    parser.add_argument(
+        "--video", type=Path, required=True, help="car-detection.mp4, or its frames as %%04d.jpg"
+    )
     parser.add_argument("--photographs", type=Path)
     parser.add_argument("--portraits", type=Path)
     parser.add_argument("--plates", type=int, default=4000)
@@ -61,15 +65,25 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, default=700)
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
-    jobs = [(kind, seed) for kind in ("plates", "heads", "others", "scenes") for seed in range(getattr(args, kind))]
+    jobs = [
+        (kind, seed)
+        for kind in ("plates", "heads", "others", "scenes")
+        for seed in range(getattr(args, kind))
+    ]
     with ProcessPoolExecutor(os.cpu_count()) as pool:
-        drawn = list(pool.map(_draw, [(kind, args.seed * 1_000_003 + n) for kind, n in jobs], chunksize=50))
-    sprites = [(KINDS[kind], made) for (kind, _), made in zip(jobs, drawn, strict=True) if kind != "scenes"]
+        drawn = list(
+            pool.map(_draw, [(kind, args.seed * 1_000_003 + n) for kind, n in jobs], chunksize=50)
+        )
+    sprites = [
+        (KINDS[kind], made) for (kind, _), made in zip(jobs, drawn, strict=True) if kind != "scenes"
+    ]
     if args.portraits:
         rng = np.random.default_rng(args.seed)
         for name, where in PORTRAITS.items():
             image = cv2.cvtColor(cv2.imread(str(args.portraits / name)), cv2.COLOR_BGR2RGB)
-            sprites += [(KINDS["heads"], portrait(rng, image, where)) for _ in range(args.heads // 8)]
+            sprites += [
+                (KINDS["heads"], portrait(rng, image, where)) for _ in range(args.heads // 8)
+            ]
     scenes = [made[0] for (kind, _), made in zip(jobs, drawn, strict=True) if kind == "scenes"]
     backs, boxes = video_scenes(args.video)
     if args.photographs:
@@ -84,7 +98,9 @@ def main() -> None:
         scenes=np.stack(backs + scenes),
         boxes=np.array(boxes, np.float32),
     )
-    print(f"{args.bank}: {len(sprites)} sprites, {len(backs)} photographed and {len(scenes)} drawn scenes")
+    print(
+        f"{args.bank}: {len(sprites)} sprites, {len(backs)} photographs, {len(scenes)} drawn scenes"
+    )
 
 
 def _draw(job: tuple[str, int]) -> tuple[Bytes, tuple[int, int]]:
@@ -138,8 +154,10 @@ def photographs(folder: Path) -> list[Bytes]:
             resized = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
             high, wide = resized.shape[:2]
             for top in range(0, high - SCENE_PX + 1, SCENE_PX):
-                for left in range(0, wide - SCENE_PX + 1, SCENE_PX):
-                    made.append(resized[top : top + SCENE_PX, left : left + SCENE_PX])
+                made += [
+                    resized[top : top + SCENE_PX, left : left + SCENE_PX]
+                    for left in range(0, wide - SCENE_PX + 1, SCENE_PX)
+                ]
     return made
 
 

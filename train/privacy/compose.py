@@ -1,4 +1,4 @@
-"""Training pictures, composed on the device that trains: sprites warped, lit and pasted into scenes.
+"""Training pictures, composed where the training runs: sprites warped, lit, pasted into scenes.
 
 Drawing on the processor would take longer than learning; this makes thousands of pictures a second.
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from train.privacy.plates import CANVAS_PX
@@ -27,7 +27,7 @@ LEAST_PX = {0: 13.0, 1: 5.5}
 
 
 class Composer:
-    """Makes batches from a bank (train.privacy.bank): images, boxes (N, K, 4) in px, classes (N, K)."""
+    """Makes batches from a bank: images, boxes (N, K, 4) in px, classes (N, K)."""
 
     def __init__(self, bank: Path, device: str, seed: int = 0) -> None:
         data = np.load(bank)
@@ -53,15 +53,23 @@ class Composer:
         image, box, kind = self._scenes(count)
         boxes, kinds = [box], [kind]
         for level, share in zip(LEVELS, SHARES, strict=True):
-            image, box, kind = self._paste(image, torch.stack(boxes, 1), torch.stack(kinds, 1), level, share)
+            image, box, kind = self._paste(
+                image, torch.stack(boxes, 1), torch.stack(kinds, 1), level, share
+            )
             boxes.append(box)
             kinds.append(kind)
         kept = torch.stack(kinds, 1).clamp(min=-2)
         kept = torch.where(kept == -3, torch.full_like(kept, -2), kept)
-        return self._spoil(image), torch.stack(boxes, 1), torch.where(kept < 0, torch.full_like(kept, -1), kept)
+        return (
+            self._spoil(image),
+            torch.stack(boxes, 1),
+            torch.where(kept < 0, torch.full_like(kept, -1), kept),
+        )
 
     def _scenes(self, count: int) -> tuple[Tensor, Tensor, Tensor]:
-        chosen = torch.randint(len(self.scenes), (count,), generator=self.random, device=self.device)
+        chosen = torch.randint(
+            len(self.scenes), (count,), generator=self.random, device=self.device
+        )
         marked = self._uniform(count) < 0.12
         some = torch.randint(len(self.marked), (count,), generator=self.random, device=self.device)
         chosen = torch.where(marked, self.marked[some], chosen)
@@ -75,8 +83,12 @@ class Composer:
         line = torch.arange(SIDE_PX, device=self.device) + 0.5 - SIDE_PX / 2
         x = mid_x[:, None, None] + line[None, None] * (zoom * flip)[:, None, None]
         y = mid_y[:, None, None] + line[None, :, None] * zoom[:, None, None]
-        grid = torch.stack([x.expand(-1, SIDE_PX, -1), y.expand(-1, -1, SIDE_PX)], -1) / full * 2 - 1
-        image = F.grid_sample(self.scenes[chosen].float() / 255, grid, padding_mode="reflection", align_corners=False)
+        grid = (
+            torch.stack([x.expand(-1, SIDE_PX, -1), y.expand(-1, -1, SIDE_PX)], -1) / full * 2 - 1
+        )
+        image = F.grid_sample(
+            self.scenes[chosen].float() / 255, grid, padding_mode="reflection", align_corners=False
+        )
         box = self.scene_boxes[chosen]
         xs = (box[:, 0::2] - mid_x[:, None]) / (zoom * flip)[:, None] + SIDE_PX / 2
         ys = (box[:, 1::2] - mid_y[:, None]) / zoom[:, None] + SIDE_PX / 2
@@ -85,46 +97,71 @@ class Composer:
         inside = ((middle > 4) & (middle < SIDE_PX - 4)).all(1)  # not a number: false
         gamma = torch.exp(self._normal(count, 1, 1, 1, spread=0.3))
         tint = 1 + self._normal(count, 3, 1, 1, spread=0.12)
-        image = (image.clamp(1e-4, 1) ** gamma * tint * self._uniform(count, 1, 1, 1, low=0.5, high=1.15)).clamp(0, 1)
+        image = (
+            image.clamp(1e-4, 1) ** gamma * tint * self._uniform(count, 1, 1, 1, low=0.5, high=1.15)
+        ).clamp(0, 1)
         grey = image.mean(1, keepdim=True)
-        image = torch.where((self._uniform(count) < 0.12)[:, None, None, None], grey.expand_as(image), image)
+        image = torch.where(
+            (self._uniform(count) < 0.12)[:, None, None, None], grey.expand_as(image), image
+        )
         return image, torch.nan_to_num(moved), torch.where(inside, 0, -2)
 
-    def _paste(self, image: Tensor, boxes: Tensor, kinds: Tensor, level: int, share: float) -> tuple[Tensor, Tensor, Tensor]:
+    def _paste(
+        self, image: Tensor, boxes: Tensor, kinds: Tensor, level: int, share: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
         count = len(image)
         which = self._uniform(count)
         pick = self._uniform(count)
         sprite = torch.zeros(count, dtype=torch.long, device=self.device)
         for low, high, kind in ((0.0, 0.46, 0), (0.46, 0.82, 1), (0.82, 1.01, 2)):
             own = self.kinds[kind]
-            sprite = torch.where((which >= low) & (which < high), own[(pick * len(own)).long()], sprite)
-        scale = torch.exp(self._uniform(count, low=math.log(SMALLEST[level]), high=math.log(BIGGEST[level])))
+            sprite = torch.where(
+                (which >= low) & (which < high), own[(pick * len(own)).long()], sprite
+            )
+        scale = torch.exp(
+            self._uniform(count, low=math.log(SMALLEST[level]), high=math.log(BIGGEST[level]))
+        )
         kind = self.classes[sprite]
         turn = self._normal(count, spread=0.1)
         turn = torch.where(self._uniform(count) < 0.15, turn * 3, turn)
         stretch = torch.exp(self._normal(count, spread=0.1))
-        narrow = torch.where(kind == 0, self._uniform(count, low=0.62, high=1.0), self._uniform(count, low=0.85, high=1.0))
+        narrow = torch.where(
+            kind == 0,
+            self._uniform(count, low=0.62, high=1.0),
+            self._uniform(count, low=0.85, high=1.0),
+        )
         shear = self._normal(count, spread=0.12) * (kind == 0) + self._normal(count, spread=0.04)
         lean = self._normal(count, 2, spread=0.0009)
         cos, sin = torch.cos(turn), torch.sin(turn)
         across, down = scale * narrow, scale * stretch.clamp(0.8, 1.25)
         zero, one = torch.zeros_like(cos), torch.ones_like(cos)
         rotate = torch.stack([cos, -sin, zero, sin, cos, zero, zero, zero, one], 1).view(-1, 3, 3)
-        grow = torch.stack([across, zero, zero, shear * across, down, zero, lean[:, 0], lean[:, 1], one], 1).view(-1, 3, 3)
+        grow = torch.stack(
+            [across, zero, zero, shear * across, down, zero, lean[:, 0], lean[:, 1], one], 1
+        ).view(-1, 3, 3)
         forward = rotate @ grow
         half = self.sizes[sprite] / 2
-        signs = torch.tensor([[-1, -1], [1, -1], [1, 1], [-1, 1]], dtype=torch.float32, device=self.device)
+        signs = torch.tensor(
+            [[-1, -1], [1, -1], [1, 1], [-1, 1]], dtype=torch.float32, device=self.device
+        )
         corners = torch.cat([half[:, None] * signs, torch.ones(count, 4, 1, device=self.device)], 2)
         moved = (forward @ corners.transpose(1, 2)).transpose(1, 2)
         moved = moved[..., :2] / moved[..., 2:]
         low, high = moved.amin(1), moved.amax(1)
         size = high - low
-        margin = size * self._uniform(count, 1, low=-0.1, high=0.6).clamp(min=-0.1) * 0.5 + size * 0.5
+        margin = (
+            size * self._uniform(count, 1, low=-0.1, high=0.6).clamp(min=-0.1) * 0.5 + size * 0.5
+        )
         spot = margin + (SIDE_PX - 2 * margin).clamp(min=0) * self._uniform(count, 2)
         box = torch.cat([spot + low, spot + high], 1)
         least = torch.where(kind == 1, LEAST_PX[1], torch.where(kind == 0, LEAST_PX[0], 0.0))
         apart = self._apart(box, boxes, kinds)
-        used = (self._uniform(count) < share) & apart & (size[:, 0] >= least) & ((kind != 0) | (size[:, 1] >= 3.5))
+        used = (
+            (self._uniform(count) < share)
+            & apart
+            & (size[:, 0] >= least)
+            & ((kind != 0) | (size[:, 1] >= 3.5))
+        )
         layer, cover = self._layer(sprite, forward, spot, level)
         image = image + (layer - image) * cover * used[:, None, None, None]
         return image, box, torch.where(used, torch.where(kind < 0, -3, kind), -2)
@@ -137,7 +174,9 @@ class Composer:
         shared = ((high - low) > 0).all(-1) & (kinds != -2)
         return ~shared.any(1)
 
-    def _layer(self, sprite: Tensor, forward: Tensor, spot: Tensor, level: int) -> tuple[Tensor, Tensor]:
+    def _layer(
+        self, sprite: Tensor, forward: Tensor, spot: Tensor, level: int
+    ) -> tuple[Tensor, Tensor]:
         count = len(sprite)
         pixels = self.sprites[sprite].float() / 255
         pixels[:, :3] *= pixels[:, 3:]
@@ -146,7 +185,14 @@ class Composer:
         line = torch.arange(SIDE_PX, device=self.device) + 0.5
         x = line[None, None, :] - spot[:, 0, None, None]
         y = line[None, :, None] - spot[:, 1, None, None]
-        flat = torch.stack([x.expand(-1, SIDE_PX, -1), y.expand(-1, -1, SIDE_PX), torch.ones(count, SIDE_PX, SIDE_PX, device=self.device)], 1)
+        flat = torch.stack(
+            [
+                x.expand(-1, SIDE_PX, -1),
+                y.expand(-1, -1, SIDE_PX),
+                torch.ones(count, SIDE_PX, SIDE_PX, device=self.device),
+            ],
+            1,
+        )
         back = (torch.linalg.inv(forward) @ flat.flatten(2)).view(count, 3, SIDE_PX, SIDE_PX)
         place = back[:, :2] / back[:, 2:].clamp(min=0.1)
         grid = torch.stack([place[:, 0] / CANVAS_PX[0] * 2, place[:, 1] / CANVAS_PX[1] * 2], -1)
@@ -159,28 +205,44 @@ class Composer:
         tint = 1 + self._normal(count, 3, 1, 1, spread=0.08)
         colour = (colour * gain * tint).clamp(0, 1) * (1 - fade) + tone * fade
         grey = self._uniform(count) < 0.15
-        return torch.where(grey[:, None, None, None], colour.mean(1, keepdim=True).expand_as(colour), colour), cover
+        return torch.where(
+            grey[:, None, None, None], colour.mean(1, keepdim=True).expand_as(colour), colour
+        ), cover
 
     def _spoil(self, image: Tensor) -> Tensor:
         """Blur, motion, resampling, compression, noise, as cameras and codecs add them."""
         count = len(image)
         radius = torch.arange(-5, 6, device=self.device).float()
         spread = (self._uniform(count, 1) ** 2 * 1.6 + 0.15).expand(-1, 11)
-        row = torch.exp(-(radius / spread) ** 2 / 2)
-        run = ((radius.abs() <= self._uniform(count, 1, high=4.0)) & (self._uniform(count, 1) < 0.2)).float()
+        row = torch.exp(-((radius / spread) ** 2) / 2)
+        run = (
+            (radius.abs() <= self._uniform(count, 1, high=4.0)) & (self._uniform(count, 1) < 0.2)
+        ).float()
         run = torch.where(run.sum(1, keepdim=True) > 0, run, (radius == 0).float())
         upright = self._uniform(count, 1) < 0.3
         wide = _blend(row, run, ~upright)
         tall = _blend(row, run, upright)
         flat = image.reshape(1, count * 3, SIDE_PX, SIDE_PX)
-        flat = F.conv2d(F.pad(flat, (5, 5, 0, 0), mode="reflect"), wide.repeat_interleave(3, 0)[:, None, None], groups=count * 3)
-        flat = F.conv2d(F.pad(flat, (0, 0, 5, 5), mode="reflect"), tall.repeat_interleave(3, 0)[:, None, :, None], groups=count * 3)
+        flat = F.conv2d(
+            F.pad(flat, (5, 5, 0, 0), mode="reflect"),
+            wide.repeat_interleave(3, 0)[:, None, None],
+            groups=count * 3,
+        )
+        flat = F.conv2d(
+            F.pad(flat, (0, 0, 5, 5), mode="reflect"),
+            tall.repeat_interleave(3, 0)[:, None, :, None],
+            groups=count * 3,
+        )
         image = flat.view(count, 3, SIDE_PX, SIDE_PX)
-        coarse = F.interpolate(F.avg_pool2d(image, 2), scale_factor=2, mode="bilinear", align_corners=False)
+        coarse = F.interpolate(
+            F.avg_pool2d(image, 2), scale_factor=2, mode="bilinear", align_corners=False
+        )
         image = torch.where((self._uniform(count) < 0.08)[:, None, None, None], coarse, image)
         packed = _packed(image, self._uniform(count, 1, 1, 1) ** 2 * 0.16 + 0.004)
         image = torch.where((self._uniform(count) < 0.65)[:, None, None, None], packed, image)
-        return (image + self._normal(*image.shape) * self._uniform(count, 1, 1, 1) ** 2 * 0.05).clamp(0, 1)
+        return (
+            image + self._normal(*image.shape) * self._uniform(count, 1, 1, 1) ** 2 * 0.05
+        ).clamp(0, 1)
 
 
 def _blend(row: Tensor, run: Tensor, chosen: Tensor) -> Tensor:

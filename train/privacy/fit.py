@@ -23,7 +23,9 @@ SAVE_EVERY_S = 20.0
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("bank", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--minutes", type=float, default=20.0)
@@ -57,7 +59,12 @@ def fit(args: argparse.Namespace) -> None:
     print(f"start {time.monotonic() - began:.1f} s", flush=True)
     while (gone := time.monotonic() - began) < length:
         share = gone / length
-        rate = args.rate * min(1.0, share / 0.05 + 0.02) * (0.5 + 0.5 * torch.cos(torch.tensor(share * 3.1416)).item()) + 1e-5
+        rate = (
+            args.rate
+            * min(1.0, share / 0.05 + 0.02)
+            * (0.5 + 0.5 * torch.cos(torch.tensor(share * 3.1416)).item())
+            + 1e-5
+        )
         for group in optimiser.param_groups:
             group["lr"] = rate
         image, boxes, kinds = composer.batch(args.batch)
@@ -76,9 +83,15 @@ def fit(args: argparse.Namespace) -> None:
             saved = time.monotonic()
             _save(average, args.out)
             found = ", ".join(f"{k} {v:.3f}" for k, v in measure(average, held).items())
-            print(f"{gone:.0f} s, step {step}: heat {focal.item():.3f} box {box.item():.3f}; {found}", flush=True)
+            print(
+                f"{gone:.0f} s, step {step}: heat {focal.item():.3f} box {box.item():.3f}; {found}",
+                flush=True,
+            )
     _save(average, args.out)
-    print(f"{step} steps; " + ", ".join(f"{k} {v:.3f}" for k, v in measure(average, held).items()), flush=True)
+    print(
+        f"{step} steps; " + ", ".join(f"{k} {v:.3f}" for k, v in measure(average, held).items()),
+        flush=True,
+    )
 
 
 def _follow(average: torch.nn.Module, model: torch.nn.Module, keep: float) -> None:
@@ -96,21 +109,32 @@ def _save(model: torch.nn.Module, path: Path) -> None:
 
 
 @torch.no_grad()
-def measure(model: PrivacyDetector, held: tuple[torch.Tensor, ...], least: float = 0.25) -> dict[str, float]:
-    """Shares of plates and heads (by width) with a hot cell in the middle whose box has IoU > 0.5."""
+def measure(
+    model: PrivacyDetector, held: tuple[torch.Tensor, ...], least: float = 0.25
+) -> dict[str, float]:
+    """Shares of plates and heads, by width, that a hot cell finds with an IoU above 0.5."""
     image, boxes, kinds = held
     outs = [model(part.contiguous(memory_format=torch.channels_last)) for part in image.split(16)]
     heat = torch.cat([torch.sigmoid(o[0].float()) for o in outs])
     found = torch.cat([decode(o[1]) for o in outs])
     shares = {}
-    for name, kind, low, high in (("plates<48", 0, 24, 48), ("plates>=48", 0, 48, 400), ("heads<16", 1, 6, 16), ("heads>=16", 1, 16, 80)):
+    for name, kind, low, high in (
+        ("plates<48", 0, 24, 48),
+        ("plates>=48", 0, 48, 400),
+        ("heads<16", 1, 6, 16),
+        ("heads>=16", 1, 16, 80),
+    ):
         across = boxes[..., 2] - boxes[..., 0]
         n, k = torch.nonzero((kinds == kind) & (across >= low) & (across < high), as_tuple=True)
         hits = 0
         for i, box in zip(n.tolist(), boxes[n, k], strict=True):
             hot = heat[i, kind] > least
             near = found[i][:, hot]
-            overlap = (torch.minimum(near[2:], box[2:, None]) - torch.maximum(near[:2], box[:2, None])).clamp(min=0).prod(0)
+            overlap = (
+                (torch.minimum(near[2:], box[2:, None]) - torch.maximum(near[:2], box[:2, None]))
+                .clamp(min=0)
+                .prod(0)
+            )
             union = (near[2:] - near[:2]).prod(0) + (box[2:] - box[:2]).prod() - overlap
             hits += bool((overlap / union > 0.5).any())
         shares[name] = hits / max(1, len(n))

@@ -41,7 +41,9 @@ def decode(sides: Tensor) -> Tensor:
     return torch.stack([x - far[:, 0], y - far[:, 1], x + far[:, 2], y + far[:, 3]], 1)
 
 
-def detection_loss(out: tuple[Tensor, Tensor], heat: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
+def detection_loss(
+    out: tuple[Tensor, Tensor], heat: Tensor, wanted: Tensor
+) -> tuple[Tensor, Tensor]:
     """The focal loss of the heat, and the mean of 1 - GIoU over the cells near a centre."""
     logits = out[0].float()
     chance = torch.sigmoid(logits).clamp(1e-5, 1 - 1e-5)

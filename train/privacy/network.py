@@ -66,7 +66,9 @@ class PrivacyDetector(nn.Module):
         return self.heat(fine), self.sides(fine)
 
 
-def centres_px(rows: int, columns: int, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
+def centres_px(
+    rows: int, columns: int, device: torch.device | str = "cpu"
+) -> tuple[Tensor, Tensor]:
     """The x (1, columns) and y (rows, 1) of the cells' centres, in px."""
     x = (torch.arange(columns, device=device) + 0.5) * STRIDE_PX
     y = (torch.arange(rows, device=device) + 0.5) * STRIDE_PX

@@ -10,11 +10,14 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 Rgba = npt.NDArray[np.uint8]
+Colour = tuple[int, int, int]
+Colours = tuple[Colour, ...]
+Box = tuple[float, float, float, float]
 
 CANVAS_PX = (192, 96)
 """Width and height of a drawn sprite; its object lies in the middle."""
 
-LAYOUTS = (
+LAYOUTS: tuple[tuple[str, float, float, Colours, Colours], ...] = (
     # name, width / height, share of plates, ground colours, letter colours
     ("long", 4.7, 0.30, ((245, 245, 245), (250, 215, 60), (235, 235, 220)), ((15, 15, 20),)),
     ("long_dark", 4.5, 0.06, ((20, 20, 22), (30, 40, 90), (140, 20, 20)), ((240, 240, 240),)),
@@ -49,7 +52,7 @@ def draw_plate(rng: np.random.Generator, faces: list[Path]) -> tuple[Rgba, tuple
     image = Image.new("RGB", (wide, high), tuple(int(v) for v in ground))
     draw = ImageDraw.Draw(image)
     bright = float(np.mean(ground)) > 110
-    ink = _ink(rng, name, inks, bright)
+    ink = _ink(rng, inks, bright)
     edge = int(high * rng.uniform(0.0, 0.05))
     if edge:
         draw.rectangle((edge, edge, wide - edge, high - edge), outline=ink, width=max(1, edge // 2))
@@ -57,7 +60,14 @@ def draw_plate(rng: np.random.Generator, faces: list[Path]) -> tuple[Rgba, tuple
     if name.startswith("long") and rng.random() < 0.75:
         band = int(high * rng.uniform(0.35, 0.5))
         draw.rectangle((0, 0, band, high), fill=(20, 50, int(rng.integers(120, 190))))
-        _text(draw, rng, faces, "EUDFP"[rng.integers(5)], (band * 0.2, high * 0.6, band * 0.8, high * 0.92), (240, 240, 240))
+        _text(
+            draw,
+            rng,
+            faces,
+            "EUDFP"[rng.integers(5)],
+            (band * 0.2, high * 0.6, band * 0.8, high * 0.92),
+            (240, 240, 240),
+        )
         left = band + high * 0.05
         if rng.random() < 0.15:
             draw.rectangle((wide - band, 0, wide, high), fill=(20, 50, 150))
@@ -70,7 +80,10 @@ def draw_plate(rng: np.random.Generator, faces: list[Path]) -> tuple[Rgba, tuple
             spot = rng.uniform(left + 0.25 * (right - left), left + 0.5 * (right - left))
             radius = high * rng.uniform(0.08, 0.16)
             colour = [(30, 80, 160), (200, 40, 40), (40, 140, 60)][rng.integers(3)]
-            draw.ellipse((spot - radius, high * 0.4 - radius, spot + radius, high * 0.4 + radius), fill=colour)
+            draw.ellipse(
+                (spot - radius, high * 0.4 - radius, spot + radius, high * 0.4 + radius),
+                fill=colour,
+            )
     for _ in range(int(rng.integers(0, 5))):
         x, y, r = rng.uniform(0, wide), rng.choice([0.1, 0.5, 0.9]) * high, high * 0.03
         draw.ellipse((x - r, y - r, x + r, y + r), fill=(90, 90, 90))
@@ -88,7 +101,7 @@ def _number(rng: np.random.Generator) -> str:
     return text[: int(rng.integers(6, 10))]
 
 
-def _ground(rng: np.random.Generator, name: str, grounds: tuple) -> npt.NDArray[np.float64]:
+def _ground(rng: np.random.Generator, name: str, grounds: Colours) -> npt.NDArray[np.float64]:
     if name == "north":
         if rng.random() < 0.6:
             return np.clip(np.array([225, 228, 232]) + rng.normal(0, 18, 3), 0, 255)
@@ -96,14 +109,21 @@ def _ground(rng: np.random.Generator, name: str, grounds: tuple) -> npt.NDArray[
     return np.clip(np.array(grounds[rng.integers(len(grounds))]) + rng.normal(0, 12, 3), 0, 255)
 
 
-def _ink(rng: np.random.Generator, name: str, inks: tuple, bright: bool) -> tuple[int, int, int]:
+def _ink(rng: np.random.Generator, inks: Colours, bright: bool) -> tuple[int, int, int]:
     if inks:
         return inks[rng.integers(len(inks))]
     dark = [(15, 15, 20), (20, 30, 110), (120, 20, 25), (15, 80, 40)]
     return dark[rng.choice(4, p=[0.55, 0.25, 0.1, 0.1])] if bright else (235, 235, 235)
 
 
-def _lines(draw: ImageDraw.ImageDraw, rng: np.random.Generator, faces: list[Path], name: str, box: tuple, ink: tuple) -> None:
+def _lines(
+    draw: ImageDraw.ImageDraw,
+    rng: np.random.Generator,
+    faces: list[Path],
+    name: str,
+    box: Box,
+    ink: Colour,
+) -> None:
     left, top, right, bottom = box
     high = bottom - top
     if name == "north":
@@ -114,18 +134,60 @@ def _lines(draw: ImageDraw.ImageDraw, rng: np.random.Generator, faces: list[Path
         middle = (left + right) / 2
         half = (right - left) * rng.uniform(0.15, 0.4)
         words = "".join(rng.choice(list(LETTERS), rng.integers(4, 12)))
-        _text(draw, rng, faces, words, (middle - half, top + high * 0.03, middle + half, top + high * 0.2), ink)
-        _text(draw, rng, faces, _number(rng)[:7], (left, top + high * 0.24, right, top + high * 0.8), ink)
+        _text(
+            draw,
+            rng,
+            faces,
+            words,
+            (middle - half, top + high * 0.03, middle + half, top + high * 0.2),
+            ink,
+        )
+        _text(
+            draw,
+            rng,
+            faces,
+            _number(rng)[:7],
+            (left, top + high * 0.24, right, top + high * 0.8),
+            ink,
+        )
         if rng.random() < 0.7:
             words = "".join(rng.choice(list(LETTERS + " "), rng.integers(6, 18)))
-            _text(draw, rng, faces, words, (middle - half, top + high * 0.84, middle + half, top + high * 0.97), ink)
+            _text(
+                draw,
+                rng,
+                faces,
+                words,
+                (middle - half, top + high * 0.84, middle + half, top + high * 0.97),
+                ink,
+            )
         return
     cut = top + high * (0.5 if name == "two_lines" else rng.uniform(0.3, 0.5))
-    _text(draw, rng, faces, _number(rng)[:4], (left + high * 0.2, top + high * 0.06, right - high * 0.2, cut - high * 0.03), ink)
-    _text(draw, rng, faces, _number(rng)[:5], (left, cut + high * 0.03, right, bottom - high * 0.06), ink)
+    _text(
+        draw,
+        rng,
+        faces,
+        _number(rng)[:4],
+        (left + high * 0.2, top + high * 0.06, right - high * 0.2, cut - high * 0.03),
+        ink,
+    )
+    _text(
+        draw,
+        rng,
+        faces,
+        _number(rng)[:5],
+        (left, cut + high * 0.03, right, bottom - high * 0.06),
+        ink,
+    )
 
 
-def _text(draw: ImageDraw.ImageDraw, rng: np.random.Generator, faces: list[Path], text: str, box: tuple, ink: tuple) -> None:
+def _text(
+    draw: ImageDraw.ImageDraw,
+    rng: np.random.Generator,
+    faces: list[Path],
+    text: str,
+    box: Box,
+    ink: Colour,
+) -> None:
     """The text stretched into the box: plates have letters of their own narrow proportions."""
     font = ImageFont.truetype(str(faces[rng.integers(len(faces))]), 48)
     a, b, c, d = font.getbbox(text)
@@ -144,7 +206,9 @@ def _text(draw: ImageDraw.ImageDraw, rng: np.random.Generator, faces: list[Path]
     draw.bitmap((int(left), int(top)), letters.resize(size), fill=ink)
 
 
-def _sprite(rng: np.random.Generator, plate: npt.NDArray[np.uint8], width: int, height: int) -> Rgba:
+def _sprite(
+    rng: np.random.Generator, plate: npt.NDArray[np.uint8], width: int, height: int
+) -> Rgba:
     plate = cv2.resize(plate, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32)
     rise = np.linspace(rng.uniform(-0.35, 0.35), rng.uniform(-0.35, 0.35), height)[:, None, None]
     run = np.linspace(rng.uniform(-0.2, 0.2), rng.uniform(-0.2, 0.2), width)[None, :, None]
@@ -157,7 +221,12 @@ def _sprite(rng: np.random.Generator, plate: npt.NDArray[np.uint8], width: int, 
     if rng.random() < 0.6:  # a holder, the recess in a bumper, or the shadow around the plate
         pad = int(rng.integers(1, 1 + max(2, min(x, y, 12))))
         tone = int(rng.integers(0, 90)) if rng.random() < 0.8 else int(rng.integers(120, 240))
-        canvas[max(0, y - pad) : y + height + pad, max(0, x - pad) : x + width + pad] = (tone, tone, tone, 255)
+        canvas[max(0, y - pad) : y + height + pad, max(0, x - pad) : x + width + pad] = (
+            tone,
+            tone,
+            tone,
+            255,
+        )
     canvas[y : y + height, x : x + width, :3] = np.clip(plate, 0, 255)
     canvas[y : y + height, x : x + width, 3] = 255
     return canvas

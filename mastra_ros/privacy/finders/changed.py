@@ -96,7 +96,9 @@ def parts(changed: Blocks, known: Sequence[Region], high: int, wide: int) -> lis
 def _around(part: Part, known: Sequence[Region], high: int, wide: int) -> Part:
     for r in known:
         if part.meets(r):
-            whole = Part(int(r.x) - 8, int(r.y) - 8, int(r.x + r.width) + 9, int(r.y + r.height) + 9)
+            whole = Part(
+                int(r.x) - 8, int(r.y) - 8, int(r.x + r.width) + 9, int(r.y + r.height) + 9
+            )
             part = _on_grid(part.with_(whole), high, wide)
     return part
 
