@@ -63,11 +63,16 @@ class Bench:
         self.config = PrivacyConfig(models_dir=models)
         self.finders: dict[str, Finder] = {}
         for name in ALL:
-            try:
-                self.finders[name] = FINDERS[name](self.config)
-            except ModelError as error:
-                print(f"without {name}: {error}", file=sys.stderr)
+            if (finder := self._opened(name)) is not None:
+                self.finders[name] = finder
         self.sets = {"default": DEFAULT, "all": tuple(self.finders)}
+
+    def _opened(self, name: str) -> Finder | None:
+        try:
+            return FINDERS[name](self.config)
+        except ModelError as error:
+            print(f"without {name}: {error}", file=sys.stderr)
+            return None
 
     def masks(self, image: Image) -> dict[str, list[Region]]:
         """By set of finders, so that each network runs once a picture."""
@@ -229,14 +234,22 @@ def cost(bench: Bench, data: Path, frames: int) -> Result:
     """Milliseconds on one core: a full search, over a street, and over a still scene."""
     cv2.setNumThreads(1)
     told: Result = {}
+    default = [bench.finders[name] for name in DEFAULT]
+
+    def some(image: Image) -> None:
+        for finder in default:
+            finder.find(image)
+
+    def every(image: Image) -> None:
+        for finder in bench.finders.values():
+            finder.find(image)
+
     for name, size in SIZES.items():
         images = street(data, frames, size)
-        finders = [bench.finders[one] for one in DEFAULT]
-        paced = PacedFinders(finders)
-        every = [bench.finders[one] for one in bench.finders]
+        paced = PacedFinders(default)
         told[name] = {
-            "full_ms": _timed(lambda image: [f.find(image) for f in finders], images[:10]),
-            "full_all_ms": _timed(lambda image: [f.find(image) for f in every], images[:6]),
+            "full_ms": _timed(some, images[:10]),
+            "full_all_ms": _timed(every, images[:6]),
             "street_ms": _timed(paced.find, images),
             "still_ms": _timed(paced.find, [images[0]] * 60),
         }

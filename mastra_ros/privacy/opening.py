@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..config import PrivacyConfig
-from ..errors import ConfigError, ModelError
+from ..errors import ConfigError
 from .finders import FINDERS, PacedFinders
 from .gate import OFF, Gate, Opened
 from .objects import TaskFinder

@@ -99,7 +99,7 @@ def main() -> None:
         boxes=np.array(boxes, np.float32),
     )
     print(
-        f"{args.bank}: {len(sprites)} sprites, {len(backs)} photographed and {len(scenes)} drawn scenes"
+        f"{args.bank}: {len(sprites)} sprites, {len(backs)} photographs, {len(scenes)} drawn scenes"
     )
 
 
@@ -154,8 +154,10 @@ def photographs(folder: Path) -> list[Bytes]:
             resized = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
             high, wide = resized.shape[:2]
             for top in range(0, high - SCENE_PX + 1, SCENE_PX):
-                for left in range(0, wide - SCENE_PX + 1, SCENE_PX):
-                    made.append(resized[top : top + SCENE_PX, left : left + SCENE_PX])
+                made += [
+                    resized[top : top + SCENE_PX, left : left + SCENE_PX]
+                    for left in range(0, wide - SCENE_PX + 1, SCENE_PX)
+                ]
     return made
 
 

@@ -1,4 +1,4 @@
-"""Training pictures, composed on the device that trains: sprites warped, lit and pasted into scenes.
+"""Training pictures, composed where the training runs: sprites warped, lit, pasted into scenes.
 
 Drawing on the processor would take longer than learning; this makes thousands of pictures a second.
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from train.privacy.plates import CANVAS_PX
@@ -27,7 +27,7 @@ LEAST_PX = {0: 13.0, 1: 5.5}
 
 
 class Composer:
-    """Makes batches from a bank (train.privacy.bank): images, boxes (N, K, 4) in px, classes (N, K)."""
+    """Makes batches from a bank: images, boxes (N, K, 4) in px, classes (N, K)."""
 
     def __init__(self, bank: Path, device: str, seed: int = 0) -> None:
         data = np.load(bank)

@@ -112,7 +112,7 @@ def _save(model: torch.nn.Module, path: Path) -> None:
 def measure(
     model: PrivacyDetector, held: tuple[torch.Tensor, ...], least: float = 0.25
 ) -> dict[str, float]:
-    """Shares of plates and heads (by width) with a hot cell in the middle whose box has IoU > 0.5."""
+    """Shares of plates and heads, by width, that a hot cell finds with an IoU above 0.5."""
     image, boxes, kinds = held
     outs = [model(part.contiguous(memory_format=torch.channels_last)) for part in image.split(16)]
     heat = torch.cat([torch.sigmoid(o[0].float()) for o in outs])

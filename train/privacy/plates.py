@@ -10,11 +10,14 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 Rgba = npt.NDArray[np.uint8]
+Colour = tuple[int, int, int]
+Colours = tuple[Colour, ...]
+Box = tuple[float, float, float, float]
 
 CANVAS_PX = (192, 96)
 """Width and height of a drawn sprite; its object lies in the middle."""
 
-LAYOUTS = (
+LAYOUTS: tuple[tuple[str, float, float, Colours, Colours], ...] = (
     # name, width / height, share of plates, ground colours, letter colours
     ("long", 4.7, 0.30, ((245, 245, 245), (250, 215, 60), (235, 235, 220)), ((15, 15, 20),)),
     ("long_dark", 4.5, 0.06, ((20, 20, 22), (30, 40, 90), (140, 20, 20)), ((240, 240, 240),)),
@@ -49,7 +52,7 @@ def draw_plate(rng: np.random.Generator, faces: list[Path]) -> tuple[Rgba, tuple
     image = Image.new("RGB", (wide, high), tuple(int(v) for v in ground))
     draw = ImageDraw.Draw(image)
     bright = float(np.mean(ground)) > 110
-    ink = _ink(rng, name, inks, bright)
+    ink = _ink(rng, inks, bright)
     edge = int(high * rng.uniform(0.0, 0.05))
     if edge:
         draw.rectangle((edge, edge, wide - edge, high - edge), outline=ink, width=max(1, edge // 2))
@@ -98,7 +101,7 @@ def _number(rng: np.random.Generator) -> str:
     return text[: int(rng.integers(6, 10))]
 
 
-def _ground(rng: np.random.Generator, name: str, grounds: tuple) -> npt.NDArray[np.float64]:
+def _ground(rng: np.random.Generator, name: str, grounds: Colours) -> npt.NDArray[np.float64]:
     if name == "north":
         if rng.random() < 0.6:
             return np.clip(np.array([225, 228, 232]) + rng.normal(0, 18, 3), 0, 255)
@@ -106,7 +109,7 @@ def _ground(rng: np.random.Generator, name: str, grounds: tuple) -> npt.NDArray[
     return np.clip(np.array(grounds[rng.integers(len(grounds))]) + rng.normal(0, 12, 3), 0, 255)
 
 
-def _ink(rng: np.random.Generator, name: str, inks: tuple, bright: bool) -> tuple[int, int, int]:
+def _ink(rng: np.random.Generator, inks: Colours, bright: bool) -> tuple[int, int, int]:
     if inks:
         return inks[rng.integers(len(inks))]
     dark = [(15, 15, 20), (20, 30, 110), (120, 20, 25), (15, 80, 40)]
@@ -118,8 +121,8 @@ def _lines(
     rng: np.random.Generator,
     faces: list[Path],
     name: str,
-    box: tuple,
-    ink: tuple,
+    box: Box,
+    ink: Colour,
 ) -> None:
     left, top, right, bottom = box
     high = bottom - top
@@ -182,8 +185,8 @@ def _text(
     rng: np.random.Generator,
     faces: list[Path],
     text: str,
-    box: tuple,
-    ink: tuple,
+    box: Box,
+    ink: Colour,
 ) -> None:
     """The text stretched into the box: plates have letters of their own narrow proportions."""
     font = ImageFont.truetype(str(faces[rng.integers(len(faces))]), 48)

@@ -139,7 +139,7 @@ def _lettering(rng: np.random.Generator, picture: Image.Image, faces: list[Path]
 
 
 def draw_distractor(rng: np.random.Generator, faces: list[Path]) -> tuple[Rgba, tuple[int, int]]:
-    """A sprite of what is neither plate nor head: lamps, panes, grilles, blank boards, balls, hands."""
+    """A sprite of what is neither plate nor head: lamps, panes, grilles, blank boards, balls."""
     canvas = np.zeros((CANVAS_PX[1], CANVAS_PX[0], 4), np.float32)
     w, h = int(rng.integers(40, 180)), int(rng.integers(16, 90))
     x, y = (CANVAS_PX[0] - w) // 2, (CANVAS_PX[1] - h) // 2

@@ -26,7 +26,7 @@ def own_model() -> tuple[Path, str]:
 
 
 def found_model(name: str, folder: str) -> tuple[bytes, Path, str]:
-    """The bytes, place and SHA-256 of a known model: from the folder of models, else from its wheel.
+    """The bytes, place and SHA-256 of a known model: in the folder of models, or its wheel.
 
     Raises ModelError that names the command which brings it, or says that the file is another.
     """

@@ -55,9 +55,11 @@ class PlatesAndHeads:
             if scale < 1.0 and min(seen.shape[:2]) < LEAST_SIDE_PX:
                 continue
             across, down = colours.shape[1] / seen.shape[1], colours.shape[0] / seen.shape[0]
-            for region in self._at(seen):
-                if scale >= 1.0 or region.width >= LARGE_PX[region.kind]:
-                    found.append(scaled(region, across, down))
+            found += [
+                scaled(region, across, down)
+                for region in self._at(seen)
+                if scale >= 1.0 or region.width >= LARGE_PX[region.kind]
+            ]
         return joined(found)
 
     def _at(self, seen: Image) -> list[Region]:
