@@ -145,9 +145,6 @@ class Ours:
     def decode(self, data: bytes) -> Picture:  # noqa: ARG002  of the packet around it
         return np.asarray(self._decoder.decode(self._sent[-1]).image, np.uint8)
 
-    def _later(self, job: Callable[[], None]) -> None:
-        self._jobs.append(job)
-
     def rest(self) -> None:
         while self._jobs:
             self._jobs.pop(0)()
