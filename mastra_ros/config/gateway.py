@@ -65,12 +65,15 @@ class GatewayConfig(NodeConfig):
     )
     tensors: tuple[str, ...] = parameter(
         (),
-        "models served by `/v2` alone with their own tensors: NAME=FILE.onnx, or NAME=URL of a "
-        "model on a server of the Open Inference Protocol (http, https, grpc, grpcs); NAME:VERSION "
-        "where there are several versions",
+        "models served by `/v2` alone with their own tensors: NAME=FILE.onnx or .pt2, or NAME=URL "
+        "of a model on a server of the Open Inference Protocol (http, https, grpc, grpcs); "
+        "NAME:VERSION where there are several versions",
     )
     tensors_instances: int = parameter(
         1, "runs at once of each of these models", minimum=1, maximum=64
+    )
+    torch_device: str = parameter(
+        "cpu", "where PyTorch runs programs (.pt2): cpu, cuda, cuda:1; never another in its place"
     )
     upstream: tuple[str, ...] = parameter(
         (),

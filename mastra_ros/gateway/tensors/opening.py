@@ -13,11 +13,12 @@ from ...errors import ConfigError, MastraError
 from ...share import home_path
 from .address import Address
 from .backend import Backend
+from .breaker import Breaker
 from .caller import Caller
 from .http_caller import HttpCaller
 from .onnx import OnnxBackend
 from .served import OnBatch, ServedTensors, check_same
-from .upstream import UpstreamBackend
+from .upstream import FAILURES_MAX, REST_S, UpstreamBackend
 
 _SPEC = re.compile(r"(?P<name>[\w.-]{1,64})(:(?P<version>[\w.-]{1,32}))?=(?P<where>\S.*)")
 URL = re.compile(r"(https?|grpcs?)://", re.IGNORECASE)
@@ -73,15 +74,27 @@ def open_tensors(config: GatewayConfig, on_batch: OnBatch) -> list[ServedTensors
 
 def _maker(entry: TensorModel, config: GatewayConfig) -> Callable[[], Backend]:
     if URL.match(entry.where):
-        return lambda: open_upstream(entry.where, config)
+        breaker = Breaker(FAILURES_MAX, REST_S)  # one server, however many connections
+        return lambda: open_upstream(entry.where, config, breaker)
     path: Path = home_path(entry.where)
     if path.suffix == ".onnx":
         return lambda: OnnxBackend(path, threads=config.threads, providers=config.providers)
-    raise ConfigError(f"tensors: {entry.name}: expected a file .onnx, or a URL, got {entry.where}")
+    if path.suffix == ".pt2":
+        from .torch import TorchBackend
+
+        return lambda: TorchBackend(path, threads=config.threads, device=config.torch_device)
+    raise ConfigError(
+        f"tensors: {entry.name}: expected a file .onnx or .pt2, or a URL, got {entry.where}"
+    )
 
 
-def open_upstream(url: str, config: GatewayConfig) -> UpstreamBackend:
-    """A model on another server. Raises ConfigError, LinkError, ModelError, DependencyError."""
+def open_upstream(
+    url: str, config: GatewayConfig, breaker: Breaker | None = None
+) -> UpstreamBackend:
+    """A model on another server, which `breaker` watches.
+
+    Raises ConfigError, LinkError, ModelError, DependencyError.
+    """
     address = Address.parse(url)
     context = _context(config) if address.secure else None
     caller: Caller
@@ -97,6 +110,7 @@ def open_upstream(url: str, config: GatewayConfig) -> UpstreamBackend:
             caller,
             limit_s=config.upstream_limit_ms / 1e3,
             retries=config.upstream_retries,
+            breaker=breaker,
         )
     except MastraError:
         caller.close()
