@@ -15,9 +15,8 @@ STREET_MS = {"vga": 40.0, "720p": 120.0}
 
 def privacy_values(result: dict[str, Any]) -> Iterator[tuple[str, float, str, float]]:
     """What, value, way and bar of each."""
-    found = result.get("recall", {})
     for kind, bars in (("plates", PLATE_BARS), ("faces", FACE_BARS)):
-        for row in found.get(kind, ()):
+        for row in result.get(kind, ()):
             width = row["width_px"]
             for name in ("default", "all"):
                 place = f"{kind} {width} px wide, finders {name}"

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from ...inference.engines.onnx import OnnxEngine
-from ..region import FACE, Image, Region
 from .boxes import best, bgr, checked, padded, tensor
+from .region import FACE, Image, Region
 
 STRIDE_PX = 4
 MULTIPLE_PX = 32

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..region import Image, Region
+from .region import Image, Region
 
 BLOCK_PX = 8
 """A face of 8 px that comes into sight changes the mean of a block; noise of a camera does not."""
