@@ -25,7 +25,7 @@ from .process import run
 from .ring import FrameRing
 
 WAITING_MAX = 16
-"""Frames waiting to be encoded; beyond, the arbiter's deadline takes care of them."""
+"""Frames waiting to be encoded; those beyond are answered by the device itself."""
 
 GATE_S = 1.0
 """How often the state of the gate is told, and one that is shut is tried again."""
@@ -125,18 +125,23 @@ class CompressionNode(StageNode):
         self._add(partial(self._encode_features, message, time.monotonic()))
 
     def _enqueue(self, frame: Frame, decision: Decision) -> None:
-        self._add(partial(self._encode, frame, decision))
+        if not self._add(partial(self._encode, frame, decision)) and not decision.archive:
+            reason = f"{WAITING_MAX} frames wait to be encoded"
+            failure = Result(frame.key, Route.CLOUD, Detections.empty(), error=reason)
+            self._failures.publish(convert.result_to_ros(failure, ""))
 
-    def _add(self, task: Callable[[], None]) -> None:
+    def _add(self, task: Callable[[], None]) -> bool:
+        """Let the thread do it, unless too much waits; whether it will."""
         if self._tasks.qsize() >= WAITING_MAX:
             self.refused += 1
             self._gate.overload()
             self.get_logger().warning(
-                f"{WAITING_MAX} frames wait to be encoded, one more is left to its deadline",
+                f"{WAITING_MAX} frames wait to be encoded, one more is left to this device",
                 throttle_duration_sec=5.0,
             )
-            return
+            return False
         self._tasks.put(task)
+        return True
 
     def _on_link(self, message: LinkState) -> None:
         """What the gateway holds changes what the next frame may refer to."""

@@ -106,7 +106,7 @@ class GateNews:
         self._node = node
         self._gate = gate
         self._shut: str | None = None  # as last told
-        self._publisher = node.advertise(PrivacyState, SECTION, LATEST)
+        self._publisher = node.advertise(PrivacyState, "privacy", LATEST)
 
     def tell_change(self) -> None:
         """Tell at once where the gate has shut or opened since last time."""

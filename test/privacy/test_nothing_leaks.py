@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 
 from bench.leaks import FAULTS, Trial
+from mastra_ros.errors import Withheld
+from mastra_ros.privacy import ClearedFrame, Gate, hiding_nothing
+from mastra_ros.types import Frame
 
 FRAMES = 500
 """In the long form, `python -m bench.leaks`, 10,000."""
@@ -43,3 +46,20 @@ def test_the_same_search_finds_it_where_nothing_is_hidden(tmp_path: Path) -> Non
     seen = Counter(way for way, _ in trial.leaks)
     for way, count in trial.looked_at.items():
         assert seen[way] >= 0.99 * count, (way, seen, trial.looked_at)
+
+
+def test_a_gate_that_fails_open_would_be_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clear = Gate.clear
+
+    def fails_open(gate: Gate, frame: Frame, *, late: bool = False) -> ClearedFrame:
+        try:
+            return clear(gate, frame, late=late)
+        except Withheld:
+            return clear(hiding_nothing("a fault made on purpose"), frame)
+
+    monkeypatch.setattr(Gate, "clear", fails_open)
+    trial = Trial(tmp_path, hide=True)
+    trial.run(11, huge=0)
+    assert {fault for _, fault in trial.leaks} >= {"raises", "hangs", "no memory", "an array"}
