@@ -239,7 +239,7 @@ def _carried(
 
 
 def cost(bench: Bench, data: Path, frames: int) -> Result:
-    """Milliseconds on one core: a full search, over a street, and over a still scene."""
+    """Milliseconds on one core: a full search, over a busy junction, a road, a still scene."""
     cv2.setNumThreads(1)
     told: Result = {}
     default = [bench.finders[name] for name in DEFAULT]
@@ -259,6 +259,7 @@ def cost(bench: Bench, data: Path, frames: int) -> Result:
             "full_ms": _timed(some, images[:10]),
             "full_all_ms": _timed(every, images[:6]),
             "street_ms": _timed(paced.find, images),
+            "road_ms": _timed(paced.find, street(data, 2 * frames, size, "car-detection")),
             "still_ms": _timed(paced.find, [images[0]] * 60),
         }
         print(name, json.dumps(told[name]), flush=True)

@@ -93,9 +93,11 @@ def faces(data: Path) -> list[tuple[Image, Truth]]:
     return made
 
 
-def street(data: Path, frames: int, size: tuple[int, int] | None = None) -> list[Image]:
-    """The first frames of crossing.mp4."""
-    capture = cv2.VideoCapture(str(data / "videos/crossing.mp4"))
+def street(
+    data: Path, frames: int, size: tuple[int, int] | None = None, name: str = "crossing"
+) -> list[Image]:
+    """The first frames of a video: crossing.mp4, a busy junction in which all moves."""
+    capture = cv2.VideoCapture(str(data / "videos" / f"{name}.mp4"))
     made: list[Image] = []
     while len(made) < frames:
         ok, frame = capture.read()
