@@ -10,14 +10,13 @@ PLATE_BARS = {32: 0.95, 40: 0.95, 48: 0.995, 64: 0.995}
 FACE_BARS = {12: 0.97, 16: 0.99, 24: 0.99, 32: 0.99, 48: 0.99, 64: 0.99}
 AREA_MAX = 3.0
 FULL_MS = {"vga": 120.0, "720p": 350.0}
-STREET_MS = {"vga": 40.0, "720p": 120.0}
+VIDEO_MS = {"vga": 40.0, "720p": 120.0}
 
 
 def privacy_values(result: dict[str, Any]) -> Iterator[tuple[str, float, str, float]]:
     """What, value, way and bar of each."""
-    found = result.get("recall", {})
     for kind, bars in (("plates", PLATE_BARS), ("faces", FACE_BARS)):
-        for row in found.get(kind, ()):
+        for row in result.get(kind, ()):
             width = row["width_px"]
             for name in ("default", "all"):
                 place = f"{kind} {width} px wide, finders {name}"
@@ -36,8 +35,9 @@ def privacy_values(result: dict[str, Any]) -> Iterator[tuple[str, float, str, fl
         told = costs.get(size, {})
         full = told.get("full_ms", {}).get("p50", math.nan)
         yield f"{size}: a full search on one core, p50, ms", full, "at most", FULL_MS[size]
-        paced = told.get("street_ms", {}).get("p50", math.nan)
-        yield f"{size}: over a street on one core, p50, ms", paced, "at most", STREET_MS[size]
+        for name, place in (("street_ms", "a busy junction"), ("road_ms", "a road")):
+            paced = told.get(name, {}).get("p50", math.nan)
+            yield f"{size}: over {place} on one core, p50, ms", paced, "at most", VIDEO_MS[size]
 
 
 def _sum(gaps: dict[str, int] | None) -> float:

@@ -93,10 +93,12 @@ def faces(data: Path) -> list[tuple[Image, Truth]]:
     return made
 
 
-def street(data: Path, frames: int, size: tuple[int, int] | None = None) -> list[Image]:
-    """The first frames of crossing.mp4."""
-    capture = cv2.VideoCapture(str(data / "videos/crossing.mp4"))
-    made = []
+def street(
+    data: Path, frames: int, size: tuple[int, int] | None = None, name: str = "crossing"
+) -> list[Image]:
+    """The first frames of a video: crossing.mp4, a busy junction in which all moves."""
+    capture = cv2.VideoCapture(str(data / "videos" / f"{name}.mp4"))
+    made: list[Image] = []
     while len(made) < frames:
         ok, frame = capture.read()
         if not ok:
@@ -114,7 +116,7 @@ def paste(
     head = cv2.resize(head, None, fx=by, fy=by, interpolation=how)
     high, wide = head.shape[:2]
     x, y = round(left), round(top)
-    kept = np.zeros((high, wide), np.float32)
+    kept: Image = np.zeros((high, wide), np.float32)
     axes = (int(wide * 0.46), int(high * 0.47))
     cv2.ellipse(kept, (wide // 2, high // 2), axes, 0, 0, 360, 1.0, -1)
     kept = cv2.GaussianBlur(kept, (0, 0), max(0.5, width_px * 0.05))[..., None]
@@ -139,7 +141,7 @@ def placements(
         rows = max(1, min(3, int(high // (width_px * 2.3))))
         there = []
         for cell in range(columns * rows):
-            head, truth = heads[rng.integers(len(heads))]
+            head, truth = heads[int(rng.integers(len(heads)))]
             by = width_px / truth.width
             room_x = max(0.0, wide / columns - head.shape[1] * by - 2)
             room_y = max(0.0, high / rows - head.shape[0] * by - 2)

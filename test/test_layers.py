@@ -47,6 +47,7 @@ ROOMS: dict[str, set[str]] = {
     "nodes/convert": set(),
     "nodes/run": {"nodes", "nodes/convert"},
     "pipeline/factory": {"pipeline"},
+    "privacy/finders": set(),
     "scheduling/arbiter": {"scheduling/estimates"},
     "scheduling/estimates": set(),
     "scheduling/policies": {"scheduling/estimates"},

@@ -13,6 +13,7 @@ import argparse
 import os
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -80,7 +81,7 @@ def main() -> None:
     if args.portraits:
         rng = np.random.default_rng(args.seed)
         for name, where in PORTRAITS.items():
-            image = cv2.cvtColor(cv2.imread(str(args.portraits / name)), cv2.COLOR_BGR2RGB)
+            image = _rgb(cv2.imread(str(args.portraits / name)))
             sprites += [
                 (KINDS["heads"], portrait(rng, image, where)) for _ in range(args.heads // 8)
             ]
@@ -116,6 +117,13 @@ def _draw(job: tuple[str, int]) -> tuple[Bytes, tuple[int, int]]:
     return draw_scene(rng, fonts()), (0, 0)
 
 
+def _rgb(image: Any) -> Bytes:
+    """A picture as OpenCV reads it, in the order red, green, blue."""
+    if image is None:
+        raise SystemExit("a picture could not be read")
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+
+
 def video_scenes(path: Path) -> tuple[list[Bytes], list[tuple[float, ...]]]:
     """Squares (320, 320, 3), RGB, of car-detection.mp4, and the plate in each (or not a number)."""
     capture = cv2.VideoCapture(str(path))
@@ -124,7 +132,7 @@ def video_scenes(path: Path) -> tuple[list[Bytes], list[tuple[float, ...]]]:
         ok, frame = capture.read()
         if not ok:
             break
-        frames.append(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB))
+        frames.append(_rgb(frame))
     if not frames:
         raise SystemExit(f"{path}: no frame could be read")
     pictures: list[Bytes] = []
@@ -143,15 +151,17 @@ def video_scenes(path: Path) -> tuple[list[Bytes], list[tuple[float, ...]]]:
 
 def photographs(folder: Path) -> list[Bytes]:
     """Squares (320, 320, 3), RGB, of the pictures in a folder, at two sizes."""
-    made = []
+    made: list[Bytes] = []
     for path in sorted(folder.iterdir()):
         image = cv2.imread(str(path))
         if image is None:
             continue
-        image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+        image = _rgb(image)
         for size in (340, 640):
             scale = size / min(image.shape[:2])
-            resized = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+            how = cv2.INTER_AREA
+            smaller = cv2.resize(image, None, fx=scale, fy=scale, interpolation=how)
+            resized = np.asarray(smaller, np.uint8)
             high, wide = resized.shape[:2]
             for top in range(0, high - SCENE_PX + 1, SCENE_PX):
                 made += [

@@ -108,7 +108,7 @@ def _save(model: torch.nn.Module, path: Path) -> None:
     part.replace(path)
 
 
-@torch.no_grad()
+@torch.no_grad()  # type: ignore[untyped-decorator]
 def measure(
     model: PrivacyDetector, held: tuple[torch.Tensor, ...], least: float = 0.25
 ) -> dict[str, float]:

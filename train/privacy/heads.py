@@ -132,7 +132,7 @@ def draw_head(rng: np.random.Generator) -> tuple[Rgba, tuple[int, int]]:
             )
     _light(rng, image)
     small = cv2.resize(image, (CANVAS_PX[1], CANVAS_PX[1]), interpolation=cv2.INTER_AREA)
-    small[..., 3] *= _window(rng)
+    small[..., 3] = small[..., 3] * _window(rng)
     canvas = np.zeros((CANVAS_PX[1], CANVAS_PX[0], 4), np.uint8)
     left = (CANVAS_PX[0] - CANVAS_PX[1]) // 2
     canvas[:, left : left + CANVAS_PX[1]] = np.clip(small, 0, 255)
@@ -144,8 +144,8 @@ def _features(
     rng: np.random.Generator,
     image: Floats,
     face: tuple[float, float, float, float],
-    skin: Floats,
-    hair: Floats,
+    skin: npt.NDArray[np.floating],
+    hair: npt.NDArray[np.floating],
 ) -> None:
     x, y, half, long = face
     dark = skin * rng.uniform(0.35, 0.7)
@@ -232,7 +232,7 @@ def portrait(
     turn = cv2.getRotationMatrix2D(
         (float(x), float(y)), float(rng.normal(0, 9)), CANVAS_PX[1] / kept
     )
-    turn[:, 2] += (CANVAS_PX[1] / 2 - x, CANVAS_PX[1] / 2 - y)
+    turn[:, 2] = turn[:, 2] + np.array([CANVAS_PX[1] / 2 - x, CANVAS_PX[1] / 2 - y])
     size = (CANVAS_PX[1], CANVAS_PX[1])
     head = cv2.warpAffine(image, turn, size, flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE)
     if rng.random() < 0.5:

@@ -212,7 +212,7 @@ def _sprite(
     plate = cv2.resize(plate, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32)
     rise = np.linspace(rng.uniform(-0.35, 0.35), rng.uniform(-0.35, 0.35), height)[:, None, None]
     run = np.linspace(rng.uniform(-0.2, 0.2), rng.uniform(-0.2, 0.2), width)[None, :, None]
-    plate *= 1 + rise + run
+    plate = (plate * (1 + rise + run)).astype(np.float32)
     if rng.random() < 0.4:  # dirt, and worn paint
         dirt = cv2.resize(rng.random((6, 12)).astype(np.float32), (width, height))[..., None]
         plate = plate * (1 - dirt * 0.5) + np.array([100, 90, 75]) * dirt * 0.5

@@ -132,7 +132,8 @@ def _lettering(rng: np.random.Generator, picture: Image.Image, faces: list[Path]
     words = "".join(
         rng.choice(list(LETTERS + LETTERS.lower() + "  0123456789:-."), rng.integers(2, 22))
     )
-    spot = tuple(int(v) for v in rng.integers(-20, SCENE_PX, 2))
+    x, y = (int(v) for v in rng.integers(-20, SCENE_PX, 2))
+    spot = (x, y)
     ImageDraw.Draw(picture).text(
         spot, words, font=font, fill=tuple(int(v) for v in rng.integers(0, 256, 3))
     )

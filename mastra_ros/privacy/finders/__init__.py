@@ -14,13 +14,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ...config import PrivacyConfig
-from ..region import Finder
 from .centerface import CenterFace
 from .clp import PlatesByClp
 from .files import found_model, own_model
 from .onnx_sides import with_free_sides
 from .paced import PacedFinders
 from .plates_and_heads import PlatesAndHeads
+from .region import Finder
 from .yunet import YuNet
 
 CENTERFACE_CHANNELS = {"input.1": 3, "537": 1, "538": 2, "539": 2, "540": 10}

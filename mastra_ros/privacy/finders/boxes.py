@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import ModelError
-from ..region import Image, Region
+from .region import Image, Region
 
 Floats = NDArray[np.float32]
 SAME_IOU = 0.45
@@ -21,7 +21,9 @@ the network was made for, and the best of them are kept."""
 
 def bgr(image: Image) -> Image:
     """The picture in three colours."""
-    return cv2.cvtColor(image, cv2.COLOR_GRAY2BGR) if image.ndim == 2 else image
+    if image.ndim == 3:
+        return image
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR), np.uint8)
 
 
 def padded(image: Image, multiple: int) -> Image:
@@ -30,7 +32,9 @@ def padded(image: Image, multiple: int) -> Image:
     below, right = -high % multiple, -wide % multiple
     if not below and not right:
         return image
-    return cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_CONSTANT, value=(0, 0, 0))
+    black = (0, 0, 0)
+    made = cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_CONSTANT, value=black)
+    return np.asarray(made, np.uint8)
 
 
 def resized(image: Image, scale: float) -> Image:
@@ -40,7 +44,7 @@ def resized(image: Image, scale: float) -> Image:
     high, wide = image.shape[:2]
     size = (max(1, round(wide * scale)), max(1, round(high * scale)))
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    return cv2.resize(image, size, interpolation=how)
+    return np.asarray(cv2.resize(image, size, interpolation=how), np.uint8)
 
 
 def tensor(image: Image) -> Floats:
@@ -67,10 +71,11 @@ def best(boxes: Floats, scores: Floats, kind: str, same_iou: float = SAME_IOU) -
     if not len(sized):
         return []
     kept = cv2.dnn.NMSBoxes(sized.tolist(), scores.astype(float).tolist(), 0.0, same_iou)
-    return [
-        Region(*sized[i].tolist(), kind, min(1.0, float(scores[i])))
-        for i in np.asarray(kept).ravel().tolist()
-    ]
+    made = []
+    for i in np.asarray(kept).ravel().tolist():
+        x, y, wide, high = sized[i].tolist()
+        made.append(Region(x, y, wide, high, kind, min(1.0, float(scores[i]))))
+    return made
 
 
 def joined(regions: list[Region], same_iou: float = SAME_IOU) -> list[Region]:

@@ -11,9 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from ...inference.engines.onnx import OnnxEngine
-from ..region import FACE, Image, Region
-from .boxes import best, bgr, checked, padded, tensor
+from .boxes import best, bgr, checked, padded, resized, scaled, tensor
+from .region import FACE, Image, Region
 
+SCALE = 0.75
+"""Of the picture's sides: what is small is the other network's, and this takes half the time."""
 STRIDE_PX = 4
 MULTIPLE_PX = 32
 SIZE_LOG_MAX = 8.0
@@ -32,7 +34,10 @@ class CenterFace:
 
     def find(self, image: Image) -> list[Region]:
         """All faces."""
-        seen = padded(bgr(image)[..., ::-1], MULTIPLE_PX)
+        colours = bgr(image)
+        smaller = resized(colours, SCALE)
+        across, down = colours.shape[1] / smaller.shape[1], colours.shape[0] / smaller.shape[0]
+        seen = padded(smaller[..., ::-1], MULTIPLE_PX)
         outputs = self._engine.run(tensor(seen))
         heat, size, offset, _ = (output[0] for output in checked(self.name, outputs))
         rows, columns = np.nonzero(heat[0] >= self._score_min)
@@ -42,7 +47,8 @@ class CenterFace:
         y = (rows + offset[0, rows, columns] + 0.5) * STRIDE_PX
         x = (columns + offset[1, rows, columns] + 0.5) * STRIDE_PX
         boxes = np.stack([x - wide / 2, y - high / 2, x + wide / 2, y + high / 2], 1)
-        return best(boxes.astype(np.float32), heat[0, rows, columns], FACE, SAME_IOU)
+        found = best(boxes.astype(np.float32), heat[0, rows, columns], FACE, SAME_IOU)
+        return [scaled(region, across, down) for region in found]
 
     def close(self) -> None:
         """Free the network."""

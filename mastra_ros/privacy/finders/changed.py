@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..region import Image, Region
+from .region import Image, Region
 
 BLOCK_PX = 8
 """A face of 8 px that comes into sight changes the mean of a block; noise of a camera does not."""
@@ -64,12 +64,13 @@ def changed_blocks(image: Image, before: Image) -> Blocks:
     """(rows, columns): which blocks of 8x8 px differ. Both pictures have one shape."""
     apart = cv2.absdiff(image, before)
     if apart.ndim == 3:
-        apart = apart.max(axis=2)
+        blue, green, red = cv2.split(apart)
+        apart = cv2.max(cv2.max(blue, green), red)
     high, wide = apart.shape
     below, right = -high % BLOCK_PX, -wide % BLOCK_PX
     apart = cv2.copyMakeBorder(apart, 0, below, 0, right, cv2.BORDER_REPLICATE)
     size = (apart.shape[1] // BLOCK_PX, apart.shape[0] // BLOCK_PX)
-    means = cv2.resize(apart.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+    means = cv2.resize(apart, size, interpolation=cv2.INTER_AREA)
     return np.asarray(means > LEVELS)
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from ...inference.engines.onnx import OnnxEngine
-from ..region import PLATE, Image, Region
 from .boxes import Floats, best, bgr, checked, joined, padded, resized, scaled, tensor
+from .region import PLATE, Image, Region
 
 SCALES = (1.0, 2.0)
 STRIDES_PX = (8, 16, 32)

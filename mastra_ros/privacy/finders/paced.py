@@ -11,9 +11,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-from ..region import Finder, Image, Region
 from .boxes import joined
 from .changed import Part, changed_blocks, parts
+from .region import Finder, Image, Region
 
 FULL_EVERY = 50
 """Frames between full searches of a scene in which not everything moves."""

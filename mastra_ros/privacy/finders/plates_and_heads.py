@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...inference.engines.onnx import OnnxEngine
-from ..region import HEAD, PLATE, Image, Region
 from .boxes import Floats, best, bgr, checked, joined, padded, resized, scaled, tensor
+from .region import HEAD, PLATE, Image, Region
 
 STRIDE_PX = 4
 MULTIPLE_PX = 16

@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
 from ...errors import ModelError
-from ..region import FACE, Image, Region
 from .boxes import bgr, checked, joined, resized, scaled
+from .region import FACE, Image, Region
 
 SCALES = (1.0, 1.5)
 LEAST_SIDE_PX = 16
@@ -40,7 +41,8 @@ class YuNet:
             if min(high, wide) < LEAST_SIDE_PX:
                 continue
             self._network.setInputSize((wide, high))
-            _, rows = self._network.detect(seen)
+            _, answer = self._network.detect(seen)
+            rows: Any = answer
             if rows is None:
                 continue
             (rows,) = checked(self.name, [np.asarray(rows)])

@@ -1,0 +1,109 @@
+"""Writes the measurements of docs/privacy.md from bench/results/privacy.json.
+
+    python -m bench.privacy_table [--check]
+
+With --check nothing is written, and the status is 1 if they are old.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from bench.published import result
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = "docs/privacy.md"
+START, END = "<!-- measured: start -->", "<!-- measured: end -->"
+
+
+def tables(document: dict[str, Any]) -> str:
+    """What was found, what could be read, gaps in a video, costs, and which bars do not hold."""
+    lines = [
+        "| | finders | covered | 95 % | count | area of masks over truth, median |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for kind in ("plates", "faces"):
+        for row in document.get(kind, ()):
+            for name in ("default", "all"):
+                one = row[name]
+                low, high = one["interval"]
+                lines.append(
+                    f"| {kind}, {row['width_px']} px wide | {name} | {one['recall']:.3f} | "
+                    f"{low:.3f} to {high:.3f} | {row['count']} | "
+                    f"{one['area_of_truth_median']:.1f} |"
+                )
+    lines += ["", *_reading(document), *_video(document), *_cost(document), "", *_bars(document)]
+    return "\n".join(lines)
+
+
+def _reading(document: dict[str, Any]) -> list[str]:
+    told = document.get("reading")
+    if not told:
+        return []
+    text = (
+        f"A reader of text reads {told['read_before']} of {told['plates']} plates exactly on the "
+        f"photographs, and {told['read_after']} after hiding ({told['masked']} lay under masks)."
+    )
+    return [text]
+
+
+def _video(document: dict[str, Any]) -> list[str]:
+    told = document.get("video")
+    if not told:
+        return []
+    gaps = ", ".join(f"{name}: {n}" for name, n in told["frames_uncovered"].items())
+    text = (
+        f"Carried along known paths through {told['frames']} frames of crossing.mp4 at 1280x720, "
+        f"frames in which one was not covered: {gaps}. Of a frame "
+        f"{told['picture_share_median']:.1%} was hidden (median)."
+    )
+    return ["", text]
+
+
+def _cost(document: dict[str, Any]) -> list[str]:
+    told = document.get("cost")
+    if not told:
+        return []
+    lines = [
+        "",
+        "| one core, ms (p50) | full search | all finders | busy junction | road | still scene |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for size, one in told.items():
+        columns = ("full_ms", "full_all_ms", "street_ms", "road_ms", "still_ms")
+        cells = " | ".join(f"{one[name]['p50']:.0f}" for name in columns)
+        lines.append(f"| {size} | {cells} |")
+    return lines
+
+
+def _bars(document: dict[str, Any]) -> list[str]:
+    bars = document.get("bars", [])
+    missed = [bar for bar in bars if not bar["holds"]]
+    lines = [f"{len(bars) - len(missed)} of {len(bars)} bars hold. Those that do not:", ""]
+    for bar in missed:
+        value = "not measured" if bar["value"] is None else f"{bar['value']:g}"
+        lines.append(f"- {bar['name']} {bar['bar']:g}: {value}")
+    return lines
+
+
+def main() -> int:
+    """Bring the page up to date, or say that it is old."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="write nothing; status 1 if it is old")
+    options = parser.parse_args()
+    page = ROOT / PAGE
+    text = page.read_text("utf-8")
+    before, rest = text.split(START)
+    _, after = rest.split(END)
+    made = f"{before}{START}\n\n{tables(result(ROOT, 'privacy'))}\n\n{END}{after}"
+    if options.check:
+        return int(made != text)
+    page.write_text(made, "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

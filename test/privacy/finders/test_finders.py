@@ -1,0 +1,124 @@
+"""The finders find faces and plates on photographs, and refuse models that are not theirs."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from mastra_ros.config import PrivacyConfig, build
+from mastra_ros.errors import ConfigError, ModelError
+from mastra_ros.privacy import Finder, Region
+from mastra_ros.privacy.finders import DEFAULT, FINDERS, files
+from mastra_ros.privacy.finders.boxes import best, checked, joined, padded
+from mastra_ros.privacy.opening import open_finders
+
+
+def opened(name: str, models: Path | None = None) -> Finder:
+    """A finder, or a skip with the reason where its model is not here."""
+    config = build(PrivacyConfig, {"models_dir": str(models or "")})
+    try:
+        return FINDERS[name](config)
+    except ModelError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="module")
+def models(data_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of models as `mastra model get` leaves it, with YuNet in it."""
+    folder = tmp_path_factory.mktemp("models")
+    (folder / "yunet").mkdir()
+    shutil.copy(data_folder / "models" / "face_detection_yunet.onnx", folder / "yunet")
+    return folder
+
+
+def covers(regions: list[Region], x: float, y: float) -> bool:
+    return any(r.x <= x <= r.x + r.width and r.y <= y <= r.y + r.height for r in regions)
+
+
+FACES = ((318, 97), (199, 226), (338, 248), (178, 129))
+"""Middles of some faces of 2007_007763.jpg, px."""
+
+
+@pytest.mark.parametrize("name", ["centerface", "plates_and_heads", "yunet"])
+def test_faces_on_a_photograph_are_found(name: str, data_folder: Path, models: Path) -> None:
+    finder = opened(name, models)
+    image = cv2.imread(str(data_folder / "faces" / "2007_007763.jpg"))
+    assert image is not None
+    regions = finder.find(image)
+    assert [at for at in FACES if not covers(regions, *at)] == []
+    finder.close()
+
+
+def test_a_plate_of_50_px_is_found_by_the_own_network_in_colour_and_gray(data_folder: Path) -> None:
+    finder = opened("plates_and_heads")
+    path = data_folder / "plates" / "eu" / "eu1.jpg"
+    _, x, y, w, h, *_ = path.with_suffix(".txt").read_text().split("\t")
+    image = cv2.imread(str(path))
+    assert image is not None
+    by = 50 / int(w)
+    image = cv2.resize(image, None, fx=by, fy=by, interpolation=cv2.INTER_AREA)
+    middle = ((int(x) + int(w) / 2) * by, (int(y) + int(h) / 2) * by)
+    for seen in (image, cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)):
+        plates = [r for r in finder.find(np.asarray(seen, np.uint8)) if r.kind == "plate"]
+        assert covers(plates, *middle)
+
+
+@pytest.mark.parametrize("name", DEFAULT)
+@pytest.mark.parametrize("shape", [(1, 1, 3), (7, 500, 3), (33, 17), (2, 2)])
+def test_a_picture_of_any_shape_is_searched(name: str, shape: tuple[int, ...]) -> None:
+    finder = opened(name)
+    assert isinstance(finder.find(np.full(shape, 90, np.uint8)), list)
+
+
+def test_a_model_with_another_digest_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "yunet"
+    place.mkdir()
+    (place / "face_detection_yunet.onnx").write_bytes(b"not the model")
+    with pytest.raises(ModelError, match="expected SHA-256"):
+        FINDERS["yunet"](build(PrivacyConfig, {"models_dir": str(tmp_path)}))
+    monkeypatch.setattr(files, "OWN_SHA256", "0" * 64)
+    with pytest.raises(ModelError, match="expected SHA-256"):
+        FINDERS["plates_and_heads"](PrivacyConfig())
+
+
+def test_a_model_that_is_not_here_names_the_command_that_brings_it(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="`mastra model get yunet` brings it"):
+        FINDERS["yunet"](build(PrivacyConfig, {"models_dir": str(tmp_path)}))
+
+
+def test_an_unknown_finder_is_refused_with_those_that_there_are() -> None:
+    with pytest.raises(ConfigError, match="unknown 'nobody', known are centerface"):
+        open_finders(build(PrivacyConfig, {"finders": ("nobody",)}))
+
+
+def test_outputs_that_are_no_numbers_are_an_error_and_not_an_empty_picture() -> None:
+    with pytest.raises(ModelError, match="no finite number"):
+        checked("centerface", [np.zeros(3), np.array([1.0, np.nan])])
+
+
+def test_what_two_finders_see_is_hidden_as_a_whole() -> None:
+    one, two = Region(0, 0, 10, 10, "face", 0.5), Region(2, 1, 10, 10, "face", 0.9)
+    plate = Region(0, 0, 10, 10, "plate", 0.4)
+    (face, other) = joined([one, two, plate])
+    assert (face.x, face.y, face.width, face.height, face.score) == (0, 0, 12, 11, 0.9)
+    assert other == plate
+
+
+def test_boxes_without_an_area_are_left_out_and_each_thing_counts_once() -> None:
+    boxes = np.array([[0, 0, 10, 10], [1, 0, 11, 10], [5, 5, 5, 9]], np.float32)
+    regions = best(boxes, np.array([0.5, 0.8, 0.9], np.float32), "face")
+    assert [(r.x, round(r.score, 2)) for r in regions] == [(1, 0.8)]
+
+
+def test_padding_goes_to_the_right_and_below_alone() -> None:
+    image = np.full((30, 50, 3), 7, np.uint8)
+    made = padded(image, 16)
+    assert made.shape == (32, 64, 3)
+    assert np.array_equal(made[:30, :50], image)
+    assert padded(made, 16) is made
