@@ -21,7 +21,10 @@ CONTRACTS = {
 EXCEPTIONS = {
     "bridge": {"protocol"},
     "gateway": {"protocol", "inference", "compression", "pipeline"},
-    "model": {"inference", "compression", "scheduling"},
+    "model": {"inference", "compression", "scheduling", "privacy"},
+    "privacy": {"inference"},
+    "compression": {"privacy"},
+    "pipeline": {"privacy"},
     "simulation": {"scheduling", "protocol", "bridge", "planning"},
 }
 """What else a stage may import."""
@@ -29,6 +32,7 @@ EXCEPTIONS = {
 ROOMS: dict[str, set[str]] = {
     "camera/drawn": set(),
     "cli/model": {"cli"},
+    "compression/codecs": set(),
     "gateway/door": set(),
     "gateway/openinference": set(),
     "gateway/tensors": {"gateway/openinference"},

@@ -29,9 +29,13 @@ class GatewayConfig(NodeConfig):
         (), "live parameters that devices shall change, as stage.parameter=value"
     )
     state_dir: str = parameter("", "folder of the results' database; empty: in keys_dir's parent")
-    batch_size_max: int = parameter(8, "most frames in one run of a model", minimum=1, maximum=256)
+    batch_size_max: int = parameter(32, "most frames in one run of a model", minimum=1, maximum=256)
     batch_delay_ms: float = parameter(
-        2.0, "longest wait for a batch to fill", unit="ms", minimum=0.0, maximum=1000.0
+        0.0,
+        "longest wait for a batch to fill while the model has nothing to do",
+        unit="ms",
+        minimum=0.0,
+        maximum=1000.0,
     )
     batch_run_ms: float = parameter(
         50.0,
@@ -129,6 +133,9 @@ class GatewayConfig(NodeConfig):
     )
     heartbeat_timeout_ms: float = parameter(
         10_000.0, "a device silent for so long is dropped", unit="ms", minimum=100.0, maximum=6e5
+    )
+    video: bool = parameter(
+        True, "take video, which FFmpeg decodes in this process; without, devices send stills"
     )
     references_kept: int = parameter(
         16, "decoded pictures kept a stream as references", minimum=1, maximum=1000

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import os
+import threading
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -41,6 +44,8 @@ logger = logging.getLogger(__name__)
 
 WORKERS = 2
 """Threads that decode frames and look up results; the runtimes of models have their own."""
+NICE = 10
+"""Of the thread of large pictures: it takes what the others leave."""
 GOODBYE_S = 3.0
 WATCH_S = 0.5
 """Keys, permits and the memory of the process are looked at this often."""
@@ -64,7 +69,9 @@ class Gateway:
         self._software = software
         self._settings = device_settings(config.device_settings)
         self._executor = ThreadPoolExecutor(WORKERS, thread_name_prefix="frames")
-        self._heavy = ThreadPoolExecutor(1, thread_name_prefix="large-frames")
+        self._heavy = ThreadPoolExecutor(
+            1, thread_name_prefix="large-frames", initializer=_yield_to_others
+        )
         self.metrics = metrics
         self.models = models
         self.store = store
@@ -88,6 +95,7 @@ class Gateway:
             frames_max=config.queue_frames_max + config.batch_size_max,
             pixels_max=config.pixels_max,
             memory=self.memory,
+            logs=self._logs,
         )
         self.answering = Answering(
             models,
@@ -210,6 +218,12 @@ class Gateway:
             logs=self._logs,
         )
         await session.run()
+
+
+def _yield_to_others() -> None:
+    """Let the scheduler of the system prefer all other threads to this one."""
+    with contextlib.suppress(OSError, AttributeError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
 
 
 async def _no_such_path(request: Request, error: Exception) -> Response:

@@ -22,12 +22,14 @@ from ..inference import (
     Detector,
     DynamicBatcher,
     EngineOptions,
+    Fitted,
     Tail,
     load_bundle,
 )
 from ..inference.choosing.auto import AUTO, AutoDetector, open_detector
 from ..inference.choosing.kept import choices_folder
 from ..types import Detections, Features, Frame
+from .group import GroupWork, Job
 from .metrics import Metrics
 from .openinference.statistics import Statistics
 from .tensors.engine import BackendEngine
@@ -44,6 +46,8 @@ FASTER_PARTS = ("cloud_int8",)
 """What may stand for PART where the engine `auto` finds it faster."""
 
 WARM_UP_RUNS = 2
+FIRST_BATCH_MAX = 8
+"""Frames in a run until it is known what one costs."""
 SMOOTHING = 0.2
 """Weight of the latest run in the estimate of what a frame costs."""
 
@@ -92,9 +96,10 @@ class ServedModel(Generic[T]):
         self._batch_run_ms = config.batch_run_ms
         self._frame_ms = math.nan
         self._since_s = math.nan  # when the run in work began, of the monotonic clock
-        self._batcher: DynamicBatcher[T, Inferred] = DynamicBatcher(
+        self.group: GroupWork | None = None
+        self._batcher: DynamicBatcher[T | Fitted | Job, Inferred | None] = DynamicBatcher(
             self._run,
-            size_max=config.batch_size_max,
+            size_max=min(config.batch_size_max, FIRST_BATCH_MAX),
             delay_ms=config.batch_delay_ms,
             queue_max=config.queue_frames_max,
             on_batch=self._on_batch,
@@ -110,12 +115,26 @@ class ServedModel(Generic[T]):
         """Frames that wait for the model."""
         return self._batcher.queued
 
-    async def infer(self, item: T, *, late: bool = False) -> Inferred:
+    async def infer(self, item: T | Fitted, *, late: bool = False) -> Inferred:
         """What is in the frame; live frames go before late ones.
 
         Raises LinkError when too many wait, ModelError when the model fails.
         """
-        return await self._batcher.submit(item, LATE if late else LIVE)
+        inferred = await self._batcher.submit(item, LATE if late else LIVE)
+        assert inferred is not None
+        return inferred
+
+    def fit(self, frame: Frame) -> Frame | Fitted:
+        """Bring a frame to the size of the model, in any thread: of a large one that takes long."""
+        detector: Any = self.detector
+        return detector.fit(frame) if isinstance(detector, (Detector, AutoDetector)) else frame
+
+    def put(self, job: Job) -> asyncio.Future[Inferred | None]:
+        """Take in a job, which `group` gives back unless the future has an error.
+
+        Raises LinkError when too many wait.
+        """
+        return self._batcher.put(job, LATE if job.message.late else LIVE)
 
     @property
     def silent_s(self) -> float:
@@ -151,17 +170,30 @@ class ServedModel(Generic[T]):
         fitting = int(self._batch_run_ms / max(frame_ms, 1e-3))
         self._batcher.size_max = min(max(fitting, 1), self._size_max)
 
-    def _run(self, items: list[T]) -> list[Inferred]:
+    def _run(self, items: list[T | Fitted | Job]) -> list[Inferred | None]:
+        jobs = [item for item in items if isinstance(item, Job)]
+        others = [item for item in items if not isinstance(item, Job)]
+        frames: list[Any] = list(others)
+        if jobs and self.group is not None:
+            self.group.look_up_and_decode(jobs)
+            frames += [job.frame for job in jobs if not job.ended]
+        found, run_ms = self._detect(frames) if frames else ([], 0.0)
+        # Told here, in the thread that runs: the next run may be another part's.
+        model, version = self.detector.model, self.detector.version
+        if jobs and self.group is not None:
+            self.group.commit(jobs, found[len(others) :], run_ms, model, version)
+        answers = (Inferred(detections, run_ms, model, version) for detections in found)
+        return [None if isinstance(item, Job) else next(answers) for item in items]
+
+    def _detect(self, frames: list[Any]) -> tuple[list[Detections], float]:
+        """What is in the frames, and how long that took, ms."""
         started = time.perf_counter()
         self._since_s = time.monotonic()
         try:
-            found = self.detector.detect_batch(items)
+            found = self.detector.detect_batch(frames)
         finally:
             self._since_s = math.nan
-        run_ms = (time.perf_counter() - started) * 1e3
-        # Told here, in the thread that runs: the next run may be another part's.
-        model, version = self.detector.model, self.detector.version
-        return [Inferred(detections, run_ms, model, version) for detections in found]
+        return found, (time.perf_counter() - started) * 1e3
 
 
 @dataclass(frozen=True)
@@ -214,6 +246,11 @@ class Models:
         if model is None:
             raise ModelError(f"model {name!r} is not served, {', '.join(self._models)} are")
         return model
+
+    def work_with(self, group: GroupWork) -> None:
+        """Let the models of pictures take in jobs."""
+        for model in self._models.values():
+            model.group = group
 
     def tail(self, name: str = "") -> ServedTail:
         """The tail of a split model, as `get`. Raises ModelError when there is none."""

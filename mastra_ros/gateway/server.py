@@ -94,8 +94,11 @@ def _keys_dir(config: GatewayConfig) -> Path:
 
 async def _open(config: GatewayConfig, keys_dir: Path) -> Gateway:
     from ..compression import Decoder
+    from ..compression.codecs import readable_formats
 
     metrics = Metrics()
+    if config.video:  # found out before a device waits for it
+        await asyncio.to_thread(readable_formats)
     store = await asyncio.to_thread(open_store, config, state_folder(config, keys_dir), metrics)
     try:
         models = await Models.open(config, metrics)
@@ -107,9 +110,7 @@ async def _open(config: GatewayConfig, keys_dir: Path) -> Gateway:
         models=models,
         store=store,
         metrics=metrics,
-        make_decoder=lambda: Decoder(
-            references_kept=config.references_kept, pixels_max=config.pixels_max
-        ),
+        make_decoder=lambda: Decoder(config.references_kept, config.pixels_max, video=config.video),
     )
 
 

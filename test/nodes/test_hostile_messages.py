@@ -165,7 +165,7 @@ def test_no_request_to_the_services_of_a_node_ends_it(
     ]
     for kind, name, request in requests:
         assert ask(ros, wait_until, kind, f"compression/{name}", request) is not None
-    assert node.get_parameter("quality").value == 85
+    assert node.get_parameter("quality").value == 0
     node.close()
 
 

@@ -18,6 +18,7 @@ client = pytest.importorskip("tritonclient.grpc", reason="tritonclient[grpc] is 
 
 from tritonclient.utils import InferenceServerException  # noqa: E402
 
+from mastra_ros.config import GatewayConfig  # noqa: E402
 from mastra_ros.gateway.embedded import EmbeddedGateway  # noqa: E402
 from mastra_ros.protocol.tls import client_context  # noqa: E402
 
@@ -68,7 +69,7 @@ def test_it_finds_out_what_is_served(triton: Triton) -> None:
     assert told["versions"] == ["1", "2"]
     assert told["inputs"][1] == {"name": "b", "datatype": "INT64", "shape": ["-1", "3"]}
     config = triton("get_model_config", "sums").config
-    assert config.max_batch_size == 8
+    assert config.max_batch_size == GatewayConfig().batch_size_max
     assert [(one.name, list(one.dims)) for one in config.output] == [("sum", [3]), ("big", [3])]
     index = triton("get_model_repository_index").models
     assert ("sums", "2", "READY") in {(one.name, one.version, one.state) for one in index}

@@ -45,7 +45,7 @@ def test_it_finds_out_what_is_served(triton: Triton) -> None:
     assert told["platform"] == "onnxruntime"
     assert told["inputs"][1] == {"name": "b", "datatype": "INT64", "shape": [-1, 3]}
     config = triton("get_model_config", "sums")
-    assert config["max_batch_size"] == 8
+    assert config["max_batch_size"] == GatewayConfig().batch_size_max
     assert config["output"][1] == {"name": "big", "data_type": "TYPE_BOOL", "dims": [3]}
     assert triton("get_model_config", "white_cells")["max_batch_size"] == 0
     index = {
