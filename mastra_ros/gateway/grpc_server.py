@@ -7,10 +7,11 @@ cannot be told to speak TLS 1.3 alone. A token stands in the metadata: `authoriz
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import logging
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..errors import (
@@ -34,6 +35,10 @@ logger = logging.getLogger(__name__)
 NAMES = ("h2",)
 """What is offered as the protocol inside TLS; clients of gRPC insist on it."""
 CODINGS = ("gzip", "deflate")
+PATIENCE_S = 30.0
+"""For a message to come, and for an answer to be read."""
+IDLE_S = 300.0
+"""A connection without calls is kept for so long, if there is room for it."""
 WINDOW_BYTES = 1 << 20
 """A peer may send so much of a request, and of all of them, before it is read."""
 
@@ -78,9 +83,10 @@ class GrpcServer:
 
         grpclib = self._grpclib
         unary = grpclib.const.Cardinality.UNARY_UNARY
+        visit = _Visit(acceptor, guest)
         mapping = {
             f"{SERVICE}/{name}": grpclib.const.Handler(
-                functools.partial(self._serve, name, functools.partial(acceptor.admit, guest)),
+                functools.partial(self._serve, name, visit),
                 unary,
                 message(f"{name}Request"),
                 message(f"{name}Response"),
@@ -94,15 +100,15 @@ class GrpcServer:
         handler = _handler(grpclib, mapping)
         return _connection(grpclib, handler, (config, plain), acceptor, guest)
 
-    async def _serve(self, name: str, admit: Callable[[], None], stream: Any) -> None:
+    async def _serve(self, name: str, visit: _Visit, stream: Any) -> None:
         status = self._grpclib.const.Status
         try:
             permit = self._gatekeeper.permit_of(
                 stream.metadata.getall("authorization", []), stream.peer.addr(), f"gRPC {name}"
             )
-            admit()
-            with self._gatekeeper.counted(permit.device):
+            with visit.call(), self._gatekeeper.counted(permit.device):
                 answer = await self._answer(name, permit.device, stream)
+                await asyncio.wait_for(stream.send_message(answer), PATIENCE_S)
         except AuthenticationError as error:
             raise self._grpclib.GRPCError(status.UNAUTHENTICATED, str(error)) from error
         except NotServed as error:
@@ -113,7 +119,9 @@ class GrpcServer:
             raise self._refusal(status.UNAVAILABLE, error) from error
         except ModelError as error:
             raise self._refusal(status.INTERNAL, error) from error
-        await stream.send_message(answer)
+        except asyncio.TimeoutError as error:
+            text = f"the message was not sent, or the answer not read, within {PATIENCE_S:g} s"
+            raise self._grpclib.GRPCError(status.DEADLINE_EXCEEDED, text) from error
 
     def _refusal(self, status: Any, error: Exception) -> Exception:
         text = error.text if isinstance(error, BadRequest) else str(error)
@@ -122,14 +130,14 @@ class GrpcServer:
 
     async def _answer(self, name: str, device: str, stream: Any) -> Any:
         async with self._bodies.held(device) as account:
-            head = await stream._stream.recv_data(5)
+            head = await asyncio.wait_for(stream._stream.recv_data(5), PATIENCE_S)
             if len(head) < 5:
                 raise ProtocolError("expected a message")
             size = int.from_bytes(head[1:], "big")
             if size > self._body_bytes_max:
                 raise ProtocolError(f"expected at most {self._body_bytes_max} bytes, got {size}")
             account.hold(size)
-            data = await stream._stream.recv_data(size)
+            data = await asyncio.wait_for(stream._stream.recv_data(size), PATIENCE_S)
             if len(data) < size:
                 raise ProtocolError("the message ended early")
             if head[0]:
@@ -143,6 +151,28 @@ class GrpcServer:
             raise ProtocolError(f"grpc-encoding: expected gzip or deflate, got {coding!r:.40}")
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(None, decoded, data, coding, self._body_bytes_max)
+
+
+class _Visit:
+    """The calls in work on one connection: without any, its guest waits again."""
+
+    def __init__(self, acceptor: Acceptor, guest: Guest) -> None:
+        self._acceptor, self._guest = acceptor, guest
+        self._calls = 0
+
+    @contextlib.contextmanager
+    def call(self) -> Iterator[None]:
+        """One call of somebody who has shown a token."""
+        if not self._calls:
+            self._acceptor.admit(self._guest)
+        self._calls += 1
+        try:
+            yield
+        finally:
+            self._calls -= 1
+            transport = self._guest.transport
+            if not self._calls and transport is not None and not transport.is_closing():
+                self._acceptor.wait_again(self._guest, IDLE_S)
 
 
 def _connection(

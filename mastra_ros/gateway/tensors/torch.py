@@ -74,7 +74,7 @@ class TorchBackend:
         try:
             with torch.inference_mode():
                 fed = [
-                    torch.from_numpy(np.require(inputs[spec.name], requirements="WC")).to(
+                    torch.from_numpy(np.require(inputs[spec.name], requirements=["W", "C"])).to(
                         self._device
                     )
                     for spec in self.inputs

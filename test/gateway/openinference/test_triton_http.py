@@ -259,3 +259,55 @@ def test_an_answer_is_coded_as_the_client_accepts(
     assert answer.headers.get("content-encoding") == coding
     undo = {"gzip": gzip.decompress, "deflate": zlib.decompress, None: bytes}[coding]
     assert json.loads(undo(raw))["outputs"][0]["data"] == [2.0] * 600
+
+
+def test_a_provider_that_is_not_there_is_said_and_the_processor_runs(
+    start_gateway: Callable[..., Any], models: Any, headers: dict[str, str], tls: Any
+) -> None:
+    """ONNX Runtime itself takes another one without a word."""
+    gateway = start_gateway(
+        providers=("CUDAExecutionProvider", "CPUExecutionProvider"),
+        tensors=(f"sums={models / 'sums.onnx'}",),
+    )
+    for name in ("sums", "white_cells"):
+        told = httpx.get(f"{gateway.url}/v2/models/{name}", headers=headers, verify=tls).json()
+        assert (
+            "(CUDAExecutionProvider asked for and not in use, running on CPUExecutionProvider)"
+            in told["parameters"]["engine"]
+        )
+        assert told["platform"] == "onnxruntime"
+    assert "CUDAExecutionProvider not available" in gateway.log_path.read_text()
+    gateway.stop()
+
+
+@pytest.mark.parametrize(
+    ("parameters", "why"),
+    [
+        ({"tensors": ["sums"]}, "expected NAME"),
+        ({"tensors": ["sums=/nowhere.onnx"]}, "model file not found"),
+        ({"tensors": ["sums=/nowhere.bin"]}, "expected a file .onnx or .pt2, or a URL"),
+        ({"tensors": ["white_cells={sums}"]}, "expected other names than the bundles'"),
+        ({"tensors": ["sums={sums}", "sums={sums}"]}, "got sums 1 twice"),
+        ({"upstream": ["nobody=http://127.0.0.1:1/m"]}, "expected names of bundles, got nobody"),
+        ({"upstream": ["white_cells=/file"]}, "expected BUNDLE=URL"),
+        ({"upstream": ["white_cells=http://127.0.0.1:1/m"]}, "refused"),
+    ],
+)
+def test_models_that_cannot_be_served_are_one_line_before_anything_listens(
+    keys: Any, bundle: Any, models: Any, parameters: dict[str, list[str]], why: str
+) -> None:
+    import asyncio
+
+    from mastra_ros.config import GatewayConfig
+    from mastra_ros.errors import MastraError
+    from mastra_ros.gateway.metrics import Metrics
+    from mastra_ros.gateway.models import Models
+
+    given = {
+        name: tuple(text.format(sums=models / "sums.onnx") for text in texts)
+        for name, texts in parameters.items()
+    }
+    config = GatewayConfig(bundles=(str(bundle),), engine="bundle", **given)
+    with pytest.raises(MastraError, match=why) as caught:
+        asyncio.run(Models.open(config, Metrics()))
+    assert "\n" not in str(caught.value)
