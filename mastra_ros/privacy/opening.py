@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-
 from ..config import PrivacyConfig
-from ..errors import ConfigError, ModelError
+from ..errors import ConfigError
+from .finders import FINDERS, PacedFinders
 from .gate import OFF, Gate, Opened
 from .objects import TaskFinder
 from .region import Finder
-
-Opener = Callable[[PrivacyConfig], Finder]
-"""Opens a finder; ModelError, or DependencyError, where its model or package is missing, damaged
-or has another digest than it should."""
-
-FINDERS: Mapping[str, Opener] = {}
-"""By the name that `privacy.finders` uses."""
-
-BUILT_IN = ("centerface", "plates_and_heads")
-"""What the default needs; `make setup` brings them."""
 
 
 def open_gate(config: PrivacyConfig, *, lazily: bool = False) -> Gate:
@@ -37,7 +26,7 @@ def hiding_nothing(reason: str) -> Gate:
 def open_all(config: PrivacyConfig) -> Opened:
     """The finders and the task's detector, as far as the mode needs them."""
     whole = config.mode == "whole"
-    finders = [] if whole else open_finders(config)
+    finders = [] if whole else [PacedFinders(open_finders(config))]
     objects = TaskFinder.open(config) if config.bundle else None
     return Opened(finders, objects)
 
@@ -51,10 +40,6 @@ def open_finders(config: PrivacyConfig) -> list[Finder]:
 
 def open_finder(name: str, config: PrivacyConfig) -> Finder:
     """One finder by its name. Raises ModelError, DependencyError or ConfigError."""
-    opener = FINDERS.get(name)
-    if opener is not None:
-        return opener(config)
-    if name in BUILT_IN:
-        raise ModelError(f"finder {name}: its model is not here; `make setup` brings it")
-    known = ", ".join(sorted({*FINDERS, *BUILT_IN}))
-    raise ConfigError(f"finders: unknown {name!r}, known are {known}")
+    if name not in FINDERS:
+        raise ConfigError(f"finders: unknown {name!r}, known are {', '.join(sorted(FINDERS))}")
+    return FINDERS[name](config)

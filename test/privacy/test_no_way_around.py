@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PRIVACY = ROOT / "mastra_ros" / "privacy"
 SEALED = {"ClearedFrame", "ClearedFeatures"}
-RAW = {"encode_still", "SEAL"}
+RAW = {"encode_still", "VideoChain", "open_encoder", "SEAL"}
 """What makes bytes of pixels, or a picture one that may leave, without asking the gate."""
 RAW_HOMES = ("compression", "privacy")
 MEASURES = {"mastra_ros/model/judge/evaluate.py"}
@@ -22,10 +22,12 @@ WRITERS = {
     "mastra_ros/pipeline/factory/pictures.py",
     "mastra_ros/model/split/pictures.py",
     "mastra_ros/nodes/convert/compressed.py",
+    "mastra_ros/cli/privacy.py",
 }
 """Where OpenCV may encode a picture: packets and saved pictures take cleared frames alone; `jpeg`
-tries a picture of noise, `split` damages the user's own in memory to measure a model, and
-`compressed` is the camera's own topic, which lies on the trusted side."""
+tries a picture of noise, `split` damages the user's own in memory to measure a model, `cli/privacy`
+draws for the user what would be hidden on the user's own, and `compressed` is the camera's own
+topic, which lies on the trusted side."""
 
 
 def made(path: Path) -> Iterator[str]:
