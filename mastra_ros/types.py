@@ -42,6 +42,12 @@ class PacketKind(str, Enum):
     KEY = "key"  # a whole picture
     DELTA = "delta"  # changed regions over a reference picture
     FEATURES = "features"  # the tensor at the cut of a split model
+    VIDEO = "video"  # a packet of a video codec: alone (no reference), or resting on the one before
+    REPEAT = "repeat"  # nothing has changed since the video packet that it names
+
+
+STILL_KINDS = frozenset({PacketKind.KEY, PacketKind.DELTA, PacketKind.FEATURES})
+"""What every version reads; others go only to a peer that has announced their codec."""
 
 
 FRAME_ID = re.compile(r"[!-~]{0,64}")
@@ -243,11 +249,19 @@ class Decision:
     spill_worth: float = 0.5
 
 
+def fits_reference(kind: PacketKind, reference_ns: int) -> bool:
+    """Whether a packet of this kind may have this reference: video has one unless it is a key."""
+    rests = kind in (PacketKind.DELTA, PacketKind.REPEAT)
+    return kind is PacketKind.VIDEO or rests == (reference_ns != 0)
+
+
 @dataclass(frozen=True)
 class Packet:
     """One frame (or its features) on its way to the gateway.
 
-    A delta names in `reference_ns` the stamp of the picture that it changes; others have 0.
+    A delta or repeat names in `reference_ns` the stamp of the picture that it rests on, and so does
+    a video packet that is no key; others have 0. codec: the bitstream that the gateway has to have
+    announced before it may be sent this; empty for kinds that every version reads.
     """
 
     key: FrameKey
@@ -261,12 +275,18 @@ class Packet:
     late: bool = False  # comes from the spool (or goes straight there): no deadline any more
     meta: dict[str, Any] = field(default_factory=dict)  # of features: cut, shape, scale, zero point
     clearance: str = ""  # the promise that it was cleared under (privacy/gate.py); empty: unknown
+    codec: str = ""
 
     def __post_init__(self) -> None:
-        if (self.kind is PacketKind.DELTA) != (self.reference_ns != 0):
+        if not fits_reference(self.kind, self.reference_ns):
             raise ValueError(f"packet: {self.kind.value} with reference {self.reference_ns} ns")
         if not (0 < self.width_px <= MAX_SIDE_PX and 0 < self.height_px <= MAX_SIDE_PX):
             raise ValueError(f"packet: size {self.width_px}x{self.height_px} px is out of range")
+
+    @property
+    def stands_alone(self) -> bool:
+        """Whether it is a picture that rests on none before it."""
+        return self.reference_ns == 0 and self.kind in (PacketKind.KEY, PacketKind.VIDEO)
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,10 @@ EXCEPTIONS = {
 ROOMS: dict[str, set[str]] = {
     "camera/drawn": set(),
     "cli/model": {"cli"},
+    "compression/codecs": set(),
     "gateway/door": set(),
+    "gateway/openinference": set(),
+    "gateway/tensors": {"gateway/openinference"},
     "inference/choosing": {"inference", "inference/engines"},
     "inference/engines": set(),
     "model/convert": {"model", "model/judge", "model/rebuild"},
@@ -59,7 +62,7 @@ ROS = {"rclpy", "rcl_interfaces", "builtin_interfaces", "rosidl_runtime_py", "cv
 ON_USE = {
     *("ai_edge_litert", "tflite_runtime", "onnxruntime", "av", "nicegui"),
     *("ai_edge_quantizer", "litert_torch", "matplotlib", "onnx", "onnx2torch", "tensorflow"),
-    *("nncf", "openvino", "tflite_micro", "torch"),
+    *("nncf", "openvino", "tflite_micro", "torch", "grpclib", "h2", "google"),
 }
 """Packages that a device may lack: imported where they are used, never with a module."""
 

@@ -49,8 +49,6 @@ QUICK = {
     "connect_timeout_s": 2.0,
 }
 """Parameters of a bridge that is impatient where a row would wait."""
-WATCHED_SHORT_S = 0.2
-"""How long the healthy device is watched at least in the short form, as there are many rows."""
 
 
 class Worker:
@@ -250,8 +248,7 @@ def device(sites: Sites, keys: Path, name: str, **environment: str) -> Iterator[
 @contextlib.contextmanager
 def beside(sites: Sites, record: Record, attacked: Attacked) -> Iterator[None]:
     """Watch a healthy device of the shared gateway meanwhile; the memory is the attacked one's."""
-    least_s = WATCHED_SHORT_S if sites.short else sites.least_s
-    with sites.site().watched(record, least_s=least_s):
+    with sites.site().watched(record, least_s=sites.least_s):
         attacked.forget_peak()
         before, pid, most = attacked.memory, attacked.pid, 0
         yield

@@ -18,7 +18,7 @@ from ..config import BridgeConfig
 from ..errors import AuthenticationError, ConfigError, LinkError, ProtocolError
 from ..protocol.checks import printable
 from ..share import home_path
-from ..types import FrameKey, GateState, LinkSample, Packet, PacketKind, Result
+from ..types import STILL_KINDS, FrameKey, GateState, LinkSample, Packet, PacketKind, Result
 from .backoff import Backoff
 from .clearing import Clearer, SpoolGate
 from .connection import check_config, open_socket
@@ -75,8 +75,11 @@ class BridgeClient:
         on_renew: Callable[[FrameKey], None] | None = None,
         open_spool: Callable[[], Spool] | None = None,
         rng: random.Random | None = None,
+        codecs: tuple[str, ...] = (),
     ) -> None:
+        """`codecs`: the bitstreams of video that this device makes, as it tells the gateway."""
         check_config(config)
+        self._codecs = codecs
         self._config = config
         self._on_result = on_result
         self._on_failed = on_failed
@@ -212,8 +215,9 @@ class BridgeClient:
             self._spool.put(packet)
         elif self._uplink is None:
             self.failed(packet.key, f"no link to the gateway: {self._error or 'connecting'}")
-            self._spool.put(packet)
-            if packet.kind is PacketKind.DELTA:
+            if packet.kind in STILL_KINDS:
+                self._spool.put(packet)
+            if packet.kind not in (PacketKind.KEY, PacketKind.FEATURES):
                 self.renew(packet.key)
         else:
             self._uplink.accept(packet, now_ns, deadline_ms)
@@ -256,6 +260,7 @@ class BridgeClient:
         opened_s = time.monotonic()
         self._error = ""
         self._tally.begin_session()
+        self._tally.codecs = uplink.session.peer_codecs
         self._uplink = uplink
         if self._stopping is not None and self._stopping.is_set():
             uplink.stop()
@@ -274,6 +279,7 @@ class BridgeClient:
         uplink = Uplink(
             *(websocket, self._config, self._spool, self._tally, self._goodput, self),
             self._gate,
+            self._codecs,
         )
         try:
             await uplink.greet()
@@ -335,6 +341,8 @@ class BridgeClient:
             acknowledged_ns=tally.acknowledged_ns if connected else 0,
             acknowledged_id=tally.acknowledged_id if connected else "",
             key_frame_needed=tally.key_frame_needed and connected,
+            key_frames_asked=tally.key_frames_asked,
+            codecs=tally.codecs if connected else (),
             uploaded_bytes=tally.uploaded_bytes,
             spooled_total=spool.stored_total,
             spooled_bytes=spool.bytes,

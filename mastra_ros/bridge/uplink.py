@@ -92,6 +92,7 @@ class Uplink:
         goodput: Goodput,
         listener: Listener,
         gate: SpoolGate,
+        codecs: tuple[str, ...] = (),
     ) -> None:
         self.session = Session(
             Role.DEVICE,
@@ -104,6 +105,7 @@ class Uplink:
             bytes_max=config.message_bytes_max,
             renews=True,
             privacy=True,
+            codecs=codecs,
         )
         self._gate = gate
         self._reported: PrivacyReport | None = None
@@ -303,6 +305,7 @@ class Uplink:
             for entry in self._delivery.look_at_clock(now_ns):
                 if self._outbox.withdraw(entry.packet.key):  # then no answer will ever come
                     self.flight.overdue.pop(entry.packet.key, None)
+                    self._delivery.not_sent(entry)
             self._renew_in_time()
             self._report_privacy()
             due_ns = self.session.next_timeout_ns

@@ -58,6 +58,7 @@ class RunReport:
         self.engine = ""  # told by the inference node
         self.gate = GateState()
         self.signed = ""  # the counts of privacy, by the device's key
+        self.compression: dict[str, Any] = {}  # told by the compression node
 
     def on_frame(self, key: FrameKey) -> None:
         with self._lock:
@@ -151,6 +152,7 @@ class RunReport:
                 },
                 "engine": self.engine,
                 "switches": self.switches,
+                "compression": self.compression,
                 "upload_bytes": link.get("uploaded_bytes", 0),
                 "spooled": link.get("spooled_total", 0),
                 "spooled_left": link.get("spooled", 0),
@@ -219,6 +221,7 @@ class RunReport:
                 " / ".join("-" if v is None else f"{v} ms" for v in age.values()),
             ),
             ("bytes up", f"{told['upload_bytes']:,}"),
+            *_compression(told["compression"]),
             (
                 "frames spooled / delivered later / dropped / left",
                 " / ".join(
@@ -252,3 +255,13 @@ def _pairs(counts: dict[str, int]) -> str:
 def _privacy(told: dict[str, Any]) -> str:
     counts = ", ".join(f"{told[name]} {name}" for name in ("sent", "masked", "withheld"))
     return f"{told['mode'] or 'not known'}: {counts}"
+
+
+def _compression(told: dict[str, Any]) -> list[tuple[str, str]]:
+    """The codec, and the packets and bytes of each kind."""
+    if not told.get("packets"):
+        return []
+    kinds = ", ".join(
+        f"{kind} {frames} ({size:,})" for kind, (frames, size) in told["packets"].items()
+    )
+    return [("encoded with", told["coding"]), ("packets of a kind (bytes)", kinds)]

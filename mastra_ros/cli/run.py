@@ -279,6 +279,7 @@ def _run_nodes(
                 report.superseded = scheduler.counters.superseded
                 report.switches = [s.to_dict(began_ns) for s in scheduler.switches]
             report.engine = getattr(composition.nodes["inference"], "engine", "")
+            report.compression = composition.nodes["compression"].told()
 
         live = _LiveLine(report, began, quiet=args.quiet)
         while not stop.is_set() and composition.failure is None and not camera.ended.is_set():

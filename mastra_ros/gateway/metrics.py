@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
 
@@ -62,6 +64,17 @@ class Metrics:
             "commit_seconds", "One transaction of results", SECONDS
         )
         self.commit_size = self._histogram("commit_size", "Results in one transaction", BATCH_SIZES)
+        # Their sets of labels are few and known, and looking one up costs as much as counting.
+        self._frames_of = functools.cache(self.frames.labels)
+        self._held_of = functools.cache(self.frame_seconds.labels)
+
+    def on_frame(self, kind: str, lane: str, outcome: str) -> None:
+        """Take in one frame that was answered."""
+        self._frames_of(kind, lane, outcome).inc()
+
+    def on_held(self, lane: str, seconds: float) -> None:
+        """Take in how long a frame took from its receipt to its commit."""
+        self._held_of(lane).observe(seconds)
 
     def on_batch(self, model: str, size: int, queue_ms: float, run_ms: float) -> None:
         """Take in one run of a model."""

@@ -8,6 +8,7 @@ from typing import Any
 from ..bridge import BridgeClient, BridgeStatus
 from ..bridge.connection import check_config
 from ..bridge.news import News
+from ..compression.codecs import writable_formats
 from ..config import BridgeConfig
 from ..msg import FrameKey as FrameKeyMsg
 from ..msg import InferenceResult, LinkState, Packet, PrivacyState
@@ -56,6 +57,7 @@ class BridgeNode(StageNode):
             on_renew=self._on_renew,
             clearer=self._clearer,
             on_settings=self._settings.take if self.config.accept_settings else None,
+            codecs=writable_formats(),
         )
         self.every(SETTINGS_S, self._settings.forward)
         self._client.start()
@@ -134,6 +136,8 @@ class BridgeNode(StageNode):
                     acknowledged_ns=status.acknowledged_ns,
                     acknowledged_id=status.acknowledged_id,
                     key_frame_needed=status.key_frame_needed,
+                    key_frames_asked=status.key_frames_asked,
+                    codecs=status.codecs,
                 ),
                 self.now_stamp_ns(),
             )

@@ -9,13 +9,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from ..compression import Encoder, FeatureEncoder
+from ..compression import FeatureEncoder, StreamEncoder
 from ..config import CompressionConfig
 from ..errors import CodecError, MessageError, Withheld
 from ..msg import Decision, Features, FrameKey, InferenceResult, LinkState, Packet
 from ..privacy.gate import OFF
 from ..types import Detections, Frame, Result, Route
 from ..types import FrameKey as FrameKeyValue
+from ..types import Packet as PacketValue
 from . import convert
 from .frames import STREAM, listen_to_frames
 from .lifecycle import RELIABLE, Health, StageNode, settings_text
@@ -42,8 +43,8 @@ class CompressionNode(StageNode):
 
     def __init__(self, **node_options: Any) -> None:
         self._thread: threading.Thread | None = None
-        self._encoder: Encoder | None = None
-        self._session = -1
+        self._encoder: StreamEncoder | None = None
+        self.sent: dict[str, list[int]] = {}  # by kind: packets and their bytes
         self.encoded = 0
         self.refused = 0
         super().__init__(**node_options)
@@ -51,7 +52,7 @@ class CompressionNode(StageNode):
     def set_up(self) -> None:
         self._gate = open_node_gate(self)
         self.on_clean_up(self._gate.close)
-        self._encoder = Encoder(self.config, STREAM)
+        self._encoder = StreamEncoder(self.config, STREAM)
         self._feature_encoder = FeatureEncoder()
         self._ring: FrameRing[Decision] = FrameRing(self.config.ring_frames)
         self._tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
@@ -77,6 +78,8 @@ class CompressionNode(StageNode):
             self._tasks.put(None)
             self._thread.join()
             self._thread = None
+        if self._encoder is not None:
+            self._encoder.close()
 
     def reconfigured(self) -> None:
         if self._encoder is not None:
@@ -86,7 +89,8 @@ class CompressionNode(StageNode):
         level, message, values = super().health()
         if self._encoder is None:
             return level, message, values
-        values = {**values, "encoded": self.encoded, "refused": self.refused}
+        counts = {"encoded": self.encoded, "refused": self.refused}
+        values = {**values, **counts, "coding": self._encoder.in_force}
         return health_of(self._gate, (level, message, values))
 
     def _look_at_gate(self) -> None:
@@ -99,12 +103,19 @@ class CompressionNode(StageNode):
         self._gate.probe(frame)
         self._news.tell_change()
 
+    def told(self) -> dict[str, Any]:
+        """What frames are encoded with, and what was made: for the report of a run."""
+        coding = "" if self._encoder is None else self._encoder.in_force
+        kinds = {kind: tuple(counts) for kind, counts in sorted(self.sent.items())}
+        return {"coding": coding, "packets": kinds}
+
     def _on_frame(self, frame: Frame) -> None:
         self._newest = frame
         for decision in self._ring.put(frame):
             self._enqueue(as_named(frame, _key(decision)), decision)
 
     def _on_decision(self, message: Decision) -> None:
+        convert.check_deadline(message.deadline_ms, "decision")
         if message.route != Route.CLOUD.value:
             return
         frame = self._ring.request(_key(message), message)
@@ -144,17 +155,22 @@ class CompressionNode(StageNode):
         return True
 
     def _on_link(self, message: LinkState) -> None:
-        """What the gateway holds changes what the next frame may refer to."""
+        """What the gateway holds and knows changes what the next frame may rest on."""
         assert self._encoder is not None
-        if message.session != self._session:
-            self._session = message.session
-            self._tasks.put(self._encoder.forget)
-        acknowledged_ns = convert.stamp_from_ros(message.acknowledged)
-        if acknowledged_ns:
-            frame_id = message.acknowledged_id
-            self._tasks.put(partial(self._encoder.acknowledge, acknowledged_ns, frame_id))
-        if message.key_frame_needed:
-            self._tasks.put(self._encoder.require_key)
+        self._tasks.put(
+            partial(
+                self._encoder.follow,
+                session=message.session,
+                codecs=tuple(message.codecs),
+                acknowledged=(
+                    convert.stamp_from_ros(message.acknowledged),
+                    message.acknowledged_id,
+                ),
+                key_frame_needed=message.key_frame_needed,
+                key_frames_asked=message.key_frames_asked,
+                goodput_bps=message.goodput_bps,
+            )
+        )
 
     def _work(self) -> None:
         while (task := self._tasks.get()) is not None:
@@ -169,6 +185,8 @@ class CompressionNode(StageNode):
     def _encode(self, frame: Frame, decision: Decision) -> None:
         assert self._encoder is not None
         began = time.perf_counter()
+        if not decision.archive:
+            self._encoder.fit(decision.deadline_ms, time.monotonic())
         try:
             cleared = self._gate.clear(frame, late=decision.archive)
             packet = self._encoder.encode(cleared, hard=decision.hard, late=decision.archive)
@@ -178,9 +196,10 @@ class CompressionNode(StageNode):
         except CodecError as error:
             self.get_logger().error(f"frame {frame.key.stamp_ns}: {error}")
             return
-        self.encoded += 1
+        self._count(packet)
         encode_ms = (time.perf_counter() - began) * 1e3
-        message = convert.packet_to_ros(packet, frame.frame_id, encode_ms)
+        coding = "" if decision.archive else self._encoder.in_force
+        message = convert.packet_to_ros(packet, frame.frame_id, encode_ms, coding)
         message.deadline_ms = decision.deadline_ms
         if message.deadline_ms and self._gate.mode != OFF:
             message.deadline_ms = max(1.0, message.deadline_ms - encode_ms)
@@ -198,6 +217,12 @@ class CompressionNode(StageNode):
             self._failures.publish(convert.result_to_ros(failure, ""))
         self._news.tell_change()
 
+    def _count(self, packet: PacketValue) -> None:
+        self.encoded += 1
+        counts = self.sent.setdefault(packet.kind.value, [0, 0])
+        counts[0] += 1
+        counts[1] += len(packet.payload)
+
     def _encode_features(self, message: Features, received: float) -> None:
         began = time.perf_counter()
         try:
@@ -212,7 +237,7 @@ class CompressionNode(StageNode):
         except (CodecError, MessageError) as error:
             self.get_logger().error(f"features: {error}")
             return
-        self.encoded += 1
+        self._count(packet)
         made = convert.packet_to_ros(
             packet, message.header.frame_id, (time.perf_counter() - began) * 1e3
         )

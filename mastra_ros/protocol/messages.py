@@ -15,7 +15,16 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..errors import ProtocolError
-from ..types import MAX_SIDE_PX, Detections, FrameKey, Packet, PacketKind, Result, Route
+from ..types import (
+    MAX_SIDE_PX,
+    Detections,
+    FrameKey,
+    Packet,
+    PacketKind,
+    Result,
+    Route,
+    fits_reference,
+)
 from .checks import (
     blob,
     check_fields,
@@ -42,6 +51,7 @@ PROBE_BYTES_MAX = 262_144
 
 DETECTIONS_MAX = 10_000
 LABELS_MAX = 2048
+CODECS_MAX = 16
 
 NACK_CODES = ("reference_missing", "corrupt", "too_large", "overloaded", "forbidden", "failed")
 GOODBYE_CODES = ("closing", "protocol", "version", "forbidden", "overloaded", "silent", "replaced")
@@ -65,6 +75,7 @@ class Hello(Message):
     the device hears of a living gateway even while its own sending is slow; 0 none.
     `renews`: it will send a `Renewal` before its token expires, where the gateway takes that.
     `privacy`: likewise a `PrivacyReport` now and then.
+    `codecs`: the bitstreams of video that it can make; an older gateway skips them.
     """
 
     TYPE_ID: ClassVar[int] = 1
@@ -75,6 +86,7 @@ class Hello(Message):
     heartbeat_ms: int = checked(integer(0, 600_000), 0)
     renews: bool = checked(flag, False)
     privacy: bool = checked(flag, False)
+    codecs: tuple[str, ...] = checked(texts(CODECS_MAX, 32), ())
 
 
 @dataclass(frozen=True)
@@ -83,6 +95,8 @@ class Welcome(Message):
 
     `renews`: a `Renewal` is understood; nobody is sent one that has not said so. `privacy`: a
     `PrivacyReport`, likewise.
+    `codecs`: the bitstreams of video that it decodes; with any of them it knows the kinds `video`
+    and `repeat`, which nobody is sent that has not said so.
     """
 
     TYPE_ID: ClassVar[int] = 2
@@ -92,6 +106,7 @@ class Welcome(Message):
     software: str = checked(text(128), "")
     renews: bool = checked(flag, False)
     privacy: bool = checked(flag, False)
+    codecs: tuple[str, ...] = checked(texts(CODECS_MAX, 32), ())
 
 
 @dataclass(frozen=True)
@@ -119,7 +134,7 @@ class FrameMessage(Message):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if (self.kind == PacketKind.DELTA.value) != (self.reference_ns != 0):
+        if not fits_reference(PacketKind(self.kind), self.reference_ns):
             raise ProtocolError(f"FrameMessage: {self.kind} with reference {self.reference_ns} ns")
 
     @property

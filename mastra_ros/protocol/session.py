@@ -105,6 +105,7 @@ class Session:
     heartbeat_interval_ns: 0 sends none and only answers; on a gateway the device's Hello sets it.
     renews: on the device, whether its owner sends a `Renewal` before the token expires.
     privacy: on the device, whether its owner sends a `PrivacyReport` now and then.
+    codecs: the bitstreams of video that this end makes (device) or decodes (gateway).
     silence_timeout_ns: the session is closed after so long without a word (also while greeting),
     and after `UNANSWERED_FACTOR` times as long with a heartbeat unanswered. Times are monotonic.
     """
@@ -122,6 +123,7 @@ class Session:
         bytes_max: int = MESSAGE_BYTES_MAX,
         renews: bool = False,
         privacy: bool = False,
+        codecs: tuple[str, ...] = (),
     ) -> None:
         self.role = Role(role)
         self.state = State.START
@@ -131,6 +133,8 @@ class Session:
         self.session = ""
         self.renews = renews  # once it is open: both ends renew the token
         self.privacy = privacy  # likewise: both ends know a PrivacyReport
+        self.codecs = codecs
+        self.peer_codecs: tuple[str, ...] = ()  # once it is open: those of the other end
         self.link = LinkEstimate(heartbeat_interval_ns or 100 * MS, silence_timeout_ns)
         self.last_heard_ns = now_ns
         self._peer = Role.GATEWAY if self.role is Role.DEVICE else Role.DEVICE
@@ -155,6 +159,7 @@ class Session:
                 *(VERSION, self.device, self.stream, self._software, interval_ms),
                 renews=self.renews,
                 privacy=self.privacy,
+                codecs=self.codecs,
             ),
             now_ns,
         )
@@ -169,6 +174,7 @@ class Session:
                 self._software,
                 renews=self.renews,
                 privacy=self.privacy,
+                codecs=self.codecs,
             ),
             now_ns,
         )
@@ -187,6 +193,16 @@ class Session:
         if isinstance(message, Welcome):
             self.session = message.session
         self._advance(message, now_ns)
+        return data
+
+    def send_result(self, data: bytes) -> bytes:
+        """As `send`, of a `ResultMessage` of this stream as bytes, which are given back."""
+        if ResultMessage not in LEGAL[self.role, self.state]:
+            raise ProtocolError(f"ResultMessage: not in state {self.state.value}")
+        if len(data) > self._bytes_max:
+            raise ProtocolError(
+                f"ResultMessage: expected at most {self._bytes_max} bytes, got {len(data)}"
+            )
         return data
 
     def farewell(self, error: ProtocolError) -> bytes:
@@ -263,6 +279,7 @@ class Session:
         self.stream = hello.stream
         self.renews = hello.renews
         self.privacy = hello.privacy
+        self.peer_codecs = hello.codecs
         if hello.heartbeat_ms:
             self._interval_ns = max(hello.heartbeat_ms * MS, INTERVAL_MIN_NS)
 
@@ -275,8 +292,12 @@ class Session:
         self.session = welcome.session
         self.renews = welcome.renews
         self.privacy = welcome.privacy
+        self.peer_codecs = welcome.codecs
         self._advance(welcome, now_ns)
-        return [Opened(welcome.version, welcome.session, dict(welcome.settings), welcome.software)]
+        settings = dict(welcome.settings)
+        return [
+            Opened(welcome.version, welcome.session, settings, welcome.software, welcome.codecs)
+        ]
 
     def _answered(self, ack: HeartbeatAck, now_ns: int) -> None:
         if ack.seq >= self._heartbeat_seq:

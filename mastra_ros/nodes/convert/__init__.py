@@ -23,6 +23,7 @@ from .privacy import privacy_from_ros, privacy_to_ros
 from .result import (
     SUPERSEDED,
     DecisionRequest,
+    check_deadline,
     decision_from_ros,
     decision_to_ros,
     detections_from_ros,
@@ -53,6 +54,7 @@ __all__ = [
     "LinkStatus",
     "bytes_to_ros",
     "camera_info_to_ros",
+    "check_deadline",
     "compressed_from_ros",
     "compressed_to_ros",
     "decision_from_ros",
