@@ -27,8 +27,8 @@ class Ros:
         self.context = Context()
         rclpy.init(context=self.context, domain_id=domain_id)
         self.executor = EventsExecutor(context=self.context)
-        self._plain = {"context": self.context, "use_global_arguments": False}
-        self.options = {**self._plain, "privacy": NOTHING_TO_HIDE}
+        self.plain = {"context": self.context, "use_global_arguments": False}
+        self.options = {**self.plain, "privacy": NOTHING_TO_HIDE}
         self._nodes: list[Node] = []
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._spin, daemon=True)
@@ -40,7 +40,7 @@ class Ros:
         return node
 
     def node(self, name: str) -> Node:
-        return self.add(Node(name, **self._plain))
+        return self.add(Node(name, **self.plain))
 
     def _spin(self) -> None:
         while not self._stopped.is_set():

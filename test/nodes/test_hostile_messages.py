@@ -177,7 +177,7 @@ def test_who_watches_a_run_goes_on_whatever_is_published(
     from mastra_ros.nodes.run.monitor import MonitorNode
 
     report = RunReport()
-    ros.add(MonitorNode(report, **ros.options))
+    ros.add(MonitorNode(report, **ros.plain))
     publish(ros, wait_until, "link", msg.LinkState(silence_ms=math.inf))
     publish(ros, wait_until, "result", msg.InferenceResult(origin="nowhere"))
     bad = msg.Detection(x1=math.nan, score=2.0, label="a")

@@ -19,7 +19,9 @@ from mastra_ros.msg import Decision, InferenceResult
 from mastra_ros.msg import FrameKey as FrameKeyMsg
 
 STAGES = ("pipeline", "scheduling", "bridge", "compression", "inference", "camera")
+DRAWN = ("privacy:mode:=off", "privacy:reason:=boards that are drawn")
 PARAMETERS = {
+    **dict.fromkeys(("compression", "bridge", "pipeline"), DRAWN),
     "camera": ("rate_hz:=8.0", "width_px:=320", "height_px:=320"),
     "scheduling": ("local_timeout_ms:=20000.0",),  # a busy machine loses no frame
 }

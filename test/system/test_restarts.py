@@ -40,6 +40,9 @@ class Witness:
     def on_late_result(self, result: Result) -> None:
         self.late.append(result)
 
+    def on_gate(self, state: Any) -> None:
+        pass
+
     def on_link(self, link: LinkSample, counters: dict[str, int]) -> None:
         self.link, self.counters = link, counters
 

@@ -72,6 +72,9 @@ class Results:
     def on_late_result(self, result: Result) -> None:
         """Of no interest."""
 
+    def on_gate(self, state: Any) -> None:
+        pass
+
     def on_link(self, link: LinkSample, counters: dict[str, int]) -> None:
         """Of no interest."""
 
