@@ -35,7 +35,8 @@ def tables(document: dict[str, Any]) -> str:
                     f"{low:.3f} to {high:.3f} | {row['count']} | "
                     f"{one['area_of_truth_median']:.1f} |"
                 )
-    lines += ["", *_reading(document), *_video(document), *_cost(document), "", *_bars(document)]
+    lines += ["", *_reading(document), *_video(document), *_cost(document), ""]
+    lines += [*(f"Note: {note}." for note in document.get("notes", ())), "", *_bars(document)]
     return "\n".join(lines)
 
 

@@ -130,7 +130,9 @@ def test_the_pictures_of_the_readme_are_there_and_small(page: str) -> None:
         assert len(content) < 200_000
 
 
-@pytest.mark.parametrize("module", ["bench.models_table", "bench.policies_table"])
+@pytest.mark.parametrize(
+    "module", ["bench.models_table", "bench.policies_table", "bench.privacy_table"]
+)
 def test_the_tables_of_the_pages_are_those_that_were_measured(module: str) -> None:
     """Made again by: make docs"""
     command = [sys.executable, "-m", module, "--check"]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from mastra_ros.cli import main as cli
 from mastra_ros.config.known_models import KnownModel, known_model, known_models, models_folder
 from mastra_ros.errors import ConfigError, ModelError
 from mastra_ros.inference import load_bundle
@@ -144,3 +145,19 @@ def test_a_wheel_that_is_installed_needs_no_source(
     monkeypatch.syspath_prepend(str(site))
     assert (get_model(KNOWN, tmp_path / "models") / "tiny.onnx").read_bytes() == BYTES
     assert fetch.ABOUT == "model.yaml"
+
+
+def test_the_command_lists_brings_and_refuses(
+    data_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["model", "get"]) == 0
+    assert "yunet" in capsys.readouterr().out
+    models = data_folder / "models"
+    right, wrong = models / "face_detection_yunet.onnx", models / "yolox_nano.onnx"
+    to = ["--to", str(tmp_path)]
+    assert cli.main(["model", "get", "yunet", "--from", str(right), *to]) == 0
+    assert (tmp_path / "yunet" / right.name).read_bytes() == right.read_bytes()
+    assert "licence: MIT" in capsys.readouterr().out
+    assert cli.main(["model", "get", "yunet", "--from", str(wrong), *to]) == 1
+    assert "nothing was kept" in capsys.readouterr().err
+    assert cli.main(["model", "get", "nobody", *to]) == 2

@@ -303,9 +303,8 @@ ANY = st.one_of(
     st.builds(KeyFrameRequest, st.sampled_from(["main", "other"])),
     st.builds(Heartbeat, st.integers(0, 5), st.integers(0, 5)),
     st.builds(HeartbeatAck, st.integers(0, 5), st.integers(0, 5)),
-    st.just(Settings({"a": 1})),
-    st.builds(Goodbye), st.builds(Probe, st.integers(0, 5), st.integers(0, 9)),
-    st.builds(ProbeAck, st.integers(0, 5)),
+    st.just(Settings({"a": 1})), st.builds(Goodbye),
+    st.builds(Probe, st.integers(0, 5), st.integers(0, 9)), st.builds(ProbeAck, st.integers(0, 5)),
 )  # fmt: skip
 ORDER = [State.START, State.GREETED, State.OPEN, State.CLOSED]
 
