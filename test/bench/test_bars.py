@@ -174,6 +174,7 @@ def test_the_command_prints_what_does_not_hold_and_counts_what_does(tmp_path: Pa
         "switching: one process: frames missing, at most: 2.0, the bar is 0",
         "engines: no bars in its result, or no result",
         "pipeline: no bars in its result, or no result",
+        "compression: no bars in its result, or no result",
         "4 of 9 bars hold; without bars: demo",
     ]
     assert json.loads((tmp_path / "demo.json").read_text()) == results["demo"]
@@ -183,6 +184,7 @@ def test_the_command_prints_what_does_not_hold_and_counts_what_does(tmp_path: Pa
 def test_all_that_hold_are_one_line_and_status_0(tmp_path: Path) -> None:
     row = {"size": "1x1", "load": "saturated", "frames_per_s_ratio": 1.0}
     fine = {"f_score": 1.0, "f_score_1_view": 1.0, "latency_ms_1_thread": 1.0}
+    told_at = {"at": 0.9, "unit": "f", "ratio": 0.9}
     layout = {"layout": "one", "missing": 0, "failed": 0, "duplicates": 0, "kinds": {}}
     results: dict[str, dict[str, Any]] = {
         "policies": policies_result(0.9, 0.4),
@@ -190,10 +192,11 @@ def test_all_that_hold_are_one_line_and_status_0(tmp_path: Path) -> None:
         "models": {"shipped": {"local": fine, "cloud": fine}},
         "pipeline": {"rows": [row]},
         "engines": engines_of("vnni"),
+        "compression": {"scenes": {"crossing": {"compared": told_at, "points": []}}},
     }
     for name, told in results.items():
         (tmp_path / f"{name}.json").write_text(json.dumps(judged(name, told)))
-    assert run(tmp_path) == (0, ["14 of 14 bars hold"])
+    assert run(tmp_path) == (0, ["15 of 15 bars hold"])
 
 
 def engines_of(kind: str, cap: str = "", **more: Any) -> dict[str, Any]:
