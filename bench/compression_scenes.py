@@ -136,7 +136,9 @@ def _yolox(data: Path) -> Any:
     folder = KEPT / "yolox"
     folder.mkdir(parents=True, exist_ok=True)
     network = (data / "models/yolox_nano.onnx").read_bytes()
-    (folder / "cloud.onnx").write_bytes(network)
+    if not (folder / "cloud.onnx").exists():  # others may be reading it
+        (folder / "cloud.onnx.part").write_bytes(network)
+        (folder / "cloud.onnx.part").rename(folder / "cloud.onnx")
     lines = (data / "models/coco_labels.txt").read_text().splitlines()
     labels = json.dumps([line for line in lines if line != "n/a"][:80])
     (folder / "bundle.yaml").write_text(

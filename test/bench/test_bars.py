@@ -183,6 +183,8 @@ def test_the_command_prints_what_does_not_hold_and_counts_what_does(tmp_path: Pa
         "engines: no bars in its result, or no result",
         "hostile: no bars in its result, or no result",
         "pipeline: no bars in its result, or no result",
+        "compression: no bars in its result, or no result",
+        "privacy: no bars in its result, or no result",
         "4 of 9 bars hold; without bars: demo",
     ]
     assert json.loads((tmp_path / "demo.json").read_text()) == results["demo"]
@@ -192,6 +194,7 @@ def test_the_command_prints_what_does_not_hold_and_counts_what_does(tmp_path: Pa
 def test_all_that_hold_are_one_line_and_status_0(tmp_path: Path) -> None:
     row = {"size": "1x1", "load": "saturated", "frames_per_s_ratio": 1.0}
     fine = {"f_score": 1.0, "f_score_1_view": 1.0, "latency_ms_1_thread": 1.0}
+    told_at = {"at": 0.9, "unit": "f", "ratio": 0.9}
     layout = {"layout": "one", "missing": 0, "failed": 0, "duplicates": 0, "kinds": {}}
     results: dict[str, dict[str, Any]] = {
         "policies": policies_result(0.9, 0.4),
@@ -200,10 +203,24 @@ def test_all_that_hold_are_one_line_and_status_0(tmp_path: Path) -> None:
         "pipeline": {"rows": [row]},
         "engines": engines_of("vnni"),
         "hostile": {"rows": attacks(20, "locked out", "nested", "logs")},
+        "compression": {"scenes": {"crossing": {"compared": told_at, "points": []}}},
+        "privacy": finders_that_find(),
     }
     for name, told in results.items():
         (tmp_path / f"{name}.json").write_text(json.dumps(judged(name, told)))
-    assert run(tmp_path) == (0, ["19 of 19 bars hold"])
+    assert run(tmp_path) == (0, ["31 of 31 bars hold"])
+
+
+def finders_that_find() -> dict[str, Any]:
+    """Of plates of one width, with what finding costs."""
+    good = {"recall": 1.0, "area_of_truth_median": 2.0}
+    ms = {"p50": 1.0}
+    return {
+        "plates": [{"width_px": 48, "default": good, "all": good}],
+        "reading": {"read_of_masked": 0.0},
+        "video": {"frames_uncovered": {"plate": 0}},
+        "cost": {size: {"full_ms": ms, "street_ms": ms, "road_ms": ms} for size in ("vga", "720p")},
+    }
 
 
 def attacks(each: int, *items: str) -> list[dict[str, Any]]:

@@ -83,7 +83,8 @@ def test_a_key_frame_comes_when_asked_for_and_where_size_or_quality_change(scene
     assert not is_key(image)
     assert is_key(image, key=True)
     assert not is_key(image)
-    assert is_key(image, quality=90)
+    # Some take another quality from one picture to the next.
+    assert is_key(image, quality=90) == (CODECS[name].live_range == 0)
     assert is_key(scene(160, 96), quality=90)
     assert not is_key(scene(160, 96), quality=90)
 
