@@ -300,7 +300,6 @@ def test_models_that_cannot_be_served_are_one_line_before_anything_listens(
 ) -> None:
     import asyncio
 
-    from mastra_ros.config import GatewayConfig
     from mastra_ros.errors import MastraError
     from mastra_ros.gateway.metrics import Metrics
     from mastra_ros.gateway.models import Models
