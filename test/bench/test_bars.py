@@ -173,6 +173,7 @@ def test_the_command_prints_what_does_not_hold_and_counts_what_does(tmp_path: Pa
         "models: device model: a frame on one core, ms, at most: not measured, the bar is 20",
         "switching: one process: frames missing, at most: 2.0, the bar is 0",
         "engines: no bars in its result, or no result",
+        "gateway: no bars in its result, or no result",
         "hostile: no bars in its result, or no result",
         "pipeline: no bars in its result, or no result",
         "4 of 9 bars hold; without bars: demo",
@@ -192,10 +193,25 @@ def test_all_that_hold_are_one_line_and_status_0(tmp_path: Path) -> None:
         "pipeline": {"rows": [row]},
         "engines": engines_of("vnni"),
         "hostile": {"rows": attacks(20, "locked out", "nested", "logs")},
+        "gateway": {"tiny": {"gateway": [run_of_gateway(16, 3000.0, 15.0)]}},
     }
     for name, told in results.items():
         (tmp_path / f"{name}.json").write_text(json.dumps(judged(name, told)))
-    assert run(tmp_path) == (0, ["19 of 19 bars hold"])
+    assert run(tmp_path) == (0, ["22 of 22 bars hold"])
+
+
+def run_of_gateway(devices: int, frames_per_s: float, beat_ms: float) -> dict[str, Any]:
+    beats = {"heartbeat_ms": {"p99": beat_ms}}
+    return {"devices": devices, "frames_per_s": frames_per_s, "refused": 0, **beats}
+
+
+def test_the_gateway_is_held_against_its_rate_and_its_heartbeats() -> None:
+    runs = [run_of_gateway(1, 900.0, 1.0), run_of_gateway(16, 2999.0, 15.1)]
+    assert bars_of("gateway", {"tiny": {"gateway": runs}}) == {
+        "16 devices over TLS: frames committed a second, at least": (2999, 3000, False),
+        "16 devices: round trip of another's heartbeat, p99, ms, at most": (15.1, 15, False),
+        "frames refused, at most": (0, 0, True),
+    }
 
 
 def attacks(each: int, *items: str) -> list[dict[str, Any]]:
