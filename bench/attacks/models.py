@@ -11,6 +11,7 @@ import yaml
 from bench.tiny_model import TINY_PX
 from mastra_ros.compression import Encoder
 from mastra_ros.config import CompressionConfig
+from mastra_ros.privacy import hiding_nothing
 from mastra_ros.protocol import FrameMessage, Nack, encode
 from mastra_ros.types import Frame, FrameKey
 
@@ -22,7 +23,9 @@ from .row import Record, row
 from .site import ATTACKERS, Sites, wait_until
 
 ITEM = "0 bad days"
+GATE = hiding_nothing("drawn pictures; nobody is on them")
 STOPPED_S = 30.0
+GATE = hiding_nothing("pictures drawn for an attack")
 
 
 def _for_device(folder: Path) -> Path:
@@ -92,7 +95,7 @@ def failing_at_the_gateway(sites: Sites, record: Record) -> None:
             async with client.session(site, ATTACKERS[0], "white") as websocket:
                 for n in range(1, record.attempts + 1):
                     frame = Frame(FrameKey("white", n), white, "mono8")
-                    message = FrameMessage.from_packet(encoder.encode(frame))
+                    message = FrameMessage.from_packet(encoder.encode(GATE.clear(frame)))
                     await websocket.send(encode(message))
                     answer = await client.hear(websocket)
                     failed = isinstance(answer, Nack) and answer.code == "failed"

@@ -25,6 +25,7 @@ import numpy as np
 from bench.tiny_model import TINY_PX
 from mastra_ros.compression import Encoder
 from mastra_ros.config import CompressionConfig
+from mastra_ros.privacy import hiding_nothing
 from mastra_ros.protocol import Ack, FrameMessage, Hello, Nack, decode, encode
 from mastra_ros.protocol.keys import audience_of, load_device_key
 from mastra_ros.protocol.tls import client_context
@@ -35,6 +36,7 @@ IN_FLIGHT = 2
 PICTURES = 64
 FIRST_STAMP_NS = 1_700_000_000_000_000_000
 ID_DIGITS = 12
+GATE = hiding_nothing("drawn pictures; nobody is on them")
 _REQUEST = (
     "GET /v1/stream HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n"
@@ -58,6 +60,7 @@ def pictures(stream: str, side_px: int = TINY_PX) -> list[tuple[bytearray, int]]
     """Frames as they are sent, and where in them the digits of the id stand."""
     rng = np.random.default_rng(1)
     encoder = Encoder(CompressionConfig(codec="jpeg"), stream)
+    gate = hiding_nothing("drawn pictures")
     frame_id = "#" * ID_DIGITS
     made = []
     for n in range(PICTURES):
@@ -66,7 +69,7 @@ def pictures(stream: str, side_px: int = TINY_PX) -> list[tuple[bytearray, int]]
         for row, column in zip(rows, columns, strict=True):
             image[row : row + 8, column : column + 8] = rng.integers(256)
         key = FrameKey(stream, FIRST_STAMP_NS + n, frame_id)
-        packet = encoder.encode(Frame(key, image, "mono8"))
+        packet = encoder.encode(gate.clear(Frame(key, image, "mono8")))
         data = framed(encode(FrameMessage.from_packet(packet)))
         made.append((data, data.rindex(frame_id.encode())))
         encoder.forget()

@@ -21,10 +21,13 @@ from starlette.websockets import WebSocket
 
 from ..config import GatewayConfig
 from ..errors import StoreError
+from .answering import Answering
 from .auth import PERMIT, Gatekeeper, Permit, PublicKeys
 from .bodies import ReadOn
 from .door.logs import Sparing
 from .frames import Frames
+from .grpc_calls import Calls
+from .grpc_server import GrpcServer
 from .memory import Memory, resident_bytes, return_to_system
 from .metrics import Metrics
 from .models import Models
@@ -94,13 +97,14 @@ class Gateway:
             memory=self.memory,
             logs=self._logs,
         )
-        self._v2 = OpenInference(
+        self.answering = Answering(
             models,
             self._executor,
-            config.body_bytes_max,
             memory=self.memory,
+            pixels_max=config.pixels_max,
             model_silence_s=config.model_silence_s,
         )
+        self._v2 = OpenInference(self.answering, config.body_bytes_max)
 
     def app(self, keys_dir: Path, audiences: Collection[str], used: UsedTokens | None) -> ASGIApp:
         """The application, which lets in the devices whose public keys are in `keys_dir`."""
@@ -123,6 +127,13 @@ class Gateway:
         )
         self._watcher = asyncio.ensure_future(self._watch(resident_bytes()))
         return ReadOn(self._gatekeeper, body_bytes_max=self._config.body_bytes_max)
+
+    def grpc(self) -> GrpcServer:
+        """The same models over gRPC, once there is an app. Raises DependencyError."""
+        assert self._gatekeeper is not None
+        return GrpcServer(
+            Calls(self.answering), self._gatekeeper, self._config.body_bytes_max, self._v2.bodies
+        )
 
     async def close(self) -> bool:
         """Say goodbye to devices, finish what the models have in work, keep its results.

@@ -37,11 +37,13 @@ from .group import PX_MAX, STORED_BYTES_MAX, GroupWork, Job
 from .memory import Memory
 from .metrics import Metrics
 from .models import Models
-from .references import References
+from .references import References, Turn
 from .store import FrameId, Record, ResultStore
 
 logger = logging.getLogger(__name__)
 
+ORDERED = (PacketKind.VIDEO.value, PacketKind.REPEAT.value)
+"""Kinds that are decoded in the order in which they came."""
 LATE_PATIENCE_S = 5.0
 """How long a frame that nobody waits for may wait for memory."""
 
@@ -136,7 +138,7 @@ class Frames:
         """Send a small picture on its way with others; False where that cannot be."""
         pixels = message.width_px * message.height_px
         if (
-            message.kind == PacketKind.FEATURES.value
+            message.kind in (PacketKind.FEATURES.value, *ORDERED)
             or pixels > min(PX_MAX, self._pixels_max)
             or self.running >= self._frames_max
         ):
@@ -226,7 +228,10 @@ class Frames:
         if task is None:
             if self.running >= self._frames_max:
                 return _nack(message, "overloaded", f"{self.running} frames are in work")
-            task = asyncio.get_running_loop().create_task(self._work(frame, message))
+            turn = None
+            if message.kind in ORDERED:
+                turn = self._references.turn(device, message.stream)
+            task = asyncio.get_running_loop().create_task(self._work(frame, message, turn))
             self._running[frame] = task
             task.add_done_callback(lambda done: self._finished(frame, done))
         try:
@@ -244,14 +249,16 @@ class Frames:
         if not task.cancelled():
             task.exception()  # who waited for the frame may have gone
 
-    async def _work(self, frame: FrameId, message: FrameMessage) -> tuple[ResultMessage, bool]:
+    async def _work(
+        self, frame: FrameId, message: FrameMessage, turn: Turn | None
+    ) -> tuple[ResultMessage, bool]:
         """The frame's result, and whether it was committed before; Refusal with its code."""
         try:
             loop = asyncio.get_running_loop()
             record = await loop.run_in_executor(self._executor, self._store.find, frame)
             if record is not None:
                 return _result_of(record), True
-            result = ResultMessage.from_result(await self._infer(frame.device, message))
+            result = ResultMessage.from_result(await self._infer(frame.device, message, turn))
             record = Record(frame, encode(result, STORED_BYTES_MAX))
             commit = await asyncio.wrap_future(self._store.commit(record))
             if commit.duplicate:
@@ -259,6 +266,9 @@ class Frames:
             return result, False
         except MastraError as error:
             raise self._refusal_of(frame, error) from error
+        finally:
+            if turn is not None:
+                turn.over()
 
     def _refusal_of(self, frame: FrameId, error: Exception) -> Refusal:
         """What the device is told of an error; faults of ours stand in the log."""
@@ -277,7 +287,7 @@ class Frames:
         logger.error("%s: failed", frame, exc_info=error)
         return Refusal("failed", f"{type(error).__name__} while working on the frame")
 
-    async def _infer(self, device: str, message: FrameMessage) -> Result:
+    async def _infer(self, device: str, message: FrameMessage, turn: Turn | None) -> Result:
         if message.kind == PacketKind.FEATURES.value:
             return await self._infer_features(message)
         pixels = message.width_px * message.height_px
@@ -285,11 +295,13 @@ class Frames:
             raise Refusal("too_large", f"expected at most {self._pixels_max} px, got {pixels}")
         model = self._models.get(str(message.meta.get("model", "")))
         channels = 1 if message.encoding == "mono8" else 3
-        # Decoding needs the picture twice: as it was decoded, and as it is used.
-        size = 2 * channels * pixels
+        # Decoding needs the picture twice: as it was decoded, and as it is used; video in planes.
+        size = (2 if turn is None else 3) * channels * pixels
         if size > self._memory.picture_max:
             room = self._memory.picture_max
             raise Refusal("too_large", f"decoding takes {size} bytes, memory allows {room}")
+        if turn is not None:
+            await turn.come()
         try:
             async with self._memory.picture(device, size, patience_s(message)) as picture:
                 started_s = time.perf_counter()
@@ -297,6 +309,8 @@ class Frames:
                 # pictures wait for, has little to do with it then.
                 fitted = await self._references.decode(device, message.to_packet(), model.fit)
                 self._metrics.decode_seconds.observe(time.perf_counter() - started_s)
+                if turn is not None:
+                    turn.over()
                 picture.shrink(fitted.image.nbytes)
                 inferred = await model.infer(fitted, late=message.late)
                 del fitted

@@ -31,6 +31,10 @@ from ..inference.choosing.kept import choices_folder
 from ..types import Detections, Features, Frame
 from .group import GroupWork, Job
 from .metrics import Metrics
+from .openinference.statistics import Statistics
+from .tensors.engine import BackendEngine
+from .tensors.opening import open_tensors, open_upstream, upstreams
+from .tensors.served import ServedTensors
 
 _log = logging.getLogger(__name__)
 
@@ -86,6 +90,7 @@ class ServedModel(Generic[T]):
     ) -> None:
         self.name = name
         self.detector = detector
+        self.statistics = Statistics()
         self._metrics = metrics
         self._size_max = config.batch_size_max
         self._batch_run_ms = config.batch_run_ms
@@ -157,6 +162,7 @@ class ServedModel(Generic[T]):
         grow, and they grow further.
         """
         self._metrics.on_batch(self.name, size, queue_ms, run_ms)
+        self.statistics.ran(size, queue_ms, run_ms)
         frame_ms = run_ms / size
         if not math.isnan(self._frame_ms):
             frame_ms = self._frame_ms + (frame_ms - self._frame_ms) * SMOOTHING
@@ -205,14 +211,16 @@ class Models:
         self,
         models: Sequence[ServedModel[Frame]],
         tails: Mapping[str, ServedTail] | None = None,
+        tensors: Sequence[ServedTensors] = (),
     ) -> None:
         if not models:
             raise ConfigError("bundles: expected at least one")
-        self._models = {model.name: model for model in models}
-        if len(self._models) < len(models):
-            names = [model.name for model in models]
-            same = sorted({name for name in names if names.count(name) > 1})
-            raise ConfigError(f"bundles: expected different names, got {', '.join(same)} twice")
+        self.pictures = tuple(models)
+        self.tensors = tuple(tensors)
+        self._models: dict[str, ServedModel[Frame]] = {}
+        for model in models:  # streams are answered by the first of several versions
+            self._models.setdefault(model.name, model)
+        _check_names(models, tensors)
         self._tails = dict(tails or {})
         self._default = models[0].name
 
@@ -224,10 +232,13 @@ class Models:
         for path in config.bundles:
             name, detector, tail = await asyncio.to_thread(_open, path, config)
             opened.append(ServedModel(name, detector, config, metrics))
-            if tail is not None:
+            if tail is not None and name not in tails:
                 served = ServedModel(f"{name}/tail", tail, config, metrics)
                 tails[name] = ServedTail(served, tail.values)
-        return cls(opened, tails)
+        if unknown := set(upstreams(config)) - {model.name for model in opened}:
+            raise ConfigError(f"upstream: expected names of bundles, got {', '.join(unknown)}")
+        tensors = await asyncio.to_thread(open_tensors, config, metrics.on_batch)
+        return cls(opened, tails, tensors)
 
     def get(self, name: str = "") -> ServedModel[Frame]:
         """A model by name; without a name the first. Raises ModelError when there is none."""
@@ -261,7 +272,7 @@ class Models:
     async def close(self, limit_s: float = math.inf) -> tuple[str, ...]:
         """Close all of them; the names of those whose run took longer than this, and goes on."""
 
-        async def close_one(model: ServedModel[Any]) -> bool:
+        async def close_one(model: ServedModel[Any] | ServedTensors) -> bool:
             left_s = max(0.0, limit_s - model.silent_s)
             return await model.close(None if math.isinf(limit_s) else left_s)
 
@@ -269,8 +280,24 @@ class Models:
         closed = await asyncio.gather(*(close_one(model) for model in models))
         return tuple(model.name for model, done in zip(models, closed, strict=True) if not done)
 
-    def _all(self) -> list[ServedModel[Any]]:
-        return [*self._models.values(), *(tail.model for tail in self._tails.values())]
+    def _all(self) -> list[ServedModel[Any] | ServedTensors]:
+        return [*self.pictures, *(tail.model for tail in self._tails.values()), *self.tensors]
+
+
+def _check_names(models: Sequence[ServedModel[Frame]], tensors: Sequence[ServedTensors]) -> None:
+    """Raise ConfigError unless each name stands for models of one kind, in different versions."""
+    names = [(model.name, model.detector.version) for model in models]
+    names += [(model.name, model.version) for model in tensors]
+    same = sorted(
+        {f"{name} {version}" for name, version in names if names.count((name, version)) > 1}
+    )
+    if same:
+        raise ConfigError(
+            f"bundles: expected different names or versions, got {', '.join(same)} twice"
+        )
+    both = {model.name for model in models} & {model.name for model in tensors}
+    if both:
+        raise ConfigError(f"tensors: expected other names than the bundles', got {min(both)}")
 
 
 def _open(path: str, config: GatewayConfig) -> tuple[str, Detector | AutoDetector, Tail | None]:
@@ -284,13 +311,19 @@ def _open(path: str, config: GatewayConfig) -> tuple[str, Detector | AutoDetecto
                 *(bundle.name, part.score_threshold, part.views),
             )
         bundle = bundle.in_one_view()
-    detector = open_detector(
-        bundle,
-        _parts(bundle, config),
-        config.engine,
-        options=EngineOptions(threads=config.threads, device=config.device),
-        choices_dir=choices_folder(config.choices_dir),
-    )
+    elsewhere = upstreams(config)
+    detector: Detector | AutoDetector
+    if bundle.name in elsewhere:
+        engine = BackendEngine(open_upstream(elsewhere[bundle.name], config))
+        detector = Detector(bundle, bundle.part(PART), engine)
+    else:
+        detector = open_detector(
+            bundle,
+            _parts(bundle, config),
+            config.engine,
+            options=EngineOptions(config.threads, providers=config.providers, device=config.device),
+            choices_dir=choices_folder(config.choices_dir),
+        )
     detector.warm_up(WARM_UP_RUNS)
     tail = None
     if bundle.split is not None:

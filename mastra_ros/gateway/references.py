@@ -75,6 +75,29 @@ class _Stream:
             self._in_use.release()
 
 
+class Turn:
+    """When a packet that rests on the one before it may be decoded: after that one."""
+
+    def __init__(self, before: Turn | None) -> None:
+        self._before = before
+        self._over = asyncio.Event()
+
+    async def come(self) -> None:
+        """Wait until whatever came before has been decoded, or never will be."""
+        if self._before is not None:
+            await self._before._over.wait()
+            self._before = None
+
+    def over(self) -> None:
+        """The next one may come."""
+        self._over.set()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nobody need wait for it."""
+        return self._over.is_set()
+
+
 class References:
     """Decoders by (device, stream), bounded in number and memory; used from the event loop."""
 
@@ -94,6 +117,7 @@ class References:
         self._streams_max = streams_max
         self._bytes_max = bytes_max
         self._streams: OrderedDict[tuple[str, str], _Stream] = OrderedDict()
+        self._turns: dict[tuple[str, str], Turn] = {}
 
     def __len__(self) -> int:
         return len(self._streams)
@@ -102,6 +126,15 @@ class References:
     def bytes_kept(self) -> int:
         """Memory of all pictures kept."""
         return sum(stream.bytes_kept for stream in self._streams.values())
+
+    def turn(self, device: str, stream: str) -> Turn:
+        """A place behind all that have come so far of this stream; who has it says `over`."""
+        for key, last in list(self._turns.items()):
+            if last.is_over:
+                del self._turns[key]
+        turn = Turn(self._turns.get((device, stream)))
+        self._turns[device, stream] = turn
+        return turn
 
     async def decode(
         self, device: str, packet: Packet, then: Callable[[Frame], R] = _unchanged

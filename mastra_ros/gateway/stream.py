@@ -23,6 +23,8 @@ from typing import Any
 
 from starlette.websockets import WebSocket
 
+from ..compression.codecs import readable_formats
+from ..compression.stills import readable_stills
 from ..config import GatewayConfig
 from ..errors import AuthenticationError, ProtocolError
 from ..protocol import (
@@ -33,6 +35,7 @@ from ..protocol import (
     KeyFrameRequest,
     Message,
     Nack,
+    PrivacyReport,
     Refused,
     Renewal,
     Role,
@@ -108,6 +111,7 @@ class StreamSession:
             software=software,
             silence_timeout_ns=int(config.heartbeat_timeout_ms * 1e6),
             bytes_max=config.message_bytes_max,
+            codecs=(*(readable_formats() if config.video else ()), *readable_stills()),
         )
         self._outgoing = Outgoing(websocket, self._memory, metrics, self._gone)
         self._incoming = Incoming(
@@ -138,6 +142,8 @@ class StreamSession:
             await self._serve()
         finally:
             self._sessions.disconnect(self)
+            at = (self._protocol.device, self._protocol.stream)
+            self._metrics.forget_privacy(*at, self._protocol.session)
             self._metrics.sessions.dec()
 
     async def _serve(self) -> None:
@@ -215,6 +221,9 @@ class StreamSession:
             if isinstance(event.message, FrameMessage):
                 lane = "late" if event.message.late else "live"
                 self._metrics.frames.labels(event.message.kind, lane, event.nack.code).inc()
+        elif isinstance(event, PrivacyReport):
+            at = (self._protocol.device, self._protocol.stream)
+            self._metrics.on_privacy(*at, event, self._protocol.session)
         elif isinstance(event, Renewal):
             self._take_renewal(event)
         elif isinstance(event, Goodbye):

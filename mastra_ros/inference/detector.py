@@ -10,7 +10,7 @@ from ..errors import ModelError
 from ..types import Detections, Frame
 from .bundle import Bundle, BundlePart
 from .contract import agree
-from .engines.engine import Engine
+from .engines.engine import Engine, fallen_back
 from .feeder import Feeder, Fitted
 from .opening import BUNDLE, EngineOptions, open_engine
 from .reader import Reader
@@ -83,7 +83,8 @@ class Detector:
     @property
     def chosen(self) -> str:
         """The engine in use, in words."""
-        return f"{self.engine.name} on {self._part.name}"
+        told = fallen_back(self.engine.providers, self.engine.missing)
+        return f"{self.engine.name} on {self._part.name}{told}"
 
     @property
     def model(self) -> str:

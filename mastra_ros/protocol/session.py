@@ -34,6 +34,7 @@ from .messages import (
     KeyFrameRequest,
     Message,
     Nack,
+    PrivacyReport,
     Probe,
     ProbeAck,
     Renewal,
@@ -75,7 +76,7 @@ _BOTH = (Heartbeat, HeartbeatAck, Goodbye)
 LEGAL: Mapping[tuple[Role, State], tuple[type[Message], ...]] = {
     (Role.DEVICE, State.START): (Hello,),
     (Role.DEVICE, State.GREETED): (Goodbye,),
-    (Role.DEVICE, State.OPEN): (FrameMessage, Probe, Renewal, *_BOTH),
+    (Role.DEVICE, State.OPEN): (FrameMessage, Probe, Renewal, PrivacyReport, *_BOTH),
     (Role.DEVICE, State.CLOSED): (),
     (Role.GATEWAY, State.START): (Goodbye,),
     (Role.GATEWAY, State.GREETED): (Welcome, Goodbye),
@@ -103,6 +104,8 @@ class Session:
     frame of another one is refused with a nack, anything else of another one is an error.
     heartbeat_interval_ns: 0 sends none and only answers; on a gateway the device's Hello sets it.
     renews: on the device, whether its owner sends a `Renewal` before the token expires.
+    privacy: on the device, whether its owner sends a `PrivacyReport` now and then.
+    codecs: the bitstreams of video that this end makes (device) or decodes (gateway).
     silence_timeout_ns: the session is closed after so long without a word (also while greeting),
     and after `UNANSWERED_FACTOR` times as long with a heartbeat unanswered. Times are monotonic.
     """
@@ -119,6 +122,8 @@ class Session:
         silence_timeout_ns: int = 10_000 * MS,
         bytes_max: int = MESSAGE_BYTES_MAX,
         renews: bool = False,
+        privacy: bool = False,
+        codecs: tuple[str, ...] = (),
     ) -> None:
         self.role = Role(role)
         self.state = State.START
@@ -127,6 +132,9 @@ class Session:
         self.version = VERSION
         self.session = ""
         self.renews = renews  # once it is open: both ends renew the token
+        self.privacy = privacy  # likewise: both ends know a PrivacyReport
+        self.codecs = codecs
+        self.peer_codecs: tuple[str, ...] = ()  # once it is open: those of the other end
         self.link = LinkEstimate(heartbeat_interval_ns or 100 * MS, silence_timeout_ns)
         self.last_heard_ns = now_ns
         self._peer = Role.GATEWAY if self.role is Role.DEVICE else Role.DEVICE
@@ -147,7 +155,12 @@ class Session:
         """Device: the first message."""
         interval_ms = min(self._interval_ns // MS, 600_000)
         return self.send(
-            Hello(VERSION, self.device, self.stream, self._software, interval_ms, self.renews),
+            Hello(
+                *(VERSION, self.device, self.stream, self._software, interval_ms),
+                renews=self.renews,
+                privacy=self.privacy,
+                codecs=self.codecs,
+            ),
             now_ns,
         )
 
@@ -160,6 +173,8 @@ class Session:
                 dict(settings or {}),
                 self._software,
                 renews=self.renews,
+                privacy=self.privacy,
+                codecs=self.codecs,
             ),
             now_ns,
         )
@@ -263,6 +278,8 @@ class Session:
             )
         self.stream = hello.stream
         self.renews = hello.renews
+        self.privacy = hello.privacy
+        self.peer_codecs = hello.codecs
         if hello.heartbeat_ms:
             self._interval_ns = max(hello.heartbeat_ms * MS, INTERVAL_MIN_NS)
 
@@ -274,8 +291,13 @@ class Session:
         self.version = welcome.version
         self.session = welcome.session
         self.renews = welcome.renews
+        self.privacy = welcome.privacy
+        self.peer_codecs = welcome.codecs
         self._advance(welcome, now_ns)
-        return [Opened(welcome.version, welcome.session, dict(welcome.settings), welcome.software)]
+        settings = dict(welcome.settings)
+        return [
+            Opened(welcome.version, welcome.session, settings, welcome.software, welcome.codecs)
+        ]
 
     def _answered(self, ack: HeartbeatAck, now_ns: int) -> None:
         if ack.seq >= self._heartbeat_seq:

@@ -127,10 +127,18 @@ def test_the_pipeline_stands_beside_the_bare_loop() -> None:
             "bare": {"age_p50_ms": 10.0},
         },
         {"size": "640x480", "load": "saturated", "frames_per_s_ratio": 0.9},
+        {"engine": "auto", "size": "640x480", "load": "paced", "age_p50_added_ms": 2.6},
+        {"engine": "auto", "size": "640x480", "load": "saturated", "frames_per_s_ratio": 0.8},
     ]
     assert bars_of("pipeline", {"rows": rows}) == {
         "640x480: age of a result (p50), times the bare loop's, at most": (1.16, 1.15, False),
         "640x480: frames a second, share of the bare loop's, at least": (0.9, 0.9, True),
+        "640x480, engine auto: age of a result (p50) more than the bare loop's, ms, at most": (
+            *(2.6, 2.5, False),
+        ),
+        "640x480, engine auto: frames a second, share of the bare loop's, at least": (
+            *(0.8, 0.9, False),
+        ),
     }
 
 
