@@ -18,6 +18,8 @@ pytest.importorskip("tritonclient.http", reason="tritonclient[http] is not insta
 from tritonclient.http import InferenceServerClient, InferInput, InferRequestedOutput
 from tritonclient.utils import InferenceServerException
 
+from mastra_ros.config import GatewayConfig
+
 Triton = Callable[..., Any]
 Picture = Callable[..., np.ndarray]
 
