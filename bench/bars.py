@@ -111,6 +111,17 @@ def policies(result: Result) -> Iterator[Bar]:
         yield Bar(what, round(max(more, cheaper), 4), ABOVE, 0.0)
 
 
+def gateway(result: Result) -> Iterator[Bar]:
+    """The gateway itself, with a model that costs next to nothing, over TLS."""
+    runs = {run["devices"]: run for run in result.get("tiny", {}).get("gateway", ())}
+    many = runs.get(16, {})
+    what = "16 devices over TLS: frames committed a second"
+    yield Bar(what, _number(many, "frames_per_s"), AT_LEAST, 3000.0)
+    beats = _number(many.get("heartbeat_ms", {}), "p99")
+    yield Bar("16 devices: round trip of another's heartbeat, p99, ms", beats, AT_MOST, 15.0)
+    yield Bar("frames refused", sum(run["refused"] for run in runs.values()), AT_MOST, 0)
+
+
 def pipeline(result: Result) -> Iterator[Bar]:
     """`mastra run` beside the bare loop: its age when paced, its rate when saturated.
 
@@ -211,6 +222,7 @@ def privacy(result: Result) -> Iterator[Bar]:
 
 OF: dict[str, Callable[[Result], Iterator[Bar]]] = {
     "engines": engines,
+    "gateway": gateway,
     "hostile": hostile,
     "models": models,
     "switching": switching,

@@ -1,13 +1,14 @@
 """What the gateway adds to a model: frames/s and latency of `/v1/stream` beside a bare loop.
 
-    python -m bench.gateway [--seconds 8] [--devices 1 4 16] [--out bench/results/gateway.json]
+    python -m bench.gateway [--seconds 8] [--devices 1 4 16 64] [--out bench/results/gateway.json]
 
-A real gateway process serves a bundle over TLS on loopback; N devices in this process send
-frames, each keeping two in flight, for some seconds. Measured are frames answered with result and
-acknowledgement (that is, committed to disk) a second, the time from sending to acknowledgement,
-and the round trip of a heartbeat every 50 ms on a session of another process that sends no
-frames. Beside it: the same model in ONNX Runtime's own interface, one prepared tensor, one thread,
-before and after.
+A real gateway process serves a bundle over TLS on loopback; N devices in another process send key
+frames that were encoded beforehand, all of them different (`bench/serving/stream.py`), each keeping
+two in flight, for some seconds. Measured are frames answered with result and acknowledgement (that
+is, committed to disk) a second, the time from sending to acknowledgement, the processor time of
+the gateway and of the clients for a frame, the gateway's memory before and after, and the round
+trip of a heartbeat every 50 ms on a session of another process that sends no frames. Beside it:
+the same model in ONNX Runtime's own interface, one prepared tensor, one thread, before and after.
 `tiny` is a model of one pooling layer: what is measured there is the gateway itself.
 """
 
@@ -20,57 +21,34 @@ import multiprocessing
 import os
 import platform
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
-from concurrent.futures import Executor, ProcessPoolExecutor
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, field, replace
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from websockets.asyncio.client import ClientConnection, connect
+import psutil
+from websockets.asyncio.client import ClientConnection
 
 import bench.pinned  # noqa: F401
+from bench.attacks.healthy import open_websocket
+from bench.bars import judged
+from bench.serving.stream import IN_FLIGHT
 from bench.tiny_model import TINY_PX, write_tiny_bundle
-from mastra_ros.camera.drawn.board import draw_board
-from mastra_ros.compression import Encoder
-from mastra_ros.config import CompressionConfig
+from mastra_ros.config import GatewayConfig
 from mastra_ros.gateway.embedded import EmbeddedGateway
 from mastra_ros.inference import load_bundle
 from mastra_ros.inference.engines.reporting import load_onnxruntime
-from mastra_ros.privacy import hiding_nothing
-from mastra_ros.protocol import (
-    Ack,
-    FrameMessage,
-    Heartbeat,
-    HeartbeatAck,
-    Hello,
-    Message,
-    Nack,
-    Welcome,
-    decode,
-    encode,
-)
-from mastra_ros.protocol.keys import add_device, init_keys, load_device_key
-from mastra_ros.protocol.tls import client_context
-from mastra_ros.protocol.tokens import sign_token
-from mastra_ros.types import Frame, FrameKey
+from mastra_ros.protocol import Heartbeat, HeartbeatAck, Hello, Message, Welcome, decode, encode
+from mastra_ros.protocol.keys import add_device, init_keys
 
-GATE = hiding_nothing("drawn pictures; nobody is on them")
 REAL = "models/board_defects"
-IN_FLIGHT = 2
+DEVICE = "bench"
 HEARTBEAT_S = 0.05
-FRAME_PX = (640, 480)
-
-
-@dataclass
-class Tally:
-    """What the devices of one run have seen."""
-
-    latencies_ms: list[float] = field(default_factory=list)
-    refused: int = 0
+BOARD_PX = 640
 
 
 def bare_fps(bundle_path: str, seconds: float) -> float:
@@ -94,65 +72,30 @@ def bare_fps(bundle_path: str, seconds: float) -> float:
     return runs / (time.perf_counter() - started)
 
 
-class Device:
-    """One connection, past its greeting."""
+class Beating:
+    """A session that sends heartbeats only."""
 
-    def __init__(
-        self, websocket: ClientConnection, stream: str, picture: NDArray[np.uint8]
-    ) -> None:
+    def __init__(self, websocket: ClientConnection) -> None:
         self._websocket = websocket
-        self._stream = stream
-        self._encoder = Encoder(CompressionConfig(), stream)
-        self._picture = picture
-        self._sent_at: dict[int, float] = {}
-        self._stamp_ns = 0
 
-    async def send_frames(self, tally: Tally, until: float) -> None:
-        """Keep `IN_FLIGHT` frames in flight; count the answers."""
-        for _ in range(IN_FLIGHT):
-            await self._send_frame()
-        while self._sent_at:
-            answer = await self._receive()
-            if not isinstance(answer, (Ack, Nack)):
-                continue
-            now = time.perf_counter()
-            sent = self._sent_at.pop(answer.stamp_ns)
-            if isinstance(answer, Ack):
-                tally.latencies_ms.append((now - sent) * 1e3)
-            else:
-                tally.refused += 1
-            if now < until:
-                await self._send_frame()
+    async def greet(self, stream: str) -> None:
+        """Open the session."""
+        await self._websocket.send(encode(Hello(1, DEVICE, stream)))
+        answer = await self._receive()
+        if not isinstance(answer, Welcome):
+            raise RuntimeError(f"expected Welcome, got {answer}")
 
     async def beat(self, until: float) -> list[float]:
-        """Send heartbeats only; their round trips in ms."""
+        """Round trips in ms."""
         taken_ms: list[float] = []
         while time.perf_counter() < until:
             sent = time.perf_counter()
-            await self._say(Heartbeat(len(taken_ms), 0))
+            await self._websocket.send(encode(Heartbeat(len(taken_ms), 0)))
             while not isinstance(await self._receive(), HeartbeatAck):
                 pass
             taken_ms.append((time.perf_counter() - sent) * 1e3)
             await asyncio.sleep(HEARTBEAT_S)
         return taken_ms
-
-    async def greet(self, device: str) -> None:
-        """Open the session."""
-        await self._say(Hello(1, device, self._stream))
-        answer = await self._receive()
-        if not isinstance(answer, Welcome):
-            raise RuntimeError(f"expected Welcome, got {answer}")
-
-    async def _send_frame(self) -> None:
-        self._stamp_ns += 1
-        frame = Frame(FrameKey(self._stream, self._stamp_ns), self._picture, "mono8")
-        # Whole pictures: what is measured is the server, and a delta of a still picture is empty.
-        packet = replace(self._encoder.encode(GATE.clear(frame), late=True), late=False)
-        self._sent_at[self._stamp_ns] = time.perf_counter()
-        await self._say(FrameMessage.from_packet(packet))
-
-    async def _say(self, message: Message) -> None:
-        await self._websocket.send(encode(message))
 
     async def _receive(self) -> Message | None:
         data = await self._websocket.recv()
@@ -161,61 +104,49 @@ class Device:
         return decode(data)
 
 
-async def open_device(
-    port: int, keys: Path, stream: str, picture: NDArray[np.uint8], stack: AsyncExitStack
-) -> Device:
-    """Connect and greet; `stack` closes the connection."""
-    token = sign_token("bench", load_device_key(keys, "bench"), "mastra-gateway")
-    websocket = await stack.enter_async_context(
-        connect(
-            f"wss://127.0.0.1:{port}/v1/stream",
-            ssl=client_context(keys / "ca.crt"),
-            additional_headers={"Authorization": f"Bearer {token}"},
-            compression=None,
-            proxy=None,
-            ping_interval=None,
-        )
-    )
-    device = Device(websocket, stream, picture)
-    await device.greet("bench")
-    return device
-
-
 def heartbeats(port: int, keys: Path, stream: str, seconds: float) -> list[float]:
     """Round trips of heartbeats in ms; runs in a process of its own."""
 
     async def measure_them() -> list[float]:
-        async with AsyncExitStack() as stack:
-            nothing = np.zeros((1, 1), np.uint8)
-            device = await open_device(port, keys, stream, nothing, stack)
-            return await device.beat(time.perf_counter() + seconds)
+        async with open_websocket(port, keys, DEVICE) as websocket:
+            session = Beating(websocket)
+            await session.greet(stream)
+            return await session.beat(time.perf_counter() + seconds)
 
     return asyncio.run(measure_them())
 
 
-async def load(
-    port: int, keys: Path, devices: int, seconds: float, picture: NDArray[np.uint8], pool: Executor
-) -> dict[str, Any]:
+def load(gateway: EmbeddedGateway, keys: Path, devices: int, px: int, args: Any) -> dict[str, Any]:
     """Drive the gateway with so many devices; what they saw."""
-    tally = Tally()
-    run = f"{devices}-{time.monotonic_ns()}"
-    loop = asyncio.get_running_loop()
-    async with AsyncExitStack() as stack:
-        senders = [
-            await open_device(port, keys, f"{run}-{i}", picture, stack) for i in range(devices)
-        ]
-        beating = loop.run_in_executor(pool, heartbeats, port, keys, f"{run}-beat", seconds)
-        started = time.perf_counter()
-        until = started + seconds
-        await asyncio.gather(*(device.send_frames(tally, until) for device in senders))
-        took_s = time.perf_counter() - started
-        beats_ms = await beating
+    process = psutil.Process(gateway.pid)
+    before, memory_before = process.cpu_times(), process.memory_info().rss
+    command = [sys.executable, "-m", "bench.serving.stream", str(gateway.port), str(keys), DEVICE]
+    with (
+        subprocess.Popen(
+            [*command, str(devices), str(args.seconds), str(px)], stdout=subprocess.PIPE, text=True
+        ) as sender,
+        ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool,
+    ):
+        beats = pool.submit(heartbeats, gateway.port, keys, f"beat-{time.time_ns()}", args.seconds)
+        told, _ = sender.communicate()
+        beats_ms = beats.result()
+    if sender.returncode:
+        raise RuntimeError(f"the devices failed: {gateway.log_path.read_text()[-500:]}")
+    seen = json.loads(told)
+    after, frames = process.cpu_times(), len(seen["latencies_ms"])
+    cpu_s = after.user + after.system - before.user - before.system
     return {
         "devices": devices,
-        "frames_per_s": round(len(tally.latencies_ms) / took_s, 1),
-        "refused": tally.refused,
-        "latency_ms": percentiles(tally.latencies_ms),
+        "frames_per_s": round(frames / seen["took_s"], 1),
+        "refused": seen["refused"],
+        "latency_ms": percentiles(seen["latencies_ms"]),
         "heartbeat_ms": percentiles(beats_ms),
+        "gateway_us_a_frame": round(cpu_s / frames * 1e6),
+        "client_us_a_frame": round(seen["client_cpu_s"] / frames * 1e6),
+        "memory_mib": [
+            round(memory_before / 2**20, 1),
+            round(process.memory_info().rss / 2**20, 1),
+        ],
     }
 
 
@@ -228,28 +159,23 @@ def percentiles(values: list[float]) -> dict[str, float]:
     }
 
 
-def measure(bundle: str, picture: NDArray[np.uint8], args: argparse.Namespace) -> dict[str, Any]:
+def measure(bundle: str, px: int, args: argparse.Namespace) -> dict[str, Any]:
     """One bundle: the bare loop, the gateway under each load, the bare loop again."""
+    most = max(args.devices) + 8
+    config = GatewayConfig(sessions_max=4 * most, sessions_device_max=2 * most)
     with tempfile.TemporaryDirectory() as folder:
         keys = Path(folder) / "keys"
-        init_keys(keys)
-        add_device(keys, "bench")
+        init_keys(keys, own_audience=True)
+        add_device(keys, DEVICE)
         before = bare_fps(bundle, args.seconds / 2)
-        spawn = multiprocessing.get_context("spawn")
-        with (
-            EmbeddedGateway(keys, [bundle]) as gateway,
-            ProcessPoolExecutor(1, mp_context=spawn) as pool,
-        ):
-            pool.submit(percentiles, [0.0]).result()
-            runs = [
-                asyncio.run(load(gateway.port, keys, devices, args.seconds, picture, pool))
-                for devices in args.devices
-            ]
+        with EmbeddedGateway(keys, [bundle], config=config) as gateway:
+            runs = []
+            for devices in args.devices:
+                runs.append(load(gateway, keys, devices, px, args))
+                print(json.dumps(runs[-1]), flush=True)
         after = bare_fps(bundle, args.seconds / 2)
-    for run in runs:
-        print(json.dumps(run))
     return {
-        "frame": f"{picture.shape[1]}x{picture.shape[0]} mono8 jpeg key frames",
+        "frame": f"{px}x{px} mono8 jpeg key frames",
         "bare_runs_per_s": round(statistics.mean([before, after]), 1),
         "bare_before_after": [round(before, 1), round(after, 1)],
         "gateway": runs,
@@ -261,23 +187,27 @@ def main() -> int:
     assert __doc__ is not None
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=8.0, help="of each run")
-    parser.add_argument("--devices", type=int, nargs="+", default=[1, 4, 16])
+    parser.add_argument("--devices", type=int, nargs="+", default=[1, 4, 16, 64])
+    parser.add_argument("--only", choices=["tiny", "board_defects"], help="one of the models")
     parser.add_argument("--out", type=Path, default=Path("bench/results/gateway.json"))
     args = parser.parse_args()
-    board = draw_board(np.random.default_rng(5), *FRAME_PX, None).image
     with tempfile.TemporaryDirectory() as folder:
         tiny = str(write_tiny_bundle(Path(folder)))
+        models = {"tiny": (tiny, TINY_PX), "board_defects": (REAL, BOARD_PX)}
         report = {
             "machine": {"cpu": platform.processor() or platform.machine(), "cores": os.cpu_count()},
             "python": platform.python_version(),
             "load_average": os.getloadavg()[0],
             "in_flight_each": IN_FLIGHT,
             "seconds": args.seconds,
-            "tiny": measure(tiny, np.zeros((TINY_PX, TINY_PX), np.uint8), args),
-            "board_defects": measure(REAL, board, args),
+            **{
+                name: measure(*model, args)
+                for name, model in models.items()
+                if args.only in (None, name)
+            },
         }
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.write_text(json.dumps(report, indent=2) + "\n")
+    args.out.write_text(json.dumps(judged("gateway", report), indent=2) + "\n")
     print(f"wrote {args.out}")
     return 0
 

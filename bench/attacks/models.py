@@ -23,6 +23,7 @@ from .row import Record, row
 from .site import ATTACKERS, Sites, wait_until
 
 ITEM = "0 bad days"
+GATE = hiding_nothing("drawn pictures; nobody is on them")
 STOPPED_S = 30.0
 GATE = hiding_nothing("pictures drawn for an attack")
 

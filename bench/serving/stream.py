@@ -1,6 +1,6 @@
 """Devices that send frames encoded beforehand, so that what is measured is the server.
 
-    python -m bench.serving.stream PORT KEYS DEVICE DEVICES SECONDS
+    python -m bench.serving.stream PORT KEYS DEVICE DEVICES SECONDS SIDE_PX
 
 Each keeps `IN_FLIGHT` key frames in flight on a connection of its own. All frames are different
 JPEG pictures, in the messages of the protocol; only the id is written anew into the bytes. Of the
@@ -33,9 +33,10 @@ from mastra_ros.protocol.tokens import sign_token
 from mastra_ros.types import Frame, FrameKey
 
 IN_FLIGHT = 2
-PICTURES = 256
+PICTURES = 64
 FIRST_STAMP_NS = 1_700_000_000_000_000_000
 ID_DIGITS = 12
+GATE = hiding_nothing("drawn pictures; nobody is on them")
 _REQUEST = (
     "GET /v1/stream HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n"
@@ -171,14 +172,18 @@ class Device(asyncio.Protocol):
             self.done.set_result(None)
 
 
-async def load(port: int, keys: Path, name: str, devices: int, seconds: float) -> dict[str, object]:
+async def load(
+    port: int, keys: Path, name: str, devices: int, seconds: float, side_px: int
+) -> dict[str, object]:
     """Drive the gateway with so many connections; what they saw."""
     loop = asyncio.get_running_loop()
     key, audience = load_device_key(keys, name), audience_of(keys)
     context: ssl.SSLContext = client_context(keys / "ca.crt")
     run = time.time_ns()
     # All before the first connects, which would be taken for dead meanwhile.
-    encoded = {stream: pictures(stream) for stream in (f"{run}-{n}" for n in range(devices))}
+    encoded = {
+        stream: pictures(stream, side_px) for stream in (f"{run}-{n}" for n in range(devices))
+    }
     made = []
     for stream, frames in encoded.items():
         token = sign_token(name, key, audience)
@@ -213,8 +218,10 @@ async def load(port: int, keys: Path, name: str, devices: int, seconds: float) -
 
 def main() -> None:
     """Print what was seen."""
-    port, keys, name, devices, seconds = sys.argv[1:]
-    seen = asyncio.run(load(int(port), Path(keys), name, int(devices), float(seconds)))
+    port, keys, name, devices, seconds, side_px = sys.argv[1:]
+    seen = asyncio.run(
+        load(int(port), Path(keys), name, int(devices), float(seconds), int(side_px))
+    )
     print(json.dumps(seen))
 
 

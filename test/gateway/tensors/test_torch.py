@@ -77,6 +77,6 @@ def test_a_gateway_serves_it(program: tuple[Path, Any]) -> None:
         GatewayConfig(tensors=(f"scorer={program[0]}",)), lambda *_: None
     )
     assert opened[0].platform == "torch on cpu"
-    assert opened[0].batch_size_max == 8
+    assert opened[0].batch_size_max == GatewayConfig().batch_size_max
     for instance in opened[0]._instances:
         instance.backend.close()
