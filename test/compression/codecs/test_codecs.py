@@ -72,9 +72,7 @@ def test_two_decoders_agree_to_the_last_bit(scene, name) -> None:
 
 
 @pytest.mark.parametrize("name", EACH_FORMAT)
-def test_a_key_frame_comes_when_asked_for_and_where_what_cannot_change_while_running_does(
-    scene, name
-) -> None:
+def test_a_key_frame_comes_when_asked_for_and_where_nothing_less_will_do(scene, name) -> None:
     encoder = open_encoder(name)
     image = scene(128, 96)
 
