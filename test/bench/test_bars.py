@@ -183,16 +183,29 @@ def test_the_command_prints_what_does_not_hold_and_counts_what_does(tmp_path: Pa
         "engines: no bars in its result, or no result",
         "hostile: no bars in its result, or no result",
         "pipeline: no bars in its result, or no result",
+        "compression: no bars in its result, or no result",
+        "privacy: no bars in its result, or no result",
         "4 of 9 bars hold; without bars: demo",
     ]
     assert json.loads((tmp_path / "demo.json").read_text()) == results["demo"]
     assert json.loads((tmp_path / "policies.json").read_text())["results"] == good["results"]
 
 
+def privacy_result() -> dict[str, Any]:
+    """One in which nothing was read or left open, and nothing took long."""
+    cheap = {name: {"p50": 1.0} for name in ("full_ms", "street_ms", "road_ms")}
+    return {
+        "reading": {"read_of_masked": 0},
+        "video": {"frames_uncovered": {"face 16 px": 0}},
+        "cost": {"vga": cheap, "720p": cheap},
+    }
+
+
 def test_all_that_hold_are_one_line_and_status_0(tmp_path: Path) -> None:
     row = {"size": "1x1", "load": "saturated", "frames_per_s_ratio": 1.0}
     fine = {"f_score": 1.0, "f_score_1_view": 1.0, "latency_ms_1_thread": 1.0}
     layout = {"layout": "one", "missing": 0, "failed": 0, "duplicates": 0, "kinds": {}}
+    compared = {"at": 40.0, "unit": "db", "ratio": 0.9}
     results: dict[str, dict[str, Any]] = {
         "policies": policies_result(0.9, 0.4),
         "switching": {"layouts": [layout]},
@@ -200,10 +213,12 @@ def test_all_that_hold_are_one_line_and_status_0(tmp_path: Path) -> None:
         "pipeline": {"rows": [row]},
         "engines": engines_of("vnni"),
         "hostile": {"rows": attacks(20, "locked out", "nested", "logs")},
+        "compression": {"scenes": {"a scene": {"compared": compared, "points": []}}},
+        "privacy": privacy_result(),
     }
     for name, told in results.items():
         (tmp_path / f"{name}.json").write_text(json.dumps(judged(name, told)))
-    assert run(tmp_path) == (0, ["19 of 19 bars hold"])
+    assert run(tmp_path) == (0, ["28 of 28 bars hold"])
 
 
 def attacks(each: int, *items: str) -> list[dict[str, Any]]:
