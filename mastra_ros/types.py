@@ -213,6 +213,26 @@ class LinkSample:
 
 
 @dataclass(frozen=True)
+class GateState:
+    """What the gate of privacy does, and has done since start."""
+
+    mode: str = ""  # faces_and_plates, whole, regions or off; empty: not known
+    shut: str = ""  # why nothing can leave; empty while it can
+    features: bool = True  # features of a split model may leave
+    clearance: str = ""  # the promise under which frames leave now; empty: none, or not known
+    sent: int = 0  # frames and features that were cleared to leave
+    masked: int = 0  # of these, frames in which something is hidden
+    withheld: int = 0  # frames and features that were to leave and did not
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.masked <= self.sent and self.withheld >= 0):
+            raise ValueError(
+                f"gate: expected 0 <= masked <= sent and withheld >= 0, got {self.masked}, "
+                f"{self.sent}, {self.withheld}"
+            )
+
+
+@dataclass(frozen=True)
 class Decision:
     """What a policy wants for the coming frames, and why (a few words for people).
 
@@ -254,6 +274,7 @@ class Packet:
     hard: bool = False  # escalated: the device was unsure, so the spool keeps it longest
     late: bool = False  # comes from the spool (or goes straight there): no deadline any more
     meta: dict[str, Any] = field(default_factory=dict)  # of features: cut, shape, scale, zero point
+    clearance: str = ""  # the promise that it was cleared under (privacy/gate.py); empty: unknown
     codec: str = ""
 
     def __post_init__(self) -> None:

@@ -18,8 +18,9 @@ from ..config import BridgeConfig
 from ..errors import AuthenticationError, ConfigError, LinkError, ProtocolError
 from ..protocol.checks import printable
 from ..share import home_path
-from ..types import STILL_KINDS, FrameKey, LinkSample, Packet, PacketKind, Result
+from ..types import STILL_KINDS, FrameKey, GateState, LinkSample, Packet, PacketKind, Result
 from .backoff import Backoff
+from .clearing import Clearer, SpoolGate
 from .connection import check_config, open_socket
 from .delivery import Tally
 from .flight import Goodput
@@ -57,7 +58,8 @@ class BridgeClient:
     answer. on_failed(key, reason): a live packet that will not be answered, said at once.
     on_status(status): at every heartbeat and at every change that matters. on_settings(values):
     parameters that the gateway wants. on_renew(key): this frame went to the spool as a delta; a
-    late packet with the whole picture, if one is sent, takes its place. Raises ConfigError or
+    late packet with the whole picture, if one is sent, takes its place. `clearer` looks at every
+    packet before it may leave. Raises ConfigError or
     AuthenticationError when no connection can ever come of `config`.
     """
 
@@ -68,6 +70,7 @@ class BridgeClient:
         on_result: Callable[[Result], None],
         on_failed: Callable[[FrameKey, str], None],
         on_status: Callable[[BridgeStatus], None],
+        clearer: Clearer,
         on_settings: Callable[[Mapping[str, Any]], None] | None = None,
         on_renew: Callable[[FrameKey], None] | None = None,
         open_spool: Callable[[], Spool] | None = None,
@@ -83,6 +86,7 @@ class BridgeClient:
         self._on_status = on_status
         self._on_settings = on_settings
         self._on_renew = on_renew
+        self._gate = SpoolGate(clearer)
         self._backoff = Backoff(config.reconnect_delay_min_s, config.reconnect_delay_max_s, rng)
         self._tally = Tally()
         self._goodput = Goodput()
@@ -119,6 +123,10 @@ class BridgeClient:
         """Send a packet; never blocks. Late packets go by way of the spool, without a deadline."""
         if not self._call(self._take, packet, time.monotonic_ns(), deadline_ms):
             self._on_failed(packet.key, "the bridge is not running")
+
+    def gate(self, state: GateState) -> None:
+        """How the gate between frame and encoder is; never blocks."""
+        self._call(self._gate.told, state)
 
     def _call(self, function: Callable[..., None], *args: Any) -> bool:
         """Call in the bridge's thread, soon; False when it does not run."""
@@ -201,6 +209,8 @@ class BridgeClient:
             self.failed(packet.key, "no gateway is configured")
         elif packet.key.stream != config.stream:
             self.failed(packet.key, f"stream {packet.key.stream} is not {config.stream}, ours")
+        elif not self._gate.passes_live(packet):
+            self.failed(packet.key, f"privacy: made under {packet.clearance or 'no clearance'!r}")
         elif packet.late:
             self._spool.put(packet)
         elif self._uplink is None:
@@ -267,7 +277,9 @@ class BridgeClient:
     async def _greet(self) -> Uplink:
         websocket = await open_socket(self._config)
         uplink = Uplink(
-            *(websocket, self._config, self._spool, self._tally, self._goodput, self, self._codecs)
+            *(websocket, self._config, self._spool, self._tally, self._goodput, self),
+            self._gate,
+            self._codecs,
         )
         try:
             await uplink.greet()
@@ -336,5 +348,7 @@ class BridgeClient:
             spooled_bytes=spool.bytes,
             delivered_late=tally.delivered_late,
             dropped=spool.dropped_total,
+            withheld=self._gate.refused,
+            kept=len(self._gate.kept),
             error="; ".join(text for text in (self._error, spool.error) if text),
         )

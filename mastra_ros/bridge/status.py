@@ -24,4 +24,6 @@ class BridgeStatus:
     spooled_bytes: int = 0  # on disk now
     delivered_late: int = 0  # records of the spool that the gateway acknowledged
     dropped: int = 0  # records given up: bounds of the spool, trouble with it, lost references
+    withheld: int = 0  # live packets refused: they came without today's clearance
+    kept: int = 0  # records of the spool that may not leave
     error: str = ""  # last trouble with link or spool, empty while all is well

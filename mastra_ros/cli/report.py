@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..redaction import redact
-from ..types import FrameKey, LinkSample, Result
+from ..types import FrameKey, GateState, LinkSample, Result
 from .timeline import Timeline
 
 FAILURES_SHOWN = 5
@@ -56,6 +56,8 @@ class RunReport:
         self.superseded = 0  # told by the scheduler
         self.switches: list[dict[str, Any]] = []  # likewise
         self.engine = ""  # told by the inference node
+        self.gate = GateState()
+        self.signed = ""  # the counts of privacy, by the device's key
         self.compression: dict[str, Any] = {}  # told by the compression node
 
     def on_frame(self, key: FrameKey) -> None:
@@ -99,6 +101,10 @@ class RunReport:
         """Observer."""
         with self._lock:
             self._verdicts[board] = verdict
+
+    def on_gate(self, state: GateState) -> None:
+        with self._lock:
+            self.gate = state
 
     @property
     def frames(self) -> int:
@@ -153,6 +159,14 @@ class RunReport:
                 "delivered_late": link.get("delivered_late", 0),
                 "late_results": len(self._late),
                 "dropped": link.get("dropped", 0),
+                "privacy": {
+                    "mode": self.gate.mode,
+                    "sent": self.gate.sent,
+                    "masked": self.gate.masked,
+                    "withheld": self.gate.withheld,
+                    "shut": redact(self.gate.shut),
+                },
+                "privacy_signed": self.signed,
                 "verdicts": dict(sorted(Counter(self._verdicts.values()).items())),
                 "against_truth": self.against_truth,
             }
@@ -215,6 +229,7 @@ class RunReport:
                     for name in ("spooled", "delivered_late", "dropped", "spooled_left")
                 ),
             ),
+            ("privacy", _privacy(told["privacy"])),
             ("verdicts", _pairs(told["verdicts"])),
             *([("against the truth", _pairs(truth))] if (truth := self.against_truth) else []),
             ("switches", len(told["switches"])),
@@ -235,6 +250,11 @@ class RunReport:
 
 def _pairs(counts: dict[str, int]) -> str:
     return ", ".join(f"{name} {count}" for name, count in counts.items()) or "none"
+
+
+def _privacy(told: dict[str, Any]) -> str:
+    counts = ", ".join(f"{told[name]} {name}" for name in ("sent", "masked", "withheld"))
+    return f"{told['mode'] or 'not known'}: {counts}"
 
 
 def _compression(told: dict[str, Any]) -> list[tuple[str, str]]:

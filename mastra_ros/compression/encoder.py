@@ -16,13 +16,14 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..config import CompressionConfig
 from ..errors import CodecError
 from ..pictures import eight_bits
+from ..privacy import ClearedFrame
 from ..types import Frame, FrameKey, Packet, PacketKind
 from .changes import changed_tiles
 from .payload import TILE_STEP_PX, Payload, pack
@@ -102,8 +103,10 @@ class Encoder:
         """Stamp of the picture that the next delta would change; 0 without one."""
         return 0 if self._reference is None else self._reference.stamp_ns
 
-    def encode(self, frame: Frame, *, hard: bool = False, late: bool = False) -> Packet:
+    def encode(self, cleared: ClearedFrame, *, hard: bool = False, late: bool = False) -> Packet:
         """Encode a frame; a late one becomes a key frame that stands outside the sequence.
+
+        What it keeps to compare with is the masked picture: no delta carries what is under a mask.
 
         One of 16 bits is sent with 8, as the device's own model sees it and every gateway knows
         it, unless the codec is lossless and the gateway has said that it takes 16.
@@ -111,6 +114,10 @@ class Encoder:
         Raises:
             CodecError: the frame is of another stream, or too large for the codec.
         """
+        packet = self._encode(cleared.frame, hard=hard, late=late)
+        return replace(packet, clearance=cleared.clearance)
+
+    def _encode(self, frame: Frame, *, hard: bool, late: bool) -> Packet:
         if frame.key.stream != self._stream:
             raise CodecError(f"expected stream {self._stream!r}, got {frame.key.stream!r}")
         codec = self._codec_of(late=late)

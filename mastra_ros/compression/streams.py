@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 
 from ..config import CompressionConfig
 from ..config.compression import STILL_CODECS
 from ..errors import CodecError
 from ..pictures import eight_bits
+from ..privacy import ClearedFrame
 from ..types import Frame, Packet
 from .chooser import Chooser, Runner, beside
 from .codecs import CODECS, FORMATS, fault_of, open_encoder, opens
@@ -91,27 +93,29 @@ class StreamEncoder:
         """
         self.rate.decide(Room.of(self._goodput_bps, left_ms), self._config.video_quality, now_s)
 
-    def encode(self, frame: Frame, *, hard: bool = False, late: bool = False) -> Packet:
+    def encode(self, cleared: ClearedFrame, *, hard: bool = False, late: bool = False) -> Packet:
         """Encode a frame; a late one becomes a still that stands outside the sequence.
+
+        What later packets rest on is the masked picture, so none carries what is under a mask.
 
         Raises:
             CodecError: the frame is of another stream, or no codec can hold it.
         """
-        if frame.key.stream != self._stream:
-            raise CodecError(f"expected stream {self._stream!r}, got {frame.key.stream!r}")
+        if cleared.key.stream != self._stream:
+            raise CodecError(f"expected stream {self._stream!r}, got {cleared.key.stream!r}")
         # A picture with the stamp 0 cannot be rested on: the chain goes on behind it.
         video = self._formats and self._config.codec not in STILL_CODECS
-        if late or not video or frame.key.stamp_ns == 0:
-            return self._stills.encode(frame, hard=hard, late=late)
-        frame = eight_bits(frame)
+        if late or not video or cleared.key.stamp_ns == 0:
+            return self._stills.encode(cleared, hard=hard, late=late)
+        frame = eight_bits(cleared.frame)
         if frame.image.shape[:2] != self._shape:  # what cannot hold one size may hold another
             self._shape = frame.image.shape[:2]
             self._prepare()
         while self._chooser is not None:
             packet = self._video(self._chooser, frame, hard=hard)
             if packet is not None:
-                return packet
-        return self._stills.encode(frame, hard=hard)
+                return replace(packet, clearance=cleared.clearance)
+        return self._stills.encode(cleared, hard=hard)
 
     def acknowledge(self, stamp_ns: int, frame_id: str = "") -> None:
         """The gateway holds the picture of this frame; only tiles wait for that."""

@@ -11,10 +11,12 @@ from ..bridge.news import News
 from ..compression.codecs import writable_formats
 from ..config import BridgeConfig
 from ..msg import FrameKey as FrameKeyMsg
-from ..msg import InferenceResult, LinkState, Packet
+from ..msg import InferenceResult, LinkState, Packet, PrivacyState
 from ..types import Detections, FrameKey, Result, Route
 from . import convert
-from .lifecycle import RELIABLE, Health, StageNode, settings_text
+from .clear_anew import clearer_of
+from .lifecycle import LATEST, RELIABLE, Health, StageNode, settings_text
+from .privacy import SECTION, read_section
 from .process import run
 from .settings import SettingsForwarder
 
@@ -39,6 +41,7 @@ class BridgeNode(StageNode):
 
     def set_up(self) -> None:
         check_config(self.config)
+        self._clearer = clearer_of(read_section(self))
         self._results = self.advertise(InferenceResult, "cloud_result", RELIABLE)
         self._links = self.advertise(LinkState, "link", RELIABLE)
         self._renewals = self.advertise(FrameKeyMsg, "renew", RELIABLE)
@@ -52,11 +55,13 @@ class BridgeNode(StageNode):
             on_failed=self._on_failed,
             on_status=self._on_status,
             on_renew=self._on_renew,
+            clearer=self._clearer,
             on_settings=self._settings.take if self.config.accept_settings else None,
             codecs=writable_formats(),
         )
         self.every(SETTINGS_S, self._settings.forward)
         self._client.start()
+        self.listen(PrivacyState, SECTION, self._on_gate, LATEST)
         self.listen(Packet, "packet", self._on_packet, RELIABLE)
         self.get_logger().info(
             f"gateway {self.config.gateway or 'none'}: {settings_text(self.config)}"
@@ -76,6 +81,8 @@ class BridgeNode(StageNode):
             "rtt_ms": f"{status.link.rtt_ms:.1f}",
             "spooled": status.link.spooled,
             "dropped": status.dropped,
+            "privacy_withheld": status.withheld,
+            "privacy_kept": status.kept,
         }
         if status.link.connected or not self.config.gateway:
             return "ok", "running", values
@@ -85,6 +92,10 @@ class BridgeNode(StageNode):
         assert self._client is not None
         packet = convert.packet_from_ros(message, self.config.stream)
         self._client.send(packet, float(message.deadline_ms))
+
+    def _on_gate(self, message: PrivacyState) -> None:
+        assert self._client is not None
+        self._client.gate(convert.privacy_from_ros(message))
 
     def _on_result(self, result: Result) -> None:
         if self._client is None:  # a client slow to stop may speak after the publishers are gone

@@ -34,6 +34,7 @@ from .messages import (
     KeyFrameRequest,
     Message,
     Nack,
+    PrivacyReport,
     Probe,
     ProbeAck,
     Renewal,
@@ -75,7 +76,7 @@ _BOTH = (Heartbeat, HeartbeatAck, Goodbye)
 LEGAL: Mapping[tuple[Role, State], tuple[type[Message], ...]] = {
     (Role.DEVICE, State.START): (Hello,),
     (Role.DEVICE, State.GREETED): (Goodbye,),
-    (Role.DEVICE, State.OPEN): (FrameMessage, Probe, Renewal, *_BOTH),
+    (Role.DEVICE, State.OPEN): (FrameMessage, Probe, Renewal, PrivacyReport, *_BOTH),
     (Role.DEVICE, State.CLOSED): (),
     (Role.GATEWAY, State.START): (Goodbye,),
     (Role.GATEWAY, State.GREETED): (Welcome, Goodbye),
@@ -103,6 +104,7 @@ class Session:
     frame of another one is refused with a nack, anything else of another one is an error.
     heartbeat_interval_ns: 0 sends none and only answers; on a gateway the device's Hello sets it.
     renews: on the device, whether its owner sends a `Renewal` before the token expires.
+    privacy: on the device, whether its owner sends a `PrivacyReport` now and then.
     codecs: the bitstreams of video that this end makes (device) or decodes (gateway).
     silence_timeout_ns: the session is closed after so long without a word (also while greeting),
     and after `UNANSWERED_FACTOR` times as long with a heartbeat unanswered. Times are monotonic.
@@ -120,6 +122,7 @@ class Session:
         silence_timeout_ns: int = 10_000 * MS,
         bytes_max: int = MESSAGE_BYTES_MAX,
         renews: bool = False,
+        privacy: bool = False,
         codecs: tuple[str, ...] = (),
     ) -> None:
         self.role = Role(role)
@@ -129,6 +132,7 @@ class Session:
         self.version = VERSION
         self.session = ""
         self.renews = renews  # once it is open: both ends renew the token
+        self.privacy = privacy  # likewise: both ends know a PrivacyReport
         self.codecs = codecs
         self.peer_codecs: tuple[str, ...] = ()  # once it is open: those of the other end
         self.link = LinkEstimate(heartbeat_interval_ns or 100 * MS, silence_timeout_ns)
@@ -152,13 +156,10 @@ class Session:
         interval_ms = min(self._interval_ns // MS, 600_000)
         return self.send(
             Hello(
-                VERSION,
-                self.device,
-                self.stream,
-                self._software,
-                interval_ms,
-                self.renews,
-                self.codecs,
+                *(VERSION, self.device, self.stream, self._software, interval_ms),
+                renews=self.renews,
+                privacy=self.privacy,
+                codecs=self.codecs,
             ),
             now_ns,
         )
@@ -172,6 +173,7 @@ class Session:
                 dict(settings or {}),
                 self._software,
                 renews=self.renews,
+                privacy=self.privacy,
                 codecs=self.codecs,
             ),
             now_ns,
@@ -191,6 +193,16 @@ class Session:
         if isinstance(message, Welcome):
             self.session = message.session
         self._advance(message, now_ns)
+        return data
+
+    def send_result(self, data: bytes) -> bytes:
+        """As `send`, of a `ResultMessage` of this stream as bytes, which are given back."""
+        if ResultMessage not in LEGAL[self.role, self.state]:
+            raise ProtocolError(f"ResultMessage: not in state {self.state.value}")
+        if len(data) > self._bytes_max:
+            raise ProtocolError(
+                f"ResultMessage: expected at most {self._bytes_max} bytes, got {len(data)}"
+            )
         return data
 
     def farewell(self, error: ProtocolError) -> bytes:
@@ -266,6 +278,7 @@ class Session:
             )
         self.stream = hello.stream
         self.renews = hello.renews
+        self.privacy = hello.privacy
         self.peer_codecs = hello.codecs
         if hello.heartbeat_ms:
             self._interval_ns = max(hello.heartbeat_ms * MS, INTERVAL_MIN_NS)
@@ -278,6 +291,7 @@ class Session:
         self.version = welcome.version
         self.session = welcome.session
         self.renews = welcome.renews
+        self.privacy = welcome.privacy
         self.peer_codecs = welcome.codecs
         self._advance(welcome, now_ns)
         settings = dict(welcome.settings)

@@ -125,7 +125,7 @@ def test_a_frame_of_16_bits_goes_with_8_to_a_gateway_that_has_not_said_it_takes_
     packet = encoder.encode(frame)
     assert packet.encoding == "mono8"
     # Without `jpegls` in its welcome it is sent what every version reads, and no pixel is lost.
-    assert np.array_equal(Decoder().decode(packet).image, eight_bits(frame).image)
+    assert np.array_equal(Decoder().decode(packet).image, eight_bits(frame.frame).image)
     assert unpack(packet)[0].codec == "png"
 
 

@@ -17,12 +17,14 @@ import numpy as np
 import pytest
 
 from mastra_ros.bridge import BridgeClient, BridgeStatus
+from mastra_ros.bridge.clearing import NothingToHide
 from mastra_ros.compression import StreamEncoder
 from mastra_ros.compression.chooser import at_once
 from mastra_ros.compression.codecs import FORMATS
 from mastra_ros.config import BridgeConfig, CompressionConfig, build
 from mastra_ros.emulation import ShapingProxy, parse_faults
 from mastra_ros.gateway.embedded import EmbeddedGateway
+from mastra_ros.privacy import hiding_nothing
 from mastra_ros.protocol import FrameMessage, Nack
 from mastra_ros.types import Frame, FrameKey, Packet, PacketKind, Result
 
@@ -30,6 +32,7 @@ DEADLINE_MS = 20_000.0
 PATIENCE_S = 30.0
 CELL_PX, CELLS = 8, 8
 DIGITS = 12
+GATE = hiding_nothing("pictures made for this test")
 
 StartGateway = Callable[..., EmbeddedGateway]
 
@@ -73,6 +76,7 @@ class Camera:
             on_status=lambda status: self._hear(setattr, self, "status", status),
             on_renew=lambda key: self._hear(self._news.append, key),
             codecs=FORMATS,
+            clearer=NothingToHide(),
         )
         self.client.start()
 
@@ -96,7 +100,7 @@ class Camera:
         self.follow()
         key = FrameKey(self._stream, stamp_ns or number, f"f{number}")
         self.sent[key] = number
-        packet = self.encoder.encode(Frame(key, picture(number), "mono8"))
+        packet = self.encoder.encode(GATE.clear(Frame(key, picture(number), "mono8")))
         self.packets.append(packet)
         self.client.send(packet, deadline_ms)
         return key
@@ -114,7 +118,7 @@ class Camera:
         while self._news:
             key = self._news.pop(0)
             frame = Frame(key, picture(self.sent[key]), "mono8")
-            self.client.send(self.encoder.encode(frame, late=True), 0.0)
+            self.client.send(self.encoder.encode(GATE.clear(frame), late=True), 0.0)
 
     def answered(self, *keys: FrameKey) -> None:
         self.wait(lambda: all(key in self.answers for key in keys), f"answers to {keys}")
@@ -333,7 +337,7 @@ def test_a_hostile_packet_costs_its_device_one_nack(
     device = connect_device(gateway, stream="hostile")
     encoder = StreamEncoder(build(CompressionConfig, {"codec": "vp9"}), "hostile", run=at_once)
     encoder.peer(FORMATS)
-    packet = encoder.encode(Frame(FrameKey("hostile", stamp_ns), picture(5), "mono8"))
+    packet = encoder.encode(GATE.clear(Frame(FrameKey("hostile", stamp_ns), picture(5), "mono8")))
     message = FrameMessage.from_packet(packet)
     device.send(FrameMessage(**{**vars(message), **change}))
     assert device.expect(Nack, stamp_ns).code == code

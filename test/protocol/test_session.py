@@ -20,6 +20,7 @@ from mastra_ros.protocol import (
     KeyFrameRequest,
     Nack,
     Opened,
+    PrivacyReport,
     Probe,
     ProbeAck,
     Refused,
@@ -158,6 +159,7 @@ def test_what_is_not_in_the_table_is_refused_when_heard_and_when_said(
         Nack: Nack("main", 5, "failed"), KeyFrameRequest: KeyFrameRequest("main"),
         Heartbeat: Heartbeat(0, 0), HeartbeatAck: HeartbeatAck(0, 0), Settings: Settings({}),
         Goodbye: Goodbye(), Probe: Probe(0), ProbeAck: ProbeAck(0), Renewal: Renewal("a.b.c"),
+        PrivacyReport: PrivacyReport("off"),
     }  # fmt: skip
     peer = Role.GATEWAY if role is Role.DEVICE else Role.DEVICE
     for cls in MESSAGES:

@@ -115,6 +115,7 @@ def packet_to_ros(
         hard=packet.hard,
         late=packet.late,
         meta=json.dumps(packet.meta) if packet.meta else "",
+        clearance=packet.clearance,
         codec=packet.codec,
         coding=coding,
         encode_ms=float(encode_ms),
@@ -142,6 +143,7 @@ def packet_from_ros(msg: PacketMsg, stream: str) -> Packet:
             msg.hard,
             msg.late,
             meta,
+            msg.clearance,
             msg.codec,
         )
 
