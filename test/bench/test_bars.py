@@ -186,6 +186,7 @@ def test_the_command_prints_what_does_not_hold_and_counts_what_does(tmp_path: Pa
         "hostile: no bars in its result, or no result",
         "pipeline: no bars in its result, or no result",
         "compression: no bars in its result, or no result",
+        "privacy: no bars in its result, or no result",
         "4 of 9 bars hold; without bars: demo",
     ]
     assert json.loads((tmp_path / "demo.json").read_text()) == results["demo"]
@@ -208,7 +209,9 @@ def test_all_that_hold_are_one_line_and_status_0(tmp_path: Path) -> None:
     }
     for name, told in results.items():
         (tmp_path / f"{name}.json").write_text(json.dumps(judged(name, told)))
-    assert run(tmp_path) == (0, ["20 of 20 bars hold"])
+    kept = {"name": "any", "value": 1, "bar": 1, "holds": True}
+    (tmp_path / "privacy.json").write_text(json.dumps({"bars": [kept]}))
+    assert run(tmp_path) == (0, ["21 of 21 bars hold"])
 
 
 def attacks(each: int, *items: str) -> list[dict[str, Any]]:
