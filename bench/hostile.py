@@ -66,7 +66,7 @@ def measure(
     rows = [row for row in all_rows() if only in f"{row.item}: {row.name}"]
     found: list[dict[str, Any]] = []
     started_s = time.monotonic()
-    sites = Sites(short=False)
+    sites = Sites(short=False, runs=runs)
     try:
         for number, row in enumerate(rows, 1):
             found.append(told(row, [row.run(sites) for _ in range(runs)]))

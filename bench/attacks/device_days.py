@@ -103,33 +103,33 @@ def _faulty(sites: Sites, record: Record, faults: list[str], each_s: float) -> N
 @row(ITEM, "a link that goes down, and comes back")
 def down(sites: Sites, record: Record) -> None:
     """Frames wait in the spool."""
-    _faulty(sites, record, ["down@0s..0.5s"] * sites.many(2, 8), 0.8)
+    _faulty(sites, record, ["down@0s..0.5s"] * sites.over_runs(2, 8), 0.8)
 
 
 @row(ITEM, "a link that loses, delays and shuffles")
 def lossy(sites: Sites, record: Record) -> None:
     """TCP brings everything, late."""
     faults = ["loss=20%@0s", "delay=300ms@0s,jitter=100ms@0s", "loss=5%@0s,rate=1mbit@0s"]
-    _faulty(sites, record, faults[: sites.many(2, 3)], sites.many(1, 6))
+    _faulty(sites, record, faults[: sites.over_runs(2, 3)], sites.many(1, 6))
 
 
 @row(ITEM, "a link that flaps")
 def flapping(sites: Sites, record: Record) -> None:
     """Connections are reset all the time."""
     resets = ",".join(f"reset@{n * 120}ms" for n in range(1, 9))
-    _faulty(sites, record, [resets] * sites.many(2, 20), 1.0)
+    _faulty(sites, record, [resets] * sites.over_runs(2, 20), 1.0)
 
 
 @row(ITEM, "a link that is half open: no byte moves, and nobody hangs up")
 def half_open(sites: Sites, record: Record) -> None:
     """The device notices by itself."""
-    _faulty(sites, record, ["stall@0s..1.5s", "down:stall@0s..1.5s"][: sites.many(1, 2)], 1.7)
+    _faulty(sites, record, ["stall@0s..1.5s", "down:stall@0s..1.5s"][: sites.over_runs(1, 2)], 1.7)
 
 
 @row(ITEM, "a link of 64 kbit/s upwards")
 def slow(sites: Sites, record: Record) -> None:
     """What does not fit is late, and not lost."""
-    _faulty(sites, record, ["up:rate=64kbit@0s"], sites.many(1, 10))
+    _faulty(sites, record, ["up:rate=64kbit@0s"], sites.over_runs(1, 10))
 
 
 def _spoil(relay: Garbler, spoil: Spoil, work: Work) -> None:
@@ -166,7 +166,7 @@ def garbled(sites: Sites, record: Record) -> None:
     def cut(data: bytes, before: int, up: bool) -> bytes | None:  # noqa: ARG001
         return None if up else data
 
-    _spoilt(sites, record, [flipped, only_up, only_down, cut] * sites.many(1, 10))
+    _spoilt(sites, record, [flipped, only_up, only_down, cut] * sites.over_runs(1, 10))
 
 
 @row(ITEM, "connections that end in the midst of their handshakes")
@@ -181,7 +181,7 @@ def handshakes(sites: Sites, record: Record) -> None:
 
         return spoil
 
-    places = [0, 100, 600, 1000, 1400, 2000][:: sites.many(2, 1)]
+    places = [0, 100, 600, 1000, 1400, 2000][:: sites.over_runs(2, 1)]
     _spoilt(sites, record, [after(most, up) for most in places for up in (True, False)])
 
 
@@ -189,7 +189,7 @@ def handshakes(sites: Sites, record: Record) -> None:
 def killed(sites: Sites, record: Record) -> None:
     """What was kept arrives after the next start, and what was acknowledged counts once."""
     with _day(sites, record) as work:
-        for _ in range(sites.many(2, 30)):
+        for _ in range(sites.over_runs(2, 30)):
             work.stamps += work.device.keep(BATCH)
             work.device.do("send", count=BATCH, late=False)  # may die with the process
             os.kill(work.device.pid, signal.SIGKILL)
@@ -202,7 +202,7 @@ def killed(sites: Sites, record: Record) -> None:
 def stopped(sites: Sites, record: Record) -> None:
     """As when it sleeps."""
     with _day(sites, record) as work:
-        for _ in range(sites.many(1, 10)):
+        for _ in range(sites.over_runs(1, 10)):
             work.send()
             os.kill(work.device.pid, signal.SIGSTOP)
             time.sleep(1.3)  # longer than it waits for a heartbeat
@@ -217,7 +217,7 @@ def gateway_killed(sites: Sites, record: Record) -> None:
     """The device keeps what it cannot send, and nothing that was acknowledged is gone."""
     with sites.own_site() as site:
         with _day(sites, record, site) as work:
-            for _ in range(sites.many(1, 10)):
+            for _ in range(sites.over_runs(1, 10)):
                 work.send()
                 site.gateway.kill()
                 work.send()

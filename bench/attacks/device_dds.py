@@ -54,7 +54,7 @@ def links(sites: Sites, record: Record) -> None:
     ]
     at = pipeline(sites)
     with at.attacked(sites, record):
-        _publish(at, record, "link", messages * sites.many(1, 20), 0.01)
+        _publish(at, record, "link", messages * sites.over_runs(1, 20), 0.01)
 
 
 @row(ITEM, "packets whose meta is nested deeply, or no JSON")
@@ -70,7 +70,7 @@ def metas(sites: Sites, record: Record) -> None:
     ]
     at = pipeline(sites)
     with at.attacked(sites, record):
-        _publish(at, record, "packet", messages * sites.many(1, 20), 0.01)
+        _publish(at, record, "packet", messages * sites.over_runs(1, 20), 0.01)
 
 
 @row(ITEM, "parameters of types that nobody knows, by service")
@@ -82,7 +82,7 @@ def parameters(sites: Sites, record: Record) -> None:
     at = pipeline(sites)
     stages = ("camera", "inference", "compression", "scheduling", "bridge", "pipeline")
     with at.attacked(sites, record):
-        for stage in stages[: sites.many(3, 6)]:
+        for stage in stages[: sites.over_runs(3, 6)]:
             for kind in (99, 255):
                 wrong = Parameter(name="quality", value=ParameterValue(type=kind))
                 request = SetParameters.Request(parameters=[wrong])
@@ -108,7 +108,7 @@ def results(sites: Sites, record: Record) -> None:
     at = pipeline(sites)
     with at.attacked(sites, record):
         for topic in ("cloud_result", "local_result", "late_result"):
-            _publish(at, record, topic, made * sites.many(1, 20), 0.005)
+            _publish(at, record, topic, made * sites.over_runs(1, 20), 0.005)
 
 
 @row(ITEM, "a flood of results of frames that never were")
@@ -121,7 +121,7 @@ def flood(sites: Sites, record: Record) -> None:
 
     made = [
         InferenceResult(header=Header(stamp=Time(sec=n, nanosec=n)), origin="cloud")
-        for n in range(1, sites.many(2000, 50_000))
+        for n in range(1, sites.over_runs(2000, 50_000))
     ]
     at = pipeline(sites)
     with at.attacked(sites, record):
@@ -145,4 +145,4 @@ def stamps(sites: Sites, record: Record) -> None:
             (Packet, "packet"),
         ):
             made = [kind(header=Header(stamp=time, frame_id="x\ny")) for time in times]
-            _publish(at, record, topic, made * sites.many(1, 50), 0.01)
+            _publish(at, record, topic, made * sites.over_runs(1, 50), 0.01)

@@ -84,7 +84,7 @@ def mutated(sites: Sites, record: Record) -> None:
     rng = random.Random(3)
     whole = _messages()
     pieces = []
-    for _ in range(sites.many(60, 3000)):
+    for _ in range(sites.over_runs(60, 3000)):
         data = bytearray(rng.choice(whole))
         for _ in range(rng.choice([1, 1, 3, 10])):
             data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
@@ -106,7 +106,7 @@ def bombs(sites: Sites, record: Record) -> None:
         b"\xc6\xff\xff\xff\xff",
         encode(Settings({"x": ""}))[:-1] + b"\xdb\x7f\xff\xff\xff",
     ]
-    _under(sites, record, kinds * sites.many(1, 8))
+    _under(sites, record, kinds * sites.over_runs(1, 8))
 
 
 @row(ITEM, "fragments that never end")
@@ -117,7 +117,7 @@ def fragments(sites: Sites, record: Record) -> None:
         for _ in range(2000):
             yield bytes(64 * 1024)
 
-    _under(sites, record, [endless() for _ in range(sites.many(2, 10))])
+    _under(sites, record, [endless() for _ in range(sites.over_runs(2, 10))])
 
 
 @row(ITEM, "messages as text, and of types that nobody knows")
@@ -126,7 +126,7 @@ def unknown(sites: Sites, record: Record) -> None:
     import msgpack
 
     types = [msgpack.packb([1, kind, {}]) for kind in (0, 63, 64, 99, 127, 255, 2**40)]
-    _under(sites, record, ["hello", "", *types * sites.many(5, 200)])
+    _under(sites, record, ["hello", "", *types * sites.over_runs(5, 200)])
 
 
 def _answering(
@@ -134,7 +134,7 @@ def _answering(
 ) -> None:
     """Frames are sent to a gateway that answers like this; all come to a good one at last."""
     at = scene(sites)
-    number = sites.many(20, 300)
+    number = sites.over_runs(20, 300)
     with at.talking(sites, record) as stamps:
         at.gateway.answer = lambda frame: answer(at, frame)
         stamps += at.device.do("send", count=number // 2, late=True)
@@ -193,7 +193,7 @@ def short_sessions(sites: Sites, record: Record) -> None:
     at = scene(sites)
     with at.talking(sites, record) as stamps:
         stamps += at.device.do("send", count=10, late=True)
-        for _ in range(sites.many(10, 200)):
+        for _ in range(sites.over_runs(10, 200)):
             wait_until(at.connected)
             at.hang_up()
             record.attempts += 1

@@ -76,7 +76,7 @@ def shared_memory(sites: Sites, record: Record) -> None:
         return
     left: set[Path] = set()
     most = 0
-    for _ in range(sites.many(3, 20)):
+    for _ in range(sites.over_runs(3, 20)):
         with _process("-c", NODE) as process:
             wait_until(lambda process=process: bool(_segments(process.pid)))  # type: ignore[misc]
             wait_until(lambda left=left: not any(path.exists() for path in left))  # type: ignore[misc]
@@ -100,7 +100,7 @@ def in_use(sites: Sites, record: Record) -> None:
         left = _kill_with_segments(dying)
         for segment in used:
             os.utime(_lock_of(segment), OLD)
-        for _ in range(sites.many(1, 5)):
+        for _ in range(sites.over_runs(1, 5)):
             with _process("-c", NODE) as next_one:
                 wait_until(lambda one=next_one: bool(_segments(one.pid)))  # type: ignore[misc]
                 record.attempts += 1
@@ -117,7 +117,7 @@ def folders(sites: Sites, record: Record) -> None:
     stranger.mkdir()
     command = ("-m", "mastra_ros.cli.main", "run", "factory_inspection", "--frames", "1")
     before: set[Path] = set()
-    for _ in range(sites.many(2, 8)):
+    for _ in range(sites.over_runs(2, 8)):
         with _process(*command, TMPDIR=str(parent)) as process:
             before = _folder_of(process, parent, before)
         record.attempts += 1

@@ -51,7 +51,7 @@ def odd_values(sites: Sites, record: Record) -> None:
     names = ["compression.quality", "camera.rate_hz", "scheduling.policy", "inference.threads"]
     at = pipeline(sites)
     with at.attacked(sites, record):
-        for name in names[: sites.many(2, 4)]:
+        for name in names[: sites.over_runs(2, 4)]:
             _wish(at, record, [{name: value} for value in values])
             time.sleep(0.3)
 
@@ -84,7 +84,7 @@ def flood(sites: Sites, record: Record) -> None:
     legal = [encode(Settings({"compression.quality": 40 + n % 50})) for n in range(50)]
     others = [encode(Settings({f"x.{n}": n, "compression.quality": "much"})) for n in range(50)]
     with at.attacked(sites, record):
-        for n in range(sites.many(1500, 50_000)):
+        for n in range(sites.over_runs(1500, 50_000)):
             with contextlib.suppress(Exception):
                 at.gateway.say_raw((legal if n % 2 else others)[n % 50])
             record.attempts += 1
@@ -95,7 +95,7 @@ def many_at_once(sites: Sites, record: Record) -> None:
     """One message may have many values, and few are told."""
     at = pipeline(sites)
     with at.attacked(sites, record):
-        for _ in range(sites.many(3, 30)):
+        for _ in range(sites.over_runs(3, 30)):
             values = {f"nonsense.{n}\n{n}": n for n in range(5000)}
             _wish(at, record, [values])
 
@@ -144,7 +144,7 @@ def _labelled(
 
     with at.attacked(sites, record):
         at.gateway.answer = answer
-        wait_until(lambda: count[0] >= sites.many(len(results), 5 * len(results)), 90.0)
+        wait_until(lambda: count[0] >= sites.over_runs(len(results), 5 * len(results)), 90.0)
         if heard:
             wait_until(lambda: wanted <= named())
 

@@ -100,7 +100,7 @@ def terminated(sites: Sites, record: Record) -> None:
 def killed(sites: Sites, record: Record) -> None:
     """What was acknowledged is there after the restart."""
     with sites.own_site() as site:
-        record.attempts = sites.many(2, 10)
+        record.attempts = sites.over_runs(2, 10)
         with site.watched(record, least_s=sites.least_s):
             for _ in range(record.attempts):
                 site.gateway.kill()
@@ -112,7 +112,7 @@ def killed(sites: Sites, record: Record) -> None:
 def stopped(sites: Sites, record: Record) -> None:
     """As when a machine sleeps."""
     with sites.own_site() as site:
-        record.attempts = sites.many(1, 5)
+        record.attempts = sites.over_runs(1, 5)
         with site.watched(record, least_s=sites.least_s):
             for _ in range(record.attempts):
                 os.kill(site.gateway.pid, signal.SIGSTOP)

@@ -44,7 +44,7 @@ def hanging(sites: Sites, record: Record) -> None:
     with own_pipeline(sites, **{"inference.bundle": bundle, "inference.engine": "bundle"}) as at:
         at.gateway.answer = lambda frame: []  # noqa: ARG005 - so that the device is asked
         before = len(at.watch.finals)
-        wait_until(lambda: len(at.watch.finals) >= before + sites.many(4, 40), 60.0)
+        wait_until(lambda: len(at.watch.finals) >= before + sites.over_runs(4, 40), 60.0)
         entered = set(at.watch.entered)
         wait_until(lambda: entered <= set(at.watch.finals) | at.watch.superseded)
         record.attempts += len(entered)
@@ -66,7 +66,7 @@ def failing(sites: Sites, record: Record) -> None:
     with own_pipeline(sites, **{"inference.bundle": bundle, "inference.engine": "bundle"}) as at:
         at.gateway.answer = lambda frame: []  # noqa: ARG005 - so that the device is asked
         before = len(at.watch.finals)
-        wait_until(lambda: len(at.watch.finals) >= before + sites.many(4, 40), 60.0)
+        wait_until(lambda: len(at.watch.finals) >= before + sites.over_runs(4, 40), 60.0)
         entered = set(at.watch.entered)
         wait_until(lambda: entered <= set(at.watch.finals) | at.watch.superseded)
         record.attempts += len(entered)
@@ -87,7 +87,7 @@ def failing_at_the_gateway(sites: Sites, record: Record) -> None:
     """Those of another device, which share groups with them, are answered."""
     folder = write_failing_bundle(sites.folder(f"failing-{time.monotonic_ns()}"))
     with sites.own_site(bundle=folder) as site:
-        record.attempts = sites.many(8, 200)
+        record.attempts = sites.over_runs(8, 200)
 
         async def attack() -> None:
             white = np.full((TINY_PX, TINY_PX), 255, np.uint8)

@@ -170,8 +170,10 @@ class Site:
 class Sites:
     """Gateways by their parameters; rows that want the same one share it."""
 
-    def __init__(self, *, short: bool) -> None:
+    def __init__(self, *, short: bool, runs: int = 1) -> None:
+        """`runs`: how often each row is run."""
         self.short = short
+        self._runs = runs
         self._folder = tempfile.TemporaryDirectory(prefix="mastra-hostile-")
         self._sites: dict[str, Site] = {}
         self._shared: dict[str, Any] = {}
@@ -191,6 +193,10 @@ class Sites:
     def many(self, short: int, long: int) -> int:
         """How many attempts a row makes."""
         return short if self.short else long
+
+    def over_runs(self, short: int, long: int) -> int:
+        """As `many`, where `long` is that of all runs of a row together."""
+        return max(short, 0 if self.short else long // self._runs)
 
     def folder(self, name: str) -> Path:
         """A folder that is gone at the end."""

@@ -59,7 +59,7 @@ def _expect_told(at: Scene, record: Record, missing: int) -> None:
 def header(sites: Sites, record: Record) -> None:
     """Of the format, the version, the application id: all records are delivered."""
     places = [0, 15, 18, 21, 40, 44, 56, 60, 63, 68, 71, 92, 96]
-    chosen = places[:: sites.many(4, 1)]
+    chosen = places[:: sites.over_runs(4, 1)]
     _each(sites, record, [lambda path, at=at: flip(path, at) for at in chosen])  # type: ignore[misc]
 
 
@@ -71,7 +71,7 @@ def schema(sites: Sites, record: Record) -> None:
         return lambda path: flip(path, path.read_bytes().index(word), 0x04)
 
     words = [b"stamp_ns", b"by_sending", b"INTEGER", b"UNIQUE", b"record", b"CREATE"]
-    _each(sites, record, [spoil(word) for word in words[: sites.many(2, 6)]])
+    _each(sites, record, [spoil(word) for word in words[: sites.over_runs(2, 6)]])
 
 
 @row(ITEM, "an index that names what is not there, and one that lacks records")
@@ -112,7 +112,7 @@ def anywhere(sites: Sites, record: Record) -> None:
         for _ in range(3):
             flip(path, rng.randrange(path.stat().st_size), 1 << rng.randrange(8))
 
-    _each(sites, record, [damage] * sites.many(3, 40), lost_most=3)
+    _each(sites, record, [damage] * sites.over_runs(3, 40), lost_most=3)
 
 
 def _in_use(wal: Path) -> int:
@@ -169,7 +169,7 @@ def killed(sites: Sites, record: Record) -> None:
     at = scene(sites)
     with at.watched(sites, record):
         stamps: list[int] = []
-        for _ in range(sites.many(2, 30)):
+        for _ in range(sites.over_runs(2, 30)):
             at.device.start("wss://127.0.0.1:1")
             stamps += at.device.keep(5)
             at.device.do("send", count=200, late=True)  # under way when it is killed
@@ -200,7 +200,7 @@ def clock_jumps(sites: Sites, record: Record) -> None:
     with at.watched(sites, record):
         at.device.start("wss://127.0.0.1:1")
         stamps: list[int] = []
-        for by_s in (3e7, -3e7, 1e6, -2e6, 1e9)[: sites.many(3, 5)]:
+        for by_s in (3e7, -3e7, 1e6, -2e6, 1e9)[: sites.over_runs(3, 5)]:
             stamps += at.device.keep(5)
             at.device.do("jump", by_s=by_s)
             record.attempts += 1
