@@ -14,7 +14,7 @@ PACKAGE = ROOT / "mastra_ros"
 
 CONTRACTS = {
     *("types", "config", "errors", "pictures", "share"),
-    *("redaction", "private_files", "leftovers", "figures"),
+    *("redaction", "private_files", "leftovers", "figures", "records"),
 }
 """Modules that every stage may import."""
 
@@ -27,9 +27,11 @@ EXCEPTIONS = {
 """What else a stage may import."""
 
 ROOMS: dict[str, set[str]] = {
+    "bridge/records": set(),
     "camera/drawn": set(),
     "cli/model": {"cli"},
     "gateway/door": set(),
+    "gateway/records": set(),
     "inference/choosing": {"inference", "inference/engines"},
     "inference/engines": set(),
     "model/convert": {"model", "model/judge", "model/rebuild"},

@@ -17,6 +17,7 @@ from typing import Any
 from ..config import BridgeConfig
 from ..errors import AuthenticationError, ConfigError, LinkError, ProtocolError
 from ..protocol.checks import printable
+from ..records import Record
 from ..share import home_path
 from ..types import FrameKey, LinkSample, Packet, PacketKind, Result
 from .backoff import Backoff
@@ -24,7 +25,9 @@ from .connection import check_config, open_socket
 from .delivery import Tally
 from .flight import Goodput
 from .news import News
+from .records import RecordSpool, RecordThread
 from .spool import Spool
+from .spool_reserve import Reserve
 from .spool_thread import SpoolThread
 from .sqlite_spool import SqliteSpool
 from .status import BridgeStatus
@@ -48,6 +51,12 @@ def spool_path(config: BridgeConfig) -> Path:
         return home_path(config.spool_path)
     state = os.environ.get("XDG_STATE_HOME") or home_path("~/.local/state")
     return Path(state) / "mastra" / f"spool-{config.device}-{config.stream}.sqlite"
+
+
+def records_path(config: BridgeConfig) -> Path:
+    """File of the records that wait: beside the spool, for they have a reserve of their own."""
+    spool = spool_path(config)
+    return spool.with_name(f"{spool.name}.records")
 
 
 class BridgeClient:
@@ -84,6 +93,9 @@ class BridgeClient:
         self._tally = Tally()
         self._goodput = Goodput()
         self._spool = SpoolThread(open_spool or self._open_spool, self._spool_changed)
+        self._records = RecordThread(self._open_records, self._records_changed)
+        self._records_refused = 0
+        self._record_error = ""
         self._uplink: Uplink | None = None
         self._error = ""
         self._news = News()
@@ -117,6 +129,22 @@ class BridgeClient:
         if not self._call(self._take, packet, time.monotonic_ns(), deadline_ms):
             self._on_failed(packet.key, "the bridge is not running")
 
+    def send_record(self, record: Record) -> None:
+        """Keep a record until the gateway has committed it; never blocks.
+
+        Where it cannot be kept, that is said in the log and counted in the status. Without a
+        gateway there is nobody to keep it for.
+        """
+        if self._config.gateway:
+            self._records.put(record, self._record_kept)
+
+    def _record_kept(self, refused: str) -> None:
+        """Called in the thread of the records."""
+        if refused:
+            self._call(self._refuse_record, refused)
+        elif self._record_error:
+            self._call(self._records_well)
+
     def _call(self, function: Callable[..., None], *args: Any) -> bool:
         """Call in the bridge's thread, soon; False when it does not run."""
         if self._loop is None:
@@ -147,6 +175,11 @@ class BridgeClient:
         if self._on_renew is not None:
             self._tell(self._on_renew, key)
 
+    def record_refused(self, reason: str) -> None:
+        """See Listener."""
+        if line := self._news.line(reason, time.monotonic_ns()):
+            log.warning("bridge: records: %s", line)
+
     def changed(self) -> None:
         """See Listener."""
         if not self._status_queued:
@@ -170,6 +203,7 @@ class BridgeClient:
         self._loop = asyncio.get_running_loop()
         if self._config.gateway:
             self._spool.start()
+            self._records.start()
         self._ready.set()
         jobs = [asyncio.ensure_future(self._beat())]
         if self._config.gateway:
@@ -185,7 +219,8 @@ class BridgeClient:
         self._loop = None  # from here on `send` fails at once
         await asyncio.sleep(0)
         if self._config.gateway:
-            await asyncio.get_running_loop().run_in_executor(None, self._spool.close, 10.0)
+            for close in (self._spool.close, self._records.close):
+                await asyncio.get_running_loop().run_in_executor(None, close, 10.0)
         self.changed()
         await asyncio.sleep(0)  # what was told is heard before the loop ends
         for job in jobs:
@@ -261,7 +296,10 @@ class BridgeClient:
 
     async def _greet(self) -> Uplink:
         websocket = await open_socket(self._config)
-        uplink = Uplink(websocket, self._config, self._spool, self._tally, self._goodput, self)
+        uplink = Uplink(
+            *(websocket, self._config, self._spool, self._tally, self._goodput, self),
+            records=self._records,
+        )
         try:
             await uplink.greet()
         except BaseException:
@@ -287,6 +325,30 @@ class BridgeClient:
         config = self._config
         return SqliteSpool(spool_path(config), config.spool_bytes_max, config.spool_age_max_s)
 
+    def _open_records(self) -> RecordSpool:
+        config, path = self._config, records_path(self._config)
+        return RecordSpool(path, config.stream, config.records_bytes_max, Reserve(path))
+
+    def _records_changed(self) -> None:
+        """Called in the thread of the records."""
+        self._call(self._wake_records)
+
+    def _wake_records(self) -> None:
+        if self._uplink is not None:
+            self._uplink.records.wake()
+        self.changed()
+
+    def _refuse_record(self, reason: str) -> None:
+        self._records_refused += 1
+        if not self._record_error:
+            log.error("bridge: a record is refused: %s", reason)
+        self._record_error = reason
+        self.changed()
+
+    def _records_well(self) -> None:
+        self._record_error = ""
+        self.changed()
+
     def _spool_changed(self) -> None:
         """Called in the spool's thread."""
         self._call(self._wake_backlog)
@@ -303,6 +365,7 @@ class BridgeClient:
     def status(self) -> BridgeStatus:
         """The state of the link and the spool now."""
         tally, uplink, spool = self._tally, self._uplink, self._spool.stats
+        records = self._records.stats
         connected = uplink is not None
         link = LinkSample(
             at_ns=time.monotonic_ns(),
@@ -327,5 +390,9 @@ class BridgeClient:
             spooled_bytes=spool.bytes,
             delivered_late=tally.delivered_late,
             dropped=spool.dropped_total,
+            records=records.waiting,
+            records_delivered=records.committed_total,
+            records_refused=self._records_refused + records.refused_by_gateway,
+            record_error=self._record_error or records.error,
             error="; ".join(text for text in (self._error, spool.error) if text),
         )

@@ -62,6 +62,9 @@ class Listener(Protocol):
     def settings(self, values: Mapping[str, Any]) -> None:
         """The gateway wants these parameters."""
 
+    def record_refused(self, reason: str) -> None:
+        """The gateway does not take a record, or takes none at all."""
+
     def changed(self) -> None:
         """Something that the status shows has changed."""
 

@@ -22,4 +22,8 @@ class BridgeStatus:
     spooled_bytes: int = 0  # on disk now
     delivered_late: int = 0  # records of the spool that the gateway acknowledged
     dropped: int = 0  # records given up: bounds of the spool, trouble with it, lost references
+    records: int = 0  # of applications that wait on disk for the gateway
+    records_delivered: int = 0  # of these, committed by the gateway
+    records_refused: int = 0  # that never were kept, or that the gateway refused for good
+    record_error: str = ""  # last trouble with records, empty while all is well
     error: str = ""  # last trouble with link or spool, empty while all is well

@@ -22,6 +22,8 @@ from ..protocol import (
     KeyFrameRequest,
     Nack,
     Opened,
+    Records,
+    RecordsAck,
     Renewal,
     ResultMessage,
     Role,
@@ -33,11 +35,13 @@ from ..protocol import (
     decode,
 )
 from ..protocol.checks import printable
+from ..protocol.records import EXTENSION as RECORDS
 from ..types import Packet
 from .connection import fresh_token
 from .delivery import Delivery, Listener, Tally
 from .flight import Entry, Goodput
 from .outbox import Outbox
+from .records import RecordLane, RecordThread
 from .scavenger import Scavenger
 from .settings import Trickle
 from .spool_thread import SpoolThread
@@ -85,6 +89,7 @@ class Uplink:
         tally: Tally,
         goodput: Goodput,
         listener: Listener,
+        records: RecordThread,
     ) -> None:
         self.session = Session(
             Role.DEVICE,
@@ -96,6 +101,7 @@ class Uplink:
             silence_timeout_ns=int(config.heartbeat_timeout_ms * 1e6),
             bytes_max=config.message_bytes_max,
             renews=True,
+            extensions=(RECORDS,),
         )
         self._renew_s = time.monotonic() + RENEW_SHARE * config.token_lifetime_s
         self._delivery = Delivery(
@@ -113,6 +119,15 @@ class Uplink:
         self._scavenger = Scavenger(config.backlog_in_flight)
         self._settings = Trickle(SETTINGS_PER_S, SETTINGS_BURST, SETTINGS_FLOOD)
         self._stopping = asyncio.Event()
+        self._record_scavenger = Scavenger(1)
+        self.records = RecordLane(
+            config.stream,
+            records,
+            send=self._send_records,
+            quiet=self._quiet,
+            goodput_bps=lambda: goodput.bps,
+            on_refused=listener.record_refused,
+        )
 
     # -- what the client does --------------------------------------------------------------
 
@@ -131,6 +146,10 @@ class Uplink:
             asyncio.ensure_future(job)
             for job in (self._read_on(), self._write_on(), self._tick_on(), self._backlog_on())
         ]
+        if RECORDS in self.session.extensions:
+            tasks.append(asyncio.ensure_future(self.records.run()))
+        else:
+            self._listener.record_refused("the gateway is of an older version: it takes no records")
         stop = asyncio.ensure_future(self._stopping.wait())
         try:
             done, _ = await asyncio.wait({*tasks, stop}, return_when=asyncio.FIRST_COMPLETED)
@@ -197,12 +216,15 @@ class Uplink:
             entry = self._delivery.answered(event)
             if entry is not None:
                 allowed_ns = entry.deadline_ns - entry.accepted_ns
-                self._scavenger.live_answered(now_ns - entry.accepted_ns, allowed_ns, now_ns)
+                for scavenger in (self._scavenger, self._record_scavenger):
+                    scavenger.live_answered(now_ns - entry.accepted_ns, allowed_ns, now_ns)
         elif isinstance(event, Nack):
             if event.code == "overloaded":
                 self._scavenger.overloaded(now_ns)
             self._delivery.refused(event)
             self._backlog_wake.set()
+        elif isinstance(event, RecordsAck):
+            self.records.answered(event)
         elif isinstance(event, KeyFrameRequest):
             self._delivery.want_key_frame()
         elif isinstance(event, Settings):
@@ -223,6 +245,8 @@ class Uplink:
             item = await self._outbox.get()
             if isinstance(item, bytes):
                 await self._write(item)
+                if not self._outbox.live_waiting:
+                    self.records.wake()
                 continue
             data = self._encode(item)
             if data is not None:
@@ -233,6 +257,7 @@ class Uplink:
                     item.accepted_ns = time.monotonic_ns()
             if not self._outbox.live_waiting:
                 self._backlog_wake.set()
+                self.records.wake()
 
     async def _write(self, data: bytes) -> None:
         try:
@@ -331,3 +356,15 @@ class Uplink:
         if nothing or self._outbox.live_waiting:
             return 0
         return self._scavenger.room(len(self.flight.backlog), time.monotonic_ns())
+
+    # -- records ---------------------------------------------------------------------------
+
+    def _send_records(self, message: Records) -> None:
+        self._record_scavenger.sent(time.monotonic_ns())
+        self._outbox.put_records(self.session.send(message, time.monotonic_ns()))
+
+    def _quiet(self) -> bool:
+        """Whether the link has room for records beside live packets."""
+        if self._outbox.live_waiting:
+            return False
+        return self._record_scavenger.room(0, time.monotonic_ns()) > 0

@@ -69,3 +69,9 @@ class BridgeConfig(NodeConfig):
     backlog_in_flight: int = parameter(
         2, "spooled packets without acknowledgement at once", minimum=1, maximum=100
     )
+    records_bytes_max: int = parameter(
+        67_108_864,
+        "room for records that wait, beside that of packets; when it is full, new ones are refused",
+        unit="bytes",
+        minimum=65536,
+    )

@@ -124,3 +124,9 @@ class GatewayConfig(NodeConfig):
         minimum=60.0,
         maximum=1e9,
     )
+    records_max: int = parameter(
+        2_000_000, "most records of devices kept on disk; the oldest are forgotten", minimum=1
+    )
+    records_age_max_s: float = parameter(
+        7_776_000.0, "oldest record of a device kept", unit="s", minimum=60.0, maximum=1e9
+    )

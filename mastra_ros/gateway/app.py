@@ -25,6 +25,7 @@ from .frames import Frames
 from .memory import Memory, resident_bytes, return_to_system
 from .metrics import Metrics
 from .models import Models
+from .records import MemoryRecordStore, RecordDesk, RecordStore, SqliteRecordStore
 from .references import PacketDecoder, References
 from .sessions import Sessions
 from .settings import device_settings
@@ -55,6 +56,7 @@ class Gateway:
         metrics: Metrics,
         make_decoder: Callable[[], PacketDecoder],
         software: str = "",
+        records: RecordStore | None = None,
     ) -> None:
         self._logs = Sparing(logger)
         self._config = config
@@ -65,6 +67,8 @@ class Gateway:
         self.metrics = metrics
         self.models = models
         self.store = store
+        self.records = records or MemoryRecordStore()
+        self._desk = RecordDesk(self.records, metrics.on_record)
         self.sessions = Sessions(config.sessions_max, config.sessions_device_max)
         references = References(
             make_decoder,
@@ -131,6 +135,7 @@ class Gateway:
             self._watcher.cancel()
             await asyncio.gather(self._watcher, return_exceptions=True)
         await asyncio.to_thread(self.store.close)
+        await asyncio.to_thread(self.records.close)
         self._executor.shutdown()
         self._heavy.shutdown()
         return not silent
@@ -197,6 +202,7 @@ class Gateway:
             renew=self._gatekeeper.renew,
             memory=self.memory,
             logs=self._logs,
+            records=self._desk,
         )
         await session.run()
 
@@ -224,4 +230,11 @@ def open_store(config: GatewayConfig, folder: Path, metrics: Metrics) -> SqliteS
         results_max=config.results_max,
         age_max_s=config.results_age_max_s,
         on_commit=metrics.on_commit,
+    )
+
+
+def open_records(config: GatewayConfig, folder: Path) -> SqliteRecordStore:
+    """The database of records in `folder`; StoreError when it cannot be used."""
+    return SqliteRecordStore(
+        folder, records_max=config.records_max, age_max_s=config.records_age_max_s
     )

@@ -30,6 +30,11 @@ class Metrics:
             "lane",
             "outcome",
         )
+        self.records = self._counter(
+            "records",
+            "Records; outcome is committed, duplicate, missing, or the code of the refusal",
+            "outcome",
+        )
         self.key_frame_requests = self._counter("key_frame_requests", "Key frames asked for")
         self.frame_seconds = self._histogram(
             "frame_seconds", "From receipt of a frame to its commit", SECONDS, "lane"
@@ -59,6 +64,10 @@ class Metrics:
         """Take in one transaction."""
         self.commit_size.observe(results)
         self.commit_seconds.observe(seconds)
+
+    def on_record(self, outcome: str, count: int) -> None:
+        """Take in what became of so many records."""
+        self.records.labels(outcome).inc(count)
 
     def text(self) -> bytes:
         """All of it in the OpenMetrics text format."""

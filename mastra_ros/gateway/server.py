@@ -13,12 +13,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..config import GatewayConfig
-from ..errors import ConfigError, MastraError
+from ..errors import ConfigError
 from ..protocol.keys import audience_of, certificate_dates, check_private, load_public_keys
 from ..protocol.tls import server_context
 from ..protocol.tokens import AUDIENCE
 from ..share import home_path
-from .app import Gateway, open_store
+from .app import Gateway, open_records, open_store
 from .auth import Allowlist
 from .door.acceptor import Acceptor, Guest, listen
 from .door.greeting import Greeting
@@ -94,15 +94,17 @@ async def _open(config: GatewayConfig, keys_dir: Path) -> Gateway:
 
     metrics = Metrics()
     store = await asyncio.to_thread(open_store, config, state_folder(config, keys_dir), metrics)
-    try:
+    with contextlib.ExitStack() as opened:
+        opened.callback(store.close)
+        records = await asyncio.to_thread(open_records, config, state_folder(config, keys_dir))
+        opened.callback(records.close)
         models = await Models.open(config, metrics)
-    except MastraError:
-        store.close()
-        raise
+        opened.pop_all()
     return Gateway(
         config,
         models=models,
         store=store,
+        records=records,
         metrics=metrics,
         make_decoder=lambda: Decoder(
             references_kept=config.references_kept, pixels_max=config.pixels_max

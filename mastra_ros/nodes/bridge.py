@@ -11,9 +11,10 @@ from ..bridge.news import News
 from ..config import BridgeConfig
 from ..msg import FrameKey as FrameKeyMsg
 from ..msg import InferenceResult, LinkState, Packet
+from ..msg import Record as RecordMsg
 from ..types import Detections, FrameKey, Result, Route
 from . import convert
-from .lifecycle import RELIABLE, Health, StageNode, settings_text
+from .lifecycle import LASTING, RELIABLE, Health, StageNode, settings_text
 from .process import run
 from .settings import SettingsForwarder
 
@@ -56,6 +57,8 @@ class BridgeNode(StageNode):
         self.every(SETTINGS_S, self._settings.forward)
         self._client.start()
         self.listen(Packet, "packet", self._on_packet, RELIABLE)
+        # Those told while this node was away come again, and are known by their ids.
+        self.listen(RecordMsg, "record", self._on_record, LASTING)
         self.get_logger().info(
             f"gateway {self.config.gateway or 'none'}: {settings_text(self.config)}"
         )
@@ -74,7 +77,11 @@ class BridgeNode(StageNode):
             "rtt_ms": f"{status.link.rtt_ms:.1f}",
             "spooled": status.link.spooled,
             "dropped": status.dropped,
+            "records": status.records,
+            "records_refused": status.records_refused,
         }
+        if status.record_error:
+            return "error", f"records: {status.record_error}", values
         if status.link.connected or not self.config.gateway:
             return "ok", "running", values
         return "warn", status.error or "not connected", values
@@ -83,6 +90,10 @@ class BridgeNode(StageNode):
         assert self._client is not None
         packet = convert.packet_from_ros(message, self.config.stream)
         self._client.send(packet, float(message.deadline_ms))
+
+    def _on_record(self, message: RecordMsg) -> None:
+        assert self._client is not None
+        self._client.send_record(convert.record_from_ros(message))
 
     def _on_result(self, result: Result) -> None:
         if self._client is None:  # a client slow to stop may speak after the publishers are gone
@@ -123,6 +134,10 @@ class BridgeNode(StageNode):
                     acknowledged_ns=status.acknowledged_ns,
                     acknowledged_id=status.acknowledged_id,
                     key_frame_needed=status.key_frame_needed,
+                    records=status.records,
+                    records_delivered=status.records_delivered,
+                    records_refused=status.records_refused,
+                    record_error=status.record_error,
                 ),
                 self.now_stamp_ns(),
             )

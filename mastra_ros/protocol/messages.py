@@ -64,6 +64,8 @@ class Hello(Message):
     `heartbeat_ms`: the interval at which the gateway shall send heartbeats of its own, so that
     the device hears of a living gateway even while its own sending is slow; 0 none.
     `renews`: it will send a `Renewal` before its token expires, where the gateway takes that.
+    `extensions`: further messages that it understands, by name (`records.py`); what both ends name
+    may be said.
     """
 
     TYPE_ID: ClassVar[int] = 1
@@ -73,6 +75,7 @@ class Hello(Message):
     software: str = checked(text(128), "")
     heartbeat_ms: int = checked(integer(0, 600_000), 0)
     renews: bool = checked(flag, False)
+    extensions: tuple[str, ...] = checked(texts(32, 64), ())
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,7 @@ class Welcome(Message):
     """Gateway, the answer to Hello: the version used from here on, the session's name, settings.
 
     `renews`: a `Renewal` is understood; nobody is sent one that has not said so.
+    `extensions`: as in Hello.
     """
 
     TYPE_ID: ClassVar[int] = 2
@@ -88,6 +92,7 @@ class Welcome(Message):
     settings: Mapping[str, Any] = checked(plain(), factory=dict)
     software: str = checked(text(128), "")
     renews: bool = checked(flag, False)
+    extensions: tuple[str, ...] = checked(texts(32, 64), ())
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ a ProtocolError the session is CLOSED: the owner may write `farewell(error)` and
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from enum import Enum
 from typing import Any
 
@@ -41,6 +41,8 @@ from .messages import (
     Settings,
     Welcome,
 )
+from .records import EXTENSION as RECORDS
+from .records import Records, RecordsAck
 
 MS = 1_000_000
 
@@ -75,12 +77,12 @@ _BOTH = (Heartbeat, HeartbeatAck, Goodbye)
 LEGAL: Mapping[tuple[Role, State], tuple[type[Message], ...]] = {
     (Role.DEVICE, State.START): (Hello,),
     (Role.DEVICE, State.GREETED): (Goodbye,),
-    (Role.DEVICE, State.OPEN): (FrameMessage, Probe, Renewal, *_BOTH),
+    (Role.DEVICE, State.OPEN): (FrameMessage, Probe, Renewal, Records, *_BOTH),
     (Role.DEVICE, State.CLOSED): (),
     (Role.GATEWAY, State.START): (Goodbye,),
     (Role.GATEWAY, State.GREETED): (Welcome, Goodbye),
     (Role.GATEWAY, State.OPEN): (
-        *(Ack, ResultMessage, Nack, KeyFrameRequest, Settings, ProbeAck),
+        *(Ack, ResultMessage, Nack, KeyFrameRequest, Settings, ProbeAck, RecordsAck),
         *_BOTH,
     ),
     (Role.GATEWAY, State.CLOSED): (),
@@ -94,6 +96,10 @@ _NEXT: Mapping[type[Message], State] = {
 }
 _OF_A_STREAM = (FrameMessage, Ack, ResultMessage, Nack, KeyFrameRequest)
 
+_OF_AN_EXTENSION: Mapping[type[Message], str] = {Records: RECORDS, RecordsAck: RECORDS}
+"""Said only where hello and welcome have both named the extension; heard otherwise, it is skipped
+as every extension that is not known."""
+
 
 class Session:
     """One end of one session.
@@ -103,6 +109,7 @@ class Session:
     frame of another one is refused with a nack, anything else of another one is an error.
     heartbeat_interval_ns: 0 sends none and only answers; on a gateway the device's Hello sets it.
     renews: on the device, whether its owner sends a `Renewal` before the token expires.
+    extensions: what this end understands; once the session is open, what both ends do.
     silence_timeout_ns: the session is closed after so long without a word (also while greeting),
     and after `UNANSWERED_FACTOR` times as long with a heartbeat unanswered. Times are monotonic.
     """
@@ -119,6 +126,7 @@ class Session:
         silence_timeout_ns: int = 10_000 * MS,
         bytes_max: int = MESSAGE_BYTES_MAX,
         renews: bool = False,
+        extensions: Collection[str] = (),
     ) -> None:
         self.role = Role(role)
         self.state = State.START
@@ -127,6 +135,8 @@ class Session:
         self.version = VERSION
         self.session = ""
         self.renews = renews  # once it is open: both ends renew the token
+        self.extensions: frozenset[str] = frozenset()
+        self._offered = tuple(sorted(extensions))
         self.link = LinkEstimate(heartbeat_interval_ns or 100 * MS, silence_timeout_ns)
         self.last_heard_ns = now_ns
         self._peer = Role.GATEWAY if self.role is Role.DEVICE else Role.DEVICE
@@ -147,7 +157,10 @@ class Session:
         """Device: the first message."""
         interval_ms = min(self._interval_ns // MS, 600_000)
         return self.send(
-            Hello(VERSION, self.device, self.stream, self._software, interval_ms, self.renews),
+            Hello(
+                *(VERSION, self.device, self.stream, self._software, interval_ms, self.renews),
+                extensions=self._offered,
+            ),
             now_ns,
         )
 
@@ -160,6 +173,7 @@ class Session:
                 dict(settings or {}),
                 self._software,
                 renews=self.renews,
+                extensions=self._offered,
             ),
             now_ns,
         )
@@ -174,6 +188,9 @@ class Session:
             raise ProtocolError(
                 f"{type(message).__name__}: expected stream {self.stream}, got {message.stream}"
             )
+        extension = _OF_AN_EXTENSION.get(type(message), "")
+        if extension and extension not in self.extensions:
+            raise ProtocolError(f"{type(message).__name__}: the other end knows no {extension}")
         data = encode(message, self._bytes_max)
         if isinstance(message, Welcome):
             self.session = message.session
@@ -203,6 +220,10 @@ class Session:
         if self.state is State.CLOSED:
             return []
         if message is None:
+            self.last_heard_ns = now_ns
+            return []
+        extension = _OF_AN_EXTENSION.get(type(message), "")
+        if extension and self.state is State.OPEN and extension not in self.extensions:
             self.last_heard_ns = now_ns
             return []
         try:
@@ -253,6 +274,7 @@ class Session:
             )
         self.stream = hello.stream
         self.renews = hello.renews
+        self.extensions = frozenset(self._offered) & frozenset(hello.extensions)
         if hello.heartbeat_ms:
             self._interval_ns = max(hello.heartbeat_ms * MS, INTERVAL_MIN_NS)
 
@@ -264,6 +286,7 @@ class Session:
         self.version = welcome.version
         self.session = welcome.session
         self.renews = welcome.renews
+        self.extensions = frozenset(self._offered) & frozenset(welcome.extensions)
         self._advance(welcome, now_ns)
         return [Opened(welcome.version, welcome.session, dict(welcome.settings), welcome.software)]
 

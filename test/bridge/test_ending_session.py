@@ -28,7 +28,7 @@ def test_a_frame_whose_turn_comes_when_the_session_is_closed_is_kept(
     spool.start()
     try:
         listener = Mock()
-        uplink = Uplink(Mock(), config(), spool, Tally(), Goodput(), listener)
+        uplink = Uplink(Mock(), config(), spool, Tally(), Goodput(), listener, records=Mock())
         kept = packet(5, late=late)
         if late:
             spool.put(kept)

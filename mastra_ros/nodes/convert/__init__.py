@@ -19,6 +19,7 @@ from .image import (
     stamp_from_ros,
     stamp_to_ros,
 )
+from .record import record_from_ros, record_to_ros
 from .result import (
     SUPERSEDED,
     DecisionRequest,
@@ -76,6 +77,8 @@ __all__ = [
     "markers_to_ros",
     "packet_from_ros",
     "packet_to_ros",
+    "record_from_ros",
+    "record_to_ros",
     "result_from_ros",
     "result_to_ros",
     "stamp_from_ros",

@@ -51,6 +51,10 @@ class LinkStatus:
     acknowledged_ns: int = 0  # stamp of the newest picture that the gateway holds; 0: none
     acknowledged_id: str = ""  # id of its frame
     key_frame_needed: bool = False
+    records: int = 0
+    records_delivered: int = 0
+    records_refused: int = 0
+    record_error: str = ""
 
 
 def features_to_ros(
@@ -186,6 +190,10 @@ def link_to_ros(status: LinkStatus, stamp_ns: int) -> LinkState:
         acknowledged=stamp_to_ros(status.acknowledged_ns),
         acknowledged_id=status.acknowledged_id,
         key_frame_needed=status.key_frame_needed,
+        records=status.records,
+        records_delivered=status.records_delivered,
+        records_refused=status.records_refused,
+        record_error=status.record_error,
     )
 
 
@@ -220,6 +228,10 @@ def link_from_ros(msg: LinkState, now_ns: int) -> LinkStatus:
         acknowledged_ns=stamp_from_ros(msg.acknowledged),
         acknowledged_id=msg.acknowledged_id,
         key_frame_needed=msg.key_frame_needed,
+        records=msg.records,
+        records_delivered=msg.records_delivered,
+        records_refused=msg.records_refused,
+        record_error=msg.record_error,
     )
 
 
