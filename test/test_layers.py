@@ -14,7 +14,7 @@ PACKAGE = ROOT / "mastra_ros"
 
 CONTRACTS = {
     *("types", "config", "errors", "pictures", "share"),
-    *("redaction", "private_files", "leftovers", "figures", "records"),
+    *("redaction", "private_files", "leftovers", "figures", "records", "artefacts"),
 }
 """Modules that every stage may import."""
 
@@ -30,6 +30,7 @@ ROOMS: dict[str, set[str]] = {
     "bridge/records": set(),
     "camera/drawn": set(),
     "cli/model": {"cli"},
+    "gateway/applications": {"gateway/records"},
     "gateway/door": set(),
     "gateway/records": set(),
     "inference/choosing": {"inference", "inference/engines"},

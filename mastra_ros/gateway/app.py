@@ -18,6 +18,8 @@ from starlette.websockets import WebSocket
 
 from ..config import GatewayConfig
 from ..errors import StoreError
+from .applications.hosts import Applications
+from .applications.keeping import Keeping
 from .auth import PERMIT, Gatekeeper, Permit, PublicKeys
 from .bodies import ReadOn
 from .door.logs import Sparing
@@ -57,6 +59,7 @@ class Gateway:
         make_decoder: Callable[[], PacketDecoder],
         software: str = "",
         records: RecordStore | None = None,
+        applications: Applications | None = None,
     ) -> None:
         self._logs = Sparing(logger)
         self._config = config
@@ -68,6 +71,7 @@ class Gateway:
         self.models = models
         self.store = store
         self.records = records or MemoryRecordStore()
+        self._applications = applications
         self._desk = RecordDesk(self.records, metrics.on_record)
         self.sessions = Sessions(config.sessions_max, config.sessions_device_max)
         references = References(
@@ -135,6 +139,8 @@ class Gateway:
             self._watcher.cancel()
             await asyncio.gather(self._watcher, return_exceptions=True)
         await asyncio.to_thread(self.store.close)
+        if self._applications is not None:
+            await asyncio.to_thread(self._applications.close)
         await asyncio.to_thread(self.records.close)
         self._executor.shutdown()
         self._heavy.shutdown()
@@ -233,8 +239,29 @@ def open_store(config: GatewayConfig, folder: Path, metrics: Metrics) -> SqliteS
     )
 
 
-def open_records(config: GatewayConfig, folder: Path) -> SqliteRecordStore:
-    """The database of records in `folder`; StoreError when it cannot be used."""
-    return SqliteRecordStore(
-        folder, records_max=config.records_max, age_max_s=config.records_age_max_s
-    )
+def open_cargo(
+    config: GatewayConfig, folder: Path, metrics: Metrics
+) -> tuple[SqliteRecordStore, Applications]:
+    """The database of records in `folder`, and the applications that see them, started.
+
+    Raises ConfigError for an application that is not known, StoreError for a database.
+    """
+    keeping = Keeping(folder, config.artefacts_bytes_max)
+    try:
+        applications = Applications(
+            config.applications,
+            keeping,
+            on_outcome=metrics.on_application,
+            silence_s=config.application_silence_s,
+        )
+        records = SqliteRecordStore(
+            folder,
+            records_max=config.records_max,
+            age_max_s=config.records_age_max_s,
+            on_commit=applications.wake,
+        )
+    except BaseException:
+        keeping.close()
+        raise
+    applications.start(records)
+    return records, applications

@@ -35,6 +35,11 @@ class Metrics:
             "Records; outcome is committed, duplicate, missing, or the code of the refusal",
             "outcome",
         )
+        self.applications = self._counter(
+            "applications",
+            "Records that applications have seen, and what came of it",
+            *("application", "outcome"),
+        )
         self.key_frame_requests = self._counter("key_frame_requests", "Key frames asked for")
         self.frame_seconds = self._histogram(
             "frame_seconds", "From receipt of a frame to its commit", SECONDS, "lane"
@@ -68,6 +73,10 @@ class Metrics:
     def on_record(self, outcome: str, count: int) -> None:
         """Take in what became of so many records."""
         self.records.labels(outcome).inc(count)
+
+    def on_application(self, name: str, outcome: str, count: int) -> None:
+        """Take in what an application did."""
+        self.applications.labels(name, outcome).inc(count)
 
     def text(self) -> bytes:
         """All of it in the OpenMetrics text format."""

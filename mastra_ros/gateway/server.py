@@ -18,7 +18,7 @@ from ..protocol.keys import audience_of, certificate_dates, check_private, load_
 from ..protocol.tls import server_context
 from ..protocol.tokens import AUDIENCE
 from ..share import home_path
-from .app import Gateway, open_records, open_store
+from .app import Gateway, open_cargo, open_store
 from .auth import Allowlist
 from .door.acceptor import Acceptor, Guest, listen
 from .door.greeting import Greeting
@@ -96,8 +96,10 @@ async def _open(config: GatewayConfig, keys_dir: Path) -> Gateway:
     store = await asyncio.to_thread(open_store, config, state_folder(config, keys_dir), metrics)
     with contextlib.ExitStack() as opened:
         opened.callback(store.close)
-        records = await asyncio.to_thread(open_records, config, state_folder(config, keys_dir))
+        folder = state_folder(config, keys_dir)
+        records, applications = await asyncio.to_thread(open_cargo, config, folder, metrics)
         opened.callback(records.close)
+        opened.callback(applications.close)
         models = await Models.open(config, metrics)
         opened.pop_all()
     return Gateway(
@@ -105,6 +107,7 @@ async def _open(config: GatewayConfig, keys_dir: Path) -> Gateway:
         models=models,
         store=store,
         records=records,
+        applications=applications,
         metrics=metrics,
         make_decoder=lambda: Decoder(
             references_kept=config.references_kept, pixels_max=config.pixels_max

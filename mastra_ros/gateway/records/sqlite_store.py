@@ -32,6 +32,8 @@ SCHEMA_VERSION = 1
 GROUP_MAX = 64
 """Most batches in one transaction."""
 TRIM_INTERVAL_S = 10.0
+HELD_BACK = 2
+"""So many times `records_max` are kept for those who still need them, and no more."""
 TRIMMED_AT_ONCE = 20_000
 """Most records that one transaction forgets, so that no commit waits long for it."""
 
@@ -294,7 +296,9 @@ class SqliteRecordStore:
                     nth = "SELECT id FROM record ORDER BY id LIMIT 1 OFFSET ?"
                     row = db.execute(nth, (excess,)).fetchone()
                     before = max(before, newest + 1 if row is None else row[0])
-                before = min([before, *self._holders.values()])
+                # Who needs them for ever must not fill the disk.
+                held_back = min([before, *self._holders.values()])
+                before = max(held_back, newest + 1 - HELD_BACK * self._records_max)
                 gone = db.execute(
                     "DELETE FROM record WHERE id IN "
                     "(SELECT id FROM record WHERE id < ? ORDER BY id LIMIT ?)",
