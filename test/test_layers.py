@@ -27,6 +27,7 @@ EXCEPTIONS = {
 """What else a stage may import."""
 
 ROOMS: dict[str, set[str]] = {
+    "bridge/artefacts": set(),
     "bridge/records": set(),
     "camera/drawn": set(),
     "cli/model": {"cli"},

@@ -6,28 +6,26 @@ import asyncio
 import contextlib
 import logging
 import math
-import os
 import random
 import threading
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from ..config import BridgeConfig
 from ..errors import AuthenticationError, ConfigError, LinkError, ProtocolError
 from ..protocol.checks import printable
 from ..records import Record
-from ..share import home_path
 from ..types import FrameKey, LinkSample, Packet, PacketKind, Result
+from .artefacts import Received
 from .backoff import Backoff
+from .cargo import BridgeCargo
 from .connection import check_config, open_socket
 from .delivery import Tally
 from .flight import Goodput
 from .news import News
-from .records import RecordSpool, RecordThread
+from .paths import spool_path
 from .spool import Spool
-from .spool_reserve import Reserve
 from .spool_thread import SpoolThread
 from .sqlite_spool import SqliteSpool
 from .status import BridgeStatus
@@ -45,20 +43,6 @@ LASTING_S = 1.0
 """A session of less is no success: a gateway that hangs up at once is not asked ever faster."""
 
 
-def spool_path(config: BridgeConfig) -> Path:
-    """File of the spool: as configured, or one per device and stream in this user's state."""
-    if config.spool_path:
-        return home_path(config.spool_path)
-    state = os.environ.get("XDG_STATE_HOME") or home_path("~/.local/state")
-    return Path(state) / "mastra" / f"spool-{config.device}-{config.stream}.sqlite"
-
-
-def records_path(config: BridgeConfig) -> Path:
-    """File of the records that wait: beside the spool, for they have a reserve of their own."""
-    spool = spool_path(config)
-    return spool.with_name(f"{spool.name}.records")
-
-
 class BridgeClient:
     """Sends packets and hands back results; `send` may be called from any thread.
 
@@ -66,7 +50,8 @@ class BridgeClient:
     answer. on_failed(key, reason): a live packet that will not be answered, said at once.
     on_status(status): at every heartbeat and at every change that matters. on_settings(values):
     parameters that the gateway wants. on_renew(key): this frame went to the spool as a delta; a
-    late packet with the whole picture, if one is sent, takes its place. Raises ConfigError or
+    late packet with the whole picture, if one is sent, takes its place. on_artefact(received): an
+    artefact is whole, and acknowledged once this has been told. Raises ConfigError or
     AuthenticationError when no connection can ever come of `config`.
     """
 
@@ -79,6 +64,7 @@ class BridgeClient:
         on_status: Callable[[BridgeStatus], None],
         on_settings: Callable[[Mapping[str, Any]], None] | None = None,
         on_renew: Callable[[FrameKey], None] | None = None,
+        on_artefact: Callable[[Received], None] | None = None,
         open_spool: Callable[[], Spool] | None = None,
         rng: random.Random | None = None,
     ) -> None:
@@ -89,13 +75,14 @@ class BridgeClient:
         self._on_status = on_status
         self._on_settings = on_settings
         self._on_renew = on_renew
+        self._on_artefact = on_artefact
         self._backoff = Backoff(config.reconnect_delay_min_s, config.reconnect_delay_max_s, rng)
         self._tally = Tally()
         self._goodput = Goodput()
         self._spool = SpoolThread(open_spool or self._open_spool, self._spool_changed)
-        self._records = RecordThread(self._open_records, self._records_changed)
-        self._records_refused = 0
-        self._record_error = ""
+        self._cargo = BridgeCargo(
+            config, in_loop=self._call, changed=self.changed, wake=self._wake_records
+        )
         self._uplink: Uplink | None = None
         self._error = ""
         self._news = News()
@@ -136,14 +123,7 @@ class BridgeClient:
         gateway there is nobody to keep it for.
         """
         if self._config.gateway:
-            self._records.put(record, self._record_kept)
-
-    def _record_kept(self, refused: str) -> None:
-        """Called in the thread of the records."""
-        if refused:
-            self._call(self._refuse_record, refused)
-        elif self._record_error:
-            self._call(self._records_well)
+            self._cargo.keep(record)
 
     def _call(self, function: Callable[..., None], *args: Any) -> bool:
         """Call in the bridge's thread, soon; False when it does not run."""
@@ -177,8 +157,14 @@ class BridgeClient:
 
     def record_refused(self, reason: str) -> None:
         """See Listener."""
-        if line := self._news.line(reason, time.monotonic_ns()):
-            log.warning("bridge: records: %s", line)
+        self._cargo.refused_by_gateway(reason)
+
+    def artefact(self, received: Received) -> None:
+        """See Listener."""
+        self._cargo.artefacts_received += 1
+        if self._on_artefact is not None:
+            self._tell(self._on_artefact, received)
+        self.changed()
 
     def changed(self) -> None:
         """See Listener."""
@@ -203,7 +189,7 @@ class BridgeClient:
         self._loop = asyncio.get_running_loop()
         if self._config.gateway:
             self._spool.start()
-            self._records.start()
+            self._cargo.records.start()
         self._ready.set()
         jobs = [asyncio.ensure_future(self._beat())]
         if self._config.gateway:
@@ -219,7 +205,7 @@ class BridgeClient:
         self._loop = None  # from here on `send` fails at once
         await asyncio.sleep(0)
         if self._config.gateway:
-            for close in (self._spool.close, self._records.close):
+            for close in (self._spool.close, self._cargo.close):
                 await asyncio.get_running_loop().run_in_executor(None, close, 10.0)
         self.changed()
         await asyncio.sleep(0)  # what was told is heard before the loop ends
@@ -298,7 +284,9 @@ class BridgeClient:
         websocket = await open_socket(self._config)
         uplink = Uplink(
             *(websocket, self._config, self._spool, self._tally, self._goodput, self),
-            records=self._records,
+            records=self._cargo.records,
+            artefacts=self._cargo.folder,
+            disk=self._cargo.disk,
         )
         try:
             await uplink.greet()
@@ -325,28 +313,9 @@ class BridgeClient:
         config = self._config
         return SqliteSpool(spool_path(config), config.spool_bytes_max, config.spool_age_max_s)
 
-    def _open_records(self) -> RecordSpool:
-        config, path = self._config, records_path(self._config)
-        return RecordSpool(path, config.stream, config.records_bytes_max, Reserve(path))
-
-    def _records_changed(self) -> None:
-        """Called in the thread of the records."""
-        self._call(self._wake_records)
-
     def _wake_records(self) -> None:
         if self._uplink is not None:
             self._uplink.records.wake()
-        self.changed()
-
-    def _refuse_record(self, reason: str) -> None:
-        self._records_refused += 1
-        if not self._record_error:
-            log.error("bridge: a record is refused: %s", reason)
-        self._record_error = reason
-        self.changed()
-
-    def _records_well(self) -> None:
-        self._record_error = ""
         self.changed()
 
     def _spool_changed(self) -> None:
@@ -365,7 +334,6 @@ class BridgeClient:
     def status(self) -> BridgeStatus:
         """The state of the link and the spool now."""
         tally, uplink, spool = self._tally, self._uplink, self._spool.stats
-        records = self._records.stats
         connected = uplink is not None
         link = LinkSample(
             at_ns=time.monotonic_ns(),
@@ -390,9 +358,6 @@ class BridgeClient:
             spooled_bytes=spool.bytes,
             delivered_late=tally.delivered_late,
             dropped=spool.dropped_total,
-            records=records.waiting,
-            records_delivered=records.committed_total,
-            records_refused=self._records_refused + records.refused_by_gateway,
-            record_error=self._record_error or records.error,
+            **self._cargo.status(),
             error="; ".join(text for text in (self._error, spool.error) if text),
         )

@@ -25,5 +25,6 @@ class BridgeStatus:
     records: int = 0  # of applications that wait on disk for the gateway
     records_delivered: int = 0  # of these, committed by the gateway
     records_refused: int = 0  # that never were kept, or that the gateway refused for good
+    artefacts_received: int = 0  # whole, from the gateway
     record_error: str = ""  # last trouble with records, empty while all is well
     error: str = ""  # last trouble with link or spool, empty while all is well

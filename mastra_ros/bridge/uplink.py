@@ -7,6 +7,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Iterator
+from concurrent.futures import Executor
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection
@@ -20,6 +21,7 @@ from ..protocol import (
     FrameMessage,
     Goodbye,
     KeyFrameRequest,
+    Message,
     Nack,
     Opened,
     Records,
@@ -34,9 +36,12 @@ from ..protocol import (
     State,
     decode,
 )
+from ..protocol.artefacts import EXTENSION as ARTEFACTS
+from ..protocol.artefacts import ArtefactOffer, ArtefactPiece
 from ..protocol.checks import printable
 from ..protocol.records import EXTENSION as RECORDS
 from ..types import Packet
+from .artefacts import ArtefactFolder, ArtefactLane
 from .connection import fresh_token
 from .delivery import Delivery, Listener, Tally
 from .flight import Entry, Goodput
@@ -90,6 +95,8 @@ class Uplink:
         goodput: Goodput,
         listener: Listener,
         records: RecordThread,
+        artefacts: ArtefactFolder,
+        disk: Executor,
     ) -> None:
         self.session = Session(
             Role.DEVICE,
@@ -101,7 +108,7 @@ class Uplink:
             silence_timeout_ns=int(config.heartbeat_timeout_ms * 1e6),
             bytes_max=config.message_bytes_max,
             renews=True,
-            extensions=(RECORDS,),
+            extensions=(RECORDS, ARTEFACTS),
         )
         self._renew_s = time.monotonic() + RENEW_SHARE * config.token_lifetime_s
         self._delivery = Delivery(
@@ -128,6 +135,13 @@ class Uplink:
             goodput_bps=lambda: goodput.bps,
             on_refused=listener.record_refused,
         )
+        self.artefacts = ArtefactLane(
+            artefacts,
+            disk,
+            send=self._send_control,
+            quiet=self._quiet,
+            on_received=listener.artefact,
+        )
 
     # -- what the client does --------------------------------------------------------------
 
@@ -150,6 +164,8 @@ class Uplink:
             tasks.append(asyncio.ensure_future(self.records.run()))
         else:
             self._listener.record_refused("the gateway is of an older version: it takes no records")
+        if ARTEFACTS in self.session.extensions:
+            tasks.append(asyncio.ensure_future(self.artefacts.run()))
         stop = asyncio.ensure_future(self._stopping.wait())
         try:
             done, _ = await asyncio.wait({*tasks, stop}, return_when=asyncio.FIRST_COMPLETED)
@@ -225,6 +241,10 @@ class Uplink:
             self._backlog_wake.set()
         elif isinstance(event, RecordsAck):
             self.records.answered(event)
+        elif isinstance(event, ArtefactOffer):
+            self.artefacts.offered(event)
+        elif isinstance(event, ArtefactPiece):
+            self.artefacts.piece(event)
         elif isinstance(event, KeyFrameRequest):
             self._delivery.want_key_frame()
         elif isinstance(event, Settings):
@@ -362,6 +382,9 @@ class Uplink:
     def _send_records(self, message: Records) -> None:
         self._record_scavenger.sent(time.monotonic_ns())
         self._outbox.put_records(self.session.send(message, time.monotonic_ns()))
+
+    def _send_control(self, message: Message) -> None:
+        self._outbox.put_control(self.session.send(message, time.monotonic_ns()))
 
     def _quiet(self) -> bool:
         """Whether the link has room for records beside live packets."""

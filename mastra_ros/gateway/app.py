@@ -18,10 +18,12 @@ from starlette.websockets import WebSocket
 
 from ..config import GatewayConfig
 from ..errors import StoreError
+from .applications.artefact_desk import ArtefactDesk
 from .applications.hosts import Applications
 from .applications.keeping import Keeping
 from .auth import PERMIT, Gatekeeper, Permit, PublicKeys
 from .bodies import ReadOn
+from .cargo import CargoDesks
 from .door.logs import Sparing
 from .frames import Frames
 from .memory import Memory, resident_bytes, return_to_system
@@ -72,7 +74,10 @@ class Gateway:
         self.store = store
         self.records = records or MemoryRecordStore()
         self._applications = applications
-        self._desk = RecordDesk(self.records, metrics.on_record)
+        self._cargo = CargoDesks(
+            RecordDesk(self.records, metrics.on_record),
+            None if applications is None else ArtefactDesk(applications.keeping),
+        )
         self.sessions = Sessions(config.sessions_max, config.sessions_device_max)
         references = References(
             make_decoder,
@@ -122,6 +127,11 @@ class Gateway:
             logs=self._logs,
         )
         self._watcher = asyncio.ensure_future(self._watch(resident_bytes()))
+        if self._applications is not None:
+            loop = asyncio.get_running_loop()
+            self._applications.keeping.listen(
+                lambda *whose: loop.call_soon_threadsafe(self._wake_cargo, *whose)
+            )
         return ReadOn(self._gatekeeper, body_bytes_max=self._config.body_bytes_max)
 
     async def close(self) -> bool:
@@ -157,6 +167,12 @@ class Gateway:
                 self._logs.flush()
             except Exception:  # nothing that is found may end the watch
                 logger.exception("the watch failed")
+
+    def _wake_cargo(self, device: str, stream: str) -> None:
+        """There is an artefact for a device."""
+        for session in self.sessions:
+            if isinstance(session, StreamSession) and session.cargo is not None:
+                session.cargo.wake(device, stream)
 
     def _look_at_keys(self) -> None:
         assert self._gatekeeper is not None
@@ -208,7 +224,7 @@ class Gateway:
             renew=self._gatekeeper.renew,
             memory=self.memory,
             logs=self._logs,
-            records=self._desk,
+            cargo=self._cargo,
         )
         await session.run()
 

@@ -32,7 +32,6 @@ from ..protocol import (
     KeyFrameRequest,
     Message,
     Nack,
-    Records,
     Refused,
     Renewal,
     Role,
@@ -42,14 +41,13 @@ from ..protocol import (
     State,
     decode,
 )
-from ..protocol.records import EXTENSION as RECORDS
 from .auth import Permit
+from .cargo import CARGO, Cargo, CargoDesks
 from .door.logs import Sparing
 from .door.websocket import FAULT, MEMORY
 from .frames import Frames
 from .memory import Memory
 from .metrics import Metrics
-from .records import RecordDesk
 from .sessions import Sessions
 
 logger = logging.getLogger(__name__)
@@ -112,7 +110,7 @@ class StreamSession:
         renew: Callable[[str, str], Permit] | None = None,
         memory: Memory | None = None,
         logs: Sparing | None = None,
-        records: RecordDesk | None = None,
+        cargo: CargoDesks | None = None,
     ) -> None:
         """`settings` are asked of the device in the welcome; without a permit it has no end.
 
@@ -128,7 +126,6 @@ class StreamSession:
         self._renewed_s = -RENEWALS_PAUSE_S
         self._memory = (memory or Memory(config.memory_bytes_max)).account(device)
         self._logs = logs or Sparing(logger)
-        self._records = records
         self.permit = permit or Permit(device, math.inf)
         self._protocol = Session(
             Role.GATEWAY,
@@ -137,11 +134,13 @@ class StreamSession:
             software=software,
             silence_timeout_ns=int(config.heartbeat_timeout_ms * 1e6),
             bytes_max=config.message_bytes_max,
-            extensions=(RECORDS,) if records is not None else (),
+            extensions=cargo.extensions if cargo is not None else (),
         )
         self._outgoing: asyncio.Queue[bytes] = asyncio.Queue(OUTGOING_MAX)
         self._in_work: set[asyncio.Task[None]] = set()
-        self._cargo: set[asyncio.Task[None]] = set()  # records in work
+        self.cargo: Cargo | None = None
+        if cargo is not None:
+            self.cargo = Cargo(cargo, device, self._say, self._notice_fault)
         self._ended: asyncio.Future[End] = asyncio.get_running_loop().create_future()
 
     @property
@@ -175,7 +174,8 @@ class StreamSession:
             await _cancel(reader, clock)
             await self._hang_up(end, writer)
         finally:
-            await _cancel(reader, writer, clock, *self._in_work, *self._cargo)
+            cargo = () if self.cargo is None else self.cargo.tasks
+            await _cancel(reader, writer, clock, *self._in_work, *cargo)
             while not self._outgoing.empty():
                 self._memory.give(len(self._outgoing.get_nowait()))
 
@@ -249,6 +249,8 @@ class StreamSession:
             self._sessions.claim(self._protocol.device, event.stream, self)
             self._put(self._protocol.welcome(now_ns, self._settings))
             logger.info("%s: session %s opened", self.name, self._protocol.session)
+            if self.cargo is not None:
+                self.cargo.opened(event.stream, self._protocol.extensions)
         elif isinstance(event, Refused):
             self._logs.warning("stream", "%s: %s", self.name, event.nack.text)
             if isinstance(event.message, FrameMessage):
@@ -256,8 +258,8 @@ class StreamSession:
                 self._metrics.frames.labels(event.message.kind, lane, event.nack.code).inc()
         elif isinstance(event, Renewal):
             self._take_renewal(event)
-        elif isinstance(event, Records):
-            self._take_records(event)
+        elif isinstance(event, CARGO) and self.cargo is not None:
+            self.cargo.take(event)
         elif isinstance(event, Goodbye):
             self._end(End("goodbye", f"{event.code} {event.text}", NORMAL, b""))
 
@@ -291,18 +293,6 @@ class StreamSession:
         task.add_done_callback(lambda _: self._memory.give(size))
         task.add_done_callback(self._in_work.discard)
         task.add_done_callback(self._notice_fault)
-
-    def _take_records(self, message: Records) -> None:
-        """The desk answers each message, and bounds how many of a device are in work."""
-        task = asyncio.ensure_future(self._answer_records(message))
-        self._cargo.add(task)
-        task.add_done_callback(self._cargo.discard)
-        task.add_done_callback(self._notice_fault)
-
-    async def _answer_records(self, message: Records) -> None:
-        assert self._records is not None
-        device, stream = self._protocol.device, self._protocol.stream
-        self._say(await self._records.answer(device, stream, message))
 
     async def _answer(self, message: FrameMessage, received_ns: int) -> None:
         answer = await self._frames.answer(self._protocol.device, message, received_ns)

@@ -6,11 +6,12 @@ import time
 from typing import Any
 
 from ..bridge import BridgeClient, BridgeStatus
+from ..bridge.artefacts import Received
 from ..bridge.connection import check_config
 from ..bridge.news import News
 from ..config import BridgeConfig
+from ..msg import Artefact, InferenceResult, LinkState, Packet
 from ..msg import FrameKey as FrameKeyMsg
-from ..msg import InferenceResult, LinkState, Packet
 from ..msg import Record as RecordMsg
 from ..types import Detections, FrameKey, Result, Route
 from . import convert
@@ -41,6 +42,7 @@ class BridgeNode(StageNode):
         check_config(self.config)
         self._results = self.advertise(InferenceResult, "cloud_result", RELIABLE)
         self._links = self.advertise(LinkState, "link", RELIABLE)
+        self._artefacts = self.advertise(Artefact, "artefact", LASTING)
         self._renewals = self.advertise(FrameKeyMsg, "renew", RELIABLE)
         self._settings = SettingsForwarder(self)
         self.on_clean_up(self._settings.close)
@@ -52,6 +54,7 @@ class BridgeNode(StageNode):
             on_failed=self._on_failed,
             on_status=self._on_status,
             on_renew=self._on_renew,
+            on_artefact=self._on_artefact,
             on_settings=self._settings.take if self.config.accept_settings else None,
         )
         self.every(SETTINGS_S, self._settings.forward)
@@ -94,6 +97,12 @@ class BridgeNode(StageNode):
     def _on_record(self, message: RecordMsg) -> None:
         assert self._client is not None
         self._client.send_record(convert.record_from_ros(message))
+
+    def _on_artefact(self, received: Received) -> None:
+        if self._client is not None:
+            told = convert.artefact_to_ros(received, self.now_stamp_ns())
+            self._artefacts.publish(told)
+            self.get_logger().info(f"artefact {told.kind} {told.name} {told.version}: {told.path}")
 
     def _on_result(self, result: Result) -> None:
         if self._client is None:  # a client slow to stop may speak after the publishers are gone

@@ -1,7 +1,7 @@
 """Bytes <-> messages and the session state machine, without sockets; used by both ends.
 
 messages.py  what can be said        envelope.py  how it looks as bytes
-records.py   of records, an extension
+records.py, artefacts.py  of records and artefacts, which are extensions
 session.py   when it may be said     tokens.py    who may say it
 keys.py      the folder of keys      tls.py       TLS contexts, 1.3 and nothing lower
 """

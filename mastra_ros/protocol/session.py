@@ -18,6 +18,8 @@ from enum import Enum
 from typing import Any
 
 from ..errors import ProtocolError
+from .artefacts import EXTENSION as ARTEFACTS
+from .artefacts import ArtefactAck, ArtefactOffer, ArtefactPiece, ArtefactRequest
 from .envelope import MESSAGE_BYTES_MAX, decode, encode
 from .events import Event, Opened, Refused, Send, Silent
 from .link import LinkEstimate
@@ -77,12 +79,16 @@ _BOTH = (Heartbeat, HeartbeatAck, Goodbye)
 LEGAL: Mapping[tuple[Role, State], tuple[type[Message], ...]] = {
     (Role.DEVICE, State.START): (Hello,),
     (Role.DEVICE, State.GREETED): (Goodbye,),
-    (Role.DEVICE, State.OPEN): (FrameMessage, Probe, Renewal, Records, *_BOTH),
+    (Role.DEVICE, State.OPEN): (
+        *(FrameMessage, Probe, Renewal, Records, ArtefactRequest, ArtefactAck),
+        *_BOTH,
+    ),
     (Role.DEVICE, State.CLOSED): (),
     (Role.GATEWAY, State.START): (Goodbye,),
     (Role.GATEWAY, State.GREETED): (Welcome, Goodbye),
     (Role.GATEWAY, State.OPEN): (
         *(Ack, ResultMessage, Nack, KeyFrameRequest, Settings, ProbeAck, RecordsAck),
+        *(ArtefactOffer, ArtefactPiece),
         *_BOTH,
     ),
     (Role.GATEWAY, State.CLOSED): (),
@@ -96,7 +102,10 @@ _NEXT: Mapping[type[Message], State] = {
 }
 _OF_A_STREAM = (FrameMessage, Ack, ResultMessage, Nack, KeyFrameRequest)
 
-_OF_AN_EXTENSION: Mapping[type[Message], str] = {Records: RECORDS, RecordsAck: RECORDS}
+_OF_AN_EXTENSION: Mapping[type[Message], str] = {
+    **dict.fromkeys((Records, RecordsAck), RECORDS),
+    **dict.fromkeys((ArtefactOffer, ArtefactRequest, ArtefactPiece, ArtefactAck), ARTEFACTS),
+}
 """Said only where hello and welcome have both named the extension; heard otherwise, it is skipped
 as every extension that is not known."""
 

@@ -28,7 +28,17 @@ def test_a_frame_whose_turn_comes_when_the_session_is_closed_is_kept(
     spool.start()
     try:
         listener = Mock()
-        uplink = Uplink(Mock(), config(), spool, Tally(), Goodput(), listener, records=Mock())
+        uplink = Uplink(
+            Mock(),
+            config(),
+            spool,
+            Tally(),
+            Goodput(),
+            listener,
+            records=Mock(),
+            artefacts=Mock(),
+            disk=Mock(),
+        )
         kept = packet(5, late=late)
         if late:
             spool.put(kept)

@@ -37,7 +37,7 @@ class RecordThread:
     """
 
     def __init__(
-        self, open_spool: Callable[[], RecordSpool], on_change: Callable[[], None]
+        self, open_spool: Callable[[], RecordSpool], on_change: Callable[[], object]
     ) -> None:
         self._open_spool = open_spool
         self._on_change = on_change

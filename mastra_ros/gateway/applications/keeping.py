@@ -11,7 +11,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,7 @@ CREATE TABLE artefact (
     sha256 TEXT NOT NULL,
     place INTEGER NOT NULL,
     number INTEGER NOT NULL,
+    delivered_s REAL,
     UNIQUE (application, device, stream, kind, name, place, number)
 )""",
 )
@@ -86,6 +87,7 @@ class Keeping:
     """
 
     def __init__(self, folder: Path, bytes_max: int = 2**32) -> None:
+        self._on_put: Callable[[str, str], object] | None = None
         self._path = folder / FILE_NAME
         self._artefacts = folder / "artefacts"
         self._bytes_max = bytes_max
@@ -114,6 +116,10 @@ class Keeping:
                 for statement in _SCHEMA:
                     self._db.execute(statement)
                 self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+    def listen(self, on_put: Callable[[str, str], object]) -> None:
+        """`on_put(device, stream)` hears of each artefact, in the thread that gave it."""
+        self._on_put = on_put
 
     # -- state of applications -------------------------------------------------------------
 
@@ -171,6 +177,8 @@ class Keeping:
             )
             self._forget_oldest()
         self._sweep()
+        if done.rowcount == 1 and self._on_put is not None:
+            self._on_put(artefact.device, artefact.stream)
         return done.rowcount == 1
 
     def artefacts(
@@ -184,6 +192,26 @@ class Keeping:
             *(after_id, *(value for _, value in wanted if value), most),
         )
         return [KeptArtefact(*row) for row in rows]
+
+    def artefact(self, id_: int) -> KeptArtefact | None:
+        """The artefact of this id."""
+        rows = self._ask(f"SELECT {_COLUMNS} FROM artefact WHERE id = ?", id_)  # noqa: S608
+        return KeptArtefact(*rows[0]) if rows else None
+
+    def undelivered(self, device: str, stream: str, now_s: float, most: int) -> list[KeptArtefact]:
+        """Artefacts that a stream has not got yet and that are still of use, the oldest first."""
+        rows = self._ask(
+            f"SELECT {_COLUMNS} FROM artefact WHERE device = ? AND stream = ?"  # noqa: S608
+            " AND delivered_s IS NULL AND (expires_s = 0 OR made_s + expires_s > ?)"
+            " ORDER BY id LIMIT ?",
+            *(device, stream, now_s, most),
+        )
+        return [KeptArtefact(*row) for row in rows]
+
+    def delivered(self, id_: int, now_s: float) -> None:
+        """A device has acknowledged it."""
+        with self._changing():
+            self._db.execute("UPDATE artefact SET delivered_s = ? WHERE id = ?", (now_s, id_))
 
     def data(self, artefact: KeptArtefact) -> Path:
         """The file with its data."""

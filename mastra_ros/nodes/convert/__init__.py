@@ -5,6 +5,7 @@ What cannot be understood raises FrameError (pictures) or MessageError (everythi
 
 from __future__ import annotations
 
+from .artefact import artefact_to_ros
 from .compressed import compressed_from_ros, compressed_to_ros
 from .draw import markers_to_ros
 from .image import (
@@ -51,6 +52,7 @@ __all__ = [
     "SUPERSEDED",
     "DecisionRequest",
     "LinkStatus",
+    "artefact_to_ros",
     "bytes_to_ros",
     "camera_info_to_ros",
     "compressed_from_ros",
