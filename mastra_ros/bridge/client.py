@@ -315,7 +315,7 @@ class BridgeClient:
 
     def _wake_records(self) -> None:
         if self._uplink is not None:
-            self._uplink.records.wake()
+            self._uplink.cargo.records.wake()
         self.changed()
 
     def _spool_changed(self) -> None:

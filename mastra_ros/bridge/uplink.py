@@ -21,11 +21,8 @@ from ..protocol import (
     FrameMessage,
     Goodbye,
     KeyFrameRequest,
-    Message,
     Nack,
     Opened,
-    Records,
-    RecordsAck,
     Renewal,
     ResultMessage,
     Role,
@@ -36,18 +33,16 @@ from ..protocol import (
     State,
     decode,
 )
-from ..protocol.artefacts import EXTENSION as ARTEFACTS
-from ..protocol.artefacts import ArtefactOffer, ArtefactPiece
 from ..protocol.checks import printable
-from ..protocol.records import EXTENSION as RECORDS
 from ..types import Packet
-from .artefacts import ArtefactFolder, ArtefactLane
+from .artefacts import ArtefactFolder
 from .connection import fresh_token
 from .delivery import Delivery, Listener, Tally
 from .flight import Entry, Goodput
 from .outbox import Outbox
-from .records import RecordLane, RecordThread
+from .records import RecordThread
 from .scavenger import Scavenger
+from .session_cargo import EXTENSIONS, SessionCargo
 from .settings import Trickle
 from .spool_thread import SpoolThread
 
@@ -108,7 +103,7 @@ class Uplink:
             silence_timeout_ns=int(config.heartbeat_timeout_ms * 1e6),
             bytes_max=config.message_bytes_max,
             renews=True,
-            extensions=(RECORDS, ARTEFACTS),
+            extensions=EXTENSIONS,
         )
         self._renew_s = time.monotonic() + RENEW_SHARE * config.token_lifetime_s
         self._delivery = Delivery(
@@ -126,21 +121,11 @@ class Uplink:
         self._scavenger = Scavenger(config.backlog_in_flight)
         self._settings = Trickle(SETTINGS_PER_S, SETTINGS_BURST, SETTINGS_FLOOD)
         self._stopping = asyncio.Event()
-        self._record_scavenger = Scavenger(1)
-        self.records = RecordLane(
-            config.stream,
-            records,
-            send=self._send_records,
-            quiet=self._quiet,
-            goodput_bps=lambda: goodput.bps,
-            on_refused=listener.record_refused,
-        )
-        self.artefacts = ArtefactLane(
-            artefacts,
-            disk,
-            send=self._send_control,
-            quiet=self._quiet,
-            on_received=listener.artefact,
+        self.cargo = SessionCargo(
+            *(self.session, self._outbox, goodput, listener),
+            records=records,
+            artefacts=artefacts,
+            disk=disk,
         )
 
     # -- what the client does --------------------------------------------------------------
@@ -156,16 +141,11 @@ class Uplink:
 
         Live packets in flight at the end have failed, and are in the spool.
         """
-        tasks = [
+        tasks: list[asyncio.Future[Any]] = [
             asyncio.ensure_future(job)
             for job in (self._read_on(), self._write_on(), self._tick_on(), self._backlog_on())
         ]
-        if RECORDS in self.session.extensions:
-            tasks.append(asyncio.ensure_future(self.records.run()))
-        else:
-            self._listener.record_refused("the gateway is of an older version: it takes no records")
-        if ARTEFACTS in self.session.extensions:
-            tasks.append(asyncio.ensure_future(self.artefacts.run()))
+        tasks += self.cargo.start()
         stop = asyncio.ensure_future(self._stopping.wait())
         try:
             done, _ = await asyncio.wait({*tasks, stop}, return_when=asyncio.FIRST_COMPLETED)
@@ -232,19 +212,14 @@ class Uplink:
             entry = self._delivery.answered(event)
             if entry is not None:
                 allowed_ns = entry.deadline_ns - entry.accepted_ns
-                for scavenger in (self._scavenger, self._record_scavenger):
-                    scavenger.live_answered(now_ns - entry.accepted_ns, allowed_ns, now_ns)
+                took_ns = now_ns - entry.accepted_ns
+                self._scavenger.live_answered(took_ns, allowed_ns, now_ns)
+                self.cargo.live_answered(took_ns, allowed_ns, now_ns)
         elif isinstance(event, Nack):
             if event.code == "overloaded":
                 self._scavenger.overloaded(now_ns)
             self._delivery.refused(event)
             self._backlog_wake.set()
-        elif isinstance(event, RecordsAck):
-            self.records.answered(event)
-        elif isinstance(event, ArtefactOffer):
-            self.artefacts.offered(event)
-        elif isinstance(event, ArtefactPiece):
-            self.artefacts.piece(event)
         elif isinstance(event, KeyFrameRequest):
             self._delivery.want_key_frame()
         elif isinstance(event, Settings):
@@ -257,6 +232,8 @@ class Uplink:
             if event.code in ("forbidden", "replaced"):
                 raise AuthenticationError(text)
             raise GatewayClosing(text) if event.code == "closing" else LinkError(text)
+        else:
+            self.cargo.react(event)
 
     # -- writing ---------------------------------------------------------------------------
 
@@ -265,8 +242,7 @@ class Uplink:
             item = await self._outbox.get()
             if isinstance(item, bytes):
                 await self._write(item)
-                if not self._outbox.live_waiting:
-                    self.records.wake()
+                self.cargo.wrote()
                 continue
             data = self._encode(item)
             if data is not None:
@@ -277,7 +253,7 @@ class Uplink:
                     item.accepted_ns = time.monotonic_ns()
             if not self._outbox.live_waiting:
                 self._backlog_wake.set()
-                self.records.wake()
+                self.cargo.wrote()
 
     async def _write(self, data: bytes) -> None:
         try:
@@ -376,18 +352,3 @@ class Uplink:
         if nothing or self._outbox.live_waiting:
             return 0
         return self._scavenger.room(len(self.flight.backlog), time.monotonic_ns())
-
-    # -- records ---------------------------------------------------------------------------
-
-    def _send_records(self, message: Records) -> None:
-        self._record_scavenger.sent(time.monotonic_ns())
-        self._outbox.put_records(self.session.send(message, time.monotonic_ns()))
-
-    def _send_control(self, message: Message) -> None:
-        self._outbox.put_control(self.session.send(message, time.monotonic_ns()))
-
-    def _quiet(self) -> bool:
-        """Whether the link has room for records beside live packets."""
-        if self._outbox.live_waiting:
-            return False
-        return self._record_scavenger.room(0, time.monotonic_ns()) > 0
