@@ -24,11 +24,13 @@ from .applications.keeping import Keeping
 from .auth import PERMIT, Gatekeeper, Permit, PublicKeys
 from .bodies import ReadOn
 from .cargo import CargoDesks
+from .clients import ClientDoor
 from .door.logs import Sparing
 from .frames import Frames
 from .memory import Memory, resident_bytes, return_to_system
 from .metrics import Metrics
 from .models import Models
+from .reading import PATHS, Reading
 from .records import MemoryRecordStore, RecordDesk, RecordStore, SqliteRecordStore
 from .references import PacketDecoder, References
 from .sessions import Sessions
@@ -115,6 +117,7 @@ class Gateway:
                 Route("/metrics", self._show_metrics),
                 WebSocketRoute("/v1/stream", self._stream),
                 *self._v2.routes(),
+                *self._reading(PublicKeys(keys_dir)).routes(),
             ],
             exception_handlers={HTTPException: _no_such_path, Exception: _fault},
         )
@@ -132,7 +135,10 @@ class Gateway:
             self._applications.keeping.listen(
                 lambda *whose: loop.call_soon_threadsafe(self._wake_cargo, *whose)
             )
-        return ReadOn(self._gatekeeper, body_bytes_max=self._config.body_bytes_max)
+        door = ClientDoor(
+            self._gatekeeper, starlette, keys_dir=keys_dir, paths=PATHS, logs=self._logs
+        )
+        return ReadOn(door, body_bytes_max=self._config.body_bytes_max)
 
     async def close(self) -> bool:
         """Say goodbye to devices, finish what the models have in work, keep its results.
@@ -167,6 +173,14 @@ class Gateway:
                 self._logs.flush()
             except Exception:  # nothing that is found may end the watch
                 logger.exception("the watch failed")
+
+    def _reading(self, keys: PublicKeys) -> Reading:
+        return Reading(
+            self.records,
+            None if self._applications is None else self._applications.keeping,
+            devices=lambda: keys,
+            connected=lambda: self.sessions.streams,
+        )
 
     def _wake_cargo(self, device: str, stream: str) -> None:
         """There is an artefact for a device."""
