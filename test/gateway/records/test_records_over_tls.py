@@ -105,49 +105,21 @@ def test_a_device_of_an_older_version_is_served_as_before(
     assert not any(isinstance(event, RecordsAck) for event in device._events)
 
 
-PRODUCER = """
-import sys, time
-from mastra_ros.bridge import BridgeClient
-from mastra_ros.config import BridgeConfig
-from mastra_ros.records import Record
-
-uri, keys, folder, said, count = sys.argv[1:]
-config = BridgeConfig(gateway=uri, keys_dir=keys, device="cam-1", stream="killed",
-    spool_path=folder + "/spool.sqlite", reconnect_delay_min_s=0.02, reconnect_delay_max_s=0.1,
-    heartbeat_interval_ms=50.0)
-nothing = lambda *_: None
-client = BridgeClient(config, on_result=nothing, on_failed=nothing, on_status=nothing)
-client.start()
-# As a node does that is started again: what it may not have told yet is told again, by its id.
-first = sum(1 for _ in open(said)) if __import__("os").path.exists(said) else 0
-with open(said, "a") as log:
-    for n in range(max(0, first - 400), int(count)):
-        client.send_record(Record("verdict" if n % 3 else "event", n, {"n": n}, f"id-{n}"))
-        if n >= first:
-            log.write("said\\n")
-            log.flush()
-        time.sleep(0.0005)
-print("told", flush=True)
-time.sleep(600)
-"""
-
-
 @pytest.fixture
 def producer(tmp_path: Path, keys: Path) -> Iterator[Callable[[str, int], subprocess.Popen[str]]]:
     """Starts a device in a process of its own that tells records; ended after the test."""
     started: list[subprocess.Popen[str]] = []
-    script = tmp_path / "producer.py"
-    script.write_text(PRODUCER)
 
     def start(uri: str, count: int) -> subprocess.Popen[str]:
-        command = [sys.executable, str(script), uri, str(keys), str(tmp_path / "device")]
-        command += [str(tmp_path / "said"), str(count)]
+        command = [sys.executable, "-m", "bench.record_teller", uri, str(keys)]
+        command += [str(tmp_path / "device"), str(count), "cam-1"]
         root = str(Path(__file__).resolve().parents[3])
         process = subprocess.Popen(
             command,
             stdout=subprocess.PIPE,
             text=True,
             env={**os.environ, "PYTHONPATH": root},
+            cwd=root,
         )
         started.append(process)
         return process
