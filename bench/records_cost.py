@@ -6,6 +6,7 @@ import tempfile
 import threading
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,14 @@ import numpy as np
 from bench.tiny_model import write_tiny_bundle
 from mastra_ros.artefacts import Artefact
 from mastra_ros.bridge import BridgeClient, BridgeStatus
-from mastra_ros.config import BridgeConfig
+from mastra_ros.compression import Encoder
+from mastra_ros.config import BridgeConfig, CompressionConfig
 from mastra_ros.emulation import ShapingProxy, parse_faults
 from mastra_ros.gateway.applications.keeping import Keeping
 from mastra_ros.gateway.embedded import EmbeddedGateway
 from mastra_ros.protocol.keys import add_device, init_keys
 from mastra_ros.records import Record
-from mastra_ros.types import FrameKey, Packet, PacketKind, Result
+from mastra_ros.types import Frame, FrameKey, Packet, Result
 
 LINK = "rate=5mbit@0s,delay=10ms@0s"
 PERIOD_S = 0.1
@@ -31,12 +33,16 @@ RECORDS = 50_000
 ARTEFACT_BYTES = 40_000_000
 
 
-def frame_payload() -> bytes:
-    """A picture that does not compress."""
-    import cv2
+class Camera:
+    """Makes packets with a whole picture that does not compress."""
 
-    image = np.random.default_rng(1).integers(0, 256, (SIDE_PX, SIDE_PX), np.uint8)
-    return bytes(cv2.imencode(".png", image)[1])
+    def __init__(self) -> None:
+        self._image = np.random.default_rng(1).integers(0, 256, (SIDE_PX, SIDE_PX), np.uint8)
+        self._encoder = Encoder(CompressionConfig(codec="png"), "live")
+
+    def packet(self) -> Packet:
+        frame = Frame(FrameKey("live", time.time_ns()), self._image, "mono8")
+        return replace(self._encoder.encode(frame, late=True), late=False)
 
 
 class Live:
@@ -61,27 +67,30 @@ class Live:
     def see(self, status: BridgeStatus) -> None:
         self.status = status
 
-    def send(self, client: BridgeClient, seconds: float, payload: bytes) -> None:
+    def send(self, client: BridgeClient, seconds: float, camera: Camera) -> None:
         begun, number = time.perf_counter(), 0
-        while (now := time.perf_counter()) < begun + seconds:
+        while time.perf_counter() < begun + seconds:
             number += 1
-            stamp_ns = time.time_ns()
+            packet = camera.packet()
             with self._lock:
-                self._sent[stamp_ns] = now
-            key = FrameKey("live", stamp_ns, f"f-{number}")
-            packet = Packet(key, PacketKind.KEY, payload, SIDE_PX, SIDE_PX, "mono8")
+                self._sent[packet.key.stamp_ns] = time.perf_counter()
             client.send(packet, DEADLINE_MS)
             time.sleep(max(0.0, begun + number * PERIOD_S - time.perf_counter()))
 
 
 def cost(seconds: float) -> dict[str, Any]:
     """Ages alone, with a backlog of records, with an artefact on its way down."""
-    payload = frame_payload()
-    rows = [_one(beside, seconds, payload) for beside in ("nothing", "records", "artefact")]
-    return {"link": LINK, "frames_per_s": 1 / PERIOD_S, "frame_bytes": len(payload), "rows": rows}
+    camera = Camera()
+    rows = [_one(beside, seconds, camera) for beside in ("nothing", "records", "artefact")]
+    return {
+        "link": LINK,
+        "frames_per_s": 1 / PERIOD_S,
+        "frame_bytes": len(camera.packet().payload),
+        "rows": rows,
+    }
 
 
-def _one(beside: str, seconds: float, payload: bytes) -> dict[str, Any]:
+def _one(beside: str, seconds: float, camera: Camera) -> dict[str, Any]:
     live = Live()
     with tempfile.TemporaryDirectory() as text, ExitStack() as stack:
         folder = Path(text)
@@ -111,12 +120,14 @@ def _one(beside: str, seconds: float, payload: bytes) -> dict[str, Any]:
         )
         client.start()
         stack.callback(client.stop, 10.0)
+        while live.status is None or not live.status.link.connected:
+            time.sleep(0.01)
         if beside == "records":
             for number in range(RECORDS):
                 client.send_record(Record("verdict", number, {"n": number, "fill": bytes(150)}))
                 if number % 500 == 499:
                     time.sleep(0.05)
-        live.send(client, seconds, payload)
+        live.send(client, seconds, camera)
         time.sleep(2 * DEADLINE_MS / 1e3)
         parts = sum(path.stat().st_size for path in (folder / "artefacts").rglob("*.part"))
         assert live.status is not None
