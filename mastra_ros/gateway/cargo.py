@@ -53,6 +53,7 @@ class Cargo:
         self._say = say
         self._notice = notice
         self._pieces = 0
+        self._in_order = asyncio.Lock()
         self._offered: set[int] = set()
         self._more = asyncio.Event()
 
@@ -91,10 +92,11 @@ class Cargo:
 
     async def _answer_request(self, desk: ArtefactDesk, message: ArtefactRequest) -> None:
         try:
-            piece = await asyncio.to_thread(desk.piece, self._device, self._stream, message)
+            async with self._in_order:  # the device takes pieces in the order of its requests
+                piece = await asyncio.to_thread(desk.piece, self._device, self._stream, message)
+                self._say(piece)
         finally:
             self._pieces -= 1
-        self._say(piece)
 
     async def _take_ack(self, desk: ArtefactDesk, message: ArtefactAck) -> None:
         if await asyncio.to_thread(desk.acknowledged, self._device, self._stream, message):

@@ -90,6 +90,9 @@ class Transfer:
             return False
         offset, length, asked_ns = self._under_way[0]
         if piece.offset != offset or len(piece.data) != length:
+            if offset < piece.offset < self._asked:  # the one before it will not come
+                self._under_way.clear()
+                self._asked = self.received
             return False
         self._under_way.popleft()
         self._heard_ns = now_ns

@@ -71,6 +71,15 @@ def test_a_piece_that_never_comes_is_asked_for_again() -> None:
     assert transfer.requests(UNANSWERED_NS + 1) == [first]
 
 
+def test_a_piece_that_was_passed_over_is_asked_for_again_at_once() -> None:
+    window = Window()
+    window.bytes = 3 * PIECE_BYTES
+    transfer = Transfer(offer(10 * PIECE_BYTES), 0, window, 0)
+    first, second, third = transfer.requests(0)
+    assert not transfer.heard(answer(second), 1)
+    assert transfer.requests(2) == [first, second, third]
+
+
 def test_pieces_make_a_narrow_link_s_queue_no_longer_than_a_live_answer_bears() -> None:
     took_ns, queue_ns = fetch(2_000_000, 5e6, 20 * MS, Window())
     assert queue_ns < QUEUE_NS + 15 * MS
