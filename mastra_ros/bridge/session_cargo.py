@@ -13,13 +13,15 @@ from ..protocol.artefacts import ArtefactOffer, ArtefactPiece
 from ..protocol.records import EXTENSION as RECORDS
 from .artefacts import ArtefactFolder, ArtefactLane
 from .delivery import Listener
-from .flight import Goodput
+from .flight import SECOND, Goodput
 from .outbox import Outbox
 from .records import RecordLane, RecordThread
 from .scavenger import Scavenger
 
 EXTENSIONS = (RECORDS, ARTEFACTS)
 """What the bridge announces."""
+LIVE_NS = 5 * SECOND
+"""So long after a live answer the next ones are expected."""
 
 
 class SessionCargo:
@@ -40,6 +42,7 @@ class SessionCargo:
         self._outbox = outbox
         self._listener = listener
         self._scavenger = Scavenger(1)
+        self._live_until_ns = 0
         self.records = RecordLane(
             session.stream,
             records,
@@ -53,6 +56,7 @@ class SessionCargo:
             disk,
             send=self._send_request,
             quiet=self._quiet,
+            live=lambda: time.monotonic_ns() < self._live_until_ns,
             on_received=listener.artefact,
         )
 
@@ -78,6 +82,7 @@ class SessionCargo:
 
     def live_answered(self, took_ns: int, allowed_ns: int, now_ns: int) -> None:
         """A live packet was answered after so long, of the time that it had."""
+        self._live_until_ns = now_ns + LIVE_NS
         self._scavenger.live_answered(took_ns, allowed_ns, now_ns)
 
     def wrote(self) -> None:

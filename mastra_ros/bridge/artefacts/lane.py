@@ -17,7 +17,7 @@ from ...errors import SpoolError
 from ...protocol.artefacts import ArtefactAck, ArtefactOffer, ArtefactPiece
 from ...protocol.messages import Message
 from .folder import ArtefactFolder, Received
-from .receiving import Transfer, Window
+from .receiving import QUEUE_ALONE_NS, QUEUE_NS, Transfer, Window
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,8 @@ WRITES_MAX = 64
 class ArtefactLane:
     """Fetches what is offered, from the loop of the session.
 
-    send(message): queues it. quiet(): whether the link has room. on_received: called in the loop
+    send(message): queues it. quiet(): whether the link has room. live(): whether there are live
+    packets at all. on_received: called in the loop
     for each artefact that is whole; only then it is acknowledged.
     """
 
@@ -44,12 +45,14 @@ class ArtefactLane:
         *,
         send: Callable[[Message], None],
         quiet: Callable[[], bool],
+        live: Callable[[], bool],
         on_received: Callable[[Received], None],
     ) -> None:
         self._folder = folder
         self._disk = disk
         self._send = send
         self._quiet = quiet
+        self._live = live
         self._on_received = on_received
         self._offers: dict[int, ArtefactOffer] = {}
         self._tries: dict[str, int] = {}
@@ -102,6 +105,7 @@ class ArtefactLane:
                 await self._on_disk(self._folder.forget, offer)
                 return
             self._writes = [write for write in self._writes if not _done_well(write)]
+            self._window.queue_ns = QUEUE_NS if self._live() else QUEUE_ALONE_NS
             if self._quiet() and len(self._writes) < WRITES_MAX:
                 for request in transfer.requests(time.monotonic_ns()):
                     self._send(request)

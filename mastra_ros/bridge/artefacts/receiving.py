@@ -1,7 +1,7 @@
 """Which pieces of an artefact to ask for next: pure bookkeeping, the clock is an argument.
 
 Pieces are a scavenger of the link down, as LEDBAT is (RFC 6817): as many bytes are under way as add
-no more than `QUEUE_NS` to how long a piece takes at best, so a live answer waits no longer behind
+no more than `queue_ns` to how long a piece takes at best, so a live answer waits no longer behind
 them. Times are monotonic, in ns.
 """
 
@@ -12,8 +12,9 @@ from collections import deque
 from ...protocol.artefacts import ArtefactOffer, ArtefactPiece, ArtefactRequest
 
 MS = 1_000_000
-QUEUE_NS = 10 * MS
-PIECE_BYTES = 4096
+QUEUE_NS, QUEUE_ALONE_NS = 5 * MS, 100 * MS
+"""While there are live packets, and while there are none."""
+PIECE_BYTES = 2048
 LARGE_PIECE_BYTES = 32_768
 """Where the window holds several of them."""
 WINDOW_BYTES_MAX = 1_048_576
@@ -28,6 +29,7 @@ class Window:
 
     def __init__(self) -> None:
         self.bytes = PIECE_BYTES
+        self.queue_ns = QUEUE_NS
         self._best_ns: deque[int] = deque(maxlen=2)
         self._count = 0
         self._halved_ns = 0
@@ -44,7 +46,7 @@ class Window:
         self._count += 1
         self._best_ns[-1] = min(self._best_ns[-1], took_ns)
         best_ns = min(self._best_ns)
-        if took_ns - best_ns <= QUEUE_NS:
+        if took_ns - best_ns <= self.queue_ns:
             # As much again a round: slow at first, and never by more than what was asked for.
             self.bytes = min(self.bytes + size * PIECE_BYTES // self.bytes + 64, WINDOW_BYTES_MAX)
         elif now_ns - self._halved_ns > took_ns:
@@ -90,7 +92,8 @@ class Transfer:
             return False
         offset, length, asked_ns = self._under_way[0]
         if piece.offset != offset or len(piece.data) != length:
-            if offset < piece.offset < self._asked:  # the one before it will not come
+            later = [asked for asked, _, _ in self._under_way if asked != offset]
+            if piece.offset in later:  # the one before it will not come
                 self._under_way.clear()
                 self._asked = self.received
             return False

@@ -20,9 +20,9 @@ from .thread import RecordThread
 log = logging.getLogger(__name__)
 
 BATCH_RECORDS_MAX = 128
-BATCH_S = 0.005
+BATCH_S = 0.002
 """How long one batch may take the link."""
-BATCH_BYTES_MIN, BATCH_BYTES, BATCH_BYTES_MAX = 1024, 8192, 65_536
+BATCH_BYTES_MIN, BATCH_BYTES, BATCH_BYTES_MAX = 512, 2048, 65_536
 """The size of a batch; the second one while it is not known how fast the link is."""
 LOOK_S = 0.25
 

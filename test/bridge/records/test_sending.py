@@ -125,7 +125,7 @@ def test_what_is_never_answered_is_sent_again() -> None:
 
 
 def test_a_batch_takes_the_link_for_a_few_milliseconds() -> None:
-    assert batch_bytes(float("nan")) == 8192
-    assert batch_bytes(5e6) == 3125
-    assert batch_bytes(1e3) == 1024
+    assert batch_bytes(float("nan")) == 2048
+    assert batch_bytes(5e6) == 1250
+    assert batch_bytes(1e3) == 512
     assert batch_bytes(1e10) == 65_536
