@@ -16,8 +16,8 @@ from .records import RecordDesk
 
 CARGO = (Records, ArtefactRequest, ArtefactAck)
 """What a device says of it."""
-PIECES_IN_WORK_MAX = 512
-"""Requests for pieces of one session in work; more are not listened to."""
+ASKED_MAX = 128
+"""Requests and acknowledgements of one session that wait; more are not listened to."""
 
 
 class CargoDesks:
@@ -52,8 +52,7 @@ class Cargo:
         self._stream = ""
         self._say = say
         self._notice = notice
-        self._pieces = 0
-        self._in_order = asyncio.Lock()
+        self._asked: asyncio.Queue[ArtefactRequest | ArtefactAck] = asyncio.Queue(ASKED_MAX)
         self._offered: set[int] = set()
         self._more = asyncio.Event()
 
@@ -62,6 +61,7 @@ class Cargo:
         self._stream = stream
         if ARTEFACTS in extensions and self._desks.artefacts is not None:
             self._start(self._keep_offering(self._desks.artefacts))
+            self._start(self._serve(self._desks.artefacts))
 
     def wake(self, device: str, stream: str) -> None:
         """There may be an artefact for a device."""
@@ -70,16 +70,10 @@ class Cargo:
 
     def take(self, message: Message) -> None:
         """What the device has said."""
-        desk = self._desks.artefacts
         if isinstance(message, Records):
             self._start(self._answer_records(message))
-        elif desk is None:
-            return
-        elif isinstance(message, ArtefactRequest) and self._pieces < PIECES_IN_WORK_MAX:
-            self._pieces += 1
-            self._start(self._answer_request(desk, message))
-        elif isinstance(message, ArtefactAck):
-            self._start(self._take_ack(desk, message))
+        elif isinstance(message, (ArtefactRequest, ArtefactAck)) and not self._asked.full():
+            self._asked.put_nowait(message)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)
@@ -90,17 +84,15 @@ class Cargo:
     async def _answer_records(self, message: Records) -> None:
         self._say(await self._desks.records.answer(self._device, self._stream, message))
 
-    async def _answer_request(self, desk: ArtefactDesk, message: ArtefactRequest) -> None:
-        try:
-            async with self._in_order:  # the device takes pieces in the order of its requests
-                piece = await asyncio.to_thread(desk.piece, self._device, self._stream, message)
-                self._say(piece)
-        finally:
-            self._pieces -= 1
-
-    async def _take_ack(self, desk: ArtefactDesk, message: ArtefactAck) -> None:
-        if await asyncio.to_thread(desk.acknowledged, self._device, self._stream, message):
-            self._more.set()
+    async def _serve(self, desk: ArtefactDesk) -> None:
+        """One after the other: a device takes pieces in the order of its requests."""
+        whose = self._device, self._stream
+        while True:
+            asked = await self._asked.get()
+            if isinstance(asked, ArtefactRequest):
+                self._say(await asyncio.to_thread(desk.piece, *whose, asked))
+            elif await asyncio.to_thread(desk.acknowledged, *whose, asked):
+                self._more.set()
 
     async def _keep_offering(self, desk: ArtefactDesk) -> None:
         """Offer each artefact once a session; the next ones when there may be some."""
