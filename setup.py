@@ -33,6 +33,8 @@ setup(
         "plot": requirements("plot"),
         "openvino": requirements("openvino"),
         "nncf": requirements("nncf"),
+        "grpc": requirements("grpc"),
+        "torch": requirements("torch"),
         "tensorflow": ["tensorflow>=2.16"],
         "dev": requirements("test"),
     },

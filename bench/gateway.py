@@ -40,6 +40,7 @@ from mastra_ros.config import CompressionConfig
 from mastra_ros.gateway.embedded import EmbeddedGateway
 from mastra_ros.inference import load_bundle
 from mastra_ros.inference.engines.reporting import load_onnxruntime
+from mastra_ros.privacy import hiding_nothing
 from mastra_ros.protocol import (
     Ack,
     FrameMessage,
@@ -57,6 +58,7 @@ from mastra_ros.protocol.tls import client_context
 from mastra_ros.protocol.tokens import sign_token
 from mastra_ros.types import Frame, FrameKey
 
+GATE = hiding_nothing("drawn pictures; nobody is on them")
 REAL = "models/board_defects"
 IN_FLIGHT = 2
 HEARTBEAT_S = 0.05
@@ -145,7 +147,7 @@ class Device:
         self._stamp_ns += 1
         frame = Frame(FrameKey(self._stream, self._stamp_ns), self._picture, "mono8")
         # Whole pictures: what is measured is the server, and a delta of a still picture is empty.
-        packet = replace(self._encoder.encode(frame, late=True), late=False)
+        packet = replace(self._encoder.encode(GATE.clear(frame), late=True), late=False)
         self._sent_at[self._stamp_ns] = time.perf_counter()
         await self._say(FrameMessage.from_packet(packet))
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mastra_ros.bridge import BridgeClient
+from mastra_ros.bridge.clearing import NothingToHide
 from mastra_ros.config import BridgeConfig
 from mastra_ros.records import Record
 
@@ -47,7 +48,9 @@ def main() -> int:
     def nothing(*_: Any) -> None:
         pass
 
-    client = BridgeClient(config, on_result=nothing, on_failed=nothing, on_status=nothing)
+    client = BridgeClient(
+        config, on_result=nothing, on_failed=nothing, on_status=nothing, clearer=NothingToHide()
+    )
     client.start()
     told = len(said.read_bytes()) if said.exists() else 0
     with said.open("ab", buffering=0) as log:

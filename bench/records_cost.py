@@ -15,14 +15,18 @@ import numpy as np
 from bench.tiny_model import write_tiny_bundle
 from mastra_ros.artefacts import Artefact
 from mastra_ros.bridge import BridgeClient, BridgeStatus
+from mastra_ros.bridge.clearing import NothingToHide
 from mastra_ros.compression import Encoder
 from mastra_ros.config import BridgeConfig, CompressionConfig
 from mastra_ros.emulation import ShapingProxy, parse_faults
 from mastra_ros.gateway.applications.keeping import Keeping
 from mastra_ros.gateway.embedded import EmbeddedGateway
+from mastra_ros.privacy import hiding_nothing
 from mastra_ros.protocol.keys import add_device, init_keys
 from mastra_ros.records import Record
 from mastra_ros.types import Frame, FrameKey, Packet, Result
+
+GATE = hiding_nothing("drawn pictures; nobody is on them")
 
 LINK = "rate=5mbit@0s,delay=10ms@0s"
 PERIOD_S = 0.1
@@ -42,7 +46,7 @@ class Camera:
 
     def packet(self) -> Packet:
         frame = Frame(FrameKey("live", time.time_ns()), self._image, "mono8")
-        return replace(self._encoder.encode(frame, late=True), late=False)
+        return replace(self._encoder.encode(GATE.clear(frame), late=True), late=False)
 
 
 class Live:
@@ -116,7 +120,11 @@ def _one(beside: str, seconds: float, camera: Camera) -> dict[str, Any]:
             artefacts_dir=str(folder / "artefacts"),
         )
         client = BridgeClient(
-            config, on_result=live.result, on_failed=live.fail, on_status=live.see
+            config,
+            on_result=live.result,
+            on_failed=live.fail,
+            on_status=live.see,
+            clearer=NothingToHide(),
         )
         client.start()
         stack.callback(client.stop, 10.0)

@@ -83,6 +83,9 @@ class Witness:
         """See Observer."""
         self.link = link
 
+    def on_gate(self, state: Any) -> None:
+        """Observer; nothing of it is measured."""
+
     def on_verdict(self, board: int, verdict: str, defects: int) -> None:
         """See Observer."""
 
@@ -140,6 +143,7 @@ class Rig:
         """The parameters of every stage; the link leads through the proxy."""
         values: Parameters = {stage: dict(changes.get(stage, {})) for stage in ORDER}
         values["inference"]["bundle"] = str(self.bundle)
+        values["privacy"] = {"mode": "off", "reason": "boards that are drawn"}
         values["bridge"] |= {
             "gateway": f"wss://127.0.0.1:{self.proxy.port}",
             "keys_dir": str(self.keys),

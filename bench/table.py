@@ -77,6 +77,7 @@ def _models(root: Path) -> Iterator[Row]:
 def _pipeline(root: Path) -> Iterator[Row]:
     for row in result(root, "pipeline").get("rows", []):
         size, ours, bare = row["size"], row["mastra"], row["bare"]
+        size += ", engine auto" if row.get("engine") == "auto" else ""
         if row["load"] == "paced":
             yield Row(
                 f"{size}: age of a result, p50 / p99 (bare engine loop p50)",

@@ -13,6 +13,7 @@ MastraError
 ├── DependencyError        an optional package is needed and not installed; says how to install it
 ├── CodecError             one packet that cannot be decoded
 │   └── ReferenceMissing   a delta frame whose reference the decoder does not hold
+├── Withheld               one frame or tensor that may not leave the device; it stays here
 ├── ProtocolError          bytes or messages that break the protocol; the connection is closed
 ├── AuthenticationError    a token, key or address that is refused
 ├── LinkError              the link to the gateway cannot carry a message now
@@ -75,6 +76,10 @@ class CodecError(MastraError):
 
 class ReferenceMissing(CodecError):  # noqa: N818 - named for what the peer must send
     """A delta frame names a reference that the decoder does not hold."""
+
+
+class Withheld(MastraError):  # noqa: N818 - named for what becomes of the frame
+    """One frame or tensor may not leave the device: what had to be hidden in it is not known."""
 
 
 class ProtocolError(MastraError):

@@ -42,6 +42,12 @@ class PacketKind(str, Enum):
     KEY = "key"  # a whole picture
     DELTA = "delta"  # changed regions over a reference picture
     FEATURES = "features"  # the tensor at the cut of a split model
+    VIDEO = "video"  # a packet of a video codec: alone (no reference), or resting on the one before
+    REPEAT = "repeat"  # nothing has changed since the video packet that it names
+
+
+STILL_KINDS = frozenset({PacketKind.KEY, PacketKind.DELTA, PacketKind.FEATURES})
+"""What every version reads; others go only to a peer that has announced their codec."""
 
 
 FRAME_ID = re.compile(r"[!-~]{0,64}")
@@ -207,6 +213,26 @@ class LinkSample:
 
 
 @dataclass(frozen=True)
+class GateState:
+    """What the gate of privacy does, and has done since start."""
+
+    mode: str = ""  # faces_and_plates, whole, regions or off; empty: not known
+    shut: str = ""  # why nothing can leave; empty while it can
+    features: bool = True  # features of a split model may leave
+    clearance: str = ""  # the promise under which frames leave now; empty: none, or not known
+    sent: int = 0  # frames and features that were cleared to leave
+    masked: int = 0  # of these, frames in which something is hidden
+    withheld: int = 0  # frames and features that were to leave and did not
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.masked <= self.sent and self.withheld >= 0):
+            raise ValueError(
+                f"gate: expected 0 <= masked <= sent and withheld >= 0, got {self.masked}, "
+                f"{self.sent}, {self.withheld}"
+            )
+
+
+@dataclass(frozen=True)
 class Decision:
     """What a policy wants for the coming frames, and why (a few words for people).
 
@@ -223,11 +249,19 @@ class Decision:
     spill_worth: float = 0.5
 
 
+def fits_reference(kind: PacketKind, reference_ns: int) -> bool:
+    """Whether a packet of this kind may have this reference: video has one unless it is a key."""
+    rests = kind in (PacketKind.DELTA, PacketKind.REPEAT)
+    return kind is PacketKind.VIDEO or rests == (reference_ns != 0)
+
+
 @dataclass(frozen=True)
 class Packet:
     """One frame (or its features) on its way to the gateway.
 
-    A delta names in `reference_ns` the stamp of the picture that it changes; others have 0.
+    A delta or repeat names in `reference_ns` the stamp of the picture that it rests on, and so does
+    a video packet that is no key; others have 0. codec: the bitstream that the gateway has to have
+    announced before it may be sent this; empty for kinds that every version reads.
     """
 
     key: FrameKey
@@ -240,12 +274,19 @@ class Packet:
     hard: bool = False  # escalated: the device was unsure, so the spool keeps it longest
     late: bool = False  # comes from the spool (or goes straight there): no deadline any more
     meta: dict[str, Any] = field(default_factory=dict)  # of features: cut, shape, scale, zero point
+    clearance: str = ""  # the promise that it was cleared under (privacy/gate.py); empty: unknown
+    codec: str = ""
 
     def __post_init__(self) -> None:
-        if (self.kind is PacketKind.DELTA) != (self.reference_ns != 0):
+        if not fits_reference(self.kind, self.reference_ns):
             raise ValueError(f"packet: {self.kind.value} with reference {self.reference_ns} ns")
         if not (0 < self.width_px <= MAX_SIDE_PX and 0 < self.height_px <= MAX_SIDE_PX):
             raise ValueError(f"packet: size {self.width_px}x{self.height_px} px is out of range")
+
+    @property
+    def stands_alone(self) -> bool:
+        """Whether it is a picture that rests on none before it."""
+        return self.reference_ns == 0 and self.kind in (PacketKind.KEY, PacketKind.VIDEO)
 
 
 @dataclass(frozen=True)

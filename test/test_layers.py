@@ -21,7 +21,10 @@ CONTRACTS = {
 EXCEPTIONS = {
     "bridge": {"protocol"},
     "gateway": {"protocol", "inference", "compression", "pipeline"},
-    "model": {"inference", "compression", "scheduling"},
+    "model": {"inference", "compression", "scheduling", "privacy"},
+    "privacy": {"inference"},
+    "compression": {"privacy"},
+    "pipeline": {"privacy"},
     "simulation": {"scheduling", "protocol", "bridge", "planning"},
 }
 """What else a stage may import."""
@@ -31,9 +34,12 @@ ROOMS: dict[str, set[str]] = {
     "bridge/records": set(),
     "camera/drawn": set(),
     "cli/model": {"cli"},
+    "compression/codecs": set(),
     "gateway/applications": {"gateway/records"},
     "gateway/door": set(),
+    "gateway/openinference": set(),
     "gateway/records": set(),
+    "gateway/tensors": {"gateway/openinference"},
     "inference/choosing": {"inference", "inference/engines"},
     "inference/engines": set(),
     "model/convert": {"model", "model/judge", "model/rebuild"},
@@ -59,7 +65,7 @@ ROS = {"rclpy", "rcl_interfaces", "builtin_interfaces", "rosidl_runtime_py", "cv
 ON_USE = {
     *("ai_edge_litert", "tflite_runtime", "onnxruntime", "av", "nicegui"),
     *("ai_edge_quantizer", "litert_torch", "matplotlib", "onnx", "onnx2torch", "tensorflow"),
-    *("nncf", "openvino", "tflite_micro", "torch"),
+    *("nncf", "openvino", "tflite_micro", "torch", "grpclib", "h2", "google"),
 }
 """Packages that a device may lack: imported where they are used, never with a module."""
 

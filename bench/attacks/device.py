@@ -28,15 +28,18 @@ import psutil
 
 from bench.tiny_model import TINY_PX
 from mastra_ros.bridge import BridgeClient, BridgeStatus, SqliteSpool
+from mastra_ros.bridge.clearing import NothingToHide
 from mastra_ros.bridge.spool_clock import SpoolClock
 from mastra_ros.compression import Encoder
 from mastra_ros.config import BridgeConfig, CompressionConfig
+from mastra_ros.privacy import hiding_nothing
 from mastra_ros.startup import log_to_stderr
 from mastra_ros.types import Frame, FrameKey, Packet, Result
 
 from .row import Record
 from .site import Sites, wait_until
 
+GATE = hiding_nothing("drawn pictures; nobody is on them")
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = {
     "heartbeat_interval_ms": 50.0,
@@ -46,8 +49,6 @@ QUICK = {
     "connect_timeout_s": 2.0,
 }
 """Parameters of a bridge that is impatient where a row would wait."""
-WATCHED_SHORT_S = 0.2
-"""How long the healthy device is watched at least in the short form, as there are many rows."""
 
 
 class Worker:
@@ -82,6 +83,7 @@ class Worker:
             on_result=self._on_result,
             on_failed=self._on_failed,
             on_status=self._on_status,
+            clearer=NothingToHide(),
             open_spool=open_spool,
         )
         self._client.start()
@@ -100,7 +102,7 @@ class Worker:
     def _packet(self, late: bool) -> Packet:
         image = self._rng.integers(0, 255, (TINY_PX, TINY_PX), np.uint8)
         frame = Frame(FrameKey("main", next(self._stamps)), image, "mono8")
-        return replace(self._encoder.encode(frame, late=True), late=late)
+        return replace(self._encoder.encode(GATE.clear(frame), late=True), late=late)
 
     def _do_seen(self) -> dict[str, Any]:
         status = None if self._status is None else asdict(self._status)
@@ -246,8 +248,7 @@ def device(sites: Sites, keys: Path, name: str, **environment: str) -> Iterator[
 @contextlib.contextmanager
 def beside(sites: Sites, record: Record, attacked: Attacked) -> Iterator[None]:
     """Watch a healthy device of the shared gateway meanwhile; the memory is the attacked one's."""
-    least_s = WATCHED_SHORT_S if sites.short else sites.least_s
-    with sites.site().watched(record, least_s=least_s):
+    with sites.site().watched(record, least_s=sites.least_s):
         attacked.forget_peak()
         before, pid, most = attacked.memory, attacked.pid, 0
         yield

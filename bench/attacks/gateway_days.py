@@ -14,6 +14,7 @@ import numpy as np
 from mastra_ros.compression import Encoder
 from mastra_ros.config import CompressionConfig, GatewayConfig
 from mastra_ros.gateway.embedded import EmbeddedGateway
+from mastra_ros.privacy import hiding_nothing
 from mastra_ros.protocol import FrameMessage, encode
 from mastra_ros.protocol.keys import init_keys
 from mastra_ros.types import Frame, FrameKey
@@ -24,6 +25,7 @@ from .healthy import tls_of
 from .row import Record, row
 from .site import Site, Sites, wait_until
 
+GATE = hiding_nothing("drawn pictures; nobody is on them")
 ITEM = "9 stops"
 SILENCE_S = 1.0
 STOPPED_S = 8.0
@@ -32,7 +34,7 @@ STOPPED_S = 8.0
 def _white(stream: str) -> bytes:
     """A picture that the hanging model never answers."""
     frame = Frame(FrameKey(stream, 1), np.full((64, 64), 255, np.uint8), "mono8")
-    packet = Encoder(CompressionConfig(codec="png"), stream).encode(frame)
+    packet = Encoder(CompressionConfig(codec="png"), stream).encode(GATE.clear(frame))
     return encode(FrameMessage.from_packet(packet))
 
 

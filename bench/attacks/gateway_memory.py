@@ -16,6 +16,7 @@ from websockets.asyncio.client import ClientConnection
 
 from mastra_ros.compression import Encoder
 from mastra_ros.config import CompressionConfig
+from mastra_ros.privacy import hiding_nothing
 from mastra_ros.protocol import Ack, FrameMessage, Goodbye, Heartbeat, Nack, Probe, encode
 from mastra_ros.types import Frame, FrameKey
 
@@ -24,6 +25,7 @@ from .row import MEBIBYTE, Attack, Record, row
 from .site import ATTACKERS, Site, Sites
 
 NESTED, MEMORY = "4 nesting", "5 memory"
+GATE = hiding_nothing("drawn pictures; nobody is on them")
 SIDE_PX = 5760  # 5760 * 5760 = 33.2 million
 INFER = "/v2/models/tiny/infer"
 
@@ -113,7 +115,7 @@ def _picture(stream: str, stamp_ns: int, side_px: int = SIDE_PX) -> FrameMessage
     """A key frame that is large when it is decoded, and small as a file."""
     frame = Frame(FrameKey(stream, stamp_ns), np.zeros((side_px, side_px, 3), np.uint8), "bgr8")
     encoder = Encoder(CompressionConfig(codec="jpeg"), stream)
-    return FrameMessage.from_packet(encoder.encode(frame))
+    return FrameMessage.from_packet(encoder.encode(GATE.clear(frame)))
 
 
 async def _large_pictures(site: Site, record: Record, devices: int, number: int) -> None:

@@ -23,12 +23,14 @@ from websockets.asyncio.client import ClientConnection, connect
 from bench.tiny_model import TINY_PX
 from mastra_ros.compression import Encoder
 from mastra_ros.config import CompressionConfig
+from mastra_ros.privacy import hiding_nothing
 from mastra_ros.protocol import Ack, FrameMessage, Nack, Role, Send, Session, encode
 from mastra_ros.protocol.keys import audience_of, load_device_key
 from mastra_ros.protocol.tls import client_context
 from mastra_ros.protocol.tokens import sign_token
 from mastra_ros.types import Frame, FrameKey
 
+GATE = hiding_nothing("drawn pictures; nobody is on them")
 ROOT = Path(__file__).resolve().parents[2]
 PERIOD_S = 0.03
 LOST_S = 5.0
@@ -130,7 +132,9 @@ class Healthy:
         while True:
             self._stamp_ns = time.time_ns()
             frame = Frame(FrameKey(self._stream, self._stamp_ns), self._image, "mono8")
-            packet = replace(self._encoder.encode(frame, late=True), late=False)  # a key frame
+            packet = replace(
+                self._encoder.encode(GATE.clear(frame), late=True), late=False
+            )  # a key frame
             self._sent_at[self._stamp_ns] = time.perf_counter()
             self._seen.sent += 1
             await websocket.send(encode(FrameMessage.from_packet(packet)))

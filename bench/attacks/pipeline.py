@@ -15,7 +15,7 @@ from typing import Any
 
 from mastra_ros.bridge.fake_gateway import FakeGateway
 from mastra_ros.protocol.keys import add_device, audience_of, init_keys
-from mastra_ros.types import FrameKey, LinkSample, Result
+from mastra_ros.types import FrameKey, GateState, LinkSample, Result
 
 from .device import Attacked, beside
 from .row import MEBIBYTE, Record
@@ -54,6 +54,9 @@ class Watch:
         self.connected = link.connected
 
     def on_verdict(self, board: int, verdict: str, defects: int) -> None:
+        """Observer."""
+
+    def on_gate(self, state: GateState) -> None:
         """Observer."""
 
     def open(self, keys: set[FrameKey]) -> set[FrameKey]:

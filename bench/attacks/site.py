@@ -8,7 +8,10 @@ import statistics
 import tempfile
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -27,6 +30,10 @@ T = TypeVar("T")
 HEALTHY = "healthy"
 ATTACKERS = ("evil-1", "evil-2", "evil-3")
 DEADLINE_S = 30.0
+CALM_GOOD_S = 20.0
+"""So long the latency without an attack is taken to be what it was."""
+CALM_KEPT = 3
+"""Of so many measurements without an attack the median counts."""
 ALLOWED = ("127.0.0.1/32", "127.0.0.2/32")
 """Who may connect; other addresses of the loopback play strangers."""
 
@@ -49,6 +56,8 @@ class Site:
         self.gateway.start()
         self.healthy = HealthyProcess(self.gateway.port, self.keys, HEALTHY, "main")
         self._acknowledged = 0  # ever
+        self._calm_ms: deque[float] = deque(maxlen=CALM_KEPT)  # p99 without an attack
+        self._calm_until_s = 0.0
         try:
             wait_until(lambda: self.seen().acknowledged > 0)
         except TimeoutError:
@@ -76,6 +85,21 @@ class Site:
         self._acknowledged += seen.acknowledged
         return seen
 
+    def _seen_served(self) -> Seen:
+        """What it has seen since the last question, once it has been served in the meantime."""
+        seen, until = self.seen(), time.monotonic() + DEADLINE_S
+        while not seen.acknowledged and time.monotonic() < until:
+            time.sleep(0.02)
+            more = self.seen()
+            seen = replace(
+                more,
+                sent=seen.sent + more.sent,
+                refused=seen.refused + more.refused,
+                lost=seen.lost + more.lost,
+                twice=seen.twice + more.twice,
+            )
+        return seen
+
     def committed(self) -> int:
         """Results of the healthy device that are kept."""
         path = next(self.state.glob("results.sqlite3"))
@@ -91,26 +115,34 @@ class Site:
     def watched(self, record: Record, *, least_s: float) -> Iterator[None]:
         """Take down what the healthy device and the memory go through meanwhile.
 
-        The device is watched for `least_s` without the attack first, and as long with it.
+        The device is watched for `least_s` at least, and now and then as long without the attack.
         """
-        self.seen()
-        time.sleep(least_s)
-        calm = self.seen()
+        record.p99_without_ms = self._calm(least_s)
         acknowledged, logged = self._acknowledged, len(self.log)
         record.memory_before = record.memory_most = self.memory
         with self._peak(record):
             started = time.monotonic()
             yield
             time.sleep(max(0.0, least_s - (time.monotonic() - started)))
-        seen = self.seen()
+        seen = self._seen_served()
         record.memory_after = self.memory
         record.lost += seen.lost + self.unaccounted()
         record.twice += seen.twice
-        record.p99_without_ms = p99(calm)
         record.p99_with_ms = p99(seen)
         record.expect(self._acknowledged > acknowledged, "the healthy device was not served")
         record.expect("Traceback" not in self.log[logged:], "a fault of ours is in the log")
         record.expect(self.gateway.alive, "the gateway has died")
+
+    def _calm(self, least_s: float) -> float:
+        """The p99 of this gateway's healthy device without an attack, ms, measured lately."""
+        if time.monotonic() > self._calm_until_s:
+            self.seen()
+            time.sleep(least_s)
+            self._calm_ms.append(p99(self.seen()))
+            self._calm_until_s = time.monotonic() + CALM_GOOD_S
+        else:
+            self.seen()
+        return median(list(self._calm_ms))
 
     @contextlib.contextmanager
     def _peak(self, record: Record) -> Iterator[None]:
@@ -149,7 +181,7 @@ class Sites:
     @property
     def least_s(self) -> float:
         """How long the healthy device is watched."""
-        return 0.4 if self.short else 6.0
+        return 0.1 if self.short else 2.0
 
     @property
     def soon_ms(self) -> float:
@@ -194,8 +226,8 @@ class Sites:
     def close(self) -> None:
         """End all of them."""
         self._ends.close()
-        for site in self._sites.values():
-            site.close()
+        with ThreadPoolExecutor(8) as pool:  # each takes a second to stop in order
+            list(pool.map(Site.close, self._sites.values()))
         self._folder.cleanup()
 
 

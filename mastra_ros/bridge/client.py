@@ -16,10 +16,11 @@ from ..config import BridgeConfig
 from ..errors import AuthenticationError, ConfigError, LinkError, ProtocolError
 from ..protocol.checks import printable
 from ..records import Record
-from ..types import FrameKey, LinkSample, Packet, PacketKind, Result
+from ..types import STILL_KINDS, FrameKey, GateState, LinkSample, Packet, PacketKind, Result
 from .artefacts import Received
 from .backoff import Backoff
 from .cargo import BridgeCargo
+from .clearing import Clearer, SpoolGate
 from .connection import check_config, open_socket
 from .delivery import Tally
 from .flight import Goodput
@@ -51,7 +52,8 @@ class BridgeClient:
     on_status(status): at every heartbeat and at every change that matters. on_settings(values):
     parameters that the gateway wants. on_renew(key): this frame went to the spool as a delta; a
     late packet with the whole picture, if one is sent, takes its place. on_artefact(received): an
-    artefact is whole, and acknowledged once this has been told. Raises ConfigError or
+    artefact is whole, and acknowledged once this has been told. `clearer`
+    looks at every packet before it may leave. Raises ConfigError or
     AuthenticationError when no connection can ever come of `config`.
     """
 
@@ -62,13 +64,17 @@ class BridgeClient:
         on_result: Callable[[Result], None],
         on_failed: Callable[[FrameKey, str], None],
         on_status: Callable[[BridgeStatus], None],
+        clearer: Clearer,
         on_settings: Callable[[Mapping[str, Any]], None] | None = None,
         on_renew: Callable[[FrameKey], None] | None = None,
         on_artefact: Callable[[Received], None] | None = None,
         open_spool: Callable[[], Spool] | None = None,
         rng: random.Random | None = None,
+        codecs: tuple[str, ...] = (),
     ) -> None:
+        """`codecs`: the bitstreams of video that this device makes, as it tells the gateway."""
         check_config(config)
+        self._codecs = codecs
         self._config = config
         self._on_result = on_result
         self._on_failed = on_failed
@@ -76,6 +82,7 @@ class BridgeClient:
         self._on_settings = on_settings
         self._on_renew = on_renew
         self._on_artefact = on_artefact
+        self._gate = SpoolGate(clearer)
         self._backoff = Backoff(config.reconnect_delay_min_s, config.reconnect_delay_max_s, rng)
         self._tally = Tally()
         self._goodput = Goodput()
@@ -124,6 +131,10 @@ class BridgeClient:
         """
         if self._config.gateway:
             self._cargo.keep(record)
+
+    def gate(self, state: GateState) -> None:
+        """How the gate between frame and encoder is; never blocks."""
+        self._call(self._gate.told, state)
 
     def _call(self, function: Callable[..., None], *args: Any) -> bool:
         """Call in the bridge's thread, soon; False when it does not run."""
@@ -219,12 +230,15 @@ class BridgeClient:
             self.failed(packet.key, "no gateway is configured")
         elif packet.key.stream != config.stream:
             self.failed(packet.key, f"stream {packet.key.stream} is not {config.stream}, ours")
+        elif not self._gate.passes_live(packet):
+            self.failed(packet.key, f"privacy: made under {packet.clearance or 'no clearance'!r}")
         elif packet.late:
             self._spool.put(packet)
         elif self._uplink is None:
             self.failed(packet.key, f"no link to the gateway: {self._error or 'connecting'}")
-            self._spool.put(packet)
-            if packet.kind is PacketKind.DELTA:
+            if packet.kind in STILL_KINDS:
+                self._spool.put(packet)
+            if packet.kind not in (PacketKind.KEY, PacketKind.FEATURES):
                 self.renew(packet.key)
         else:
             self._uplink.accept(packet, now_ns, deadline_ms)
@@ -267,6 +281,7 @@ class BridgeClient:
         opened_s = time.monotonic()
         self._error = ""
         self._tally.begin_session()
+        self._tally.codecs = uplink.session.peer_codecs
         self._uplink = uplink
         if self._stopping is not None and self._stopping.is_set():
             uplink.stop()
@@ -284,6 +299,8 @@ class BridgeClient:
         websocket = await open_socket(self._config)
         uplink = Uplink(
             *(websocket, self._config, self._spool, self._tally, self._goodput, self),
+            self._gate,
+            self._codecs,
             records=self._cargo.records,
             artefacts=self._cargo.folder,
             disk=self._cargo.disk,
@@ -353,11 +370,15 @@ class BridgeClient:
             acknowledged_ns=tally.acknowledged_ns if connected else 0,
             acknowledged_id=tally.acknowledged_id if connected else "",
             key_frame_needed=tally.key_frame_needed and connected,
+            key_frames_asked=tally.key_frames_asked,
+            codecs=tally.codecs if connected else (),
             uploaded_bytes=tally.uploaded_bytes,
             spooled_total=spool.stored_total,
             spooled_bytes=spool.bytes,
             delivered_late=tally.delivered_late,
             dropped=spool.dropped_total,
             **self._cargo.status(),
+            withheld=self._gate.refused,
+            kept=len(self._gate.kept),
             error="; ".join(text for text in (self._error, spool.error) if text),
         )

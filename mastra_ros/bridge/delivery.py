@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from ..protocol import Ack, LinkEstimate, Nack, ResultMessage
-from ..types import FrameKey, Packet, PacketKind, Result
+from ..types import STILL_KINDS, FrameKey, Packet, PacketKind, Result
 from .artefacts import Received
 from .flight import Entry, Flight, Goodput
 from .news import News
 from .spool_thread import SpoolThread
+from .video import VideoOrder
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,8 @@ class Tally:
     acknowledged_id: str = ""
     acknowledged_number: int = 0
     key_frame_needed: bool = False
+    key_frames_asked: int = 0  # counts what asked for one: an answer to the last is enough
+    codecs: tuple[str, ...] = ()  # bitstreams of video that the gateway decodes
     news: News = field(default_factory=News)  # of frames that are given up
 
     def begin_session(self) -> None:
@@ -46,6 +49,7 @@ class Tally:
         self.acknowledged_ns = self.acknowledged_number = 0
         self.acknowledged_id = ""
         self.key_frame_needed = False
+        self.codecs = ()
 
 
 class Listener(Protocol):
@@ -58,7 +62,7 @@ class Listener(Protocol):
         """A live packet will not be answered in time."""
 
     def renew(self, key: FrameKey) -> None:
-        """A delta has gone to the spool: by the time it is sent, its reference may be gone."""
+        """A frame that does not stand alone should be in the spool: it is wanted whole."""
 
     def settings(self, values: Mapping[str, Any]) -> None:
         """The gateway wants these parameters."""
@@ -92,6 +96,7 @@ class Delivery:
         self._tally = tally
         self._goodput = goodput
         self._listener = listener
+        self._video = VideoOrder()
         self._lost = ""  # why the session ended
         self._knows_ids: bool | None = None  # whether the gateway does; None: not heard yet
 
@@ -104,10 +109,18 @@ class Delivery:
             self._fail(packet, self._lost, spool=True)
         elif len(live) >= self._in_flight_max and packet.key not in live:
             self._fail(packet, f"{len(live)} frames are in flight already", spool=True)
+        elif reason := self._video.not_known(packet, self._tally.codecs):
+            self._fail(packet, reason, spool=True)
+        elif reason := self._video.rests_on_nothing(packet):
+            self._fail(packet, reason, spool=False)  # as where the gateway would say so
         else:
-            if packet.kind is PacketKind.KEY:
+            if packet.stands_alone:
                 self._tally.key_frame_needed = False
-            return self.flight.add_live(packet, now_ns, deadline_ms)
+            entry = self.flight.add_live(packet, now_ns, deadline_ms)
+            self._video.sent(packet, entry.number)
+            return entry
+        if not self._lost and self._video.turned_away(packet):
+            self._ask(again=True)
         return None
 
     def accept_backlog(self, packet: Packet, now_ns: int) -> Entry | None:
@@ -121,16 +134,23 @@ class Delivery:
     def too_late(self, entry: Entry) -> None:
         """Its deadline passed while it waited for the socket."""
         self.flight.remove(entry.packet.key)
+        self.not_sent(entry)
         self._link.count(False)
         self._fail(entry.packet, "its deadline passed before the link took it", spool=True)
 
     def unsendable(self, entry: Entry, reason: str) -> None:
         """No message can carry it: too large."""
         self.flight.remove(entry.packet.key)
+        self.not_sent(entry)
         if entry.packet.late:
             self._give_up(entry.packet.key, "too_large", reason)
         else:
             self._fail(entry.packet, reason, spool=False)
+
+    def not_sent(self, entry: Entry) -> None:
+        """It was withdrawn: what rests on it cannot be sent either."""
+        if self._video.lost(entry.packet, entry.number):
+            self._ask(again=entry.packet.stands_alone)
 
     # -- what the gateway says -------------------------------------------------------------
 
@@ -148,6 +168,7 @@ class Delivery:
         else:
             self._link.count(now_ns <= entry.deadline_ns)
             picture = entry.packet.kind is not PacketKind.FEATURES
+            self._video.acknowledged(entry.packet)
             # A duplicate was committed before, and its picture may be forgotten.
             if picture and not ack.duplicate and entry.number > self._tally.acknowledged_number:
                 self._tally.acknowledged_ns = key.stamp_ns
@@ -180,20 +201,38 @@ class Delivery:
         later = nack.code in SPOOLED_CODES
         if not spooled:
             self._fail(entry.packet, reason, spool=later)
-            if nack.code == "reference_missing":
+            self._refused_video(entry, nack.code)
+            if nack.code == "reference_missing" and entry.packet.kind in STILL_KINDS:
                 if entry.packet.reference_ns >= self._tally.acknowledged_ns:
                     self._tally.acknowledged_ns = 0
                 self.want_key_frame()
+        elif entry.packet.kind not in STILL_KINDS:
+            self._refused_video(entry, nack.code)  # the spool has a still of it, or will
         elif not later:
             self._give_up(key, nack.code, reason)
         self._listener.changed()
 
+    def _refused_video(self, entry: Entry, code: str) -> None:
+        packet = entry.packet
+        if self._video.undecodable(packet, code):
+            self._tally.codecs = tuple(c for c in self._tally.codecs if c != packet.codec)
+        # A repeat changes no state; the gateway lacks what it rests on where it says so.
+        missing = packet.kind is PacketKind.REPEAT and code == "reference_missing"
+        if self._video.lost(packet, entry.number) or missing:
+            self._ask(again=packet.stands_alone)
+
     def want_key_frame(self) -> None:
         """The gateway needs a key frame, if none is under way already."""
         live = self.flight.live.values()
-        if not any(entry.packet.kind is PacketKind.KEY for entry in live):
-            self._tally.key_frame_needed = True
-            self._listener.changed()
+        if not any(entry.packet.stands_alone for entry in live):
+            self._ask()
+
+    def _ask(self, *, again: bool = False) -> None:
+        """Ask the encoder for a key frame; again: what answered the last time is lost."""
+        if again or not self._tally.key_frame_needed:
+            self._tally.key_frames_asked += 1
+        self._tally.key_frame_needed = True
+        self._listener.changed()
 
     def _whole(self, key: FrameKey) -> FrameKey:
         """The key of our packet that the gateway means; an older one knows no ids."""
@@ -235,8 +274,10 @@ class Delivery:
             self._spool_live(packet)
 
     def _spool_live(self, packet: Packet) -> None:
-        self._spool.put(packet)
-        if packet.kind is PacketKind.DELTA:
+        """Keep it, where every version reads it; what does not stand alone is wanted whole."""
+        if packet.kind in STILL_KINDS:
+            self._spool.put(packet)
+        if packet.kind not in (PacketKind.KEY, PacketKind.FEATURES):
             self._listener.renew(packet.key)
 
     def _give_up(self, key: FrameKey, code: str, reason: str) -> None:

@@ -59,7 +59,10 @@ class FakeGateway:
         port: int = 0,
         tls_context: Any = None,
         settings: Mapping[str, Any] | None = None,
+        codecs: tuple[str, ...] = (),
     ) -> None:
+        self.codecs = codecs  # that it says to decode
+
         self.port = port
         self.frames: list[FrameMessage] = []
         self.committed: list[FrameKey] = []
@@ -191,7 +194,9 @@ class FakeGateway:
         return None if device == self._device else websocket.respond(HTTPStatus.FORBIDDEN, "")
 
     async def _serve(self, websocket: ServerConnection) -> None:
-        session = Session(Role.GATEWAY, device=self._device, now_ns=time.monotonic_ns())
+        session = Session(
+            Role.GATEWAY, device=self._device, now_ns=time.monotonic_ns(), codecs=self.codecs
+        )
         self._connections[websocket] = session
         ticker = asyncio.ensure_future(self._tick(websocket, session))
         try:

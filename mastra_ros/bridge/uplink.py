@@ -23,6 +23,7 @@ from ..protocol import (
     KeyFrameRequest,
     Nack,
     Opened,
+    PrivacyReport,
     Renewal,
     ResultMessage,
     Role,
@@ -36,6 +37,7 @@ from ..protocol import (
 from ..protocol.checks import printable
 from ..types import Packet
 from .artefacts import ArtefactFolder
+from .clearing import SpoolGate
 from .connection import fresh_token
 from .delivery import Delivery, Listener, Tally
 from .flight import Entry, Goodput
@@ -57,6 +59,10 @@ CHUNK_BYTES = 16_384
 
 LARGE_BYTES = 262_144
 """Larger messages are decoded off the event loop."""
+REPORT_S = 1.0
+"""What the gate of privacy does is told at most so often."""
+REST_S = 1.0
+"""Where all that is left in the spool has to stay there, it is looked at again after so long."""
 RENEW_SHARE = 0.6
 """After this share of a token's life it is renewed."""
 
@@ -89,6 +95,9 @@ class Uplink:
         tally: Tally,
         goodput: Goodput,
         listener: Listener,
+        gate: SpoolGate,
+        codecs: tuple[str, ...] = (),
+        *,
         records: RecordThread,
         artefacts: ArtefactFolder,
         disk: Executor,
@@ -104,7 +113,13 @@ class Uplink:
             bytes_max=config.message_bytes_max,
             renews=True,
             extensions=EXTENSIONS,
+            privacy=True,
+            codecs=codecs,
         )
+        self._gate = gate
+        self._reported: PrivacyReport | None = None
+        self._report_s = 0.0
+        self._rest_until_s = 0.0
         self._renew_s = time.monotonic() + RENEW_SHARE * config.token_lifetime_s
         self._delivery = Delivery(
             config.in_flight_max, self.session.link, spool, tally, goodput, listener
@@ -312,7 +327,9 @@ class Uplink:
             for entry in self._delivery.look_at_clock(now_ns):
                 if self._outbox.withdraw(entry.packet.key):  # then no answer will ever come
                     self.flight.overdue.pop(entry.packet.key, None)
+                    self._delivery.not_sent(entry)
             self._renew_in_time()
+            self._report_privacy()
             due_ns = self.session.next_timeout_ns
             wait_s = TICK_MAX_S if due_ns is None else (due_ns - now_ns) / 1e9
             await asyncio.sleep(min(max(wait_s, 0.001), TICK_MAX_S))
@@ -329,6 +346,17 @@ class Uplink:
             return
         self._outbox.put_control(self.session.send(Renewal(token), time.monotonic_ns()))
 
+    def _report_privacy(self) -> None:
+        """Tell what the gate does, where the gateway takes it and there is something new."""
+        state, now_s = self._gate.state, time.monotonic()
+        if not (self.session.privacy and state.mode) or now_s < self._report_s:
+            return
+        kept = len(self._gate.kept)
+        report = PrivacyReport(state.mode, state.sent, state.masked, state.withheld, kept)
+        if report != self._reported:
+            self._reported, self._report_s = report, now_s + REPORT_S
+            self._outbox.put_control(self.session.send(report, time.monotonic_ns()))
+
     # -- the backlog -----------------------------------------------------------------------
 
     async def _backlog_on(self) -> None:
@@ -336,9 +364,14 @@ class Uplink:
             self._backlog_wake.clear()
             room = self._backlog_room()
             if room > 0:
-                exclude = self.flight.in_spool()
+                exclude = {*self.flight.in_spool(), *self._gate.kept}
                 packets = await asyncio.wrap_future(self._spool.next_batch(room, exclude))
-                for packet in packets:
+                if not packets and self._gate.kept:
+                    self._rest_until_s = time.monotonic() + REST_S
+                for found in packets:
+                    packet = await self._gate.of_spool(found)
+                    if packet is None:
+                        continue
                     entry = self._delivery.accept_backlog(packet, time.monotonic_ns())
                     if entry is not None:
                         self._scavenger.sent(entry.accepted_ns)
@@ -349,6 +382,6 @@ class Uplink:
     def _backlog_room(self) -> int:
         """How many packets of the spool may be sent now, if it has any."""
         nothing = self._spool.stats.records <= len(self.flight.in_spool())
-        if nothing or self._outbox.live_waiting:
+        if nothing or self._outbox.live_waiting or time.monotonic() < self._rest_until_s:
             return 0
         return self._scavenger.room(len(self.flight.backlog), time.monotonic_ns())

@@ -26,6 +26,7 @@ VERBS = {
     "netem": "run a program behind a bad link of the kernel's making",
     "params": "print and check parameters",
     "plan": "what a site needs and costs: all local, all cloud, Mastra",
+    "privacy": "what would be hidden on pictures of your own",
     "probe": "measure the link to a gateway, and say what each policy would do",
     "proxy": "put a bad link between a device and a gateway",
     "run": "run a pipeline in one process",

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError
-from ..planning import Cell, Models, Needs, Plan, Prices, Strategy, load_prices, make_plan, sweep
+from ..planning import (
+    Cell,
+    Models,
+    Needs,
+    Plan,
+    Prices,
+    Strategy,
+    load_prices,
+    make_plan,
+    measured_ms,
+    sweep,
+)
 from ..planning.sweep import SAVING
 from ..share import share_file
+from .measured import add_measured, cloud_views
 from .output import check_output, write_json
 
 HELP = """\
@@ -70,12 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("cloud-ms", "ms a frame on one core, instead of the bundle's"),
     ):
         parser.add_argument(f"--{name}", type=float, metavar="X", help=what)
-    parser.add_argument(
-        "--measured",
-        type=Path,
-        metavar="FILE",
-        help="of mastra model bench --json: the fastest engine's ms instead of the bundle's",
-    )
+    add_measured(parser, "the bundle's")
     parser.add_argument("--prices", type=Path, metavar="FILE", help=f"default: {PRICES}")
     parser.add_argument("--no-sweep", action="store_true", help="this site only")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write it all as JSON")
@@ -117,27 +124,10 @@ def _points(floor: float, models: Models) -> float:
     return 100 * (models.cloud_accuracy - floor)
 
 
-def _measured(path: Path | None) -> dict[str, float]:
-    """ms a frame on one core of the fastest engine, for the device and for the gateway."""
-    if path is None:
-        return {}
-    fastest: dict[str, float] = {}
-    try:
-        for row in json.loads(path.read_text(encoding="utf-8")):
-            if (row["threads"], row["batch"]) == (1, 1):
-                place = row["part"].partition("_")[0]  # the gateway's int8 form is its own
-                fastest[place] = min(fastest.get(place, math.inf), float(row["p50_ms"]))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ConfigError(f"--measured: {path}: no table of mastra model bench: {error}") from error
-    if not fastest:
-        raise ConfigError(f"--measured: {path}: nothing in it with one thread and batch 1")
-    return fastest
-
-
 def _models(args: argparse.Namespace) -> Models:
-    measured_ms = _measured(args.measured)
-    local_ms = measured_ms.get("local") if args.local_ms is None else args.local_ms
-    cloud_ms = measured_ms.get("cloud") if args.cloud_ms is None else args.cloud_ms
+    told_ms = measured_ms(args.measured, partial(cloud_views, args.bundle))
+    local_ms = told_ms.get("local") if args.local_ms is None else args.local_ms
+    cloud_ms = told_ms.get("cloud") if args.cloud_ms is None else args.cloud_ms
     given = {
         "local": {"f_score": args.local_accuracy, "latency_ms_1_thread": local_ms},
         "cloud": {"f_score": args.cloud_accuracy, "latency_ms_1_thread": cloud_ms},

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..redaction import redact
-from ..types import FrameKey, LinkSample, Result
+from ..types import FrameKey, GateState, LinkSample, Result
 from .timeline import Timeline
 
 FAILURES_SHOWN = 5
@@ -56,6 +56,9 @@ class RunReport:
         self.superseded = 0  # told by the scheduler
         self.switches: list[dict[str, Any]] = []  # likewise
         self.engine = ""  # told by the inference node
+        self.gate = GateState()
+        self.signed = ""  # the counts of privacy, by the device's key
+        self.compression: dict[str, Any] = {}  # told by the compression node
 
     def on_frame(self, key: FrameKey) -> None:
         with self._lock:
@@ -98,6 +101,10 @@ class RunReport:
         """Observer."""
         with self._lock:
             self._verdicts[board] = verdict
+
+    def on_gate(self, state: GateState) -> None:
+        with self._lock:
+            self.gate = state
 
     @property
     def frames(self) -> int:
@@ -145,12 +152,21 @@ class RunReport:
                 },
                 "engine": self.engine,
                 "switches": self.switches,
+                "compression": self.compression,
                 "upload_bytes": link.get("uploaded_bytes", 0),
                 "spooled": link.get("spooled_total", 0),
                 "spooled_left": link.get("spooled", 0),
                 "delivered_late": link.get("delivered_late", 0),
                 "late_results": len(self._late),
                 "dropped": link.get("dropped", 0),
+                "privacy": {
+                    "mode": self.gate.mode,
+                    "sent": self.gate.sent,
+                    "masked": self.gate.masked,
+                    "withheld": self.gate.withheld,
+                    "shut": redact(self.gate.shut),
+                },
+                "privacy_signed": self.signed,
                 "verdicts": dict(sorted(Counter(self._verdicts.values()).items())),
                 "against_truth": self.against_truth,
             }
@@ -205,6 +221,7 @@ class RunReport:
                 " / ".join("-" if v is None else f"{v} ms" for v in age.values()),
             ),
             ("bytes up", f"{told['upload_bytes']:,}"),
+            *_compression(told["compression"]),
             (
                 "frames spooled / delivered later / dropped / left",
                 " / ".join(
@@ -212,6 +229,7 @@ class RunReport:
                     for name in ("spooled", "delivered_late", "dropped", "spooled_left")
                 ),
             ),
+            ("privacy", _privacy(told["privacy"])),
             ("verdicts", _pairs(told["verdicts"])),
             *([("against the truth", _pairs(truth))] if (truth := self.against_truth) else []),
             ("switches", len(told["switches"])),
@@ -232,3 +250,18 @@ class RunReport:
 
 def _pairs(counts: dict[str, int]) -> str:
     return ", ".join(f"{name} {count}" for name, count in counts.items()) or "none"
+
+
+def _privacy(told: dict[str, Any]) -> str:
+    counts = ", ".join(f"{told[name]} {name}" for name in ("sent", "masked", "withheld"))
+    return f"{told['mode'] or 'not known'}: {counts}"
+
+
+def _compression(told: dict[str, Any]) -> list[tuple[str, str]]:
+    """The codec, and the packets and bytes of each kind."""
+    if not told.get("packets"):
+        return []
+    kinds = ", ".join(
+        f"{kind} {frames} ({size:,})" for kind, (frames, size) in told["packets"].items()
+    )
+    return [("encoded with", told["coding"]), ("packets of a kind (bytes)", kinds)]

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..config.files import apply_sets, load_parameters
-from ..errors import ConfigError, DependencyError, MastraError, SourceError
+from ..errors import AuthenticationError, ConfigError, DependencyError, MastraError, SourceError
 from ..figures import prepare
 from ..leftovers import temporary_folder
 from ..share import share_file
@@ -82,6 +82,7 @@ def run(args: argparse.Namespace) -> int:
     with _signals(stop), contextlib.ExitStack() as stack:
         link = _open_link(args, parameters, stack)
         report = _run_nodes(args, parameters, link, stop)
+        report.signed = _signed(report, parameters)
     _compare_with_truth(report, parameters)
     print(f"\n{args.pipeline}\n{report.summary()}")
     if link.spool and report.spooled_now:
@@ -95,6 +96,28 @@ def run(args: argparse.Namespace) -> int:
     if args.pictures:
         print(f"  annotated pictures in {args.pictures}")
     return 0 if report.frames and not report.missing else 1
+
+
+def _signed(report: RunReport, parameters: dict[str, dict[str, Any]]) -> str:
+    """The counts of privacy, signed by the device's key; empty where it has none."""
+    from ..bridge.connection import keys_folder
+    from ..config import BridgeConfig, build
+    from ..protocol.keys import load_device_key
+    from ..protocol.statements import sign_statement
+
+    config = build(BridgeConfig, parameters.get("bridge", {}))
+    try:
+        key = load_device_key(keys_folder(config), config.device)
+    except (AuthenticationError, ConfigError):
+        return ""
+    stated = {
+        "device": config.device,
+        "stream": config.stream,
+        "ended_s": int(time.time()),
+        "frames": report.frames,
+        "privacy": report.to_dict()["privacy"],
+    }
+    return sign_statement(config.device, key, stated)
 
 
 def _compare_with_truth(report: RunReport, parameters: dict[str, dict[str, Any]]) -> None:
@@ -256,6 +279,7 @@ def _run_nodes(
                 report.superseded = scheduler.counters.superseded
                 report.switches = [s.to_dict(began_ns) for s in scheduler.switches]
             report.engine = getattr(composition.nodes["inference"], "engine", "")
+            report.compression = composition.nodes["compression"].told()
 
         live = _LiveLine(report, began, quiet=args.quiet)
         while not stop.is_set() and composition.failure is None and not camera.ended.is_set():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from ..config.files import apply_sets, check, load_parameters
 from ..errors import ConfigError
 from ..figures import prepare_folder
 from ..share import share_file
+from .measured import add_measured, cloud_views
 from .output import check_output_folder
 
 HELP = """\
@@ -49,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--gateway-load", default="none", help="what else the gateway does: none, bursts, or a CSV"
     )
     parser.add_argument("--stages", type=Path, metavar="FILE", help="times and sizes, YAML or JSON")
+    add_measured(parser, "those of --stages")
     parser.add_argument("--prices", type=Path, metavar="FILE", help="default: config/prices.yaml")
     parser.add_argument(
         "--accuracy", type=Path, metavar="FILE", help="measured samples, CSV; else the F-scores"
@@ -72,7 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Simulate and print."""
     # Imported here, so that `mastra --help` needs no numpy.
-    from ..planning.prices import load_prices
+    from ..planning import load_prices, measured_ms
     from ..simulation.accuracy import AccuracyTable
     from ..simulation.compare import CHOICES, compare, to_csv, to_json, to_text
     from ..simulation.plots import plot
@@ -94,6 +98,9 @@ def run(args: argparse.Namespace) -> int:
     names = [n.strip() for n in args.policies.split(",")] if args.policies else list(CHOICES)
     prices = load_prices(args.prices or share_file("config/prices.yaml"))
     stages = load_stage_times(args.stages)
+    told_ms = measured_ms(args.measured, partial(cloud_views, args.bundle))
+    measured: dict[str, Any] = {f"{place}_ms": spent for place, spent in told_ms.items()}
+    stages = replace(stages, **measured)
     if args.accuracy:
         accuracy = AccuracyTable.read(args.accuracy)
     else:

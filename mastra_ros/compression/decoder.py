@@ -10,6 +10,7 @@ from ..types import Frame, Packet, PacketKind
 from .payload import Payload, unpack
 from .stills import decode_still
 from .tiles import Image, layout, paste
+from .video import VideoReceiver
 
 
 class _Picture(NamedTuple):
@@ -27,16 +28,21 @@ class Decoder:
     ever refer to them.
     """
 
-    def __init__(self, references_kept: int = 16, pixels_max: int = 33_554_432) -> None:
+    def __init__(
+        self, references_kept: int = 16, pixels_max: int = 33_554_432, *, video: bool = True
+    ) -> None:
+        self._takes_video = video
         self._references_kept = references_kept
         self._pixels_max = pixels_max
         # By stamp and check of the payload: under one stamp there may be several pictures.
         self._kept: OrderedDict[tuple[int, int], _Picture] = OrderedDict()
+        self._video = VideoReceiver()
 
     @property
     def bytes_kept(self) -> int:
         """Memory of the references, bytes; pictures that share their pixels count once."""
-        return sum({id(p.image): p.image.nbytes for p in self._kept.values()}.values())
+        kept = {id(p.image): p.image.nbytes for p in self._kept.values()}
+        return sum(kept.values()) + self._video.bytes_kept
 
     def decode(self, packet: Packet) -> Frame:
         """The frame in a packet. Its image is read-only, since it may serve as a reference.
@@ -51,6 +57,10 @@ class Decoder:
         pixels = packet.width_px * packet.height_px
         if pixels > self._pixels_max:
             raise CodecError(f"expected at most {self._pixels_max} px, got {pixels}")
+        if packet.kind in (PacketKind.VIDEO, PacketKind.REPEAT):
+            if not self._takes_video or packet.late:
+                raise CodecError("video is not taken here, or comes late: it cannot stand alone")
+            return Frame(packet.key, self._video.decode(packet), packet.encoding)
         payload, check = unpack(packet)
         if payload.mask is None:
             image = decode_still(
@@ -70,7 +80,7 @@ class Decoder:
     def forget_oldest(self) -> bool:
         """Give up the picture that has been of no use for longest; False when none is kept."""
         if not self._kept:
-            return False
+            return self._video.forget()
         self._kept.popitem(last=False)
         return True
 

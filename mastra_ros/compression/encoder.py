@@ -15,17 +15,19 @@ The reference is the newest frame that the gateway has acknowledged, never one m
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..config import CompressionConfig
 from ..errors import CodecError
 from ..pictures import eight_bits
+from ..privacy import ClearedFrame
 from ..types import Frame, FrameKey, Packet, PacketKind
 from .changes import changed_tiles
 from .payload import TILE_STEP_PX, Payload, pack
-from .stills import check_codec, encode_still
+from .stills import DEEP, JPEGLS, LOSSLESS, check_codec, encode_still
 from .tiles import Image, Mask, cut, paste
 
 SENT_MAX = 32
@@ -75,41 +77,61 @@ class Encoder:
         self._number = 0
         self._key_wanted = False
         self._deltas = 0  # since the last key frame
+        self._taken: frozenset[str] = frozenset()
         self.configure(config)
 
     def configure(self, config: CompressionConfig) -> None:
         """Use other parameters from the next frame on (DependencyError: a codec is missing)."""
-        check_codec(config.codec)
+        check_codec(config.still_codec)
         self._config = config
+        self._threshold = 0.0 if config.codec == JPEGLS else config.change_threshold
         self._tile_px = -(-config.tile_px // TILE_STEP_PX) * TILE_STEP_PX
+
+    def peer(self, takes: Iterable[str]) -> None:
+        """What the gateway has said that it reads beyond what every version does."""
+        if (taken := frozenset(takes)) != self._taken:
+            self._taken = taken
+            self.forget()
+
+    def _codec_of(self, *, late: bool) -> str:
+        """For the next frame. A spool may meet any gateway, so what is late is what all read."""
+        codec = self._config.still_codec
+        return "png" if codec == JPEGLS and (late or JPEGLS not in self._taken) else codec
 
     @property
     def reference_ns(self) -> int:
         """Stamp of the picture that the next delta would change; 0 without one."""
         return 0 if self._reference is None else self._reference.stamp_ns
 
-    def encode(self, frame: Frame, *, hard: bool = False, late: bool = False) -> Packet:
+    def encode(self, cleared: ClearedFrame, *, hard: bool = False, late: bool = False) -> Packet:
         """Encode a frame; a late one becomes a key frame that stands outside the sequence.
 
-        One of 16 bits is sent with 8, as the device's own model sees it: every gateway knows those.
+        What it keeps to compare with is the masked picture: no delta carries what is under a mask.
+
+        One of 16 bits is sent with 8, as the device's own model sees it and every gateway knows
+        it, unless the codec is lossless and the gateway has said that it takes 16.
 
         Raises:
             CodecError: the frame is of another stream, or too large for the codec.
         """
+        packet = self._encode(cleared.frame, hard=hard, late=late)
+        return replace(packet, clearance=cleared.clearance)
+
+    def _encode(self, frame: Frame, *, hard: bool, late: bool) -> Packet:
         if frame.key.stream != self._stream:
             raise CodecError(f"expected stream {self._stream!r}, got {frame.key.stream!r}")
-        frame = eight_bits(frame)
+        codec = self._codec_of(late=late)
+        if late or DEEP not in self._taken or codec not in LOSSLESS:
+            frame = eight_bits(frame)
         if late:
-            payload, _ = pack(self._whole(frame))
+            payload, _ = pack(self._whole(frame, codec))
             return _packet(frame, PacketKind.KEY, payload, 0, hard=hard, late=True)
         reference = self._usable(frame)
         if reference is not None:
-            mask = changed_tiles(
-                frame.image, reference.image, self._tile_px, self._config.change_threshold
-            )
+            mask = changed_tiles(frame.image, reference.image, self._tile_px, self._threshold)
             if np.count_nonzero(mask) <= self._config.key_share * mask.size:
-                return self._delta(frame, reference, mask, hard=hard)
-        payload, check = pack(self._whole(frame))
+                return self._delta(frame, reference, mask, codec, hard=hard)
+        payload, check = pack(self._whole(frame, codec))
         self._key_wanted = False
         self._deltas = 0
         self._remember(_Sent(self._next(), frame.key, check, frame.encoding, frame.image))
@@ -159,11 +181,17 @@ class Encoder:
             return None
         return reference
 
-    def _whole(self, frame: Frame) -> Payload:
+    def _whole(self, frame: Frame, codec: str) -> Payload:
         config = self._config
-        still = encode_still(frame.image, frame.encoding, config.codec, config.quality)
+        still = encode_still(
+            frame.image,
+            frame.encoding,
+            codec,
+            config.still_quality,
+            error_max=config.error_max,
+        )
         return Payload(
-            config.codec,
+            codec,
             frame.encoding,
             frame.width_px,
             frame.height_px,
@@ -171,15 +199,24 @@ class Encoder:
             still,
         )
 
-    def _delta(self, frame: Frame, reference: _Picture, mask: Mask, *, hard: bool) -> Packet:
+    def _delta(
+        self, frame: Frame, reference: _Picture, mask: Mask, codec: str, *, hard: bool
+    ) -> Packet:
         config = self._config
         image, still = reference.image, b""
         if mask.any():
             image = cut(frame.image, mask, self._tile_px)
-            still = encode_still(image, frame.encoding, config.codec, config.quality, smallest=True)
+            still = encode_still(
+                image,
+                frame.encoding,
+                codec,
+                config.still_quality,
+                smallest=True,
+                error_max=config.error_max,
+            )
         payload, check = pack(
             Payload(
-                config.codec,
+                codec,
                 frame.encoding,
                 frame.width_px,
                 frame.height_px,

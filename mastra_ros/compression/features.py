@@ -46,6 +46,7 @@ import zstandard
 from numpy.typing import NDArray
 
 from ..errors import CodecError
+from ..privacy import ClearedFeatures
 from ..types import Features, Packet, PacketKind
 
 MAGIC = b"MF"
@@ -89,9 +90,15 @@ class FeatureEncoder:
         self._of: tuple[object, ...] = ()
 
     def encode(
-        self, features: Features, *, encoding: str = "bgr8", hard: bool = False, late: bool = False
+        self,
+        cleared: ClearedFeatures,
+        *,
+        encoding: str = "bgr8",
+        hard: bool = False,
+        late: bool = False,
     ) -> Packet:
         """Encode; `encoding` is that of the frame. CodecError where the layout has no place."""
+        features = cleared.features
         return Packet(
             features.key,
             PacketKind.FEATURES,
@@ -108,6 +115,7 @@ class FeatureEncoder:
                 "scale": features.scale,
                 "zero_point": features.zero_point,
             },
+            clearance=cleared.clearance,
         )
 
     def _pack(self, features: Features) -> bytes:

@@ -1,8 +1,9 @@
 """Size and kind of a still picture, read from its first bytes without decoding it.
 
-Only what our encoder writes is accepted: baseline JPEG (ITU-T T.81), PNG of 8 bits without
-interlacing (W3C PNG, critical chunks alone), and still WebP (RFC 9649). The rest of these formats
-(progressive scans, compressed text, animations) only helps those who want to keep a decoder busy.
+Only what our encoder writes is accepted: baseline JPEG (ITU-T T.81), PNG of 8 or 16 bits without
+interlacing (W3C PNG, critical chunks alone), still WebP (RFC 9649) and JPEG-LS (ITU-T T.87). The
+rest of these formats (progressive scans, compressed text, animations) only helps those who want to
+keep a decoder busy.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import struct
 from dataclasses import dataclass
 
 from ..errors import CodecError
+from .jpegls import read_jpegls
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_CHANNELS = {0: 1, 2: 3}  # colour type: gray, true colour
@@ -27,14 +29,20 @@ class StillHeader:
     width_px: int
     height_px: int
     channels: int
+    bits: int = 8  # 8 or 16: what it is decoded to
 
     def __str__(self) -> str:
-        return f"{self.codec} of {self.width_px}x{self.height_px} px, {self.channels} channels"
+        deep = " of 16 bits" if self.bits == 16 else ""
+        size = f"{self.width_px}x{self.height_px} px"
+        return f"{self.codec} of {size}, {self.channels} channels{deep}"
 
 
 def read_header(data: bytes) -> StillHeader:
     """Read the header, or raise CodecError where it is of none of the accepted kinds."""
     try:
+        if data.startswith(b"\xff\xd8\xff\xf7"):
+            width, height, channels, bits = read_jpegls(data)
+            return StillHeader("jpegls", width, height, channels, 8 if bits == 8 else 16)
         if data.startswith(b"\xff\xd8"):
             return _jpeg(data)
         if data.startswith(_PNG):
@@ -43,7 +51,7 @@ def read_header(data: bytes) -> StillHeader:
             return _webp(data)
     except (struct.error, IndexError):
         raise CodecError(f"a picture of {len(data)} bytes ends in its header") from None
-    raise CodecError(f"expected a JPEG, PNG or WebP picture, got {data[:12]!r}")
+    raise CodecError(f"expected a JPEG, PNG, WebP or JPEG-LS picture, got {data[:12]!r}")
 
 
 def _jpeg(data: bytes) -> StillHeader:
@@ -72,8 +80,10 @@ def _png(data: bytes) -> StillHeader:
     length, name, width, height, bits, colour, _, _, interlace = struct.unpack_from(
         ">I4sIIBBBBB", data, 8
     )
-    if name != b"IHDR" or length != 13 or bits != 8 or colour not in _PNG_CHANNELS or interlace:
-        raise CodecError("png: expected gray or true colour of 8 bits without interlacing")
+    if name != b"IHDR" or length != 13 or bits not in (8, 16) or interlace:
+        raise CodecError("png: expected 8 or 16 bits without interlacing")
+    if colour not in _PNG_CHANNELS:
+        raise CodecError("png: expected gray or true colour")
     at, last = 8, b""
     while at < len(data):
         length, last = struct.unpack_from(">I4s", data, at)
@@ -82,7 +92,7 @@ def _png(data: bytes) -> StillHeader:
         at += 12 + length
     if last != b"IEND" or at != len(data):
         raise CodecError("png: the data is cut short")
-    return StillHeader("png", width, height, _PNG_CHANNELS[colour])
+    return StillHeader("png", width, height, _PNG_CHANNELS[colour], bits)
 
 
 def _webp(data: bytes) -> StillHeader:

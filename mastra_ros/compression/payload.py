@@ -7,8 +7,8 @@ Little endian, 40 bytes of header, then for a delta the mask, then the still pic
          2      1  version, 1
          3      1  kind: 0 key, 1 delta
          4      4  check: CRC-32 of all the other bytes of the payload
-         8      1  codec: 0 jpeg, 1 webp, 2 png
-         9      1  encoding: 0 mono8, 1 bgr8, 2 rgb8
+         8      1  codec: 0 jpeg, 1 webp, 2 png, 3 jpegls
+         9      1  encoding: 0 mono8, 1 bgr8, 2 rgb8, 3 mono16, 4 bgr16, 5 rgb16
         10      2  width of the frame, px
         12      2  height of the frame, px
         14      2  tile_px: side of a tile, a multiple of 8 from 8 to 512; 0 in a key
@@ -45,8 +45,8 @@ TILE_STEP_PX = 8
 
 _HEADER = struct.Struct("<2sBBIBBHHHqqII")
 _KINDS = (PacketKind.KEY, PacketKind.DELTA)
-_CODECS = ("jpeg", "webp", "png")
-_ENCODINGS = ("mono8", "bgr8", "rgb8")
+_CODECS = ("jpeg", "webp", "png", "jpegls")
+_ENCODINGS = ("mono8", "bgr8", "rgb8", "mono16", "bgr16", "rgb16")
 
 
 @dataclass(frozen=True)

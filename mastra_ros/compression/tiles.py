@@ -9,11 +9,13 @@ separate JPEG rectangles, with optimised Huffman tables in both, 38 % with stand
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-Image = npt.NDArray[np.uint8]
+Image = npt.NDArray[Any]  # uint8, or uint16 for encodings of 16 bits
 Mask = npt.NDArray[np.bool_]
 
 MOSAIC_WIDTH_PX = 8192
@@ -35,7 +37,7 @@ def cut(picture: Image, mask: Mask, tile_px: int) -> Image:
     """The mosaic of the masked tiles (at least one); what no tile fills is 0."""
     tiles = _as_tiles(_padded(picture, mask, tile_px), mask, tile_px)[mask]
     rows, columns = layout(len(tiles), tile_px)
-    full = np.zeros((rows * columns, *tiles.shape[1:]), np.uint8)
+    full = np.zeros((rows * columns, *tiles.shape[1:]), tiles.dtype)
     full[: len(tiles)] = tiles
     grouped = full.reshape(rows, columns, *tiles.shape[1:]).swapaxes(1, 2)
     size = (rows * tile_px, columns * tile_px, *picture.shape[2:])
@@ -80,7 +82,7 @@ def _padded(picture: Image, mask: Mask, tile_px: int) -> Image:
     if not bottom and not right and picture.flags.c_contiguous:
         return picture
     grown = cv2.copyMakeBorder(picture, 0, bottom, 0, right, cv2.BORDER_REPLICATE)
-    return np.asarray(grown, np.uint8)
+    return np.asarray(grown)
 
 
 def _as_tiles(padded: Image, mask: Mask, tile_px: int) -> Image:

@@ -13,6 +13,7 @@ from .factory import FactoryConfig
 from .gateway import GatewayConfig
 from .inference import InferenceConfig
 from .parameter import NodeConfig, Parameter, build, parameter, parameters_of
+from .privacy import PrivacyConfig
 from .remote import REMOTE_STAGES, check_remote, remote_parameter
 from .scheduling import SchedulingConfig
 from .stages import STAGES
@@ -28,6 +29,7 @@ __all__ = [
     "InferenceConfig",
     "NodeConfig",
     "Parameter",
+    "PrivacyConfig",
     "SchedulingConfig",
     "build",
     "check_remote",

@@ -29,9 +29,13 @@ class GatewayConfig(NodeConfig):
         (), "live parameters that devices shall change, as stage.parameter=value"
     )
     state_dir: str = parameter("", "folder of the results' database; empty: in keys_dir's parent")
-    batch_size_max: int = parameter(8, "most frames in one run of a model", minimum=1, maximum=256)
+    batch_size_max: int = parameter(32, "most frames in one run of a model", minimum=1, maximum=256)
     batch_delay_ms: float = parameter(
-        2.0, "longest wait for a batch to fill", unit="ms", minimum=0.0, maximum=1000.0
+        0.0,
+        "longest wait for a batch to fill while the model has nothing to do",
+        unit="ms",
+        minimum=0.0,
+        maximum=1000.0,
     )
     batch_run_ms: float = parameter(
         50.0,
@@ -54,6 +58,47 @@ class GatewayConfig(NodeConfig):
         "", "folder where auto keeps its choices; empty: a folder of this user's state"
     )
     device: str = parameter("CPU", "OpenVINO device: CPU, GPU, NPU or as OpenVINO names it")
+    providers: tuple[str, ...] = parameter(
+        ("CPUExecutionProvider",),
+        "ONNX Runtime's execution providers in order of preference (CUDAExecutionProvider, "
+        "TensorrtExecutionProvider); the log and `/v2` say where another one runs",
+    )
+    tensors: tuple[str, ...] = parameter(
+        (),
+        "models served by `/v2` alone with their own tensors: NAME=FILE.onnx or .pt2, or NAME=URL "
+        "of a model on a server of the Open Inference Protocol (http, https, grpc, grpcs); "
+        "NAME:VERSION where there are several versions",
+    )
+    tensors_instances: int = parameter(
+        1, "runs at once of each of these models", minimum=1, maximum=64
+    )
+    torch_device: str = parameter(
+        "cpu", "where PyTorch runs programs (.pt2): cpu, cuda, cuda:1; never another in its place"
+    )
+    upstream: tuple[str, ...] = parameter(
+        (),
+        "bundles whose network runs on another server of the Open Inference Protocol, as "
+        "BUNDLE=URL; pictures are prepared and answers read here",
+    )
+    upstream_limit_ms: float = parameter(
+        2000.0,
+        "longest time for an answer of another server, all tries together",
+        unit="ms",
+        minimum=1.0,
+        maximum=600000.0,
+    )
+    upstream_retries: int = parameter(
+        2, "further tries where another server gives no answer", minimum=0, maximum=10
+    )
+    upstream_ca: str = parameter(
+        "", "authority (PEM) of other servers' certificates; empty: those of the system"
+    )
+    grpc_port: int = parameter(
+        -1,
+        "TCP port of the protocol over gRPC; 0 takes a free one, -1 offers none",
+        minimum=-1,
+        maximum=65535,
+    )
     threads: int = parameter(1, "threads of the runtime a model", minimum=1, maximum=256)
     views_max: int = parameter(
         2, "most views of a frame for a model whose bundle wants several", minimum=1, maximum=2
@@ -88,6 +133,9 @@ class GatewayConfig(NodeConfig):
     )
     heartbeat_timeout_ms: float = parameter(
         10_000.0, "a device silent for so long is dropped", unit="ms", minimum=100.0, maximum=6e5
+    )
+    video: bool = parameter(
+        True, "take video, which FFmpeg decodes in this process; without, devices send stills"
     )
     references_kept: int = parameter(
         16, "decoded pictures kept a stream as references", minimum=1, maximum=1000

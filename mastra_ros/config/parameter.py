@@ -59,6 +59,8 @@ class Parameter:
             value = tuple(value)
             if not all(isinstance(item, str) for item in value):
                 raise ConfigError(f"{self.name}: expected a list of strings, got {shown(value)}")
+        if value is False and "off" in self.choices:  # so YAML reads the word off
+            value = "off"
         if type(value) is not self.type:
             raise ConfigError(
                 f"{self.name}: expected {self.type.__name__}, "

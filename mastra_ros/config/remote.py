@@ -8,8 +8,9 @@ from ..errors import ConfigError
 from .parameter import Parameter, parameters_of
 from .stages import STAGES
 
-REMOTE_STAGES = tuple(stage for stage in STAGES if stage not in ("bridge", "gateway"))
-"""Stages that a gateway may ask a device to change; how it is reached is the device's affair."""
+REMOTE_STAGES = tuple(stage for stage in STAGES if stage not in ("bridge", "gateway", "privacy"))
+"""Stages that a gateway may ask a device to change; how it is reached, and what is private, is the
+device's affair."""
 
 _LIVE = {
     f"{stage}.{name}": parameter

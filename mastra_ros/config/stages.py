@@ -9,12 +9,14 @@ from .factory import FactoryConfig
 from .gateway import GatewayConfig
 from .inference import InferenceConfig
 from .parameter import NodeConfig
+from .privacy import PrivacyConfig
 from .scheduling import SchedulingConfig
 
 STAGES: dict[str, type[NodeConfig]] = {
     "camera": CameraConfig,
     "inference": InferenceConfig,
     "scheduling": SchedulingConfig,
+    "privacy": PrivacyConfig,
     "compression": CompressionConfig,
     "bridge": BridgeConfig,
     "pipeline": FactoryConfig,

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import os
+import threading
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,6 +21,7 @@ from starlette.websockets import WebSocket
 
 from ..config import GatewayConfig
 from ..errors import StoreError
+from .answering import Answering
 from .applications.artefact_desk import ArtefactDesk
 from .applications.hosts import Applications
 from .applications.keeping import Keeping
@@ -27,6 +31,8 @@ from .cargo import CargoDesks
 from .clients import ClientDoor
 from .door.logs import Sparing
 from .frames import Frames
+from .grpc_calls import Calls
+from .grpc_server import GrpcServer
 from .memory import Memory, resident_bytes, return_to_system
 from .metrics import Metrics
 from .models import Models
@@ -45,6 +51,8 @@ logger = logging.getLogger(__name__)
 
 WORKERS = 2
 """Threads that decode frames and look up results; the runtimes of models have their own."""
+NICE = 10
+"""Of the thread of large pictures: it takes what the others leave."""
 GOODBYE_S = 3.0
 WATCH_S = 0.5
 """Keys, permits and the memory of the process are looked at this often."""
@@ -70,7 +78,9 @@ class Gateway:
         self._software = software
         self._settings = device_settings(config.device_settings)
         self._executor = ThreadPoolExecutor(WORKERS, thread_name_prefix="frames")
-        self._heavy = ThreadPoolExecutor(1, thread_name_prefix="large-frames")
+        self._heavy = ThreadPoolExecutor(
+            1, thread_name_prefix="large-frames", initializer=_yield_to_others
+        )
         self.metrics = metrics
         self.models = models
         self.store = store
@@ -100,14 +110,16 @@ class Gateway:
             frames_max=config.queue_frames_max + config.batch_size_max,
             pixels_max=config.pixels_max,
             memory=self.memory,
+            logs=self._logs,
         )
-        self._v2 = OpenInference(
+        self.answering = Answering(
             models,
             self._executor,
-            config.body_bytes_max,
             memory=self.memory,
+            pixels_max=config.pixels_max,
             model_silence_s=config.model_silence_s,
         )
+        self._v2 = OpenInference(self.answering, config.body_bytes_max)
 
     def app(self, keys_dir: Path, audiences: Collection[str], used: UsedTokens | None) -> ASGIApp:
         """The application, which lets in the devices whose public keys are in `keys_dir`."""
@@ -139,6 +151,13 @@ class Gateway:
             self._gatekeeper, starlette, keys_dir=keys_dir, paths=PATHS, logs=self._logs
         )
         return ReadOn(door, body_bytes_max=self._config.body_bytes_max)
+
+    def grpc(self) -> GrpcServer:
+        """The same models over gRPC, once there is an app. Raises DependencyError."""
+        assert self._gatekeeper is not None
+        return GrpcServer(
+            Calls(self.answering), self._gatekeeper, self._config.body_bytes_max, self._v2.bodies
+        )
 
     async def close(self) -> bool:
         """Say goodbye to devices, finish what the models have in work, keep its results.
@@ -241,6 +260,12 @@ class Gateway:
             cargo=self._cargo,
         )
         await session.run()
+
+
+def _yield_to_others() -> None:
+    """Let the scheduler of the system prefer all other threads to this one."""
+    with contextlib.suppress(OSError, AttributeError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
 
 
 async def _no_such_path(request: Request, error: Exception) -> Response:

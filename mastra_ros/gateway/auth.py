@@ -7,6 +7,7 @@ the key that signed it.
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import logging
 import time
@@ -19,7 +20,7 @@ from typing import Any
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ..errors import AuthenticationError, ConfigError
+from ..errors import AuthenticationError, ConfigError, LinkError
 from ..protocol.tokens import (
     LEEWAY_S,
     PublicKey,
@@ -173,31 +174,45 @@ class Gatekeeper:
             return "the key of this device has been removed"
         return "" if key_bytes(key) == permit.key else "the key of this device has been replaced"
 
-    async def _admit(self, device: str, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request over HTTP, of so many at once."""
+    def permit_of(self, authorizations: Sequence[str], peer: Any, what: str) -> Permit:
+        """What the token of a call over gRPC permits; AuthenticationError, told, if nothing."""
+        try:
+            return Permit.of(self._check(_bearer(authorizations), replay=False))
+        except AuthenticationError as error:
+            self._tell(error, peer, what)
+            raise
+
+    @contextlib.contextmanager
+    def counted(self, device: str) -> Iterator[None]:
+        """One request, of so many at once over whatever transport. Raises LinkError beyond."""
         everybody = self._requests.total()
         if everybody >= REQUESTS_MAX or self._requests[device] >= REQUESTS_DEVICE_MAX:
             self._logs.warning("requests", "%s: %d requests are in work", device, everybody)
-            refusal = JSONResponse({"error": "too many requests"}, 503, {"Retry-After": "1"})
-            await refusal(scope, receive, send)
-            return
+            raise LinkError("too many requests")
         self._requests[device] += 1
-        _admitted(scope)
         try:
-            await self._app(scope, receive, send)
+            yield
         finally:
             self._requests[device] -= 1
             if not self._requests[device]:
                 del self._requests[device]
 
+    async def _admit(self, device: str, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request over HTTP."""
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(self.counted(device))
+            except LinkError as error:
+                refusal = JSONResponse({"error": str(error)}, 503, {"Retry-After": "1"})
+                await refusal(scope, receive, send)
+                return
+            _admitted(scope)
+            await self._app(scope, receive, send)
+
     def _permit(self, scope: Scope) -> Permit:
         values = [value for name, value in scope["headers"] if name.lower() == b"authorization"]
-        if len(values) != 1:
-            raise TokenRefused("expected one header Authorization: Bearer …")
-        scheme, _, token = values[0].decode("latin-1").partition(" ")
-        if scheme.lower() != "bearer":
-            raise TokenRefused("expected the scheme Bearer")
-        return Permit.of(self._check(token.strip(), replay=scope["type"] == "websocket"))
+        token = _bearer([value.decode("latin-1") for value in values])
+        return Permit.of(self._check(token, replay=scope["type"] == "websocket"))
 
     def _check(self, token: str, *, replay: bool) -> Verified:
         return check_token(
@@ -205,12 +220,25 @@ class Gatekeeper:
         )
 
     async def _refuse(self, error: AuthenticationError, scope: Scope, send: Send) -> None:
-        self._metrics.auth_failures.labels("token").inc()
-        host = scope["client"][0] if scope.get("client") else "unknown address"
-        kind = error.kind if isinstance(error, TokenRefused) else "token"
-        self._logs.warning(kind, "refused %s %.100s: %s", host, scope["path"], str(error))
+        self._tell(error, scope.get("client"), scope["path"])
         response = JSONResponse({"error": str(error)}, 401, {"WWW-Authenticate": "Bearer"})
         await response(scope, _nothing_to_receive, send)
+
+    def _tell(self, error: AuthenticationError, peer: Any, what: str) -> None:
+        self._metrics.auth_failures.labels("token").inc()
+        host = peer[0] if peer else "unknown address"
+        kind = error.kind if isinstance(error, TokenRefused) else "token"
+        self._logs.warning(kind, "refused %s %.100s: %s", host, what, str(error))
+
+
+def _bearer(values: Sequence[str]) -> str:
+    """The token in the one header `Authorization`. Raises TokenRefused."""
+    if len(values) != 1:
+        raise TokenRefused("expected one header Authorization: Bearer …")
+    scheme, _, token = values[0].partition(" ")
+    if scheme.lower() != "bearer":
+        raise TokenRefused("expected the scheme Bearer")
+    return token.strip()
 
 
 def _admitted(scope: Scope) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import zlib
 from dataclasses import dataclass
 
@@ -25,6 +26,8 @@ DRAIN_FACTOR = 8
 """A refused body is read on up to so many times the limit of bodies."""
 CODINGS = ("gzip", "x-gzip", "deflate")
 """Codings of a body that are understood (RFC 9110, 8.4.1)."""
+
+_NO_WEIGHT = re.compile(r"q\s*=\s*0(\.0*)?")
 
 
 @dataclass
@@ -78,6 +81,23 @@ def decoded(body: bytes, coding: str, bytes_max: int) -> bytes:
             body, zlib.MAX_WBITS if _has_zlib_header(body) else -zlib.MAX_WBITS, bytes_max
         )
     return _inflate(body, zlib.MAX_WBITS | 16, bytes_max)
+
+
+def wanted_coding(request: Request) -> str:
+    """How the answer may be coded (RFC 9110, 12.5.3); empty where it may not be."""
+    text = ",".join(request.headers.getlist("accept-encoding"))
+    for entry in text.lower().split(","):
+        name, _, weight = (part.strip() for part in entry.partition(";"))
+        if name in ("gzip", "deflate") and not _NO_WEIGHT.fullmatch(weight):
+            return name
+    return ""
+
+
+def encoded(body: bytes, coding: str) -> bytes:
+    """The body in a coding, quickly rather than as small as possible."""
+    bits = zlib.MAX_WBITS | 16 if coding == "gzip" else zlib.MAX_WBITS
+    stream = zlib.compressobj(1, zlib.DEFLATED, bits)
+    return stream.compress(body) + stream.flush()
 
 
 def _has_zlib_header(body: bytes) -> bool:

@@ -133,6 +133,25 @@ class Memory:
             self._ended(device)
             picture.shrink(0)
 
+    def small_picture(self, device: str, size: int) -> Picture | None:
+        """As `picture`, at once; None where that is not small, or there is no room now.
+
+        Whoever has it calls `ended` on it.
+        """
+        pool = self.pictures
+        if size > pool.bytes_max // SMALL_SHARE or not pool.fair(device, size):
+            return None
+        if self._cache.bytes_kept > pool.bytes_max - pool.bytes_held - size:
+            return None
+        if not pool.take(device, size):
+            return None
+        self._in_work[device] = self._in_work.get(device, 0) + 1
+        return Picture(self, device, size)
+
+    def end_picture(self, device: str) -> None:
+        """A picture is in work no longer; its memory is given back next."""
+        self._ended(device)
+
     def squeeze(self, resident_bytes: int) -> bool:
         """Look at what the process really takes beyond its models; whether that is too much.
 
@@ -240,6 +259,11 @@ class Picture:
         self._memory = memory
         self._device = device
         self._size = size
+
+    def ended(self) -> None:
+        """It is in work no longer, and needs no memory."""
+        self._memory.end_picture(self._device)
+        self.shrink(0)
 
     def shrink(self, size: int) -> None:
         """It needs no more than this from here on."""

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import functools
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from ..config.privacy import MODES
+from ..protocol import PrivacyReport
+
 SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+OUTCOMES = ("sent", "masked", "withheld", "kept")
+"""Of the gate of privacy."""
 
 
 class Metrics:
@@ -30,6 +38,14 @@ class Metrics:
             "lane",
             "outcome",
         )
+        self.privacy_frames = Gauge(
+            "mastra_gateway_privacy_frames",
+            "What the gate of a connected device has done since it started, as it says itself; "
+            "outcome is sent, masked (of those sent), withheld, or kept (records of its spool)",
+            ("device", "stream", "mode", "outcome"),
+            registry=self.registry,
+        )
+        self._privacy: dict[tuple[str, str], tuple[str, str]] = {}  # mode and session
         self.records = self._counter(
             "records",
             "Records; outcome is committed, duplicate, missing, or the code of the refusal",
@@ -58,6 +74,17 @@ class Metrics:
             "commit_seconds", "One transaction of results", SECONDS
         )
         self.commit_size = self._histogram("commit_size", "Results in one transaction", BATCH_SIZES)
+        # Their sets of labels are few and known, and looking one up costs as much as counting.
+        self._frames_of = functools.cache(self.frames.labels)
+        self._held_of = functools.cache(self.frame_seconds.labels)
+
+    def on_frame(self, kind: str, lane: str, outcome: str) -> None:
+        """Take in one frame that was answered."""
+        self._frames_of(kind, lane, outcome).inc()
+
+    def on_held(self, lane: str, seconds: float) -> None:
+        """Take in how long a frame took from its receipt to its commit."""
+        self._held_of(lane).observe(seconds)
 
     def on_batch(self, model: str, size: int, queue_ms: float, run_ms: float) -> None:
         """Take in one run of a model."""
@@ -69,6 +96,24 @@ class Metrics:
         """Take in one transaction."""
         self.commit_size.observe(results)
         self.commit_seconds.observe(seconds)
+
+    def on_privacy(self, device: str, stream: str, report: PrivacyReport, session: str) -> None:
+        """Take in what a device says of its gate in a session."""
+        mode = report.mode if report.mode in MODES else "other"
+        _, before = self._privacy.get((device, stream), ("", session))
+        self.forget_privacy(device, stream, before)
+        self._privacy[device, stream] = (mode, session)
+        for outcome in OUTCOMES:
+            value = getattr(report, outcome)
+            self.privacy_frames.labels(device, stream, mode, outcome).set(value)
+
+    def forget_privacy(self, device: str, stream: str, session: str) -> None:
+        """A session has ended: what it said last, if another has not said more, is not known."""
+        mode, said_in = self._privacy.get((device, stream), ("", ""))
+        if mode and said_in == session:
+            del self._privacy[device, stream]
+            for outcome in OUTCOMES:
+                self.privacy_frames.remove(device, stream, mode, outcome)
 
     def on_record(self, outcome: str, count: int) -> None:
         """Take in what became of so many records."""

@@ -22,13 +22,19 @@ from ..inference import (
     Detector,
     DynamicBatcher,
     EngineOptions,
+    Fitted,
     Tail,
     load_bundle,
 )
 from ..inference.choosing.auto import AUTO, AutoDetector, open_detector
 from ..inference.choosing.kept import choices_folder
 from ..types import Detections, Features, Frame
+from .group import GroupWork, Job
 from .metrics import Metrics
+from .openinference.statistics import Statistics
+from .tensors.engine import BackendEngine
+from .tensors.opening import open_tensors, open_upstream, upstreams
+from .tensors.served import ServedTensors
 
 _log = logging.getLogger(__name__)
 
@@ -40,6 +46,8 @@ FASTER_PARTS = ("cloud_int8",)
 """What may stand for PART where the engine `auto` finds it faster."""
 
 WARM_UP_RUNS = 2
+FIRST_BATCH_MAX = 8
+"""Frames in a run until it is known what one costs."""
 SMOOTHING = 0.2
 """Weight of the latest run in the estimate of what a frame costs."""
 
@@ -82,14 +90,16 @@ class ServedModel(Generic[T]):
     ) -> None:
         self.name = name
         self.detector = detector
+        self.statistics = Statistics()
         self._metrics = metrics
         self._size_max = config.batch_size_max
         self._batch_run_ms = config.batch_run_ms
         self._frame_ms = math.nan
         self._since_s = math.nan  # when the run in work began, of the monotonic clock
-        self._batcher: DynamicBatcher[T, Inferred] = DynamicBatcher(
+        self.group: GroupWork | None = None
+        self._batcher: DynamicBatcher[T | Fitted | Job, Inferred | None] = DynamicBatcher(
             self._run,
-            size_max=config.batch_size_max,
+            size_max=min(config.batch_size_max, FIRST_BATCH_MAX),
             delay_ms=config.batch_delay_ms,
             queue_max=config.queue_frames_max,
             on_batch=self._on_batch,
@@ -105,12 +115,26 @@ class ServedModel(Generic[T]):
         """Frames that wait for the model."""
         return self._batcher.queued
 
-    async def infer(self, item: T, *, late: bool = False) -> Inferred:
+    async def infer(self, item: T | Fitted, *, late: bool = False) -> Inferred:
         """What is in the frame; live frames go before late ones.
 
         Raises LinkError when too many wait, ModelError when the model fails.
         """
-        return await self._batcher.submit(item, LATE if late else LIVE)
+        inferred = await self._batcher.submit(item, LATE if late else LIVE)
+        assert inferred is not None
+        return inferred
+
+    def fit(self, frame: Frame) -> Frame | Fitted:
+        """Bring a frame to the size of the model, in any thread: of a large one that takes long."""
+        detector: Any = self.detector
+        return detector.fit(frame) if isinstance(detector, (Detector, AutoDetector)) else frame
+
+    def put(self, job: Job) -> asyncio.Future[Inferred | None]:
+        """Take in a job, which `group` gives back unless the future has an error.
+
+        Raises LinkError when too many wait.
+        """
+        return self._batcher.put(job, LATE if job.message.late else LIVE)
 
     @property
     def silent_s(self) -> float:
@@ -138,6 +162,7 @@ class ServedModel(Generic[T]):
         grow, and they grow further.
         """
         self._metrics.on_batch(self.name, size, queue_ms, run_ms)
+        self.statistics.ran(size, queue_ms, run_ms)
         frame_ms = run_ms / size
         if not math.isnan(self._frame_ms):
             frame_ms = self._frame_ms + (frame_ms - self._frame_ms) * SMOOTHING
@@ -145,17 +170,30 @@ class ServedModel(Generic[T]):
         fitting = int(self._batch_run_ms / max(frame_ms, 1e-3))
         self._batcher.size_max = min(max(fitting, 1), self._size_max)
 
-    def _run(self, items: list[T]) -> list[Inferred]:
+    def _run(self, items: list[T | Fitted | Job]) -> list[Inferred | None]:
+        jobs = [item for item in items if isinstance(item, Job)]
+        others = [item for item in items if not isinstance(item, Job)]
+        frames: list[Any] = list(others)
+        if jobs and self.group is not None:
+            self.group.look_up_and_decode(jobs)
+            frames += [job.frame for job in jobs if not job.ended]
+        found, run_ms = self._detect(frames) if frames else ([], 0.0)
+        # Told here, in the thread that runs: the next run may be another part's.
+        model, version = self.detector.model, self.detector.version
+        if jobs and self.group is not None:
+            self.group.commit(jobs, found[len(others) :], run_ms, model, version)
+        answers = (Inferred(detections, run_ms, model, version) for detections in found)
+        return [None if isinstance(item, Job) else next(answers) for item in items]
+
+    def _detect(self, frames: list[Any]) -> tuple[list[Detections], float]:
+        """What is in the frames, and how long that took, ms."""
         started = time.perf_counter()
         self._since_s = time.monotonic()
         try:
-            found = self.detector.detect_batch(items)
+            found = self.detector.detect_batch(frames)
         finally:
             self._since_s = math.nan
-        run_ms = (time.perf_counter() - started) * 1e3
-        # Told here, in the thread that runs: the next run may be another part's.
-        model, version = self.detector.model, self.detector.version
-        return [Inferred(detections, run_ms, model, version) for detections in found]
+        return found, (time.perf_counter() - started) * 1e3
 
 
 @dataclass(frozen=True)
@@ -173,14 +211,16 @@ class Models:
         self,
         models: Sequence[ServedModel[Frame]],
         tails: Mapping[str, ServedTail] | None = None,
+        tensors: Sequence[ServedTensors] = (),
     ) -> None:
         if not models:
             raise ConfigError("bundles: expected at least one")
-        self._models = {model.name: model for model in models}
-        if len(self._models) < len(models):
-            names = [model.name for model in models]
-            same = sorted({name for name in names if names.count(name) > 1})
-            raise ConfigError(f"bundles: expected different names, got {', '.join(same)} twice")
+        self.pictures = tuple(models)
+        self.tensors = tuple(tensors)
+        self._models: dict[str, ServedModel[Frame]] = {}
+        for model in models:  # streams are answered by the first of several versions
+            self._models.setdefault(model.name, model)
+        _check_names(models, tensors)
         self._tails = dict(tails or {})
         self._default = models[0].name
 
@@ -192,10 +232,13 @@ class Models:
         for path in config.bundles:
             name, detector, tail = await asyncio.to_thread(_open, path, config)
             opened.append(ServedModel(name, detector, config, metrics))
-            if tail is not None:
+            if tail is not None and name not in tails:
                 served = ServedModel(f"{name}/tail", tail, config, metrics)
                 tails[name] = ServedTail(served, tail.values)
-        return cls(opened, tails)
+        if unknown := set(upstreams(config)) - {model.name for model in opened}:
+            raise ConfigError(f"upstream: expected names of bundles, got {', '.join(unknown)}")
+        tensors = await asyncio.to_thread(open_tensors, config, metrics.on_batch)
+        return cls(opened, tails, tensors)
 
     def get(self, name: str = "") -> ServedModel[Frame]:
         """A model by name; without a name the first. Raises ModelError when there is none."""
@@ -203,6 +246,11 @@ class Models:
         if model is None:
             raise ModelError(f"model {name!r} is not served, {', '.join(self._models)} are")
         return model
+
+    def work_with(self, group: GroupWork) -> None:
+        """Let the models of pictures take in jobs."""
+        for model in self._models.values():
+            model.group = group
 
     def tail(self, name: str = "") -> ServedTail:
         """The tail of a split model, as `get`. Raises ModelError when there is none."""
@@ -224,7 +272,7 @@ class Models:
     async def close(self, limit_s: float = math.inf) -> tuple[str, ...]:
         """Close all of them; the names of those whose run took longer than this, and goes on."""
 
-        async def close_one(model: ServedModel[Any]) -> bool:
+        async def close_one(model: ServedModel[Any] | ServedTensors) -> bool:
             left_s = max(0.0, limit_s - model.silent_s)
             return await model.close(None if math.isinf(limit_s) else left_s)
 
@@ -232,8 +280,24 @@ class Models:
         closed = await asyncio.gather(*(close_one(model) for model in models))
         return tuple(model.name for model, done in zip(models, closed, strict=True) if not done)
 
-    def _all(self) -> list[ServedModel[Any]]:
-        return [*self._models.values(), *(tail.model for tail in self._tails.values())]
+    def _all(self) -> list[ServedModel[Any] | ServedTensors]:
+        return [*self.pictures, *(tail.model for tail in self._tails.values()), *self.tensors]
+
+
+def _check_names(models: Sequence[ServedModel[Frame]], tensors: Sequence[ServedTensors]) -> None:
+    """Raise ConfigError unless each name stands for models of one kind, in different versions."""
+    names = [(model.name, model.detector.version) for model in models]
+    names += [(model.name, model.version) for model in tensors]
+    same = sorted(
+        {f"{name} {version}" for name, version in names if names.count((name, version)) > 1}
+    )
+    if same:
+        raise ConfigError(
+            f"bundles: expected different names or versions, got {', '.join(same)} twice"
+        )
+    both = {model.name for model in models} & {model.name for model in tensors}
+    if both:
+        raise ConfigError(f"tensors: expected other names than the bundles', got {min(both)}")
 
 
 def _open(path: str, config: GatewayConfig) -> tuple[str, Detector | AutoDetector, Tail | None]:
@@ -247,13 +311,19 @@ def _open(path: str, config: GatewayConfig) -> tuple[str, Detector | AutoDetecto
                 *(bundle.name, part.score_threshold, part.views),
             )
         bundle = bundle.in_one_view()
-    detector = open_detector(
-        bundle,
-        _parts(bundle, config),
-        config.engine,
-        options=EngineOptions(threads=config.threads, device=config.device),
-        choices_dir=choices_folder(config.choices_dir),
-    )
+    elsewhere = upstreams(config)
+    detector: Detector | AutoDetector
+    if bundle.name in elsewhere:
+        engine = BackendEngine(open_upstream(elsewhere[bundle.name], config))
+        detector = Detector(bundle, bundle.part(PART), engine)
+    else:
+        detector = open_detector(
+            bundle,
+            _parts(bundle, config),
+            config.engine,
+            options=EngineOptions(config.threads, providers=config.providers, device=config.device),
+            choices_dir=choices_folder(config.choices_dir),
+        )
     detector.warm_up(WARM_UP_RUNS)
     tail = None
     if bundle.split is not None:

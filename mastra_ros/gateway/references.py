@@ -7,15 +7,22 @@ the streams used last; a stream that is dropped continues with a key frame.
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Executor
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from ..types import Frame, Packet
 
+R = TypeVar("R")
+
 HEAVY_PX = 4_000_000
 """Decoding a larger picture takes many times as long as a frame may wait."""
+
+
+def _unchanged(frame: Frame) -> Any:
+    return frame
 
 
 class PacketDecoder(Protocol):
@@ -42,18 +49,53 @@ class _Stream:
         self.turn = asyncio.Lock()
         self.bytes_kept = 0
         self._decoder = decoder
+        self._in_use = threading.Lock()
+
+    @property
+    def busy(self) -> bool:
+        """Whether it decodes, or will next."""
+        return self.turn.locked() or self._in_use.locked()
 
     def decode(self, packet: Packet) -> Frame:
-        try:
-            return self._decoder.decode(packet)
-        finally:
-            self.bytes_kept = self._decoder.bytes_kept
+        with self._in_use:
+            try:
+                return self._decoder.decode(packet)
+            finally:
+                self.bytes_kept = self._decoder.bytes_kept
 
     def forget(self, size: int) -> None:
-        """Keep so much less, if as much is kept. Not while it decodes."""
-        wanted = max(0, self.bytes_kept - size)
-        while self.bytes_kept > wanted and self._decoder.forget_oldest():
-            self.bytes_kept = self._decoder.bytes_kept
+        """Keep so much less, if as much is kept; nothing happens while it decodes."""
+        if not self._in_use.acquire(blocking=False):
+            return
+        try:
+            wanted = max(0, self.bytes_kept - size)
+            while self.bytes_kept > wanted and self._decoder.forget_oldest():
+                self.bytes_kept = self._decoder.bytes_kept
+        finally:
+            self._in_use.release()
+
+
+class Turn:
+    """When a packet that rests on the one before it may be decoded: after that one."""
+
+    def __init__(self, before: Turn | None) -> None:
+        self._before = before
+        self._over = asyncio.Event()
+
+    async def come(self) -> None:
+        """Wait until whatever came before has been decoded, or never will be."""
+        if self._before is not None:
+            await self._before._over.wait()
+            self._before = None
+
+    def over(self) -> None:
+        """The next one may come."""
+        self._over.set()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nobody need wait for it."""
+        return self._over.is_set()
 
 
 class References:
@@ -75,6 +117,7 @@ class References:
         self._streams_max = streams_max
         self._bytes_max = bytes_max
         self._streams: OrderedDict[tuple[str, str], _Stream] = OrderedDict()
+        self._turns: dict[tuple[str, str], Turn] = {}
 
     def __len__(self) -> int:
         return len(self._streams)
@@ -84,21 +127,40 @@ class References:
         """Memory of all pictures kept."""
         return sum(stream.bytes_kept for stream in self._streams.values())
 
-    async def decode(self, device: str, packet: Packet) -> Frame:
-        """Decode in the executor; CodecError or ReferenceMissing as the decoder says."""
-        key = (device, packet.key.stream)
-        stream = self._streams.get(key)
-        if stream is None:
-            stream = self._streams[key] = _Stream(self._make())
-        self._streams.move_to_end(key)
+    def turn(self, device: str, stream: str) -> Turn:
+        """A place behind all that have come so far of this stream; who has it says `over`."""
+        for key, last in list(self._turns.items()):
+            if last.is_over:
+                del self._turns[key]
+        turn = Turn(self._turns.get((device, stream)))
+        self._turns[device, stream] = turn
+        return turn
+
+    async def decode(
+        self, device: str, packet: Packet, then: Callable[[Frame], R] = _unchanged
+    ) -> R:
+        """Decode in the executor; CodecError or ReferenceMissing as the decoder says.
+
+        `then` is what is done with the frame, in the same thread.
+        """
+        stream = self.stream(device, packet.key.stream)
         try:
             async with stream.turn:
                 loop = asyncio.get_running_loop()
                 heavy = packet.width_px * packet.height_px > HEAVY_PX
                 executor = self._heavy if heavy else self._executor
-                return await loop.run_in_executor(executor, stream.decode, packet)
+                return await loop.run_in_executor(executor, lambda: then(stream.decode(packet)))
         finally:
-            self._trim()
+            self.trim()
+
+    def stream(self, device: str, name: str) -> _Stream:
+        """The decoder of one stream, for who decodes in a thread of his own and calls `trim`."""
+        key = (device, name)
+        stream = self._streams.get(key)
+        if stream is None:
+            stream = self._streams[key] = _Stream(self._make())
+        self._streams.move_to_end(key)
+        return stream
 
     def shrink(self, bytes_max: int) -> None:
         """Keep no more memory than this: the streams used least recently go, of the last a part.
@@ -109,14 +171,14 @@ class References:
             excess = self.bytes_kept - bytes_max
             if excess <= 0:
                 return
-            if stream.turn.locked():
+            if stream.busy:
                 continue
             if key == next(reversed(self._streams)):
                 stream.forget(excess)
             else:
                 del self._streams[key]
 
-    def _trim(self) -> None:
+    def trim(self) -> None:
         """Drop the streams used least recently, and pictures beyond the memory allowed."""
         while len(self._streams) > self._streams_max:
             self._streams.popitem(last=False)

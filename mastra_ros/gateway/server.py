@@ -24,6 +24,7 @@ from .door.acceptor import Acceptor, Guest, listen
 from .door.greeting import Greeting
 from .door.http import HttpServer
 from .door.websocket import WebSocketServer
+from .grpc_server import with_alpn
 from .metrics import Metrics
 from .models import Models
 from .used_tokens import UsedTokens
@@ -53,16 +54,18 @@ async def serve(
     try:
         keys_dir = _keys_dir(config)
         gateway = await _open(config, keys_dir)
-        acceptor: Acceptor | None = None
+        doors: list[Acceptor] = []
         try:
-            acceptor = _open_door(config, keys_dir, gateway)
-            on_ready(url_of(config.host, acceptor.port))
+            doors.append(_open_door(config, keys_dir, gateway))
+            if config.grpc_port >= 0:
+                doors.append(_open_grpc(config, keys_dir, gateway))
+            on_ready(url_of(config.host, doors[0].port))
             await stop.wait()
         finally:
             # Until all is done, who asks is told that the gateway stops.
             answered = await gateway.close()
-            if acceptor is not None:
-                acceptor.close()
+            for door in doors:
+                door.close()
     finally:
         watch.cancel()
         await asyncio.gather(watch, return_exceptions=True)
@@ -91,8 +94,11 @@ def _keys_dir(config: GatewayConfig) -> Path:
 
 async def _open(config: GatewayConfig, keys_dir: Path) -> Gateway:
     from ..compression import Decoder
+    from ..compression.codecs import readable_formats
 
     metrics = Metrics()
+    if config.video:  # found out before a device waits for it
+        await asyncio.to_thread(readable_formats)
     store = await asyncio.to_thread(open_store, config, state_folder(config, keys_dir), metrics)
     with contextlib.ExitStack() as opened:
         opened.callback(store.close)
@@ -109,9 +115,7 @@ async def _open(config: GatewayConfig, keys_dir: Path) -> Gateway:
         records=records,
         applications=applications,
         metrics=metrics,
-        make_decoder=lambda: Decoder(
-            references_kept=config.references_kept, pixels_max=config.pixels_max
-        ),
+        make_decoder=lambda: Decoder(config.references_kept, config.pixels_max, video=config.video),
     )
 
 
@@ -142,6 +146,22 @@ def _open_door(config: GatewayConfig, keys_dir: Path, gateway: Gateway) -> Accep
     )
     acceptor.start()
     logger.info("listening on %s", url_of(config.host, acceptor.port))
+    return acceptor
+
+
+def _open_grpc(config: GatewayConfig, keys_dir: Path, gateway: Gateway) -> Acceptor:
+    """Listen for gRPC; ConfigError or DependencyError when that cannot be."""
+    context = server_context(keys_dir / "server.crt", keys_dir / "server.key")
+    acceptor = Acceptor(
+        listen(config.host, config.grpc_port),
+        with_alpn(context),
+        admits=Allowlist(config.allow).admits,
+        make_protocol=gateway.grpc().make_protocol,
+        on_refused=lambda cause: gateway.metrics.auth_failures.labels(cause).inc(),
+    )
+    acceptor.start()
+    where = url_of(config.host, acceptor.port).replace("https", "grpcs", 1)
+    logger.info("listening on %s", where)
     return acceptor
 
 

@@ -7,19 +7,20 @@ the loss of the process and of power (https://www.sqlite.org/wal.html).
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
 from ..errors import StoreError
 from ..private_files import lock, make_private_folder, open_private
-from .store import Commit, FrameId, Record
+from .store import Commit, Committed, FrameId, Record
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +30,8 @@ SCHEMA_VERSION = 2
 GROUP_MAX = 256
 """Most results in one transaction."""
 TRIM_INTERVAL_S = 30.0
+STATEMENTS_MAX = 512
+"""Kept ready: there is one for each size of a group."""
 
 _SCHEMA = """
 CREATE TABLE results (
@@ -54,12 +57,31 @@ _FROM_1 = (
     "DROP TABLE results_1",
 )
 _FIND = "SELECT data FROM results WHERE device = ? AND stream = ? AND stamp_ns = ? AND frame_id = ?"
-_INSERT = (
-    "INSERT INTO results (device, stream, stamp_ns, frame_id, committed_s, data) "
-    "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (device, stream, stamp_ns, frame_id) DO NOTHING"
-)
+_FIND_WHEN = _FIND.replace("data", "data, committed_s", 1)
+_KEY = "device, stream, stamp_ns, frame_id"
 
-_Job = tuple[Record, "Future[Commit]"]
+
+@functools.lru_cache(2 * GROUP_MAX)
+def _insert(count: int) -> str:
+    """One statement for so many rows: each one runs without the interpreter's lock once."""
+    rows = ", ".join(["(?, ?, ?, ?, ?, ?)"] * count)
+    return (
+        f"INSERT INTO results ({_KEY}, committed_s, data) VALUES {rows} "  # noqa: S608 - marks alone
+        f"ON CONFLICT ({_KEY}) DO NOTHING"
+    )
+
+
+@functools.lru_cache(2 * GROUP_MAX)
+def _find(count: int) -> str:
+    rows = ", ".join(["(?, ?, ?, ?)"] * count)
+    # A cross join keeps the order of the tables, so that each key is looked up in the index.
+    return (
+        f"WITH wanted ({_KEY}) AS (VALUES {rows}) "  # noqa: S608 - marks alone
+        f"SELECT {_KEY}, data FROM wanted CROSS JOIN results USING ({_KEY})"
+    )
+
+
+_Job = tuple[Sequence[Record], Committed]
 
 
 class SqliteStore:
@@ -97,7 +119,9 @@ class SqliteStore:
         self._folder_lock = locked
         try:
             self._writer = self._open()
-            self._reader = sqlite3.connect(self._path, check_same_thread=False)
+            self._reader = sqlite3.connect(
+                self._path, check_same_thread=False, cached_statements=STATEMENTS_MAX
+            )
         except BaseException:
             os.close(self._folder_lock)
             raise
@@ -112,13 +136,40 @@ class SqliteStore:
             raise StoreError(f"{self._path}: {error}") from error
         return None if row is None else Record(frame, row[0])
 
-    def commit(self, record: Record) -> Future[Commit]:
-        done: Future[Commit] = Future()
+    def find_all(self, frames: Sequence[FrameId]) -> dict[FrameId, Record]:
+        found: dict[FrameId, Record] = {}
+        try:
+            for start in range(0, len(frames), GROUP_MAX):
+                some = frames[start : start + GROUP_MAX]
+                values = [value for frame in some for value in frame]
+                with self._read_lock:
+                    rows = self._reader.execute(_find(len(some)), values).fetchall()
+                for *key, data in rows:
+                    frame = FrameId(*key)
+                    found[frame] = Record(frame, data)
+        except sqlite3.Error as error:
+            raise StoreError(f"{self._path}: {error}") from error
+        return found
+
+    def commit_all(self, records: Sequence[Record], done: Committed) -> None:
         if self._closed:
-            done.set_exception(StoreError(f"{self._path}: closed"))
+            done((), StoreError(f"{self._path}: closed"))
         else:
-            self._jobs.put((record, done))
-        return done
+            self._jobs.put((records, done))
+
+    def commit(self, record: Record) -> Future[Commit]:
+        future: Future[Commit] = Future()
+
+        def done(commits: Sequence[Commit], error: Exception | None) -> None:
+            if not future.set_running_or_notify_cancel():
+                return  # nobody waits for it any more
+            if error is not None:
+                future.set_exception(error)
+            else:
+                future.set_result(commits[0])
+
+        self.commit_all([record], done)
+        return future
 
     def count(self) -> int:
         try:
@@ -144,7 +195,12 @@ class SqliteStore:
     def _open(self) -> sqlite3.Connection:
         try:
             os.close(open_private(self._path))  # the database and what lies beside it: 0600
-            db = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None)
+            db = sqlite3.connect(
+                self._path,
+                check_same_thread=False,
+                isolation_level=None,
+                cached_statements=STATEMENTS_MAX,
+            )
             try:
                 db.execute("PRAGMA journal_mode = WAL")
                 db.execute("PRAGMA synchronous = FULL")
@@ -180,14 +236,15 @@ class SqliteStore:
     def _work(self) -> None:
         next_trim_s = time.monotonic()
         while (job := self._jobs.get()) is not None:
-            group = [job]
+            group, size = [job], len(job[0])
             stop = False
-            while len(group) < GROUP_MAX and not self._jobs.empty():
+            while size < GROUP_MAX and not self._jobs.empty():
                 more = self._jobs.get()
                 if more is None:
                     stop = True
                     break
                 group.append(more)
+                size += len(more[0])
             self._commit_group(group)
             if time.monotonic() >= next_trim_s:
                 self._trim()
@@ -197,37 +254,52 @@ class SqliteStore:
 
     def _commit_group(self, group: list[_Job]) -> None:
         started_s = time.perf_counter()
-        group = [job for job in group if job[1].set_running_or_notify_cancel()]
+        records = [record for some, _ in group for record in some]
         try:
-            commits = self._insert([record for record, _ in group])
+            commits = self._insert(records)
         except Exception as error:  # whatever it is: the thread goes on, and who waits hears of it
             self._problem = f"{self._path}: cannot be written: {error}"
             expected = isinstance(error, sqlite3.Error)
             logger.error("%s", self._problem, exc_info=None if expected else error)
             for _, done in group:
-                done.set_exception(StoreError(self._problem))
+                self._tell(done, (), StoreError(self._problem))
             return
         self._problem = ""
-        for (_, done), commit in zip(group, commits, strict=True):
-            done.set_result(commit)
+        at = 0
+        for some, done in group:
+            self._tell(done, commits[at : at + len(some)], None)
+            at += len(some)
         if self._on_commit is not None:
             try:
-                self._on_commit(len(group), time.perf_counter() - started_s)
+                self._on_commit(len(records), time.perf_counter() - started_s)
             except Exception:
                 logger.exception("%s: the listener to commits failed", self._path)
+
+    def _tell(self, done: Committed, commits: Sequence[Commit], error: Exception | None) -> None:
+        try:
+            done(commits, error)
+        except Exception:
+            logger.exception("%s: who waited for a commit failed", self._path)
 
     def _insert(self, records: list[Record]) -> list[Commit]:
         """Insert in one transaction; on an error nothing of it is kept."""
         now_s = time.time()
+        values = [value for one in records for value in (*one.frame, now_s, one.data)]
+        statement = _insert(len(records))
+        if self._writer.execute(statement, values).rowcount == len(records):
+            return [Commit(record, duplicate=False) for record in records]
+        return self._with_older(records, now_s)
+
+    def _with_older(self, records: list[Record], now_s: float) -> list[Commit]:
+        """What is kept of each; those just inserted bear this time and these very bytes."""
         commits = []
-        with _transaction(self._writer):
-            for record in records:
-                cursor = self._writer.execute(_INSERT, (*record.frame, now_s, record.data))
-                if cursor.rowcount == 1:
-                    commits.append(Commit(record, duplicate=False))
-                    continue
-                (data,) = self._writer.execute(_FIND, record.frame).fetchone()
-                commits.append(Commit(Record(record.frame, data), duplicate=True))
+        seen: set[FrameId] = set()
+        for record in records:
+            row = self._writer.execute(_FIND_WHEN, record.frame).fetchone()
+            data, committed_s = row
+            ours = committed_s == now_s and data == record.data and record.frame not in seen
+            seen.add(record.frame)
+            commits.append(Commit(record if ours else Record(record.frame, data), not ours))
         return commits
 
     def _trim(self) -> None:

@@ -8,10 +8,12 @@ have the empty one, and are known by device, stream and stamp.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
+
+from ..errors import StoreError
 
 
 class FrameId(NamedTuple):
@@ -39,12 +41,24 @@ class Commit:
     duplicate: bool
 
 
+Committed = Callable[[Sequence[Commit], "Exception | None"], None]
+"""Hears of a group, from whatever thread: what came of each, or the error that all of it had."""
+
+
 @runtime_checkable
 class ResultStore(Protocol):
     """Results, each under its frame. Methods may be called from any thread."""
 
     def find(self, frame: FrameId) -> Record | None:
         """The committed result of a frame, or None."""
+        ...
+
+    def find_all(self, frames: Sequence[FrameId]) -> dict[FrameId, Record]:
+        """The committed results of those of the frames that have one."""
+        ...
+
+    def commit_all(self, records: Sequence[Record], done: Committed) -> None:
+        """Keep a group, each as `commit` does; `done` hears of it once, when it would survive."""
         ...
 
     def commit(self, record: Record) -> Future[Commit]:
@@ -81,6 +95,18 @@ class MemoryStore:
     def find(self, frame: FrameId) -> Record | None:
         with self._lock:
             return self._results.get(frame)
+
+    def find_all(self, frames: Sequence[FrameId]) -> dict[FrameId, Record]:
+        found = ((frame, self.find(frame)) for frame in frames)
+        return {frame: record for frame, record in found if record is not None}
+
+    def commit_all(self, records: Sequence[Record], done: Committed) -> None:
+        try:
+            commits = [self.commit(record).result() for record in records]
+        except StoreError as error:
+            done((), error)
+        else:
+            done(commits, None)
 
     def commit(self, record: Record) -> Future[Commit]:
         done: Future[Commit] = Future()

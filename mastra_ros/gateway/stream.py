@@ -1,9 +1,11 @@
-"""`/v1/stream`: one WebSocket with the session of a device inside.
+"""`/v1/stream`, the session of one device: what is done with what it says, and when it ends.
 
-Three tasks serve a connection. The reader takes in messages and starts the work on frames, so
-that heartbeats are answered at once whatever else goes on; the writer sends what the others
-have to say, in order; the clock notices a device that has gone silent. Whichever ends first
-ends the session.
+`incoming.py` makes events of what comes, `outgoing.py` writes what is said here.
+
+Three tasks serve a connection besides the calls that come with its bytes. The reader takes in what
+had to wait, the writer sends what could not be sent at once, the clock notices a device that has
+gone silent. Whichever ends first ends the session. Nothing that is done here takes long, so that
+heartbeats are answered at once whatever else goes on.
 
 A session lasts as long as its permit: the device renews that with a fresh token, or the session is
 closed in a moment in which no frame of it is in work, and the device comes back with a new one.
@@ -17,11 +19,12 @@ import logging
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from starlette.websockets import WebSocket
 
+from ..compression.codecs import readable_formats
+from ..compression.stills import readable_stills
 from ..config import GatewayConfig
 from ..errors import AuthenticationError, ProtocolError
 from ..protocol import (
@@ -32,6 +35,7 @@ from ..protocol import (
     KeyFrameRequest,
     Message,
     Nack,
+    PrivacyReport,
     Refused,
     Renewal,
     Role,
@@ -39,57 +43,32 @@ from ..protocol import (
     Session,
     Silent,
     State,
-    decode,
 )
 from .auth import Permit
 from .cargo import CARGO, Cargo, CargoDesks
 from .door.logs import Sparing
-from .door.websocket import FAULT, MEMORY
-from .frames import Frames
+from .door.websocket import MEMORY
+from .endings import CLOSE_CODES, FAILED, NORMAL, TOO_BIG, End
+from .frames import Answer, Frames
+from .incoming import Incoming
 from .memory import Memory
 from .metrics import Metrics
+from .outgoing import Outgoing
 from .sessions import Sessions
+from .store import Record
 
 logger = logging.getLogger(__name__)
 
-OUTGOING_MAX = 1024
-"""Messages that wait for a slow device before it is dropped."""
 CLOCK_S = 0.1
 """The clock is looked at this often, for the device's Hello asks for heartbeats from then on."""
 FAREWELL_S = 1.0
 """How long a device may take to hear our goodbye."""
-LARGE_BYTES = 262_144
-"""Larger messages are decoded off the event loop."""
 EARLY_S = 2.0
 """So long before its permit ends a session that has no frame in work is closed."""
 DRAIN_S = 1.0
 """So long after it ended, frames in work are still answered; new ones are refused."""
 RENEWALS_PAUSE_S = 1.0
 """A device may renew its permit this often."""
-
-CLOSE_CODES = {
-    "closing": 1001,
-    "protocol": 1002,
-    "version": 1002,
-    "forbidden": 1008,
-    "overloaded": 1013,
-    "silent": 1001,
-    "replaced": 1001,
-}
-"""Codes of RFC 6455 for the codes of Goodbye."""
-TOO_BIG = 1009
-NORMAL = 1000
-FAILED = 1011
-
-
-@dataclass(frozen=True)
-class End:
-    """Why and how a session ends; without a goodbye (None) the device has gone already."""
-
-    code: str
-    text: str
-    close_code: int = NORMAL
-    goodbye: bytes | None = None
 
 
 class StreamSession:
@@ -135,9 +114,22 @@ class StreamSession:
             silence_timeout_ns=int(config.heartbeat_timeout_ms * 1e6),
             bytes_max=config.message_bytes_max,
             extensions=cargo.extensions if cargo is not None else (),
+            codecs=(*(readable_formats() if config.video else ()), *readable_stills()),
         )
-        self._outgoing: asyncio.Queue[bytes] = asyncio.Queue(OUTGOING_MAX)
-        self._in_work: set[asyncio.Task[None]] = set()
+        self._outgoing = Outgoing(websocket, self._memory, metrics, self._gone)
+        self._incoming = Incoming(
+            websocket,
+            self._protocol,
+            self._memory,
+            metrics,
+            bytes_max=config.message_bytes_max,
+            handle=self._handle,
+            refuse=self._refuse,
+            on_error=self._broke_protocol,
+            on_fault=self._failed,
+            on_gone=self._gone,
+        )
+        self._in_work = 0
         self.cargo: Cargo | None = None
         if cargo is not None:
             self.cargo = Cargo(cargo, device, self._say, self._notice_fault)
@@ -156,13 +148,16 @@ class StreamSession:
             await self._serve()
         finally:
             self._sessions.disconnect(self)
+            at = (self._protocol.device, self._protocol.stream)
+            self._metrics.forget_privacy(*at, self._protocol.session)
             self._metrics.sessions.dec()
 
     async def _serve(self) -> None:
         self._websocket.scope[MEMORY] = self._memory
         await self._websocket.accept()
-        reader = asyncio.ensure_future(self._read())
-        writer = asyncio.ensure_future(self._write())
+        self._incoming.start()
+        reader = asyncio.ensure_future(self._incoming.run())
+        writer = asyncio.ensure_future(self._outgoing.run())
         clock = asyncio.ensure_future(self._watch_clock())
         for task in (reader, writer, clock):
             task.add_done_callback(self._notice_fault)
@@ -170,14 +165,15 @@ class StreamSession:
             end = await self._ended
             logger.info("%s: session ended (%s): %s", self.name, end.code, end.text)
             self._metrics.session_ends.labels(end.code).inc()
+            self._incoming.stop()
             # The socket can be closed only when nobody reads from it.
             await _cancel(reader, clock)
             await self._hang_up(end, writer)
         finally:
+            self._incoming.stop()
             cargo = () if self.cargo is None else self.cargo.tasks
-            await _cancel(reader, writer, clock, *self._in_work, *cargo)
-            while not self._outgoing.empty():
-                self._memory.give(len(self._outgoing.get_nowait()))
+            await _cancel(reader, writer, clock, *cargo)
+            self._outgoing.drop()
 
     def end(self, code: str, text: str) -> None:
         """Say goodbye for the reason `code` and hang up."""
@@ -195,27 +191,18 @@ class StreamSession:
         """A fault of ours ends the session at once; without this its device would wait in vain."""
         error = None if task.cancelled() else task.exception()
         if error is not None:
-            logger.error("%s: failed", self.name, exc_info=error)
-            self._end(End("failed", type(error).__name__, FAILED, b""))
+            self._failed(error)
 
-    async def _read(self) -> None:
-        while True:
-            incoming = await self._websocket.receive()
-            if incoming["type"] == "websocket.disconnect":
-                self._end(End("disconnected", f"code {incoming.get('code', 1005)}"))
-                return
-            data = incoming.get("bytes")
-            try:
-                if data is None:
-                    self._refuse(incoming.get(FAULT, "expected binary messages, got text"))
-                    return
-                self._metrics.received_bytes.inc(len(data))
-                for event in await self._events(data):
-                    self._handle(event)
-            except ProtocolError as error:
-                farewell = self._protocol.farewell(error)
-                self._end(End("protocol", str(error), CLOSE_CODES["protocol"], farewell))
-                return
+    def _failed(self, error: BaseException) -> None:
+        logger.error("%s: failed", self.name, exc_info=error)
+        self._end(End("failed", type(error).__name__, FAILED, b""))
+
+    def _gone(self, text: str) -> None:
+        self._end(End("disconnected", text))
+
+    def _broke_protocol(self, error: ProtocolError) -> None:
+        farewell = self._protocol.farewell(error)
+        self._end(End("protocol", str(error), CLOSE_CODES["protocol"], farewell))
 
     def _refuse(self, fault: str) -> None:
         """What came was refused before it was complete; the connection takes in no more."""
@@ -225,19 +212,6 @@ class StreamSession:
         farewell = self._protocol.farewell(ProtocolError(fault))
         code = TOO_BIG if "expected at most" in fault else CLOSE_CODES["protocol"]
         self._end(End("protocol", fault, code, farewell))
-
-    async def _events(self, data: bytes) -> list[Event]:
-        """What one message leads to; a large one costs the others no time."""
-        if len(data) < LARGE_BYTES or self._protocol.state is State.CLOSED:
-            return self._protocol.receive(data, time.monotonic_ns())
-        if not self._memory.take(len(data)):
-            self._refuse("")
-            return []
-        try:
-            message = await asyncio.to_thread(decode, data, self._config.message_bytes_max)
-        finally:
-            self._memory.give(len(data))
-        return self._protocol.hear(message, time.monotonic_ns())
 
     def _handle(self, event: Event) -> None:
         now_ns = time.monotonic_ns()
@@ -256,6 +230,9 @@ class StreamSession:
             if isinstance(event.message, FrameMessage):
                 lane = "late" if event.message.late else "live"
                 self._metrics.frames.labels(event.message.kind, lane, event.nack.code).inc()
+        elif isinstance(event, PrivacyReport):
+            at = (self._protocol.device, self._protocol.stream)
+            self._metrics.on_privacy(*at, event, self._protocol.session)
         elif isinstance(event, Renewal):
             self._take_renewal(event)
         elif isinstance(event, CARGO) and self.cargo is not None:
@@ -276,8 +253,8 @@ class StreamSession:
 
     def _take(self, message: FrameMessage, now_ns: int) -> None:
         text = ""
-        if len(self._in_work) >= self._config.in_flight_max:
-            text = f"{len(self._in_work)} frames of this device are in work"
+        if self._in_work >= self._config.in_flight_max:
+            text = f"{self._in_work} frames of this device are in work"
         elif time.monotonic() >= self.permit.until_s:
             text = "the token has expired, this session ends"
         elif not self._memory.take(len(message.payload)):
@@ -287,16 +264,17 @@ class StreamSession:
             self._metrics.frames.labels(message.kind, lane, "overloaded").inc()
             self._say(Nack(message.stream, message.stamp_ns, "overloaded", text, message.id))
             return
-        task = asyncio.ensure_future(self._answer(message, now_ns))
-        self._in_work.add(task)
-        size = len(message.payload)
-        task.add_done_callback(lambda _: self._memory.give(size))
-        task.add_done_callback(self._in_work.discard)
-        task.add_done_callback(self._notice_fault)
+        self._in_work += 1
 
-    async def _answer(self, message: FrameMessage, received_ns: int) -> None:
-        answer = await self._frames.answer(self._protocol.device, message, received_ns)
-        for part in answer.messages:
+        def reply(answer: Answer) -> None:
+            self._in_work -= 1
+            self._memory.give(len(message.payload))
+            self._answer(message, answer)
+
+        self._frames.take(self._protocol.device, message, now_ns, reply)
+
+    def _answer(self, message: FrameMessage, answer: Answer) -> None:
+        for part in answer.parts:
             if isinstance(part, KeyFrameRequest):
                 self._metrics.key_frame_requests.inc()
             elif isinstance(part, Nack):
@@ -314,29 +292,18 @@ class StreamSession:
                 self._say(nack)
                 return
 
-    def _say(self, message: Message) -> None:
-        if self._protocol.state is State.OPEN:
+    def _say(self, message: Message | Record) -> None:
+        if self._protocol.state is not State.OPEN or self._ended.done():
+            return
+        if isinstance(message, Record):
+            self._put(self._protocol.send_result(message.data))
+        else:
             self._put(self._protocol.send(message, time.monotonic_ns()))
 
     def _put(self, data: bytes) -> None:
-        if self._outgoing.full() or not self._memory.take(len(data)):
-            waiting = self._outgoing.qsize()
+        if not self._outgoing.put(data):
+            waiting = len(self._outgoing)
             self.end("overloaded", f"the device does not take in {waiting} messages")
-        else:
-            self._outgoing.put_nowait(data)
-
-    async def _write(self) -> None:
-        while True:
-            data = await self._outgoing.get()
-            try:
-                await self._websocket.send_bytes(data)
-            except RuntimeError as error:  # the server's word for a connection that is gone
-                self._end(End("disconnected", str(error)))
-                return
-            finally:
-                self._memory.give(len(data))
-            self._metrics.sent_bytes.inc(len(data))
-            self._outgoing.task_done()
 
     async def _watch_clock(self) -> None:
         while (due_ns := self._protocol.next_timeout_ns) is not None:
@@ -353,7 +320,7 @@ class StreamSession:
     def _look_at_permit(self) -> None:
         """Close a session whose token ends, in a moment in which that costs no frame its answer."""
         left_s = self.permit.until_s - time.monotonic()
-        quiet = not self._in_work and self._outgoing.empty()
+        quiet = not self._in_work and not self._outgoing
         if left_s <= -DRAIN_S or (quiet and left_s <= EARLY_S and self._nearly_over(left_s)):
             self.end("closing", "the token has expired, please connect again")
 
@@ -365,7 +332,7 @@ class StreamSession:
         """Send what is left, the goodbye and the close frame, as far as the device takes them."""
         try:
             if end.goodbye is not None:
-                await asyncio.wait_for(self._outgoing.join(), FAREWELL_S)
+                await asyncio.wait_for(self._outgoing.written(), FAREWELL_S)
             await _cancel(writer)
             if end.goodbye:
                 await asyncio.wait_for(self._websocket.send_bytes(end.goodbye), FAREWELL_S)

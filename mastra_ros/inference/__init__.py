@@ -8,6 +8,7 @@ from .bundle import Bundle, BundleInput, BundleOutput, BundlePart, BundleSplit, 
 from .detector import Detector, StageTimes
 from .engines.engine import Engine, TensorSpec
 from .engines.fake import FakeEngine
+from .feeder import Fitted
 from .head import Head
 from .head_worker import HeadJob, HeadWorker
 from .opening import EngineOptions, open_engine
@@ -27,6 +28,7 @@ __all__ = [
     "Engine",
     "EngineOptions",
     "FakeEngine",
+    "Fitted",
     "Head",
     "HeadJob",
     "HeadWorker",

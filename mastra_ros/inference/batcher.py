@@ -83,6 +83,18 @@ class DynamicBatcher(Generic[T, R]):
             LinkError: too many wait, or the batcher is closed.
             Exception: whatever `run_batch` raised for this item alone.
         """
+        waiting = self._put(item, priority)
+        try:
+            return await waiting.answer
+        except asyncio.CancelledError:
+            self._forget(waiting)
+            raise
+
+    def put(self, item: T, priority: int = LIVE) -> asyncio.Future[R]:
+        """As `submit`, for who does not wait: LinkError at once, other errors in the future."""
+        return self._put(item, priority).answer
+
+    def _put(self, item: T, priority: int) -> _Waiting[T, R]:
         if self._closing:
             raise LinkError("the model is being closed")
         if len(self._queue) >= self._queue_max:
@@ -95,11 +107,7 @@ class DynamicBatcher(Generic[T, R]):
         waiting = _Waiting(priority, self._number, loop.time(), item, answer)
         heapq.heappush(self._queue, waiting)
         self._changed.set()
-        try:
-            return await waiting.answer
-        except asyncio.CancelledError:
-            self._forget(waiting)
-            raise
+        return waiting
 
     async def close(self, timeout_s: float | None = None) -> bool:
         """Refuse those that wait, let the run in work end, free the thread.
@@ -166,7 +174,7 @@ class DynamicBatcher(Generic[T, R]):
             results = await self._run(batch)
         except Exception as error:
             if len(batch) > 1:
-                _log.warning("a batch of %d failed, running one by one: %s", len(batch), error)
+                _log.debug("a batch of %d failed, running one by one: %s", len(batch), error)
                 for one in batch:
                     if not one.answer.done():
                         await self._answer([one])

@@ -10,8 +10,8 @@ from ..errors import ModelError
 from ..types import Detections, Frame
 from .bundle import Bundle, BundlePart
 from .contract import agree
-from .engines.engine import Engine
-from .feeder import Feeder
+from .engines.engine import Engine, fallen_back
+from .feeder import Feeder, Fitted
 from .opening import BUNDLE, EngineOptions, open_engine
 from .reader import Reader
 from .views import average_views, with_turned
@@ -83,7 +83,8 @@ class Detector:
     @property
     def chosen(self) -> str:
         """The engine in use, in words."""
-        return f"{self.engine.name} on {self._part.name}"
+        told = fallen_back(self.engine.providers, self.engine.missing)
+        return f"{self.engine.name} on {self._part.name}{told}"
 
     @property
     def model(self) -> str:
@@ -111,7 +112,7 @@ class Detector:
         """Find what is in one frame. Raises ModelError when the runtime fails."""
         return self.detect_batch([frame])[0]
 
-    def detect_batch(self, frames: Sequence[Frame]) -> list[Detections]:
+    def detect_batch(self, frames: Sequence[Frame | Fitted]) -> list[Detections]:
         """Find what is in each frame; in one run of the model where it takes any number."""
         if not frames:
             return []
@@ -129,6 +130,10 @@ class Detector:
         self.times = times
         return found
 
+    def fit(self, frame: Frame) -> Fitted:
+        """Bring a frame to the model's size, in any thread; `detect_batch` takes it as well."""
+        return self._feeder.fit(frame)
+
     def warm_up(self, runs: int) -> None:
         """Run on an empty picture, so that the first frame does not pay for first-time work."""
         for _ in range(runs):
@@ -138,7 +143,9 @@ class Detector:
         """Free the model."""
         self.engine.close()
 
-    def _run(self, frames: Sequence[Frame], size: int) -> tuple[list[Detections], StageTimes]:
+    def _run(
+        self, frames: Sequence[Frame | Fitted], size: int
+    ) -> tuple[list[Detections], StageTimes]:
         """One run of the model with `size` places; the last of a batch may leave some empty."""
         started = time.perf_counter()
         tensor, transforms = self._feeder.batch(frames, size)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -10,7 +11,15 @@ from ..types import Frame, FrameKey
 from .bundle import BundleInput
 from .contract import Feed
 from .engines.engine import Tensor
-from .preprocess import Transform, fill, fit, value_table
+from .preprocess import Pixels, Transform, fill, fit, value_table
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A frame in the size and colour of a model: what takes long of a large picture is done."""
+
+    image: Pixels
+    transform: Transform
 
 
 class Feeder:
@@ -20,14 +29,18 @@ class Feeder:
         self._spec, self._feed = spec, feed
         self._table = value_table(spec, feed.spec)
 
-    def batch(self, frames: Sequence[Frame], size: int) -> tuple[Tensor, list[Transform]]:
+    def fit(self, frame: Frame) -> Fitted:
+        """What `batch` does first, for any thread to do."""
+        return Fitted(*fit(frame, self._spec))
+
+    def batch(self, frames: Sequence[Frame | Fitted], size: int) -> tuple[Tensor, list[Transform]]:
         """A tensor of `size` places, the last of them empty where there are fewer frames."""
         tensor = np.zeros((size, *self._feed.item_shape), self._feed.spec.dtype)
         transforms = []
         for place, frame in zip(tensor, frames, strict=False):
-            image, transform = fit(frame, self._spec)
-            fill(image, self._table, place, self._feed.layout)
-            transforms.append(transform)
+            fitted = frame if isinstance(frame, Fitted) else self.fit(frame)
+            fill(fitted.image, self._table, place, self._feed.layout)
+            transforms.append(fitted.transform)
         return tensor, transforms
 
     def empty_frame(self) -> Frame:

@@ -9,9 +9,13 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
+from ..errors import ModelError
 from ..types import Detections, Frame, Result, Route
 
 _log = logging.getLogger(__name__)
+
+TELL_EVERY_S = 60.0
+"""Failures are told in the log this often."""
 
 QUEUE_FRAMES_MAX = 64
 STOP_S = 5.0
@@ -55,6 +59,8 @@ class InferenceWorker:
         self._dropped: deque[tuple[Frame, str]] = deque()
         self._changed = threading.Condition()
         self._stopping = False
+        self._tell_at_s = 0.0
+        self._untold = 0
         self._thread = threading.Thread(target=self._work, name="inference", daemon=True)
         self._thread.start()
 
@@ -106,7 +112,7 @@ class InferenceWorker:
         try:
             found = self._detector.detect(frame)
         except Exception as error:  # whatever is wrong with one frame must not end the others
-            _log.exception("inference of %s failed", frame.key)
+            self._tell(frame, error)
             return self._failure(frame, reason, f"{type(error).__name__}: {error}")
         return Result(
             key=frame.key,
@@ -117,6 +123,17 @@ class InferenceWorker:
             reason=reason,
             inference_ms=(time.perf_counter() - started) * 1e3,
         )
+
+    def _tell(self, frame: Frame, error: Exception) -> None:
+        """Once a minute what went wrong: a model that fails does so with every frame."""
+        now_s = time.monotonic()
+        if now_s < self._tell_at_s:
+            self._untold += 1
+            return
+        more = f" (and {self._untold} before it)" if self._untold else ""
+        fault = None if isinstance(error, ModelError) else error  # of ours: with its traceback
+        _log.error("inference of %s failed%s: %s", frame.key, more, error, exc_info=fault)
+        self._tell_at_s, self._untold = now_s + TELL_EVERY_S, 0
 
     def _failure(self, frame: Frame, reason: str, error: str) -> Result:
         return Result(

@@ -9,13 +9,16 @@ from ..bridge import BridgeClient, BridgeStatus
 from ..bridge.artefacts import Received
 from ..bridge.connection import check_config
 from ..bridge.news import News
+from ..compression.codecs import writable_formats
 from ..config import BridgeConfig
-from ..msg import Artefact, InferenceResult, LinkState, Packet
+from ..msg import Artefact, InferenceResult, LinkState, Packet, PrivacyState
 from ..msg import FrameKey as FrameKeyMsg
 from ..msg import Record as RecordMsg
 from ..types import Detections, FrameKey, Result, Route
 from . import convert
-from .lifecycle import LASTING, RELIABLE, Health, StageNode, settings_text
+from .clear_anew import clearer_of
+from .lifecycle import LASTING, LATEST, RELIABLE, Health, StageNode, settings_text
+from .privacy import SECTION, read_section
 from .process import run
 from .settings import SettingsForwarder
 
@@ -40,6 +43,7 @@ class BridgeNode(StageNode):
 
     def set_up(self) -> None:
         check_config(self.config)
+        self._clearer = clearer_of(read_section(self))
         self._results = self.advertise(InferenceResult, "cloud_result", RELIABLE)
         self._links = self.advertise(LinkState, "link", RELIABLE)
         self._artefacts = self.advertise(Artefact, "artefact", LASTING)
@@ -55,10 +59,13 @@ class BridgeNode(StageNode):
             on_status=self._on_status,
             on_renew=self._on_renew,
             on_artefact=self._on_artefact,
+            clearer=self._clearer,
             on_settings=self._settings.take if self.config.accept_settings else None,
+            codecs=writable_formats(),
         )
         self.every(SETTINGS_S, self._settings.forward)
         self._client.start()
+        self.listen(PrivacyState, SECTION, self._on_gate, LATEST)
         self.listen(Packet, "packet", self._on_packet, RELIABLE)
         # Those told while this node was away come again, and are known by their ids.
         self.listen(RecordMsg, "record", self._on_record, LASTING)
@@ -82,6 +89,8 @@ class BridgeNode(StageNode):
             "dropped": status.dropped,
             "records": status.records,
             "records_refused": status.records_refused,
+            "privacy_withheld": status.withheld,
+            "privacy_kept": status.kept,
         }
         if status.record_error:
             return "error", f"records: {status.record_error}", values
@@ -103,6 +112,10 @@ class BridgeNode(StageNode):
             told = convert.artefact_to_ros(received, self.now_stamp_ns())
             self._artefacts.publish(told)
             self.get_logger().info(f"artefact {told.kind} {told.name} {told.version}: {told.path}")
+
+    def _on_gate(self, message: PrivacyState) -> None:
+        assert self._client is not None
+        self._client.gate(convert.privacy_from_ros(message))
 
     def _on_result(self, result: Result) -> None:
         if self._client is None:  # a client slow to stop may speak after the publishers are gone
@@ -147,6 +160,8 @@ class BridgeNode(StageNode):
                     records_delivered=status.records_delivered,
                     records_refused=status.records_refused,
                     record_error=status.record_error,
+                    key_frames_asked=status.key_frames_asked,
+                    codecs=status.codecs,
                 ),
                 self.now_stamp_ns(),
             )

@@ -9,21 +9,27 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from ..compression import Encoder, FeatureEncoder
+from ..compression import FeatureEncoder, StreamEncoder
 from ..config import CompressionConfig
-from ..errors import CodecError, MessageError
-from ..msg import Decision, Features, FrameKey, LinkState, Packet
-from ..types import Frame, Route
+from ..errors import CodecError, MessageError, Withheld
+from ..msg import Decision, Features, FrameKey, InferenceResult, LinkState, Packet
+from ..privacy.gate import OFF
+from ..types import Detections, Frame, Result, Route
 from ..types import FrameKey as FrameKeyValue
+from ..types import Packet as PacketValue
 from . import convert
 from .frames import STREAM, listen_to_frames
 from .lifecycle import RELIABLE, Health, StageNode, settings_text
 from .naming import as_named
+from .privacy import SECTION, GateNews, health_of, open_node_gate
 from .process import run
 from .ring import FrameRing
 
 WAITING_MAX = 16
 """Frames waiting to be encoded; beyond, the arbiter's deadline takes care of them."""
+
+GATE_S = 1.0
+"""How often the state of the gate is told, and one that is shut is tried again."""
 
 
 class CompressionNode(StageNode):
@@ -37,18 +43,23 @@ class CompressionNode(StageNode):
 
     def __init__(self, **node_options: Any) -> None:
         self._thread: threading.Thread | None = None
-        self._encoder: Encoder | None = None
-        self._session = -1
+        self._encoder: StreamEncoder | None = None
+        self.sent: dict[str, list[int]] = {}  # by kind: packets and their bytes
         self.encoded = 0
         self.refused = 0
         super().__init__(**node_options)
 
     def set_up(self) -> None:
-        self._encoder = Encoder(self.config, STREAM)
+        self._gate = open_node_gate(self)
+        self.on_clean_up(self._gate.close)
+        self._encoder = StreamEncoder(self.config, STREAM)
         self._feature_encoder = FeatureEncoder()
         self._ring: FrameRing[Decision] = FrameRing(self.config.ring_frames)
         self._tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._packets = self.advertise(Packet, "packet")
+        self._failures = self.advertise(InferenceResult, "cloud_result")
+        self._news = GateNews(self, self._gate)
+        self._newest: Frame | None = None
 
     def start(self) -> None:
         self._thread = threading.Thread(target=self._work, name="encode", daemon=True)
@@ -58,6 +69,8 @@ class CompressionNode(StageNode):
         self.listen(LinkState, "link", self._on_link, RELIABLE)
         self.listen(FrameKey, "renew", self._on_renew, RELIABLE)
         listen_to_frames(self, "image_raw", self._on_frame)
+        self.every(GATE_S, self._look_at_gate)
+        self._news.tell_change()
         self.get_logger().info(f"encoding: {settings_text(self.config)}")
 
     def halt(self) -> None:
@@ -65,6 +78,8 @@ class CompressionNode(StageNode):
             self._tasks.put(None)
             self._thread.join()
             self._thread = None
+        if self._encoder is not None:
+            self._encoder.close()
 
     def reconfigured(self) -> None:
         if self._encoder is not None:
@@ -72,13 +87,35 @@ class CompressionNode(StageNode):
 
     def health(self) -> Health:
         level, message, values = super().health()
-        return level, message, {**values, "encoded": self.encoded, "refused": self.refused}
+        if self._encoder is None:
+            return level, message, values
+        counts = {"encoded": self.encoded, "refused": self.refused}
+        values = {**values, **counts, "coding": self._encoder.in_force}
+        return health_of(self._gate, (level, message, values))
+
+    def _look_at_gate(self) -> None:
+        """Tell how it is; one that is shut is tried with the newest frame, which does not leave."""
+        self._news.tell()
+        if self._gate.shut and self._newest is not None and self._tasks.empty():
+            self._tasks.put(partial(self._probe, self._newest))
+
+    def _probe(self, frame: Frame) -> None:
+        self._gate.probe(frame)
+        self._news.tell_change()
+
+    def told(self) -> dict[str, Any]:
+        """What frames are encoded with, and what was made: for the report of a run."""
+        coding = "" if self._encoder is None else self._encoder.in_force
+        kinds = {kind: tuple(counts) for kind, counts in sorted(self.sent.items())}
+        return {"coding": coding, "packets": kinds}
 
     def _on_frame(self, frame: Frame) -> None:
+        self._newest = frame
         for decision in self._ring.put(frame):
             self._enqueue(as_named(frame, _key(decision)), decision)
 
     def _on_decision(self, message: Decision) -> None:
+        convert.check_deadline(message.deadline_ms, "decision")
         if message.route != Route.CLOUD.value:
             return
         frame = self._ring.request(_key(message), message)
@@ -104,6 +141,7 @@ class CompressionNode(StageNode):
     def _add(self, task: Callable[[], None]) -> None:
         if self._tasks.qsize() >= WAITING_MAX:
             self.refused += 1
+            self._gate.overload()
             self.get_logger().warning(
                 f"{WAITING_MAX} frames wait to be encoded, one more is left to its deadline",
                 throttle_duration_sec=5.0,
@@ -112,17 +150,22 @@ class CompressionNode(StageNode):
         self._tasks.put(task)
 
     def _on_link(self, message: LinkState) -> None:
-        """What the gateway holds changes what the next frame may refer to."""
+        """What the gateway holds and knows changes what the next frame may rest on."""
         assert self._encoder is not None
-        if message.session != self._session:
-            self._session = message.session
-            self._tasks.put(self._encoder.forget)
-        acknowledged_ns = convert.stamp_from_ros(message.acknowledged)
-        if acknowledged_ns:
-            frame_id = message.acknowledged_id
-            self._tasks.put(partial(self._encoder.acknowledge, acknowledged_ns, frame_id))
-        if message.key_frame_needed:
-            self._tasks.put(self._encoder.require_key)
+        self._tasks.put(
+            partial(
+                self._encoder.follow,
+                session=message.session,
+                codecs=tuple(message.codecs),
+                acknowledged=(
+                    convert.stamp_from_ros(message.acknowledged),
+                    message.acknowledged_id,
+                ),
+                key_frame_needed=message.key_frame_needed,
+                key_frames_asked=message.key_frames_asked,
+                goodput_bps=message.goodput_bps,
+            )
+        )
 
     def _work(self) -> None:
         while (task := self._tasks.get()) is not None:
@@ -137,28 +180,59 @@ class CompressionNode(StageNode):
     def _encode(self, frame: Frame, decision: Decision) -> None:
         assert self._encoder is not None
         began = time.perf_counter()
+        if not decision.archive:
+            self._encoder.fit(decision.deadline_ms, time.monotonic())
         try:
-            packet = self._encoder.encode(frame, hard=decision.hard, late=decision.archive)
+            cleared = self._gate.clear(frame, late=decision.archive)
+            packet = self._encoder.encode(cleared, hard=decision.hard, late=decision.archive)
+        except Withheld as error:
+            self._hold_back(frame.key, Route.CLOUD, error, told=not decision.archive)
+            return
         except CodecError as error:
             self.get_logger().error(f"frame {frame.key.stamp_ns}: {error}")
             return
-        self.encoded += 1
+        self._count(packet)
         encode_ms = (time.perf_counter() - began) * 1e3
-        message = convert.packet_to_ros(packet, frame.frame_id, encode_ms)
+        coding = "" if decision.archive else self._encoder.in_force
+        message = convert.packet_to_ros(packet, frame.frame_id, encode_ms, coding)
         message.deadline_ms = decision.deadline_ms
+        if message.deadline_ms and self._gate.mode != OFF:
+            message.deadline_ms = max(1.0, message.deadline_ms - encode_ms)
         self._packets.publish(message)
+        self._news.tell_change()
+
+    def _hold_back(
+        self, key: FrameKeyValue, route: Route, error: Withheld, *, told: bool = True
+    ) -> None:
+        """A frame that may not leave: the arbiter hears at once, and gives it to this device."""
+        reason = f"{SECTION}: withheld: {error}"
+        self.get_logger().warning(f"frame {key.stamp_ns}: {reason}", throttle_duration_sec=5.0)
+        if told:
+            failure = Result(key, route, Detections.empty(), error=reason)
+            self._failures.publish(convert.result_to_ros(failure, ""))
+        self._news.tell_change()
+
+    def _count(self, packet: PacketValue) -> None:
+        self.encoded += 1
+        counts = self.sent.setdefault(packet.kind.value, [0, 0])
+        counts[0] += 1
+        counts[1] += len(packet.payload)
 
     def _encode_features(self, message: Features, received: float) -> None:
         began = time.perf_counter()
         try:
             features = convert.features_from_ros(message, STREAM)
+            cleared = self._gate.clear_features(features)
             packet = self._feature_encoder.encode(
-                features, encoding=message.encoding, hard=message.hard
+                cleared, encoding=message.encoding, hard=message.hard
             )
+        except Withheld as error:
+            self._hold_back(features.key, Route.SPLIT, error)
+            return
         except (CodecError, MessageError) as error:
             self.get_logger().error(f"features: {error}")
             return
-        self.encoded += 1
+        self._count(packet)
         made = convert.packet_to_ros(
             packet, message.header.frame_id, (time.perf_counter() - began) * 1e3
         )

@@ -139,6 +139,7 @@ class InferenceNode(StageNode):
             self.get_logger().warning(f"image_raw: {said}")
 
     def _on_decision(self, message: Decision) -> None:
+        convert.check_deadline(message.deadline_ms, "decision")
         key = convert.key_from_ros(message.header, STREAM, message.id)
         if self._own is not None and not self._own.ruled(key, message):
             return

@@ -6,7 +6,7 @@ import dataclasses
 import platform
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, ClassVar
 
@@ -63,9 +63,18 @@ class StageNode(LifecycleNode):
 
     stage: ClassVar[str]
 
-    def __init__(self, *, bus: FrameBus | None = None, **node_options: Any) -> None:
+    def __init__(
+        self,
+        *,
+        bus: FrameBus | None = None,
+        privacy: Mapping[str, Any] | None = None,
+        **node_options: Any,
+    ) -> None:
+        """privacy: that section; None takes it from the command line of ROS (see `section`)."""
         super().__init__(self.stage, **node_options)
         self.bus = bus
+        self.privacy = privacy
+        self.node_options = node_options
         # One a node: rcl warns where many timers share a clock.
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.problem = ""  # why the last transition was refused

@@ -5,10 +5,9 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import threading
+from functools import partial
 from typing import Any
 
-import cv2
-import numpy as np
 from rclpy.duration import Duration
 from visualization_msgs.msg import MarkerArray
 
@@ -24,11 +23,14 @@ from ..pipeline.factory import (
     VerdictLog,
     VerdictRecords,
 )
+from ..privacy import ClearedFrame
 from ..types import Frame, Result
 from . import convert
+from .clearing import Clearing
 from .frames import STREAM, FramePublisher, listen_to_frames
 from .lifecycle import LASTING, LATEST, RELIABLE, Health, StageNode, settings_text
 from .naming import picture_of
+from .privacy import counts_of, health_of, open_node_gate
 from .process import run
 from .ring import FrameRing
 
@@ -52,6 +54,9 @@ class PipelineNode(StageNode):
 
     def set_up(self) -> None:
         config = self.config
+        self._gate = open_node_gate(self, lazily=True)  # there may never be a picture to make
+        self.on_clean_up(self._gate.close)
+        self._clearing = Clearing(self, self._gate)
         self._log = VerdictLog(config.log_path) if config.log_path else None
         self._pictures = (
             PictureFolder(config.pictures_dir, config.pictures_max) if config.pictures_dir else None
@@ -73,6 +78,10 @@ class PipelineNode(StageNode):
         self.listen(InferenceResult, "result", self._on_result, RELIABLE, watch=True)
         self.get_logger().info(f"inspecting: {settings_text(self.config)}")
 
+    def halt(self) -> None:
+        if self.inspection is not None:
+            self._clearing.finish()
+
     def tear_down(self) -> None:
         if self._log is not None:
             self._log.close()
@@ -86,13 +95,17 @@ class PipelineNode(StageNode):
     def health(self) -> Health:
         if self.inspection is None:
             return "ok", "inactive", {}
-        return "ok", "running", {str(k): n for k, n in self.inspection.counts.items()}
+        values: dict[str, Any] = {str(k): n for k, n in self.inspection.counts.items()}
+        if self._pictures is None and not self._annotated.wanted:
+            return "ok", "running", {**values, **counts_of(self._gate)}
+        return health_of(self._gate, ("ok", "running", values))
 
     def finish(self) -> int:
         """No more frames come: judge the boards still open; returns how many verdicts there are."""
         assert self.inspection is not None
         with self._lock:
             self._give(self.inspection.finish())
+            self._clearing.finish()
             return sum(self.inspection.counts.values())
 
     def _on_frame(self, frame: Frame) -> None:
@@ -122,13 +135,13 @@ class PipelineNode(StageNode):
 
     def _annotate(self, result: Result) -> None:
         frame = self._ring.get(result.key)
-        if frame is None:
-            return
-        image = frame.image
-        if frame.encoding == "rgb8":
-            image = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2BGR), np.uint8)
+        if frame is not None:
+            self._clearing.submit(frame, partial(self._publish_drawn, result))
+
+    def _publish_drawn(self, result: Result, cleared: ClearedFrame) -> None:
+        frame = cleared.frame
         # Without the words above it, so that it is as large as `camera_info` and the markers say.
-        drawn = draw(image, result)[-frame.height_px :]
+        drawn = draw(cleared, result)[-frame.height_px :]
         self._annotated.publish(Frame(frame.key, drawn, "bgr8", frame.frame_id))
 
     def _give(self, verdicts: list[Verdict]) -> None:
@@ -150,8 +163,9 @@ class PipelineNode(StageNode):
             self._records.publish(convert.record_to_ros(self._verdict_records.of(verdict)))
             if self._log is not None:
                 self._log.write(verdict)
-            if self._pictures is not None:
-                self._pictures.save(verdict)
+            if self._pictures is not None and verdict.picture is not None:
+                save = partial(self._pictures.save, verdict)
+                self._clearing.submit(verdict.picture, save, kept=True)
 
 
 def main() -> int:

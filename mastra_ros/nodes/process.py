@@ -25,6 +25,8 @@ from .strangers import strangers
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 NOT_STARTED = 1
 """Exit status of what cannot start, as of a Python that lacks a module: trying again is no help."""
+WITH_A_GATE = ("compression", "bridge", "pipeline")
+"""Stages that read the section `privacy`, which has no node of its own."""
 FAILED = 70
 """Exit status after an error while running (EX_SOFTWARE of sysexits.h): trying again may help."""
 
@@ -77,8 +79,15 @@ def run(node_class: type[StageNode]) -> int:
 def warn_of_strangers(nodes: Iterable[Node]) -> None:
     """Say which parameters on the command line no node of this process will ever read."""
     made = list(nodes)
-    for line in strangers(sys.argv, [node.get_fully_qualified_name() for node in made]):
+    names = [node.get_fully_qualified_name() for node in made]
+    spaces = {node.get_namespace().rstrip("/") for node in made if _stage(node) in WITH_A_GATE}
+    names += [f"{space}/privacy" for space in spaces]  # no node, but they read that section
+    for line in strangers(sys.argv, names):
         made[0].get_logger().warning(redact(line))
+
+
+def _stage(node: Node) -> str:
+    return str(getattr(node, "stage", ""))
 
 
 def _serve(node_class: type[StageNode], stopped: threading.Event) -> int:

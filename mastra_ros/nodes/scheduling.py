@@ -8,13 +8,13 @@ import time
 from typing import Any
 
 from ..config import SchedulingConfig
-from ..msg import Decision, FrameKey, InferenceResult, LinkState, LoadState
+from ..msg import Decision, FrameKey, InferenceResult, LinkState, LoadState, PrivacyState
 from ..scheduling.arbiter.actions import Action, Dispatch, Publish, PublishLate, Superseded
 from ..scheduling.estimates.load import LoadSampler
 from ..scheduling.scheduler import Scheduler
 from . import convert
 from .frames import STREAM
-from .lifecycle import LASTING, RELIABLE, Health, StageNode, settings_text
+from .lifecycle import LASTING, LATEST, RELIABLE, Health, StageNode, settings_text
 from .process import run
 
 TICK_S = 0.005
@@ -74,6 +74,7 @@ class SchedulingNode(StageNode):
         self.listen(InferenceResult, "local_result", self._on_local_result, RELIABLE)
         self.listen(InferenceResult, "cloud_result", self._on_cloud_result, RELIABLE)
         self.listen(LinkState, "link", self._on_link, RELIABLE)
+        self.listen(PrivacyState, "privacy", self._on_gate, LATEST)
         self.every(self.config.load_interval_ms / 1e3, self._sample_load)
         self.every(TICK_S, self._tick)
 
@@ -144,6 +145,11 @@ class SchedulingNode(StageNode):
                 uploaded_bytes=link.uploaded_bytes,
             )
         )
+
+    def _on_gate(self, message: PrivacyState) -> None:
+        assert self.scheduler is not None
+        state = convert.privacy_from_ros(message)
+        self._carry_out(self.scheduler.on_gate(state, time.monotonic_ns()))
 
     def _sample_load(self) -> None:
         assert self.scheduler is not None

@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mastra_ros.pictures import eight_bits
+from mastra_ros.privacy import ClearedFrame
 from mastra_ros.types import Detections, Result
 
 Image = NDArray[np.uint8]
@@ -35,13 +37,13 @@ BRIGHT = 160
 """Gray level above which letters are dark."""
 
 
-def draw(image: Image, result: Result, text: str = "") -> Image:
+def draw(cleared: ClearedFrame, result: Result, text: str = "") -> Image:
     """A copy of the picture with a result's boxes, below a line on its origin, age and `text`.
 
-    image: uint8 (height, width) gray or (height, width, 3) BGR. Returns (height + bar, width, 3)
-    BGR: what stands at the upper border of the picture stays in sight.
+    Returns uint8 (height + bar, width, 3) BGR: what stands at the upper border of the picture
+    stays in sight.
     """
-    canvas = _colour_copy(image)
+    canvas = bgr_copy(cleared)
     draw_boxes(canvas, result.detections)
     words = [result.origin.value, "" if result.final else "provisional", "late" * result.late]
     if np.isfinite(result.age_ms):
@@ -104,7 +106,10 @@ def _scale(canvas: Image) -> float:
     return max(0.5, float(canvas.shape[1]) / 640)
 
 
-def _colour_copy(image: Image) -> Image:
-    if image.ndim == 2:
-        return np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR), np.uint8)
-    return np.array(image, np.uint8)
+def bgr_copy(cleared: ClearedFrame) -> Image:
+    """A copy of a picture to draw on: uint8 (height, width, 3) BGR."""
+    frame = eight_bits(cleared.frame)
+    if frame.encoding == "bgr8":
+        return np.array(frame.image, np.uint8)
+    code = cv2.COLOR_GRAY2BGR if frame.encoding == "mono8" else cv2.COLOR_RGB2BGR
+    return np.asarray(cv2.cvtColor(frame.image, code), np.uint8)

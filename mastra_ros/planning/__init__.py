@@ -1,6 +1,7 @@
 """What a site needs and costs: all on the devices, all on servers, or Mastra between them. Pure."""
 
 from .cost import Plan, Strategy, make_plan
+from .measured import measured_ms
 from .needs import Models, Needs
 from .prices import Prices, load_prices
 from .sweep import Cell, sweep
@@ -14,5 +15,6 @@ __all__ = [
     "Strategy",
     "load_prices",
     "make_plan",
+    "measured_ms",
     "sweep",
 ]

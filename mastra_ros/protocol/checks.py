@@ -33,16 +33,24 @@ def checked(check: Check, default: Any = _MISSING, *, factory: Any = _MISSING) -
     return dataclasses.field(default=default, default_factory=factory, metadata={"check": check})
 
 
+_CHECKS: dict[type, tuple[tuple[str, Check], ...]] = {}
+"""By class, for `dataclasses.fields` takes longer than all the checks."""
+
+
 def check_fields(message: Any) -> None:
     """Run the check of every field of a dataclass; the error names message and field."""
-    for f in dataclasses.fields(message):
-        value = getattr(message, f.name)
+    cls = type(message)
+    if cls not in _CHECKS:
+        _CHECKS[cls] = tuple((f.name, f.metadata["check"]) for f in dataclasses.fields(cls))
+    values = vars(message)
+    for name_, check in _CHECKS[cls]:
+        value = values[name_]
         try:
-            accepted = f.metadata["check"](value)
+            accepted = check(value)
         except ProtocolError as error:
-            raise ProtocolError(f"{type(message).__name__}.{f.name}: {error}") from None
+            raise ProtocolError(f"{cls.__name__}.{name_}: {error}") from None
         if accepted is not value:  # a list from the envelope becomes a tuple
-            object.__setattr__(message, f.name, accepted)
+            object.__setattr__(message, name_, accepted)
 
 
 def is_name(value: object) -> bool:

@@ -23,6 +23,7 @@ class Opened:
     session: str
     settings: dict[str, Any]
     software: str = ""
+    codecs: tuple[str, ...] = ()  # bitstreams of video that the gateway decodes
 
 
 @dataclass(frozen=True)

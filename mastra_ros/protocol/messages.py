@@ -15,7 +15,16 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..errors import ProtocolError
-from ..types import MAX_SIDE_PX, Detections, FrameKey, Packet, PacketKind, Result, Route
+from ..types import (
+    MAX_SIDE_PX,
+    Detections,
+    FrameKey,
+    Packet,
+    PacketKind,
+    Result,
+    Route,
+    fits_reference,
+)
 from .checks import (
     blob,
     check_fields,
@@ -42,6 +51,7 @@ PROBE_BYTES_MAX = 262_144
 
 DETECTIONS_MAX = 10_000
 LABELS_MAX = 2048
+CODECS_MAX = 16
 
 NACK_CODES = ("reference_missing", "corrupt", "too_large", "overloaded", "forbidden", "failed")
 GOODBYE_CODES = ("closing", "protocol", "version", "forbidden", "overloaded", "silent", "replaced")
@@ -64,8 +74,9 @@ class Hello(Message):
     `heartbeat_ms`: the interval at which the gateway shall send heartbeats of its own, so that
     the device hears of a living gateway even while its own sending is slow; 0 none.
     `renews`: it will send a `Renewal` before its token expires, where the gateway takes that.
-    `extensions`: further messages that it understands, by name (`records.py`); what both ends name
-    may be said.
+    `privacy`: likewise a `PrivacyReport` now and then.
+    `codecs`: the bitstreams of video that it can make; an older gateway skips them.
+    `extensions`: further messages that it knows; what both ends name may be said.
     """
 
     TYPE_ID: ClassVar[int] = 1
@@ -75,6 +86,8 @@ class Hello(Message):
     software: str = checked(text(128), "")
     heartbeat_ms: int = checked(integer(0, 600_000), 0)
     renews: bool = checked(flag, False)
+    privacy: bool = checked(flag, False)
+    codecs: tuple[str, ...] = checked(texts(CODECS_MAX, 32), ())
     extensions: tuple[str, ...] = checked(texts(32, 64), ())
 
 
@@ -82,8 +95,10 @@ class Hello(Message):
 class Welcome(Message):
     """Gateway, the answer to Hello: the version used from here on, the session's name, settings.
 
-    `renews`: a `Renewal` is understood; nobody is sent one that has not said so.
-    `extensions`: as in Hello.
+    `renews`: a `Renewal` is understood; nobody is sent one that has not said so. `privacy`: a
+    `PrivacyReport`, likewise.
+    `codecs`: the bitstreams of video that it decodes; with any of them it knows the kinds `video`
+    and `repeat`, which nobody is sent that has not said so. `extensions`: as in Hello.
     """
 
     TYPE_ID: ClassVar[int] = 2
@@ -92,12 +107,17 @@ class Welcome(Message):
     settings: Mapping[str, Any] = checked(plain(), factory=dict)
     software: str = checked(text(128), "")
     renews: bool = checked(flag, False)
+    privacy: bool = checked(flag, False)
+    codecs: tuple[str, ...] = checked(texts(CODECS_MAX, 32), ())
     extensions: tuple[str, ...] = checked(texts(32, 64), ())
 
 
 @dataclass(frozen=True)
 class FrameMessage(Message):
-    """Device: one `types.Packet`. `deadline_ms` is what is left for the answer; 0 there is none."""
+    """Device: one `types.Packet`. `deadline_ms` is what is left for the answer; 0 there is none.
+
+    `clearance`: under which promise of privacy it was made; an older device says nothing of it.
+    """
 
     TYPE_ID: ClassVar[int] = 3
     stream: str = checked(name)
@@ -113,10 +133,11 @@ class FrameMessage(Message):
     hard: bool = checked(flag, False)
     late: bool = checked(flag, False)
     id: str = checked(frame_id, "")
+    clearance: str = checked(text(256), "")
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if (self.kind == PacketKind.DELTA.value) != (self.reference_ns != 0):
+        if not fits_reference(PacketKind(self.kind), self.reference_ns):
             raise ProtocolError(f"FrameMessage: {self.kind} with reference {self.reference_ns} ns")
 
     @property
@@ -141,6 +162,7 @@ class FrameMessage(Message):
             hard=packet.hard,
             late=packet.late,
             id=packet.key.id,
+            clearance=packet.clearance,
         )
 
     def to_packet(self) -> Packet:
@@ -156,6 +178,7 @@ class FrameMessage(Message):
             hard=self.hard,
             late=self.late,
             meta=dict(self.meta),
+            clearance=self.clearance,
         )
 
 
@@ -343,6 +366,21 @@ class Renewal(Message):
     token: str = checked(text(4096))
 
 
+@dataclass(frozen=True)
+class PrivacyReport(Message):
+    """Device, an extension: what its gate has let out, hidden and held back, since its start.
+
+    `kept`: records of its spool that may not leave.
+    """
+
+    TYPE_ID: ClassVar[int] = 96
+    mode: str = checked(text(32))
+    sent: int = checked(integer(), 0)
+    masked: int = checked(integer(), 0)
+    withheld: int = checked(integer(), 0)
+    kept: int = checked(integer(), 0)
+
+
 MESSAGES: tuple[type[Message], ...] = (
     Hello,
     Welcome,
@@ -358,4 +396,5 @@ MESSAGES: tuple[type[Message], ...] = (
     Probe,
     ProbeAck,
     Renewal,
+    PrivacyReport,
 )

@@ -18,10 +18,10 @@ from enum import Enum
 from typing import Any
 
 from ..errors import ProtocolError
-from .artefacts import EXTENSION as ARTEFACTS
 from .artefacts import ArtefactAck, ArtefactOffer, ArtefactPiece, ArtefactRequest
 from .envelope import MESSAGE_BYTES_MAX, decode, encode
 from .events import Event, Opened, Refused, Send, Silent
+from .extensions import extension_of
 from .link import LinkEstimate
 from .messages import (
     PROBE_BYTES_MAX,
@@ -36,6 +36,7 @@ from .messages import (
     KeyFrameRequest,
     Message,
     Nack,
+    PrivacyReport,
     Probe,
     ProbeAck,
     Renewal,
@@ -43,7 +44,6 @@ from .messages import (
     Settings,
     Welcome,
 )
-from .records import EXTENSION as RECORDS
 from .records import Records, RecordsAck
 
 MS = 1_000_000
@@ -80,7 +80,7 @@ LEGAL: Mapping[tuple[Role, State], tuple[type[Message], ...]] = {
     (Role.DEVICE, State.START): (Hello,),
     (Role.DEVICE, State.GREETED): (Goodbye,),
     (Role.DEVICE, State.OPEN): (
-        *(FrameMessage, Probe, Renewal, Records, ArtefactRequest, ArtefactAck),
+        *(FrameMessage, Probe, Renewal, PrivacyReport, Records, ArtefactRequest, ArtefactAck),
         *_BOTH,
     ),
     (Role.DEVICE, State.CLOSED): (),
@@ -102,13 +102,6 @@ _NEXT: Mapping[type[Message], State] = {
 }
 _OF_A_STREAM = (FrameMessage, Ack, ResultMessage, Nack, KeyFrameRequest)
 
-_OF_AN_EXTENSION: Mapping[type[Message], str] = {
-    **dict.fromkeys((Records, RecordsAck), RECORDS),
-    **dict.fromkeys((ArtefactOffer, ArtefactRequest, ArtefactPiece, ArtefactAck), ARTEFACTS),
-}
-"""Said only where hello and welcome have both named the extension; heard otherwise, it is skipped
-as every extension that is not known."""
-
 
 class Session:
     """One end of one session.
@@ -118,6 +111,8 @@ class Session:
     frame of another one is refused with a nack, anything else of another one is an error.
     heartbeat_interval_ns: 0 sends none and only answers; on a gateway the device's Hello sets it.
     renews: on the device, whether its owner sends a `Renewal` before the token expires.
+    privacy: on the device, whether its owner sends a `PrivacyReport` now and then.
+    codecs: the bitstreams of video that this end makes (device) or decodes (gateway).
     extensions: what this end understands; once the session is open, what both ends do.
     silence_timeout_ns: the session is closed after so long without a word (also while greeting),
     and after `UNANSWERED_FACTOR` times as long with a heartbeat unanswered. Times are monotonic.
@@ -135,6 +130,8 @@ class Session:
         silence_timeout_ns: int = 10_000 * MS,
         bytes_max: int = MESSAGE_BYTES_MAX,
         renews: bool = False,
+        privacy: bool = False,
+        codecs: tuple[str, ...] = (),
         extensions: Collection[str] = (),
     ) -> None:
         self.role = Role(role)
@@ -144,6 +141,9 @@ class Session:
         self.version = VERSION
         self.session = ""
         self.renews = renews  # once it is open: both ends renew the token
+        self.privacy = privacy  # likewise: both ends know a PrivacyReport
+        self.codecs = codecs
+        self.peer_codecs: tuple[str, ...] = ()  # once it is open: those of the other end
         self.extensions: frozenset[str] = frozenset()
         self._offered = tuple(sorted(extensions))
         self.link = LinkEstimate(heartbeat_interval_ns or 100 * MS, silence_timeout_ns)
@@ -167,7 +167,10 @@ class Session:
         interval_ms = min(self._interval_ns // MS, 600_000)
         return self.send(
             Hello(
-                *(VERSION, self.device, self.stream, self._software, interval_ms, self.renews),
+                *(VERSION, self.device, self.stream, self._software, interval_ms),
+                renews=self.renews,
+                privacy=self.privacy,
+                codecs=self.codecs,
                 extensions=self._offered,
             ),
             now_ns,
@@ -182,6 +185,8 @@ class Session:
                 dict(settings or {}),
                 self._software,
                 renews=self.renews,
+                privacy=self.privacy,
+                codecs=self.codecs,
                 extensions=self._offered,
             ),
             now_ns,
@@ -197,13 +202,23 @@ class Session:
             raise ProtocolError(
                 f"{type(message).__name__}: expected stream {self.stream}, got {message.stream}"
             )
-        extension = _OF_AN_EXTENSION.get(type(message), "")
+        extension = extension_of(message)
         if extension and extension not in self.extensions:
             raise ProtocolError(f"{type(message).__name__}: the other end knows no {extension}")
         data = encode(message, self._bytes_max)
         if isinstance(message, Welcome):
             self.session = message.session
         self._advance(message, now_ns)
+        return data
+
+    def send_result(self, data: bytes) -> bytes:
+        """As `send`, of a `ResultMessage` of this stream as bytes, which are given back."""
+        if ResultMessage not in LEGAL[self.role, self.state]:
+            raise ProtocolError(f"ResultMessage: not in state {self.state.value}")
+        if len(data) > self._bytes_max:
+            raise ProtocolError(
+                f"ResultMessage: expected at most {self._bytes_max} bytes, got {len(data)}"
+            )
         return data
 
     def farewell(self, error: ProtocolError) -> bytes:
@@ -231,7 +246,7 @@ class Session:
         if message is None:
             self.last_heard_ns = now_ns
             return []
-        extension = _OF_AN_EXTENSION.get(type(message), "")
+        extension = extension_of(message)
         if extension and self.state is State.OPEN and extension not in self.extensions:
             self.last_heard_ns = now_ns
             return []
@@ -283,6 +298,8 @@ class Session:
             )
         self.stream = hello.stream
         self.renews = hello.renews
+        self.privacy = hello.privacy
+        self.peer_codecs = hello.codecs
         self.extensions = frozenset(self._offered) & frozenset(hello.extensions)
         if hello.heartbeat_ms:
             self._interval_ns = max(hello.heartbeat_ms * MS, INTERVAL_MIN_NS)
@@ -295,9 +312,14 @@ class Session:
         self.version = welcome.version
         self.session = welcome.session
         self.renews = welcome.renews
+        self.privacy = welcome.privacy
+        self.peer_codecs = welcome.codecs
         self.extensions = frozenset(self._offered) & frozenset(welcome.extensions)
         self._advance(welcome, now_ns)
-        return [Opened(welcome.version, welcome.session, dict(welcome.settings), welcome.software)]
+        settings = dict(welcome.settings)
+        return [
+            Opened(welcome.version, welcome.session, settings, welcome.software, welcome.codecs)
+        ]
 
     def _answered(self, ack: HeartbeatAck, now_ns: int) -> None:
         if ack.seq >= self._heartbeat_seq:

@@ -23,7 +23,7 @@ from mastra_ros.scheduling.estimates.load_estimate import LoadEstimate, LoadEsti
 from mastra_ros.scheduling.estimates.outcome import Observer, Outcome
 from mastra_ros.scheduling.policies.hysteresis import Hysteresis
 from mastra_ros.scheduling.policies.policy import Follower, Policy, make_policy
-from mastra_ros.types import FrameKey, LinkSample, LoadSample, Result, Route
+from mastra_ros.types import Decision, FrameKey, GateState, LinkSample, LoadSample, Result, Route
 
 REMEMBERED = 256
 """So many outcomes are told to a policy that takes over."""
@@ -52,6 +52,8 @@ class Scheduler:
         self._load = LoadEstimator(config.load_smoothing_ms, config.temperature_high_c)
         self._link = LinkEstimator(config.link_silence_ms, self._clock)
         self._link_up = False
+        self._gateway = True  # whether there is one at all
+        self._gate = GateState()
         self._switches = SwitchLog()
         self._failures = 0
         self._first_failure_ns = 0
@@ -83,7 +85,7 @@ class Scheduler:
         link = self._known_link(now_ns)
         self._expect(link.sample, now)
         before = self._hysteresis.route
-        decision = self._hysteresis.decide(self._load.estimate, link, now)
+        decision = self._allowed(self._hysteresis.decide(self._load.estimate, link, now))
         if before is not None and decision.route is not before:
             switch = Switch(now, before, decision.route, decision.reason, now, forced=False)
             self._switches.add(switch, self._clock.inside(captured_ns))
@@ -110,10 +112,20 @@ class Scheduler:
 
         uploaded_bytes: given to the socket since start, by which frames are sized.
         """
-        self._arbiter.archive.open = gateway
+        self._gateway = gateway
+        self._tell_archive()
         self._link.update(sample, now_ns)
         self._frame_bytes.uploaded(uploaded_bytes, backlog=sample.spooled > 0)
         now, events = self._begin(now_ns)
+        return self._carry_out(events, now)
+
+    def on_gate(self, state: GateState, now_ns: int) -> list[Action]:
+        """How the gate of privacy is: while it is shut, the link may not be used."""
+        before, self._gate = self._gate, state
+        self._tell_archive()
+        now, events = self._begin(now_ns)
+        if state.shut and not before.shut:
+            self._force(_closed(state), now, now, hold=False)
         return self._carry_out(events, now)
 
     def on_local_result(self, result: Result, now_ns: int) -> list[Action]:
@@ -215,7 +227,21 @@ class Scheduler:
     def _known_link(self, now_ns: int) -> LinkEstimate:
         estimate = self._link.estimate(now_ns)
         sized = replace(estimate.sample, frame_bytes=self._frame_bytes.mean)
+        if self._gate.shut:
+            sized = replace(sized, connected=False)
         return replace(estimate, sample=sized)
+
+    def _allowed(self, decision: Decision) -> Decision:
+        """The decision as far as the gate lets frames and features out."""
+        if decision.route is Route.SPLIT and not self._gate.features:
+            return Decision(Route.LOCAL, "privacy: features may not leave")
+        if self._gate.shut and self._hysteresis.wanted is not Route.LOCAL:
+            return replace(decision, reason=_closed(self._gate))
+        return decision
+
+    def _tell_archive(self) -> None:
+        """Frames are worth keeping for a gateway only where they may leave some day."""
+        self._arbiter.archive.open = self._gateway and not self._gate.shut
 
     def _expect(self, link: LinkSample, now: int) -> None:
         """Tell the arbiter how long answers should take."""
@@ -316,3 +342,7 @@ class Scheduler:
                 self._switches.published(event.result, now)
             actions.append(event)
         return actions
+
+
+def _closed(state: GateState) -> str:
+    return f"privacy: {state.shut}"[:200]

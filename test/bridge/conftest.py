@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from mastra_ros.bridge import BridgeClient, BridgeStatus
+from mastra_ros.bridge.clearing import NothingToHide
 from mastra_ros.bridge.fake_gateway import FakeGateway
 from mastra_ros.config import BridgeConfig
 from mastra_ros.emulation import ShapingProxy, parse_faults
@@ -135,6 +136,7 @@ def bridge(ears: Ears, gateway: FakeGateway) -> Iterator[Callable[..., BridgeCli
                 on_status=ears.listen(ears.statuses),
                 on_settings=ears.listen(ears.settings),
                 on_renew=ears.listen(ears.renewals),
+                clearer=options.pop("clearer", None) or NothingToHide(),
                 **options,
             )
             client.start()

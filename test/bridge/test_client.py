@@ -294,10 +294,11 @@ def test_a_bridge_that_never_started_can_be_stopped_and_fails_frames(
     config: Any, ears: Any, packet: Callable[..., Any]
 ) -> None:
     from mastra_ros.bridge import BridgeClient
+    from mastra_ros.bridge.clearing import NothingToHide
 
     client = BridgeClient(
         config(), on_result=ears.listen(ears.results), on_failed=ears.listen(ears.failures),
-        on_status=ears.listen(ears.statuses),
+        on_status=ears.listen(ears.statuses), clearer=NothingToHide(),
     )  # fmt: skip
     client.send(packet(1), DEADLINE_MS)
     assert ears.failed_keys == [1]

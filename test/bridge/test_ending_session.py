@@ -11,6 +11,7 @@ from unittest.mock import Mock
 import pytest
 
 from mastra_ros.bridge import SqliteSpool
+from mastra_ros.bridge.clearing import NothingToHide, SpoolGate
 from mastra_ros.bridge.delivery import Tally
 from mastra_ros.bridge.flight import Entry, Goodput
 from mastra_ros.bridge.spool_thread import SpoolThread
@@ -29,12 +30,8 @@ def test_a_frame_whose_turn_comes_when_the_session_is_closed_is_kept(
     try:
         listener = Mock()
         uplink = Uplink(
-            Mock(),
-            config(),
-            spool,
-            Tally(),
-            Goodput(),
-            listener,
+            *(Mock(), config(), spool, Tally(), Goodput(), listener),
+            SpoolGate(NothingToHide()),
             records=Mock(),
             artefacts=Mock(),
             disk=Mock(),

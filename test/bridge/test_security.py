@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from mastra_ros.bridge import BridgeClient
+from mastra_ros.bridge.clearing import NothingToHide
 from mastra_ros.errors import AuthenticationError, ConfigError
 from mastra_ros.protocol import Goodbye
 from mastra_ros.protocol.keys import add_device, init_keys
@@ -53,7 +54,9 @@ def other_keys(tmp_path: Path) -> Path:
 
 
 def make(config: Any) -> BridgeClient:
-    return BridgeClient(config, on_result=print, on_failed=print, on_status=print)
+    return BridgeClient(
+        config, on_result=print, on_failed=print, on_status=print, clearer=NothingToHide()
+    )
 
 
 def test_the_session_runs_over_tls_1_3(connected: Any) -> None:

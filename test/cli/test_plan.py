@@ -88,7 +88,97 @@ def test_times_are_those_of_the_fastest_engine_that_was_measured(tmp_path: Path)
     assert json.loads(out.read_text())["models"]["cloud_ms"] == 60
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '[{"part": 1}]', "null", '["x"]'])
+def engines_json(folder: Path, *kinds: str) -> Path:
+    """As bench.engines writes it: the first machine's times, then twice these, and so on."""
+    machines = []
+    for times, kind in enumerate(kinds, 1):
+
+        def rows(times: int = times, **forms: float) -> dict[str, list[dict[str, object]]]:
+            told = {name.replace("_", " "): {"p50_ms": ms * times} for name, ms in forms.items()}
+            batched = {name: {"p50_ms": 0.1} for name in told}
+            return {
+                "rows": [
+                    {"threads": 1, "batch": 1, "forms": told},
+                    {"threads": 1, "batch": 8, "forms": batched},
+                    {"threads": 2, "batch": 1, "forms": batched},
+                ]
+            }
+
+        gateway = rows(float32_onnxruntime=48.0, int8_openvino=5.0)
+        gateway["rows"][0]["forms"] |= {"float32 openvino, f32": {"p50_ms": 1.0}}  # type: ignore[operator]
+        device = rows(litert=7.0, openvino=3.0)
+        networks = {"gateway": gateway, "device": device}
+        capped = {"gateway": rows(int8_openvino=0.1), "device": rows(litert=0.1)}
+        machines.append(
+            {
+                "machine": {"name": f"Processor ({kind})", "kind": kind},
+                "runs": [{"cap": "", "networks": networks}, {"cap": "X", "networks": capped}],
+            }
+        )
+    path = folder / "engines.json"
+    path.write_text(json.dumps({"machines": machines, "bars": []}))
+    return path
+
+
+def test_times_are_also_read_of_the_published_engines_a_view_each(tmp_path: Path) -> None:
+    """The bundle's gateway model sees a frame twice, and what was timed once."""
+    path, out = engines_json(tmp_path, "amx"), tmp_path / "plan.json"
+    assert main(["plan", "--measured", str(path), "--no-sweep", "--json", str(out)]) == 0
+    told = json.loads(out.read_text())["models"]
+    assert (told["local_ms"], told["cloud_ms"]) == (3.0, 10.0)
+
+
+def test_one_of_several_machines_is_named_behind_the_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, out = engines_json(tmp_path, "amx", "vnni"), tmp_path / "plan.json"
+    command = ["plan", "--no-sweep", "--json", str(out), "--measured"]
+    for name in ("vnni", "Processor (vnni)"):
+        assert main([*command, f"{path}#{name}"]) == 0
+        assert json.loads(out.read_text())["models"]["local_ms"] == 6.0
+    for wrong in (str(path), f"{path}#arm"):
+        capsys.readouterr()
+        assert main([*command, wrong]) == 2
+        error = capsys.readouterr().err
+        assert "expected one machine behind a #" in error
+        assert "'Processor (amx)' or 'amx'" in error
+        assert error.count("\n") == 1
+
+
+def test_each_end_may_have_a_file_of_its_own(tmp_path: Path) -> None:
+    """The device and the server are two machines."""
+    row = {"part": "local", "threads": 1, "batch": 1, "p50_ms": 31.0}
+    device, out = tmp_path / "device.json", tmp_path / "plan.json"
+    device.write_text(json.dumps([row]))
+    server = engines_json(tmp_path, "amx")
+    both = ["--measured", str(server), "--measured", str(device)]
+    assert main(["plan", *both, "--no-sweep", "--json", str(out)]) == 0
+    told = json.loads(out.read_text())["models"]
+    assert (told["local_ms"], told["cloud_ms"]) == (31.0, 10.0)
+
+
+def test_the_published_times_can_be_planned_with(tmp_path: Path) -> None:
+    published = Path(__file__).parents[2] / "bench/results/engines.json"
+    for machine in json.loads(published.read_text())["machines"]:
+        told = f"{published}#{machine['machine']['name']}"
+        assert main(["plan", "--measured", told, "--no-sweep"]) == 0
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "[]",
+        "{}",
+        '[{"part": 1}]',
+        "null",
+        '["x"]',
+        '{"machines": []}',
+        '{"machines": [{"machine": {"name": "a", "kind": "b"}, "runs": [{}]}]}',
+        '[{"part": "local", "threads": 1, "batch": 1, "p50_ms": -1}]',
+        '[{"part": "local", "threads": 1, "batch": 1, "p50_ms": NaN}]',
+    ],
+)
 def test_a_file_that_is_no_table_of_times_is_one_line(
     content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

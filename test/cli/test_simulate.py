@@ -122,3 +122,51 @@ def test_without_matplotlib_it_says_how_to_install_it(
     )
     assert status == 1
     assert "pip install matplotlib" in err
+
+
+def test_times_that_were_measured_stand_for_those_of_the_stages(
+    link: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The device's model is as slow as its deadline allows, or fast: only the table says so."""
+    table = tmp_path / "bench.json"
+    for spent_ms, in_time in ((400.0, 0.0), (5.0, 1.0)):
+        rows = [
+            {"part": part, "engine": "openvino", "threads": 1, "batch": 1, "p50_ms": spent_ms}
+            for part in ("local", "cloud")
+        ]
+        table.write_text(json.dumps(rows))
+        status, out, _ = simulate(
+            capsys,
+            *(str(link), "--duration", "4", "--policies", "always-local", "--format", "json"),
+            *("--measured", str(table)),
+        )
+        assert status == 0
+        assert json.loads(out)[0]["policies"][0]["hit_rate"] == in_time
+
+
+def test_a_table_of_one_end_leaves_the_other_as_it_was(
+    link: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "bench.json"
+    row = {"part": "cloud_int8", "engine": "openvino", "threads": 1, "batch": 1, "p50_ms": 1.0}
+    table.write_text(json.dumps([row]))
+    policies = "always-local,always-cloud"
+    arguments = (str(link), "--duration", "4", "--policies", policies, "--format", "json")
+    ages = []
+    for more in ((), ("--measured", str(table))):
+        _, out, _ = simulate(capsys, *arguments, *more)
+        ages.append([policy["age_p50_ms"] for policy in json.loads(out)[0]["policies"]])
+    (local, cloud), (local_again, cloud_again) = ages
+    assert local_again == local
+    assert cloud_again < cloud
+
+
+def test_a_file_that_is_no_table_of_times_is_one_line(
+    link: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "none.json").write_text("{")
+    for name in ("none.json", "missing.json"):
+        status, _, err = simulate(capsys, str(link), "--measured", str(tmp_path / name))
+        assert status == 2
+        assert err.startswith("mastra: --measured: ")
+        assert err.count("\n") == 1

@@ -10,7 +10,11 @@ import numpy.typing as npt
 import pytest
 from hypothesis import settings
 
+from mastra_ros.compression import StreamEncoder
+from mastra_ros.compression.chooser import at_once
+from mastra_ros.compression.codecs import FORMATS
 from mastra_ros.config import CompressionConfig, build
+from mastra_ros.privacy import ClearedFrame, hiding_nothing
 from mastra_ros.types import CHANNELS, Frame, FrameKey
 
 Image = npt.NDArray[np.uint8]
@@ -36,12 +40,13 @@ def scene() -> Callable[..., Image]:
 
 
 @pytest.fixture(scope="session")
-def frame_of() -> Callable[..., Frame]:
-    """Makes a frame of an image, at a stamp."""
+def frame_of() -> Callable[..., ClearedFrame]:
+    """Makes a cleared frame of an image, at a stamp."""
+    gate = hiding_nothing("pictures made for this test")
 
-    def make(image: Image, stamp_ns: int, encoding: str = "", stream: str = "main") -> Frame:
+    def make(image: Image, stamp_ns: int, encoding: str = "", stream: str = "main") -> ClearedFrame:
         encoding = encoding or ("mono8" if image.ndim == 2 else "bgr8")
-        return Frame(FrameKey(stream, stamp_ns), image, encoding)
+        return gate.clear(Frame(FrameKey(stream, stamp_ns), image, encoding))
 
     return make
 
@@ -52,5 +57,23 @@ def config_of() -> Callable[..., CompressionConfig]:
 
     def make(**values: object) -> CompressionConfig:
         return build(CompressionConfig, values)
+
+    return make
+
+
+@pytest.fixture
+def encoder(config_of: Callable[..., CompressionConfig]) -> StreamEncoder:
+    """Makes H.264 for a gateway that decodes everything."""
+    made = StreamEncoder(config_of(codec="x264"), run=at_once)
+    made.peer(FORMATS)
+    return made
+
+
+@pytest.fixture(scope="session")
+def moving(scene: Callable[..., Image]) -> Callable[..., Image]:
+    """The pictures of a scene in which everything moves, by number."""
+
+    def make(number: int, size: tuple[int, int] = (96, 64), encoding: str = "bgr8") -> Image:
+        return np.ascontiguousarray(np.roll(scene(*size, encoding), 3 * number, axis=1))
 
     return make

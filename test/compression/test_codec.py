@@ -14,9 +14,11 @@ from mastra_ros.camera import Line, LineOptions
 from mastra_ros.compression import Decoder, Encoder
 from mastra_ros.compression.payload import check_of
 from mastra_ros.errors import CodecError, ReferenceMissing
+from mastra_ros.privacy import ClearedFrame, hiding_nothing
 from mastra_ros.types import Frame, FrameKey, Packet, PacketKind
 
 KEY, DELTA = PacketKind.KEY, PacketKind.DELTA
+GATE = hiding_nothing("pictures made for this test")
 ENCODINGS = ("mono8", "bgr8", "rgb8")
 
 
@@ -364,10 +366,10 @@ def test_on_the_synthetic_line_deltas_save_most_of_the_bytes(
 def test_two_pictures_under_one_stamp_are_never_taken_for_each_other(scene, config_of) -> None:
     encoder, decoder = Encoder(config_of(codec="png", key_share=0.5)), Decoder()
 
-    def frame(seed: int, corner: int) -> Frame:
+    def frame(seed: int, corner: int) -> ClearedFrame:
         image = scene(96, 96, "mono8", seed)
         image[:32, :32] = corner
-        return Frame(FrameKey("main", 5, f"a-{seed}-{corner}"), image, "mono8")
+        return GATE.clear(Frame(FrameKey("main", 5, f"a-{seed}-{corner}"), image, "mono8"))
 
     for seed in (1, 2):
         decoder.decode(encoder.encode(frame(seed, 0)))

@@ -18,8 +18,9 @@ def test_a_frame_of_16_bits_arrives_as_the_devices_own_model_sees_it(
     for stamp_ns, add in ((1, 0), (2, 3000)):
         image = scene(96, 64, encoding).astype(np.uint16) * 250
         image[:32, :32] += add
-        frame = frame_of(image, stamp_ns, encoding)
-        packet = encoder.encode(frame)
+        cleared = frame_of(image, stamp_ns, encoding)
+        frame = cleared.frame
+        packet = encoder.encode(cleared)
         arrived = decoder.decode(packet)
         seen = eight_bits(frame)
         assert packet.encoding == arrived.encoding == seen.encoding  # as every gateway knows it

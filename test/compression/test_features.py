@@ -19,8 +19,10 @@ from hypothesis.extra import numpy as hnp
 from mastra_ros.compression import Decoder, FeatureEncoder, decode_features
 from mastra_ros.compression.features import MASKED, PLAIN, TRY_EVERY, ZSTD
 from mastra_ros.errors import CodecError
+from mastra_ros.privacy import hiding_nothing
 from mastra_ros.types import Features, FrameKey, Packet, PacketKind
 
+GATE = hiding_nothing("pictures made for this test")
 KEY = FrameKey("main", 1_700_000_000_123_456_789)
 
 
@@ -67,49 +69,53 @@ def test_every_tensor_comes_back_as_it_was(
 ) -> None:
     cut, model, pair = names
     sent = features_of(tensor, cut=cut, scale=scale, zero_point=zero_point, model=model, pair=pair)
-    assert same(decode_features(FeatureEncoder().encode(sent)), sent)
+    assert same(decode_features(FeatureEncoder().encode(GATE.clear_features(sent))), sent)
 
 
 @pytest.mark.parametrize("zeros", [0.0, 0.5, 0.95])
 def test_sparse_tensors_come_back_and_are_much_smaller(zeros: float) -> None:
     sent = features_of(rectified(zeros=zeros))
-    packet = FeatureEncoder().encode(sent)
+    packet = FeatureEncoder().encode(GATE.clear_features(sent))
     assert same(decode_features(packet), sent)
     assert len(packet.payload) < sent.tensor.size * (1.2 - zeros)
 
 
 def test_what_cannot_be_compressed_is_sent_plain() -> None:
     noise = np.random.default_rng(3).integers(-128, 128, (8, 9, 10)).astype(np.int8)
-    packet = FeatureEncoder().encode(features_of(noise))
+    packet = FeatureEncoder().encode(GATE.clear_features(features_of(noise)))
     assert packet.payload[3] == PLAIN
     assert len(packet.payload) < noise.size + 80
 
 
 def test_channels_that_are_laid_out_anyhow_are_sent_as_they_are_seen() -> None:
     sent = features_of(rectified().transpose(2, 0, 1)[:, ::2])
-    assert same(decode_features(FeatureEncoder().encode(sent)), sent)
+    assert same(decode_features(FeatureEncoder().encode(GATE.clear_features(sent))), sent)
 
 
 def test_the_best_way_of_coding_is_found_again_when_the_tensors_change() -> None:
     encoder = FeatureEncoder()
     rows = np.repeat(np.arange(64, dtype=np.int8), 400).reshape(64, 20, 20)
-    assert encoder.encode(features_of(rows)).payload[3] == ZSTD
+    assert encoder.encode(GATE.clear_features(features_of(rows))).payload[3] == ZSTD
     rows[:, ::2] = rectified((64, 10, 20), zeros=0.9)
-    changed = encoder.encode(features_of(rows))
-    assert len(changed.payload) == len(FeatureEncoder().encode(features_of(rows)).payload)
+    changed = encoder.encode(GATE.clear_features(features_of(rows)))
+    assert len(changed.payload) == len(
+        FeatureEncoder().encode(GATE.clear_features(features_of(rows))).payload
+    )
 
 
 def test_the_best_way_of_coding_is_looked_for_now_and_then_though_nothing_seems_to_change() -> None:
     encoder = FeatureEncoder()
     sent = features_of(rectified())
-    sizes = {len(encoder.encode(sent).payload) for _ in range(2 * TRY_EVERY)}
+    sizes = {len(encoder.encode(GATE.clear_features(sent)).payload) for _ in range(2 * TRY_EVERY)}
     assert len(sizes) == 1
-    assert encoder.encode(sent).payload[3] == MASKED
+    assert encoder.encode(GATE.clear_features(sent)).payload[3] == MASKED
 
 
 def test_the_packet_says_what_it_carries() -> None:
     sent = features_of(rectified(), model="board_defects")
-    packet = FeatureEncoder().encode(sent, encoding="mono8", hard=True, late=True)
+    packet = FeatureEncoder().encode(
+        GATE.clear_features(sent), encoding="mono8", hard=True, late=True
+    )
     assert (packet.key, packet.width_px, packet.height_px) == (KEY, 640, 480)
     assert (packet.encoding, packet.hard, packet.late) == ("mono8", True, True)
     assert packet.meta == {
@@ -122,7 +128,7 @@ def test_the_packet_says_what_it_carries() -> None:
 
 
 def test_a_picture_is_no_features_and_features_are_no_picture() -> None:
-    packet = FeatureEncoder().encode(features_of(rectified()))
+    packet = FeatureEncoder().encode(GATE.clear_features(features_of(rectified())))
     with pytest.raises(CodecError, match="expected a picture"):
         Decoder().decode(packet)
     with pytest.raises(CodecError, match="expected features, got key"):
@@ -141,7 +147,7 @@ def test_what_the_layout_has_no_place_for_is_refused(
     tensor: np.ndarray, changes: dict[str, Any], complaint: str
 ) -> None:
     with pytest.raises(CodecError, match=complaint):
-        FeatureEncoder().encode(features_of(tensor, **changes))
+        FeatureEncoder().encode(GATE.clear_features(features_of(tensor, **changes)))
 
 
 @pytest.mark.parametrize(
@@ -163,7 +169,9 @@ def test_features_check_themselves_at_birth(changes: dict[str, Any], complaint: 
 
 @pytest.fixture(scope="module")
 def packet() -> Packet:
-    return FeatureEncoder().encode(features_of(rectified(), model="m", pair="0123456789abcdef"))
+    return FeatureEncoder().encode(
+        GATE.clear_features(features_of(rectified(), model="m", pair="0123456789abcdef"))
+    )
 
 
 @given(at=st.integers(0, 10**6), bit=st.integers(0, 7))
@@ -229,7 +237,9 @@ def test_a_header_that_makes_no_sense_is_refused(
 
 
 def test_more_values_than_are_wanted_are_refused_before_anything_is_unpacked() -> None:
-    packet = FeatureEncoder().encode(features_of(np.full((64, 80, 80), -128, np.int8)))
+    packet = FeatureEncoder().encode(
+        GATE.clear_features(features_of(np.full((64, 80, 80), -128, np.int8)))
+    )
     assert len(packet.payload) < 200
     with pytest.raises(CodecError, match="expected 1 to 1000 values"):
         decode_features(packet, 1000)
@@ -237,7 +247,7 @@ def test_more_values_than_are_wanted_are_refused_before_anything_is_unpacked() -
 
 def test_a_frame_that_would_unpack_to_more_is_refused() -> None:
     sent = features_of(np.zeros((1, 4, 4), np.int8))
-    packet = FeatureEncoder().encode(sent)
+    packet = FeatureEncoder().encode(GATE.clear_features(sent))
     start = 40 + 12 + len(sent.cut)
     bomb = zstandard.ZstdCompressor().compress(bytes(10**7))
     data = packet.payload[:start] + bomb

@@ -51,8 +51,8 @@ def test_a_small_file_that_claims_a_huge_picture_is_refused_before_it_is_decoded
 @pytest.mark.parametrize(
     ("data", "says"),
     [
-        (b"", "JPEG, PNG or WebP"),
-        (b"GIF89a" + bytes(20), "JPEG, PNG or WebP"),
+        (b"", "JPEG, PNG, WebP or JPEG-LS"),
+        (b"GIF89a" + bytes(20), "JPEG, PNG, WebP or JPEG-LS"),
         (b"\xff\xd8", "ends in its header"),
         (b"\xff\xd8\xff\xe0\x00\x10", "ends in its header"),
         (b"\xff\xd8\xff\xe0\x00\x00\xff\xd9", "segment of 0 bytes"),

@@ -300,8 +300,8 @@ def test_a_4k_picture_is_taken_unless_told_otherwise(
     [
         ("GET", "/v2/nothing", 404),
         ("GET", "/v2/models", 404),
-        ("GET", "/v2/models/white_cells/config", 404),
-        ("POST", "/v2/repository/index", 404),
+        ("GET", "/v2/models/white_cells/trace/setting", 404),
+        ("GET", "/v2/systemsharedmemory/status", 404),
         ("GET", "/v2/models/white_cells/versions/9", 404),
         ("GET", "/v2/\u00e9%00%ff", 404),
         ("GET", INFER, 405),

@@ -23,6 +23,7 @@ from mastra_ros.gateway.models import Models, ServedModel
 from mastra_ros.gateway.references import References
 from mastra_ros.gateway.sqlite_store import FILE_NAME, SqliteStore
 from mastra_ros.gateway.store import FrameId, Record
+from mastra_ros.privacy import hiding_nothing
 from mastra_ros.protocol import Ack, FrameMessage, ResultMessage, decode
 from mastra_ros.types import Detections, Frame, FrameKey
 
@@ -117,13 +118,17 @@ def run(folder: Path, *messages: FrameMessage) -> list[tuple[str, float, str]]:
     return asyncio.run(main())
 
 
+GATE = hiding_nothing("pictures made for this test")
+
+
 def picture(gray: int) -> Any:
     return np.full((64, 64), gray, np.uint8)
 
 
 def message(gray: int, frame_id: str = "", stamp_ns: int = STAMP_NS) -> FrameMessage:
     encoder = Encoder(CompressionConfig(codec="png"))
-    packet = encoder.encode(Frame(FrameKey("main", stamp_ns, frame_id), picture(gray), "mono8"))
+    frame = Frame(FrameKey("main", stamp_ns, frame_id), picture(gray), "mono8")
+    packet = encoder.encode(GATE.clear(frame))
     return FrameMessage.from_packet(packet)
 
 
@@ -153,15 +158,15 @@ def test_a_delta_whose_acknowledgement_was_lost_and_its_key_frame_count_once(
 ) -> None:
     encoder = Encoder(CompressionConfig(codec="png"))
     frames = [Frame(FrameKey("main", STAMP_NS, f"a-{n}"), picture(n), "mono8") for n in (40, 90)]
-    key = FrameMessage.from_packet(encoder.encode(frames[0]))
+    key = FrameMessage.from_packet(encoder.encode(GATE.clear(frames[0])))
     encoder.acknowledge(STAMP_NS, "a-40")
     changed = frames[0].image.copy()
     changed[:32, :32] = 255
     frame = Frame(FrameKey("main", STAMP_NS, "a-50"), changed, "mono8")
-    delta = FrameMessage.from_packet(encoder.encode(frame))
+    delta = FrameMessage.from_packet(encoder.encode(GATE.clear(frame)))
     assert delta.kind == "delta"
     # Its acknowledgement is lost: it goes to the spool, and is encoded anew, whole, by its id.
-    renewed = FrameMessage.from_packet(encoder.encode(frame, late=True))
+    renewed = FrameMessage.from_packet(encoder.encode(GATE.clear(frame), late=True))
     told = run(tmp_path, key, delta, renewed)
     assert [outcome for outcome, _, _ in told] == ["committed", "committed", "duplicate"]
     assert told[1][1:] == told[2][1:]

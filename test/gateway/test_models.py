@@ -50,7 +50,9 @@ def test_a_frame_is_seen_as_often_as_the_bundle_wants_and_the_gateway_allows(
 
 def test_two_bundles_of_one_name_are_refused_by_that_name(bundle: Path) -> None:
     config = GatewayConfig(bundles=(str(bundle), str(bundle)))
-    with pytest.raises(ConfigError, match="expected different names, got white_cells twice"):
+    with pytest.raises(
+        ConfigError, match="expected different names or versions, got white_cells .* twice"
+    ):
         asyncio.run(Models.open(config, Metrics()))
 
 

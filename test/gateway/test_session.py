@@ -14,8 +14,9 @@ from mastra_ros.config import GatewayConfig
 from mastra_ros.gateway import stream
 from mastra_ros.gateway.frames import Answer
 from mastra_ros.gateway.metrics import Metrics
+from mastra_ros.gateway.outgoing import OUTGOING_MAX
 from mastra_ros.gateway.sessions import Sessions
-from mastra_ros.gateway.stream import OUTGOING_MAX, StreamSession
+from mastra_ros.gateway.stream import StreamSession
 from mastra_ros.protocol import (
     FrameMessage,
     Goodbye,
@@ -84,8 +85,8 @@ class Setup:
             settings={"compression.quality": 60},
         )
 
-    async def answer(self, *_: object) -> Answer:
-        return Answer(self.answers, "committed")
+    def take(self, _: str, __: object, ___: int, reply: Callable[[Answer], None]) -> None:
+        reply(Answer(self.answers, "committed"))
 
     async def until(self, condition: Callable[[], bool]) -> None:
         deadline_s = time.monotonic() + DEADLINE_S

@@ -26,7 +26,7 @@ def test_values_are_read_as_in_parameter_files() -> None:
     ("text", "complaint"),
     [
         ("compression.quality", "expected stage.parameter=value"),
-        ("compression.quality=0", "compression.quality: expected 1 to 100, got 0"),
+        ("compression.quality=-1", "compression.quality: expected 0 to 100, got -1"),
         ("compression.quality={", "compression.quality: expected a YAML value"),
         ("compression.codec=png", "a live parameter"),
         ("compression.colour=red", "a live parameter"),

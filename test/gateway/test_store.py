@@ -6,7 +6,9 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -109,6 +111,7 @@ def test_a_closed_store_refuses(tmp_path: Path) -> None:
 COMMIT_FOR_EVER = """
 import sys
 from pathlib import Path
+from typing import Any
 from mastra_ros.gateway.sqlite_store import SqliteStore
 from mastra_ros.gateway.store import FrameId, Record
 store = SqliteStore(Path(sys.argv[1]))
@@ -227,3 +230,23 @@ def test_a_listener_at_fault_costs_no_commit(
         assert not store.commit(record(n)).result(DEADLINE_S).duplicate
     store.close()
     assert "ZeroDivisionError: a fault" in caplog.text
+
+
+def test_a_group_is_kept_together_and_each_frame_once(
+    make: Callable[..., ResultStore],
+) -> None:
+    store = make()
+    old = Record(FrameId("cam", "main", 1, "a"), b"old")
+    store.commit(old).result(DEADLINE_S)
+    new = [Record(FrameId("cam", "main", 1, name), b"new") for name in ("a", "b", "b", "c")]
+    told: Future[tuple[Any, Any]] = Future()
+    store.commit_all(new, lambda commits, error: told.set_result((list(commits), error)))
+    commits, error = told.result(DEADLINE_S)
+    assert error is None
+    assert [commit.duplicate for commit in commits] == [True, False, True, False]
+    assert commits[0].record == old
+    assert store.count() == 3
+    wanted = [record.frame for record in new] + [FrameId("cam", "main", 2, "a")]
+    assert store.find_all(wanted) == {old.frame: old, new[1].frame: new[1], new[3].frame: new[3]}
+    assert store.find_all([]) == {}
+    store.close()

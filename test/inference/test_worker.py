@@ -98,6 +98,16 @@ def test_a_frame_that_fails_is_answered_with_the_error_and_the_next_is_inferred(
     assert "inference of" in caplog.text
 
 
+def test_a_model_that_fails_with_every_frame_is_told_once(
+    running: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    running.gate.open.set()
+    for number in range(101, 161, 2):
+        running.worker.submit(frame(number), "")
+        assert running.next().error
+    assert len([r for r in caplog.records if "inference of" in r.getMessage()]) == 1
+
+
 def test_a_full_queue_gives_up_its_oldest_frame_and_says_so() -> None:
     running = Running(queue_frames_max=2)
     running.worker.submit(frame(0), "")

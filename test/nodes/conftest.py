@@ -17,6 +17,8 @@ from rclpy.context import Context
 from rclpy.experimental import EventsExecutor
 from rclpy.node import Node
 
+NOTHING_TO_HIDE = {"mode": "off", "reason": "pictures made for this test"}
+
 
 class Ros:
     """Makes nodes in a context of its own and spins them."""
@@ -25,7 +27,8 @@ class Ros:
         self.context = Context()
         rclpy.init(context=self.context, domain_id=domain_id)
         self.executor = EventsExecutor(context=self.context)
-        self.options = {"context": self.context, "use_global_arguments": False}
+        self._plain = {"context": self.context, "use_global_arguments": False}
+        self.options = {**self._plain, "privacy": NOTHING_TO_HIDE}
         self._nodes: list[Node] = []
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._spin, daemon=True)
@@ -37,7 +40,7 @@ class Ros:
         return node
 
     def node(self, name: str) -> Node:
-        return self.add(Node(name, **self.options))
+        return self.add(Node(name, **self._plain))
 
     def _spin(self) -> None:
         while not self._stopped.is_set():

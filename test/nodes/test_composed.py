@@ -23,7 +23,8 @@ from mastra_ros.nodes import convert
 from mastra_ros.types import Frame, FrameKey
 
 MAIN = "from mastra_ros.nodes.run.composed import main; raise SystemExit(main())"
-SMALL = ("-p", "camera:source:=synthetic:pcb?width=320&height=240")
+DRAWN = ("-p", "privacy:mode:=off", "-p", "privacy:reason:=boards that are drawn")
+SMALL = ("-p", "camera:source:=synthetic:pcb?width=320&height=240", *DRAWN)
 
 
 @contextlib.contextmanager

@@ -14,11 +14,12 @@ from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
 
-from mastra_ros.config import STAGES
+from mastra_ros.config import STAGES as SECTIONS
 from mastra_ros.nodes.frame_bus import FrameBus
 from mastra_ros.nodes.lifecycle import StageNode
 from mastra_ros.protocol.keys import add_device, init_keys
 
+STAGES = [stage for stage in SECTIONS if stage != "privacy"]  # that one has no node
 CYCLES = 4
 WAYS = ("by reference", "as messages")
 

@@ -19,7 +19,9 @@ from rcl_interfaces.srv import (
 from rclpy.qos import QoSProfile
 
 from mastra_ros import msg
+from mastra_ros.errors import MessageError
 from mastra_ros.nodes.compression import CompressionNode
+from mastra_ros.nodes.inference import InferenceNode
 from mastra_ros.nodes.lifecycle import StageNode
 from mastra_ros.nodes.scheduling import SchedulingNode
 
@@ -57,6 +59,24 @@ def test_a_scheduler_goes_on_whatever_is_said_of_the_link(
     ros.node("listener").create_subscription(msg.Decision, "decision", heard.append, RELIABLE)
     publish(ros, wait_until, "entered", msg.FrameKey())
     wait_until(lambda: heard, "a decision after all that")
+    node.close()
+
+
+@pytest.mark.parametrize("deadline_ms", [math.nan, math.inf, -math.inf, -1.0, 3e38])
+@pytest.mark.parametrize("make", [CompressionNode, InferenceNode])
+def test_a_decision_with_a_deadline_that_is_none_is_skipped_and_said(
+    make: type[StageNode], deadline_ms: float, ros: Any, wait_until: Callable[..., None]
+) -> None:
+    """Its deadline went on raw: to the bridge, which refused the packet, and into clocks."""
+    node = ros.add(make(**ros.options))
+    assert node.autostart()
+    for route in ("local", "cloud", "split"):
+        bad = msg.Decision(route=route, id="a", deadline_ms=deadline_ms)
+        with pytest.raises(MessageError, match="decision: expected deadline_ms 0 to"):
+            node._on_decision(bad)
+    publish(ros, wait_until, "decision", msg.Decision(route="cloud", deadline_ms=deadline_ms))
+    wait_until(lambda: node._intakes["decision"].refused, "word of it")
+    assert not node._faults
     node.close()
 
 
@@ -145,7 +165,7 @@ def test_no_request_to_the_services_of_a_node_ends_it(
     ]
     for kind, name, request in requests:
         assert ask(ros, wait_until, kind, f"compression/{name}", request) is not None
-    assert node.get_parameter("quality").value == 85
+    assert node.get_parameter("quality").value == 0
     node.close()
 
 

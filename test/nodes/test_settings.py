@@ -56,7 +56,7 @@ def test_live_parameters_follow_the_gateway_and_all_else_stays(
         compression = ros.add(CompressionNode(**ros.options))
         assert compression.autostart()
         wait_until(lambda: compression.config.quality == 60, "the quality asked for")
-        assert compression.config.codec == "jpeg"
+        assert compression.config.codec == "auto"
         assert node.config.device == "camera-1"
         compression.close()
         node.close()
@@ -129,6 +129,6 @@ def test_a_device_may_refuse_to_be_changed(
         wait_until(lambda: node.status is not None and node.status.link.connected, "a link")
         node._settings.forward()
         assert not node._settings._settings._waiting
-        assert compression.config.quality == 85
+        assert compression.config.quality == 0
         compression.close()
         node.close()

@@ -20,6 +20,7 @@ from mastra_ros.protocol import (
     KeyFrameRequest,
     Message,
     Nack,
+    PrivacyReport,
     Probe,
     ProbeAck,
     Renewal,
@@ -46,6 +47,7 @@ EXAMPLES: list[Message] = [
     Probe(3, 65_536, bytes(1000)),
     ProbeAck(3, 1000, bytes(65_536)),
     Renewal("a.b.c"),
+    PrivacyReport("whole", 9, 4, 2, 1),
 ]
 
 

@@ -22,7 +22,7 @@ def packet(kind: PacketKind = PacketKind.DELTA, **changes: object) -> Packet:
         "width_px": 640,
         "height_px": 480,
         "encoding": "bgr8",
-        "reference_ns": 5 if kind is PacketKind.DELTA else 0,
+        "reference_ns": 5 if kind in (PacketKind.DELTA, PacketKind.REPEAT) else 0,
         "hard": True,
         "meta": {"cut": "relu_5", "shape": [1, 20, 15, 8], "scale": 0.25, "zero_point": -3},
     }

@@ -20,6 +20,7 @@ from mastra_ros.protocol import (
     KeyFrameRequest,
     Nack,
     Opened,
+    PrivacyReport,
     Probe,
     ProbeAck,
     Refused,
@@ -67,6 +68,29 @@ def test_hello_and_welcome_open_a_session() -> None:
     assert ours.state is theirs.state is State.OPEN
     assert ours.session == theirs.session == event.session != ""
     assert theirs.stream == "main"
+
+
+def test_both_ends_announce_the_codecs_that_they_have() -> None:
+    ours, theirs = device(codecs=("h264", "vp9")), gateway(codecs=("vp9", "av1"))  # type: ignore[arg-type]
+    theirs.receive(ours.hello(0), 0)
+    (event,) = ours.receive(theirs.welcome(0), 0)
+    assert theirs.peer_codecs == ("h264", "vp9")
+    assert ours.peer_codecs == event.codecs == ("vp9", "av1")
+
+
+def without_codecs(data: bytes) -> bytes:
+    """A message as an older version writes it, which knows of no codecs."""
+    type_id, fields = msgpack.unpackb(data)
+    del fields["codecs"]
+    return msgpack.packb((type_id, fields))
+
+
+def test_older_ends_announce_none_and_skip_what_newer_ones_announce() -> None:
+    ours, theirs = device(codecs=("h264",)), gateway(codecs=("vp9",))  # type: ignore[arg-type]
+    theirs.receive(without_codecs(ours.hello(0)), 0)
+    ours.receive(without_codecs(theirs.welcome(0)), 0)
+    assert ours.state is theirs.state is State.OPEN
+    assert ours.peer_codecs == theirs.peer_codecs == ()
 
 
 def test_a_newer_device_and_this_gateway_agree_on_the_older_version() -> None:
@@ -135,6 +159,7 @@ def test_what_is_not_in_the_table_is_refused_when_heard_and_when_said(
         Nack: Nack("main", 5, "failed"), KeyFrameRequest: KeyFrameRequest("main"),
         Heartbeat: Heartbeat(0, 0), HeartbeatAck: HeartbeatAck(0, 0), Settings: Settings({}),
         Goodbye: Goodbye(), Probe: Probe(0), ProbeAck: ProbeAck(0), Renewal: Renewal("a.b.c"),
+        PrivacyReport: PrivacyReport("off"),
     }  # fmt: skip
     peer = Role.GATEWAY if role is Role.DEVICE else Role.DEVICE
     for cls in MESSAGES:

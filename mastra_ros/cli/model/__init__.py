@@ -16,6 +16,7 @@ ACTIONS = {
     "convert": "make a bundle from a trained network",
     "evaluate": "accuracy of local, cloud and joint inference on labelled data",
     "fit": "whether the device model fits a microcontroller",
+    "get": "bring a well-known model, such as a finder of faces",
     "quantise": "add the int8 form of the gateway's network",
     "show": "print what a bundle holds",
     "split": "cut the gateway's network in two, where that pays",

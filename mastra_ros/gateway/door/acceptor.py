@@ -32,8 +32,8 @@ LINGER_S = 1.0
 ACCEPTS_A_TURN = 16
 GUESTS_MAX = 256
 ADDRESS_MAX = 64
-HANDSHAKES_HZ = 300.0
-HANDSHAKES_BURST = 16
+HANDSHAKES_HZ = 150.0
+HANDSHAKES_BURST = 4
 BACKLOG = 4096
 PAUSE_S = 0.1
 """Without file descriptors nothing is accepted for so long."""

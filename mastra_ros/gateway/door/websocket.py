@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
@@ -23,6 +24,7 @@ from websockets.protocol import SEND_EOF, State
 from websockets.server import ServerProtocol
 
 from .acceptor import LINGER_S, Acceptor, Guest
+from .cutting import Cutter, framed
 from .ending import abort
 from .http import ADMIT
 
@@ -37,6 +39,12 @@ MEMORY = "mastra.memory"
 """Where the scope has the account of its device, once the application knows the device."""
 FAULT = "mastra.fault"
 """Where an event `websocket.receive` without data says what is wrong with what came."""
+HEAR = "mastra.hear"
+"""Where the scope may have what hears a message at once; False when that has to wait."""
+SAY = "mastra.say"
+"""Where the scope has what writes messages at once; False when the connection cannot take them."""
+TURN_MAX = 64
+"""Messages that are heard of what has come in one call; the others wait."""
 
 
 class WebSocketServer(asyncio.Protocol):
@@ -65,6 +73,8 @@ class WebSocketServer(asyncio.Protocol):
         self._unfinished_bytes = 0
         self._waiting_bytes = 0  # of messages that the application has not taken
         self._held_bytes = 0  # of both, in the account
+        self._cutter = Cutter(self._complete, self._other)
+        self._turn = 0
         self._incoming: deque[bytes | Message] = deque()
         self._arrived: asyncio.Future[None] | None = None
         self._writable = asyncio.Event()
@@ -81,17 +91,17 @@ class WebSocketServer(asyncio.Protocol):
         """See asyncio."""
         if self._failed:
             return
-        self._protocol.receive_data(data)
         if self._request is None:
+            self._protocol.receive_data(data)
             self._begin()
             return
-        self._unfinished_bytes += len(data)
-        for event in self._protocol.events_received():
-            if isinstance(event, Frame):
-                self._take(event)
-        if self._protocol.parser_exc is not None:
-            self._fail(self._protocol.parser_exc)
-            return
+        self._turn = 0
+        self._cutter.feed(data)
+        if not self._failed:
+            self._settle()
+
+    def _settle(self) -> None:
+        """After what has come: keep the account, answer, and read no more than can be taken."""
         self._hold()
         self._flush()
         many = len(self._incoming) > WAITING_MAX or self._waiting_bytes > self._waiting_bytes_max
@@ -147,6 +157,7 @@ class WebSocketServer(asyncio.Protocol):
             "server": None,
             "subprotocols": [],
             "extensions": {"websocket.http.response": {}},
+            SAY: self._say,
             ADMIT: lambda: self._acceptor.admit(self._guest),
         }
         self._task = self._loop.create_task(self._serve())
@@ -164,13 +175,35 @@ class WebSocketServer(asyncio.Protocol):
             self._parts.append(bytes(frame.data))
             if frame.fin:
                 parts, self._parts = self._parts, []
-                data = parts[0] if len(parts) == 1 else b"".join(parts)
                 self._unfinished_bytes = 0
-                self._waiting_bytes += len(data)
-                self._put(data)
+                self._complete(parts[0] if len(parts) == 1 else b"".join(parts))
         elif frame.opcode is Opcode.CLOSE:
             self._code = self._protocol.close_code or 1005
             self._put({"type": "websocket.disconnect", "code": self._code})
+
+    def _complete(self, data: bytes) -> None:
+        """A message is there."""
+        if self._failed or self._protocol.state is not State.OPEN:
+            return
+        hear = self._scope.get(HEAR)
+        self._turn += 1
+        if hear is not None and not self._incoming and self._turn <= TURN_MAX and hear(data):
+            return
+        self._waiting_bytes += len(data)
+        self._put(data)
+
+    def _other(self, data: bytes) -> bool:
+        """A piece of another frame is there."""
+        self._unfinished_bytes += len(data)
+        self._protocol.receive_data(data)
+        for event in self._protocol.events_received():
+            if isinstance(event, Frame):
+                self._take(event)
+                if not self._parts:
+                    self._unfinished_bytes = 0
+        if self._protocol.parser_exc is not None:
+            self._fail(self._protocol.parser_exc)
+        return not self._failed
 
     def _put(self, item: bytes | Message) -> None:
         self._incoming.append(item)
@@ -197,7 +230,8 @@ class WebSocketServer(asyncio.Protocol):
         memory = self._scope.get(MEMORY)
         if memory is None:
             return
-        more = self._unfinished_bytes + self._waiting_bytes - self._held_bytes
+        held = self._unfinished_bytes + self._cutter.waiting_bytes + self._waiting_bytes
+        more = held - self._held_bytes
         if more <= 0:
             memory.give(-more)
         elif not memory.take(more):
@@ -211,6 +245,7 @@ class WebSocketServer(asyncio.Protocol):
     def _drop(self) -> None:
         """Forget what is not complete, and what nobody will take."""
         self._parts.clear()
+        self._cutter.drop()
         self._unfinished_bytes = 0
         if self._gone or self._failed:
             self._incoming = deque(one for one in self._incoming if not isinstance(one, bytes))
@@ -294,6 +329,14 @@ class WebSocketServer(asyncio.Protocol):
             self._transport.write(Frame(Opcode.BINARY, data).serialize(mask=False))
         else:
             raise RuntimeError("the WebSocket is closed")
+
+    def _say(self, messages: Sequence[bytes]) -> bool:
+        """Write these together, unless the client takes in nothing at the moment."""
+        usable = self._protocol.state is State.OPEN and not self._gone and not self._failed
+        if not usable or not self._writable.is_set() or self._transport.is_closing():
+            return False
+        self._transport.write(framed(messages))
+        return True
 
     def _close(self, code: int, reason: str) -> None:
         if self._protocol.state is State.OPEN:

@@ -13,6 +13,7 @@ from ...errors import ConfigError, DependencyError, MastraError
 from ...types import Detections, Frame
 from ..bundle import Bundle
 from ..detector import Detector, StageTimes
+from ..feeder import Fitted
 from ..opening import BUNDLE, SUFFIXES, EngineOptions
 from .candidates import Candidate, candidates_of, key_of
 from .decide import Choice, decide
@@ -135,7 +136,7 @@ class AutoDetector:
         """Find what is in one frame. Raises ModelError when the runtime fails."""
         return self.detect_batch([frame])[0]
 
-    def detect_batch(self, frames: Sequence[Frame]) -> list[Detections]:
+    def detect_batch(self, frames: Sequence[Frame | Fitted]) -> list[Detections]:
         """Find what is in each frame, as `Detector.detect_batch`."""
         if self._next is not None:
             left, self._current, self._next = self._current, self._next, None
@@ -146,6 +147,10 @@ class AutoDetector:
             self._thread = threading.Thread(target=self._choose, name="engines", daemon=True)
             self._thread.start()
         return found
+
+    def fit(self, frame: Frame) -> Fitted:
+        """As `Detector.fit`: what a bundle says of its input is the same for every engine."""
+        return self._current.fit(frame)
 
     def warm_up(self, runs: int) -> None:
         """As `Detector.warm_up`; these runs are no frames."""

@@ -78,6 +78,13 @@ def check_tensor(engine: str, spec: TensorSpec, tensor: Tensor) -> None:
         raise ModelError(f"{engine}: expected input {spec}, got {got}")
 
 
+def fallen_back(providers: Sequence[str], missing: Sequence[str]) -> str:
+    """In words for people: that another provider runs than was asked for; else empty."""
+    if not missing:
+        return ""
+    return f" ({', '.join(missing)} asked for and not in use, running on {', '.join(providers)})"
+
+
 class OpenedModel:
     """What every runtime's engine knows of its model once it is open. Engines derive from it."""
 

@@ -15,6 +15,7 @@ import numpy as np
 from ...compression import FeatureEncoder, decode_features
 from ...errors import DependencyError
 from ...inference import Bundle, BundlePart, BundleSplit, Detector, Head, Tail
+from ...privacy import hiding_nothing
 from ...types import Detections, Frame
 from ..verify import COMPANIONS, read_document
 from ..writer import BundleWriter
@@ -22,6 +23,10 @@ from .graph import Model, split_graph
 from .same import WITHIN_PX, same_boxes
 
 WHOLE = "cloud"
+KEPT = ("local", "cloud", "cloud_int8")
+"""Parts that stay as they are beside the halves."""
+FORMS = {"cloud": ("cloud_int8",)}
+"""Other forms of the same network."""
 HEAD_FILE, TAIL_FILE = "head.onnx", "tail.onnx"
 
 
@@ -36,10 +41,14 @@ def write_halves(
     whole = bundle.part(split.whole)
     folder = bundle.path.parent
     document = read_document(folder)
-    parts = {name: part for name, part in document["parts"].items() if name in ("local", "cloud")}
-    # The halves see a frame once. The whole network beside them does so too, to answer the same.
-    once = {k: v for k, v in parts[split.whole].items() if k not in ("views", "score_thresholds")}
-    parts[split.whole] = {**once, "score_threshold": whole.seen(1).score_threshold}
+    parts = {name: part for name, part in document["parts"].items() if name in KEPT}
+    # The halves see a frame once. The whole network beside them, in whichever form, does so too,
+    # to answer the same.
+    for name in (split.whole, *FORMS.get(split.whole, ())):
+        if name in parts:
+            once = {k: v for k, v in parts[name].items() if k not in ("views", "score_thresholds")}
+            threshold = bundle.part(name).seen(1).score_threshold
+            parts[name] = {**once, "score_threshold": threshold}
     for name in parts:
         shutil.copyfile(bundle.part(name).path, writer.path(bundle.part(name).path.name))
     for pattern in COMPANIONS:
@@ -88,6 +97,7 @@ def measure_halves(
     Times in ms are medians of this machine, one frame at a time; bytes are means.
     """
     head, tail, encoder = Head.open(bundle), Tail.open(bundle), FeatureEncoder()
+    gate = hiding_nothing("measured on this machine; nothing is sent")
     sizes, times, found = [], [], []
     try:
         head.warm_up(1)
@@ -96,7 +106,7 @@ def measure_halves(
             moments = [time.perf_counter()]
             features = head.run(frame)
             moments.append(time.perf_counter())
-            packet = encoder.encode(features)
+            packet = encoder.encode(gate.clear_features(features))
             moments.append(time.perf_counter())
             decoded = decode_features(packet)
             moments.append(time.perf_counter())

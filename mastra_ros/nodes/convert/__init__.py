@@ -20,10 +20,12 @@ from .image import (
     stamp_from_ros,
     stamp_to_ros,
 )
+from .privacy import privacy_from_ros, privacy_to_ros
 from .record import record_from_ros, record_to_ros
 from .result import (
     SUPERSEDED,
     DecisionRequest,
+    check_deadline,
     decision_from_ros,
     decision_to_ros,
     detections_from_ros,
@@ -55,6 +57,7 @@ __all__ = [
     "artefact_to_ros",
     "bytes_to_ros",
     "camera_info_to_ros",
+    "check_deadline",
     "compressed_from_ros",
     "compressed_to_ros",
     "decision_from_ros",
@@ -79,6 +82,8 @@ __all__ = [
     "markers_to_ros",
     "packet_from_ros",
     "packet_to_ros",
+    "privacy_from_ros",
+    "privacy_to_ros",
     "record_from_ros",
     "record_to_ros",
     "result_from_ros",

@@ -51,6 +51,8 @@ class LinkStatus:
     acknowledged_ns: int = 0  # stamp of the newest picture that the gateway holds; 0: none
     acknowledged_id: str = ""  # id of its frame
     key_frame_needed: bool = False
+    key_frames_asked: int = 0
+    codecs: tuple[str, ...] = ()
     records: int = 0
     records_delivered: int = 0
     records_refused: int = 0
@@ -101,7 +103,9 @@ def features_from_ros(msg: FeaturesMsg, stream: str) -> Features:
         )
 
 
-def packet_to_ros(packet: Packet, frame_id: str = "camera", encode_ms: float = 0.0) -> PacketMsg:
+def packet_to_ros(
+    packet: Packet, frame_id: str = "camera", encode_ms: float = 0.0, coding: str = ""
+) -> PacketMsg:
     """Packet -> mastra_ros/Packet; `encode_ms` is the time that encoding took."""
     return PacketMsg(
         header=header_to_ros(packet.key, frame_id),
@@ -115,6 +119,9 @@ def packet_to_ros(packet: Packet, frame_id: str = "camera", encode_ms: float = 0
         hard=packet.hard,
         late=packet.late,
         meta=json.dumps(packet.meta) if packet.meta else "",
+        clearance=packet.clearance,
+        codec=packet.codec,
+        coding=coding,
         encode_ms=float(encode_ms),
     )
 
@@ -140,6 +147,8 @@ def packet_from_ros(msg: PacketMsg, stream: str) -> Packet:
             msg.hard,
             msg.late,
             meta,
+            msg.clearance,
+            msg.codec,
         )
 
 
@@ -190,6 +199,8 @@ def link_to_ros(status: LinkStatus, stamp_ns: int) -> LinkState:
         acknowledged=stamp_to_ros(status.acknowledged_ns),
         acknowledged_id=status.acknowledged_id,
         key_frame_needed=status.key_frame_needed,
+        key_frames_asked=status.key_frames_asked,
+        codecs=list(status.codecs),
         records=status.records,
         records_delivered=status.records_delivered,
         records_refused=status.records_refused,
@@ -228,6 +239,8 @@ def link_from_ros(msg: LinkState, now_ns: int) -> LinkStatus:
         acknowledged_ns=stamp_from_ros(msg.acknowledged),
         acknowledged_id=msg.acknowledged_id,
         key_frame_needed=msg.key_frame_needed,
+        key_frames_asked=msg.key_frames_asked,
+        codecs=tuple(msg.codecs),
         records=msg.records,
         records_delivered=msg.records_delivered,
         records_refused=msg.records_refused,

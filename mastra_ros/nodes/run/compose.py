@@ -34,6 +34,7 @@ PAIRS = (
     ("scheduling", "decision"),
     ("scheduling", "result"),
     ("compression", "packet"),
+    ("compression", "privacy"),
     ("bridge", "cloud_result"),
     ("bridge", "link"),
 )
@@ -85,7 +86,10 @@ class Composition:
                 ]
                 with ros_errors():
                     self.nodes[stage] = node_class(
-                        bus=bus, parameter_overrides=overrides, **self._options
+                        bus=bus,
+                        privacy=None if arguments is not None else parameters.get("privacy", {}),
+                        parameter_overrides=overrides,
+                        **self._options,
                     )
                 self._executor.add_node(self.nodes[stage])
             self._check_names()

@@ -11,10 +11,10 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from ...errors import FrameError, MessageError
 from ...msg import FrameKey as FrameKeyMsg
-from ...msg import InferenceResult, InspectionVerdict, LinkState
+from ...msg import InferenceResult, InspectionVerdict, LinkState, PrivacyState
 from ...protocol.checks import printable
 from ...redaction import redact
-from ...types import FrameKey, LinkSample, Result
+from ...types import FrameKey, GateState, LinkSample, Result
 from .. import convert
 from ..frames import STREAM
 
@@ -38,6 +38,8 @@ class Observer(Protocol):
     def on_link(self, link: LinkSample, counters: dict[str, int]) -> None: ...
 
     def on_verdict(self, board: int, verdict: str, defects: int) -> None: ...
+
+    def on_gate(self, state: GateState) -> None: ...
 
 
 COUNTERS = (
@@ -90,6 +92,12 @@ class MonitorNode(Node):
             lambda m: observer.on_late_result(convert.result_from_ros(m, STREAM)),
         )
         hear(LinkState, "link", self._on_link)
+        hear(
+            PrivacyState,
+            "privacy",
+            lambda m: observer.on_gate(convert.privacy_from_ros(m)),
+            EARLIER_TOO,
+        )
         hear(
             InspectionVerdict,
             "verdict",

@@ -7,13 +7,12 @@ import os
 from pathlib import Path
 
 import cv2
-import numpy as np
 
 from mastra_ros.errors import ConfigError
 from mastra_ros.pipeline.factory.inspection import Verdict
-from mastra_ros.pipeline.overlay import DOUBTFUL, VERDICTS, draw_boxes, with_captions
+from mastra_ros.pipeline.overlay import DOUBTFUL, VERDICTS, bgr_copy, draw_boxes, with_captions
+from mastra_ros.privacy import ClearedFrame
 from mastra_ros.share import home_path
-from mastra_ros.types import Frame
 
 logger = logging.getLogger(__name__)
 
@@ -38,12 +37,11 @@ class PictureFolder:
         if not os.access(self.folder, os.W_OK | os.X_OK):
             raise ConfigError(f"pictures_dir: expected a folder that can be written, got {folder}")
 
-    def save(self, verdict: Verdict) -> Path | None:
-        """Save the picture that a verdict carries, as board_NUMBER_VERDICT.jpg; None without."""
-        frame = verdict.picture
-        if frame is None or self._most == 0:
+    def save(self, verdict: Verdict, cleared: ClearedFrame) -> Path | None:
+        """Save the cleared picture of a verdict as board_NUMBER_VERDICT.jpg; None without room."""
+        if self._most == 0:
             return None
-        canvas = _bgr_copy(frame)
+        canvas = bgr_copy(cleared)
         left = verdict.picture_left_px
         draw_boxes(canvas, verdict.doubtful, left_px=left, colour=DOUBTFUL)
         draw_boxes(canvas, verdict.defects, left_px=left)
@@ -65,10 +63,3 @@ class PictureFolder:
         kept = sorted(self.folder.glob(PATTERN), key=lambda p: (p.stat().st_mtime_ns, p.name))
         for path in kept[: max(0, len(kept) - self._most)]:
             path.unlink(missing_ok=True)
-
-
-def _bgr_copy(frame: Frame) -> np.typing.NDArray[np.uint8]:
-    if frame.encoding == "bgr8":
-        return np.array(frame.image, np.uint8)
-    code = cv2.COLOR_GRAY2BGR if frame.encoding == "mono8" else cv2.COLOR_RGB2BGR
-    return np.asarray(cv2.cvtColor(frame.image, code), np.uint8)

@@ -16,6 +16,7 @@ import pytest
 from mastra_ros.artefacts import Artefact
 from mastra_ros.bridge import BridgeClient
 from mastra_ros.bridge.artefacts import Received
+from mastra_ros.bridge.clearing import NothingToHide
 from mastra_ros.config import BridgeConfig
 from mastra_ros.emulation import ShapingProxy, parse_faults
 from mastra_ros.gateway.applications.keeping import Keeping
@@ -55,6 +56,7 @@ class Devices:
             on_result=nothing,
             on_failed=nothing,
             on_status=nothing,
+            clearer=NothingToHide(),
             on_artefact=self._hear,
         )
         client.start()

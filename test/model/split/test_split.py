@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from mastra_ros.cli.main import main
 from mastra_ros.compression import FeatureEncoder, decode_features
@@ -25,6 +27,7 @@ from mastra_ros.model.split.graph import (
 from mastra_ros.model.split.same import same_boxes
 from mastra_ros.model.split.session import Session
 from mastra_ros.model.split.split import split_bundle
+from mastra_ros.privacy import hiding_nothing
 from mastra_ros.types import Detections, Frame
 
 pytest.importorskip("onnx", reason="onnx is not installed: nothing to cut with")
@@ -110,7 +113,9 @@ def test_a_split_bundle_answers_as_the_whole_does(
 def through(bundle: Any, frames: list[Frame]) -> list[Detections]:
     """Head, coding, decoding and, for all frames in one batch, the tail."""
     head, tail, encoder = Head.open(bundle), Tail.open(bundle), FeatureEncoder()
-    return tail.detect_batch([decode_features(encoder.encode(head.run(f))) for f in frames])
+    gate = hiding_nothing("pictures made for this test")
+    cleared = [gate.clear_features(head.run(f)) for f in frames]
+    return tail.detect_batch([decode_features(encoder.encode(one)) for one in cleared])
 
 
 def test_a_network_of_a_fixed_batch_is_split_too(
@@ -216,3 +221,22 @@ def test_the_whole_beside_its_halves_sees_a_frame_once_as_they_do(
     assert main([*command, "--data", str(pictures), "--frames", "2"]) == 0
     assert load_bundle(str(folder)).part("cloud").views == 2
     assert {part.views for part in load_bundle(str(out)).parts.values()} == {1}
+
+
+def test_the_int8_form_of_the_whole_stays_beside_the_halves(
+    make_bundle: Callable[..., Path], pictures: Path, tmp_path: Path
+) -> None:
+    """It was dropped, and with it what `engine: auto` could have served faster."""
+    folder, out = make_bundle("forms"), tmp_path / "out"
+    document = yaml.safe_load((folder / "bundle.yaml").read_text())
+    cloud = document["parts"]["cloud"]
+    shutil.copy(folder / cloud["file"], folder / "cloud_int8.onnx")
+    small = {k: v for k, v in cloud.items() if k != "score_threshold"}
+    small |= {"file": "cloud_int8.onnx", "views": 2, "score_thresholds": {1: 0.61, 2: 0.5}}
+    document["parts"]["cloud_int8"] = small
+    (folder / "bundle.yaml").write_text(yaml.safe_dump({**document, "format": 2}))
+    command = ["model", "split", str(folder), "--out", str(out), "--at", "half"]
+    assert main([*command, "--data", str(pictures), "--frames", "2"]) == 0
+    kept = load_bundle(str(out)).part("cloud_int8")
+    assert (kept.views, kept.score_threshold) == (1, 0.61)
+    assert (out / "cloud_int8.onnx").read_bytes() == (folder / "cloud_int8.onnx").read_bytes()

@@ -109,7 +109,10 @@ def broken(**changes: object) -> PacketMsg:
 @pytest.mark.parametrize(
     ("message", "says"),
     [
-        (broken(kind="jpeg"), "packet: kind: expected one of key, delta, features, got 'jpeg'"),
+        (
+            broken(kind="jpeg"),
+            "packet: kind: expected one of key, delta, features, video, repeat, got 'jpeg'",
+        ),
         (broken(kind="delta"), "packet: delta with reference 0 ns"),
         (broken(reference=convert.stamp_to_ros(5)), "packet: key with reference 5 ns"),
         (broken(width=0), "size 0x480 px is out of range"),

@@ -15,9 +15,11 @@ from mastra_ros.config import FactoryConfig
 from mastra_ros.errors import ConfigError
 from mastra_ros.pipeline import draw
 from mastra_ros.pipeline.factory import FactoryInspection, PictureFolder, Verdict, VerdictLog
+from mastra_ros.privacy import ClearedFrame, hiding_nothing
 from mastra_ros.types import Detections, Frame, FrameKey, Result, Route
 
 LABELS = ("open", "short")
+GATE = hiding_nothing("pictures made for this test")
 
 
 def some(score: float = 0.9) -> Detections:
@@ -34,6 +36,10 @@ def verdict(board: int = 1, outcome: Any = "reject", picture: Frame | None = Non
 def picture(encoding: str = "bgr8") -> Frame:
     shape = (120, 320) if encoding == "mono8" else (120, 320, 3)
     return Frame(FrameKey("main", 1), np.full(shape, 200, np.uint8), encoding)
+
+
+def cleared(image: np.ndarray) -> ClearedFrame:
+    return GATE.clear(Frame(FrameKey("main", 1), image, "mono8" if image.ndim == 2 else "bgr8"))
 
 
 def test_each_verdict_is_a_json_object_on_a_line_of_its_own(tmp_path: Path) -> None:
@@ -78,7 +84,7 @@ def test_a_full_disk_is_logged_once_and_the_inspection_goes_on(
 def test_the_overlay_is_a_copy_with_boxes_and_words(shape: tuple[int, ...]) -> None:
     image = np.zeros(shape, np.uint8)
     result = Result(FrameKey("main", 1), Route.CLOUD, some(), age_ms=42.0)
-    drawn = draw(image, result, "pass")
+    drawn = draw(cleared(image), result, "pass")
     bar = drawn.shape[0] - shape[0]
     assert drawn.shape[1:] == (shape[1], 3)
     assert bar > 8
@@ -90,18 +96,18 @@ def test_the_overlay_is_a_copy_with_boxes_and_words(shape: tuple[int, ...]) -> N
 def test_words_hide_nothing_of_the_picture() -> None:
     image = np.full((480, 640), 255, np.uint8)
     result = Result(FrameKey("main", 1), Route.CLOUD, Detections.empty(LABELS), age_ms=42.0)
-    assert (draw(image, result)[-480:] == 255).all()
+    assert (draw(cleared(image), result)[-480:] == 255).all()
 
 
 def test_an_error_and_letters_beyond_ascii_can_be_drawn() -> None:
     result = Result(FrameKey("main", 1), Route.LOCAL, Detections.empty(), error="模型 missing")
-    assert draw(np.zeros((200, 300), np.uint8), result, "检查").max() > 0
+    assert draw(cleared(np.zeros((200, 300), np.uint8)), result, "检查").max() > 0
 
 
 @pytest.mark.parametrize("encoding", ["mono8", "bgr8", "rgb8"])
 def test_a_picture_is_saved_with_its_defects_where_they_are(tmp_path: Path, encoding: str) -> None:
     folder = PictureFolder(tmp_path / "boards", 5)
-    path = folder.save(verdict(7, picture=picture(encoding)))
+    path = folder.save(verdict(7), GATE.clear(picture(encoding)))
     assert path is not None
     assert path.name == "board_000007_reject.jpg"
     saved = cv2.imread(str(path))
@@ -117,7 +123,7 @@ def test_the_folder_keeps_the_newest_pictures_of_earlier_runs_too(tmp_path: Path
     for run in range(2):
         folder = PictureFolder(tmp_path, 3)
         for board in range(1, 6):
-            folder.save(verdict(10 * run + board, picture=picture()))
+            folder.save(verdict(10 * run + board), GATE.clear(picture()))
     assert sorted(p.name for p in tmp_path.iterdir()) == [
         "board_000013_reject.jpg",
         "board_000014_reject.jpg",
@@ -126,9 +132,8 @@ def test_the_folder_keeps_the_newest_pictures_of_earlier_runs_too(tmp_path: Path
     ]
 
 
-def test_without_a_picture_or_room_nothing_is_saved(tmp_path: Path) -> None:
-    assert PictureFolder(tmp_path, 5).save(verdict()) is None
-    assert PictureFolder(tmp_path, 0).save(verdict(picture=picture())) is None
+def test_without_room_nothing_is_saved(tmp_path: Path) -> None:
+    assert PictureFolder(tmp_path, 0).save(verdict(), GATE.clear(picture())) is None
     assert list(tmp_path.iterdir()) == []
 
 
@@ -142,7 +147,7 @@ def test_a_verdict_carries_the_picture_that_shows_most_of_the_board(tmp_path: Pa
     assert found.picture is not None
     assert found.picture.key.stamp_ns == 2
     assert found.picture_left_px == 200
-    assert PictureFolder(tmp_path, 5).save(found) is not None
+    assert PictureFolder(tmp_path, 5).save(found, GATE.clear(found.picture)) is not None
 
 
 def test_with_the_trigger_frame_the_frame_itself_is_the_picture(tmp_path: Path) -> None:

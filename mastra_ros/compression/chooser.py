@@ -1,0 +1,160 @@
+"""Which video encoder a stream uses: tried on its own pictures now and then, beside its work."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import threading
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from .codecs import CODECS, opens
+from .tiles import Image
+from .trials import Trial, choose, try_codec
+
+log = logging.getLogger(__name__)
+
+PICTURES = 12
+"""Pictures in a row that a trial takes."""
+FIRST_AGAIN, AGAIN_MAX = 300, 9000
+"""Frames until the next trial; each that changes nothing doubles them."""
+SIZE_CHANGED = 2.5
+"""A scene whose frames cost so many times more or less than when it was tried is another one."""
+CLOSE_S = 2.0
+"""A trial that is told to end has done so after this: a picture takes a codec no longer."""
+NICE = 5
+"""More would leave it without a processor while it holds Python's lock, and all others waiting."""
+VGA_PX = 640 * 480
+
+
+class Runner(Protocol):
+    """Runs a trial beside the work of the stream, or at once."""
+
+    def __call__(self, job: Callable[[], None]) -> threading.Thread | None: ...
+
+
+def beside(job: Callable[[], None]) -> threading.Thread:
+    """Run in a thread of its own that gives way to all others."""
+    thread = threading.Thread(target=_gently, args=(job,), name="codec trial", daemon=True)
+    thread.start()
+    return thread
+
+
+def at_once(job: Callable[[], None]) -> None:
+    """Run here and now, for those that measure."""
+    job()
+
+
+def _gently(job: Callable[[], None]) -> None:
+    with contextlib.suppress(OSError, AttributeError):  # Linux: of this thread alone
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
+    job()
+
+
+class Chooser:
+    """Proposes one of `names`; used by the stream's thread, trials run where `run` puts them."""
+
+    def __init__(
+        self, names: Sequence[str], *, first: str, budget_ms: float, run: Runner = beside
+    ) -> None:
+        """`budget_ms`: time to encode a frame of 640x480 px; others have it in proportion."""
+        self.names = tuple(names)
+        self.present = first
+        self.trials: tuple[Trial, ...] = ()
+        self._budget_ms = budget_ms
+        self._run = run
+        self._pictures: list[Image] = []
+        self._encoding = ""
+        self._wait = 0  # frames until pictures are gathered for the next trial
+        self._again = FIRST_AGAIN
+        self._running = False
+        self._closed = False
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+        self._proposed = self.present
+        self._mean_bytes = 0.0
+        self._tried_bytes = 0.0
+
+    def saw(self, image: Image, encoding: str, size: int, quality: int) -> str:
+        """A frame was sent in so many bytes, 0 if it was a key; the codec to use for the next."""
+        with self._lock:
+            if self._running:
+                return self.present
+            self.present = self._proposed
+        if len(self.names) < 2:
+            return self.present
+        if size:
+            self._mean_bytes += (size - self._mean_bytes) / 30 if self._mean_bytes else size
+        if self._another_scene():
+            self._wait, self._again = 0, FIRST_AGAIN
+        if self._wait > 0:
+            self._wait -= 1
+            return self.present
+        if self._pictures and (
+            self._pictures[0].shape != image.shape or self._encoding != encoding
+        ):
+            self._pictures.clear()
+        self._encoding = encoding
+        self._pictures.append(image)
+        if len(self._pictures) >= PICTURES:
+            pictures, self._pictures = self._pictures, []
+            self._running = True
+            self._thread = self._run(lambda: self._try(pictures, encoding, quality))
+        return self.present
+
+    def drop(self, name: str) -> bool:
+        """Propose this one no more; False where none is left."""
+        with self._lock:
+            self.names = tuple(o for o in self.names if o != name and opens(o))
+            if name == self.present and self.names:
+                self.present = self._proposed = self.names[0]
+            return bool(self.names)
+
+    def close(self) -> None:
+        """End a trial that runs, at its next picture."""
+        self._closed = True
+        if self._thread is not None:
+            self._thread.join(CLOSE_S)
+
+    def _another_scene(self) -> bool:
+        if not self._tried_bytes or self._again - self._wait < FIRST_AGAIN:
+            return False
+        ratio = max(1.0, self._mean_bytes) / max(1.0, self._tried_bytes)
+        return not 1 / SIZE_CHANGED < ratio < SIZE_CHANGED
+
+    def _try(self, pictures: list[Image], encoding: str, quality: int) -> None:
+        height, width = pictures[0].shape[:2]
+        budget_ms = self._budget_ms * width * height / VGA_PX
+        trials = []
+        # The fastest of a family stands last; where that is too slow, so are the others.
+        too_slow: set[str] = set()
+        for name in reversed(self.names):
+            spec = CODECS[name]
+            if spec.family in too_slow:
+                continue
+            trial = try_codec(spec, pictures, encoding, quality, stopped=lambda: self._closed)
+            if trial is not None:
+                trials.append(trial)
+                if trial.encode_ms > 2 * budget_ms:
+                    too_slow.add(spec.family)
+        chosen = choose(trials, self.present, budget_ms)
+        with self._lock:
+            changed = chosen != self.present and chosen in self.names
+            self._proposed = chosen if changed else self.present
+            self._again = FIRST_AGAIN if changed else min(2 * self._again, AGAIN_MAX)
+            self._wait = self._again
+            self.trials = tuple(trials)
+            self.names = tuple(name for name in self.names if opens(name))
+            self._tried_bytes = 0.0 if changed else self._mean_bytes
+            self._running = False
+        if changed:
+            log.info("compression: %s from the next frame on: %s", chosen, told(trials))
+
+
+def told(trials: Sequence[Trial]) -> str:
+    """Trials in a few words."""
+    return ", ".join(
+        f"{t.codec} {t.frame_bytes:.0f} bytes {t.psnr_db:.1f} dB {t.encode_ms:.1f} ms"
+        for t in trials
+    )

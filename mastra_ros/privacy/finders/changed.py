@@ -1,0 +1,134 @@
+"""Where a picture differs from the one that was searched, as few rectangles to be searched anew."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ..region import Image, Region
+
+BLOCK_PX = 8
+"""A face of 8 px that comes into sight changes the mean of a block; noise of a camera does not."""
+LEVELS = 5.0
+"""Of 255, in one colour: a block whose mean difference is larger has changed."""
+MARGIN_PX = 40
+"""Around what changed, so that a thing at its border is seen whole and with its surroundings."""
+GRID_PX = 32
+"""Rectangles are made of whole steps of this, so that few different sizes go to the networks."""
+
+Blocks = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A rectangle of a picture, px."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    @property
+    def area_px(self) -> int:
+        return (self.right - self.left) * (self.bottom - self.top)
+
+    def touches(self, other: Part) -> bool:
+        """Whether they share a pixel, or an edge."""
+        return (
+            self.left <= other.right
+            and other.left <= self.right
+            and self.top <= other.bottom
+            and other.top <= self.bottom
+        )
+
+    def with_(self, other: Part) -> Part:
+        """The least rectangle around both."""
+        return Part(
+            min(self.left, other.left),
+            min(self.top, other.top),
+            max(self.right, other.right),
+            max(self.bottom, other.bottom),
+        )
+
+    def meets(self, r: Region) -> bool:
+        """Whether a region reaches into it."""
+        across = r.x < self.right and self.left < r.x + r.width
+        return across and r.y < self.bottom and self.top < r.y + r.height
+
+
+def changed_blocks(image: Image, before: Image) -> Blocks:
+    """(rows, columns): which blocks of 8x8 px differ. Both pictures have one shape."""
+    apart = cv2.absdiff(image, before)
+    if apart.ndim == 3:
+        apart = apart.max(axis=2)
+    high, wide = apart.shape
+    below, right = -high % BLOCK_PX, -wide % BLOCK_PX
+    apart = cv2.copyMakeBorder(apart, 0, below, 0, right, cv2.BORDER_REPLICATE)
+    size = (apart.shape[1] // BLOCK_PX, apart.shape[0] // BLOCK_PX)
+    means = cv2.resize(apart.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+    return np.asarray(means > LEVELS)
+
+
+def parts(changed: Blocks, known: Sequence[Region], high: int, wide: int) -> list[Part]:
+    """Rectangles around all that changed, apart from each other, each with a margin.
+
+    A region known from before that reaches into one lies in it as a whole: half a face is none.
+    """
+    near = cv2.dilate(changed.astype(np.uint8), np.ones((3, 3), np.uint8))
+    count, _, stats, _ = cv2.connectedComponentsWithStats(near, connectivity=8)
+    made = []
+    for left, top, across, down, _ in stats[1:count].tolist():
+        corners = (left, top, left + across, top + down)
+        core = Part(*(corner * BLOCK_PX for corner in corners))
+        made.append(_grown(core, high, wide))
+    while True:
+        wider = [_around(part, known, high, wide) for part in made]
+        merged = _merged(wider)
+        if merged == made:
+            return merged
+        made = merged
+
+
+def _around(part: Part, known: Sequence[Region], high: int, wide: int) -> Part:
+    for r in known:
+        if part.meets(r):
+            whole = Part(
+                int(r.x) - 8, int(r.y) - 8, int(r.x + r.width) + 9, int(r.y + r.height) + 9
+            )
+            part = _on_grid(part.with_(whole), high, wide)
+    return part
+
+
+def _grown(core: Part, high: int, wide: int) -> Part:
+    m = MARGIN_PX
+    return _on_grid(Part(core.left - m, core.top - m, core.right + m, core.bottom + m), high, wide)
+
+
+def _on_grid(part: Part, high: int, wide: int) -> Part:
+    return Part(
+        max(0, part.left // GRID_PX * GRID_PX),
+        max(0, part.top // GRID_PX * GRID_PX),
+        min(wide, -(-part.right // GRID_PX) * GRID_PX),
+        min(high, -(-part.bottom // GRID_PX) * GRID_PX),
+    )
+
+
+def _merged(found: Sequence[Part]) -> list[Part]:
+    """The rectangles, those that touch taken together."""
+    left = list(found)
+    made: list[Part] = []
+    while left:
+        part = left.pop()
+        touching = [other for other in left if part.touches(other)]
+        if not touching:
+            made.append(part)
+            continue
+        left = [other for other in left if other not in touching]
+        for other in touching:
+            part = part.with_(other)
+        left.append(part)
+    return sorted(made, key=lambda p: (p.top, p.left))

@@ -1,0 +1,45 @@
+"""Which finders there are, how each is opened, and the gate with all that its mode needs."""
+
+from __future__ import annotations
+
+from ..config import PrivacyConfig
+from ..errors import ConfigError
+from .finders import FINDERS, PacedFinders
+from .gate import OFF, Gate, Opened
+from .objects import TaskFinder
+from .region import Finder
+
+
+def open_gate(config: PrivacyConfig, *, lazily: bool = False) -> Gate:
+    """The gate as configured; one whose finders cannot be opened is shut, and says why.
+
+    lazily: the finders are opened when the first frame comes.
+    """
+    return Gate(config, open_all, lazily=lazily)
+
+
+def hiding_nothing(reason: str) -> Gate:
+    """The gate of the mode off, for pictures of which somebody knows why nothing need be hidden."""
+    return Gate(PrivacyConfig(mode=OFF, reason=reason))
+
+
+def open_all(config: PrivacyConfig) -> Opened:
+    """The finders and the task's detector, as far as the mode needs them."""
+    whole = config.mode == "whole"
+    finders = [] if whole else [PacedFinders(open_finders(config))]
+    objects = TaskFinder.open(config) if config.bundle else None
+    return Opened(finders, objects)
+
+
+def open_finders(config: PrivacyConfig) -> list[Finder]:
+    """All that the configuration names. Raises ModelError saying which command brings a model."""
+    if not config.finders:
+        raise ConfigError("finders: expected at least one, got none")
+    return [open_finder(name, config) for name in config.finders]
+
+
+def open_finder(name: str, config: PrivacyConfig) -> Finder:
+    """One finder by its name. Raises ModelError, DependencyError or ConfigError."""
+    if name not in FINDERS:
+        raise ConfigError(f"finders: unknown {name!r}, known are {', '.join(sorted(FINDERS))}")
+    return FINDERS[name](config)

@@ -1,0 +1,187 @@
+"""What a stream is encoded with: which codec, where none will do, and what is asked of it."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+
+from mastra_ros.compression import Decoder, StreamEncoder
+from mastra_ros.compression.chooser import at_once
+from mastra_ros.compression.codecs import (
+    FORMATS,
+    fault_of,
+    readable_formats,
+    writable_formats,
+)
+from mastra_ros.errors import CodecError
+from mastra_ros.types import Packet, PacketKind
+
+KEY, VIDEO = PacketKind.KEY, PacketKind.VIDEO
+
+
+def test_another_quality_size_or_encoding_is_a_key_frame(config_of, moving, frame_of) -> None:
+    encoder, decoder = StreamEncoder(config_of(codec="vp9"), run=at_once), Decoder()
+    encoder.peer(FORMATS)
+    stamp_ns = 0
+
+    def sent(image, encoding="bgr8") -> Packet:
+        nonlocal stamp_ns
+        stamp_ns += 1
+        packet = encoder.encode(frame_of(image, stamp_ns, encoding))
+        frame = decoder.decode(packet)
+        assert (frame.image.shape, frame.encoding) == (image.shape, encoding)
+        return packet
+
+    assert sent(moving(1)).stands_alone
+    assert not sent(moving(2)).stands_alone
+    encoder.configure(config_of(codec="vp9", quality=80))
+    assert sent(moving(2)).stands_alone
+    assert sent(moving(3), "rgb8").stands_alone
+    assert sent(moving(3, (97, 65))).stands_alone
+    assert not sent(moving(4, (97, 65))).stands_alone
+    assert sent(moving(4, (97, 65), "mono8"), "mono8").stands_alone
+
+
+def test_nobody_is_sent_video_who_has_not_announced_it(config_of, moving, frame_of) -> None:
+    encoder = StreamEncoder(config_of(), run=at_once)
+    assert encoder.encode(frame_of(moving(1), 1)).kind is KEY
+    encoder.peer(["vp9"])
+    assert encoder.encode(frame_of(moving(2), 2)).codec == "vp9"
+    encoder.peer(["what comes in ten years"])
+    assert encoder.encode(frame_of(moving(3), 3)).kind is KEY
+    encoder.peer([])
+    assert encoder.encode(frame_of(moving(4), 4)).codec == ""
+
+
+def test_royalty_free_codecs_can_be_demanded(config_of, moving, frame_of, caplog) -> None:
+    encoder = StreamEncoder(config_of(royalty_free=True), run=at_once)
+    encoder.peer(FORMATS)
+    codecs = {encoder.encode(frame_of(moving(n), n)).codec for n in range(1, 30)}
+    assert codecs <= {"vp9", "av1"}
+    encoder.peer(["h264"])
+    assert encoder.encode(frame_of(moving(1), 99)).kind is KEY
+    assert "no video codec is to be had here" in caplog.text
+
+
+def test_a_codec_that_is_missing_is_one_line_and_the_next_best_is_used(
+    config_of, moving, frame_of, caplog
+) -> None:
+    encoder = StreamEncoder(config_of(codec="h264_rkmpp"), run=at_once)
+    encoder.peer(FORMATS)
+    packets = [encoder.encode(frame_of(moving(n), n)) for n in (1, 2)]
+    assert [p.kind for p in packets] == [VIDEO, VIDEO]
+    assert sum("h264_rkmpp: " in text for text in caplog.messages) == 1
+    assert sum("auto takes its place" in text for text in caplog.messages) == 1
+
+
+def test_a_codec_that_fails_while_running_costs_one_line_and_no_frame(
+    encoder, moving, frame_of, caplog
+) -> None:
+    decoder = Decoder()
+    decoder.decode(encoder.encode(frame_of(moving(1), 1)))
+    broken = encoder._name
+
+    class Broken:
+        format = "h264"
+
+        def encode(self, *_: object, **__: object) -> None:
+            raise CodecError(f"{broken}: the device is gone")
+
+    encoder._chain._encoder = Broken()
+    packet = encoder.encode(frame_of(moving(2), 2))
+    assert packet.stands_alone
+    assert encoder._name != broken
+    decoder.decode(packet)
+    assert sum("the device is gone" in text for text in caplog.messages) == 1
+
+
+def test_a_picture_too_small_for_video_is_a_still_and_the_next_size_is_video_again(
+    encoder, moving, frame_of
+) -> None:
+    assert encoder.encode(frame_of(moving(1, (5, 3)), 1)).kind is KEY
+    assert encoder.encode(frame_of(moving(1), 2)).kind is VIDEO
+
+
+def test_late_frames_and_frames_at_zero_are_stills_beside_the_chain(
+    encoder, moving, frame_of
+) -> None:
+    decoder = Decoder()
+    for number, late in ((1, False), (2, True), (0, False), (3, False)):
+        packet = encoder.encode(frame_of(moving(number), number), late=late)
+        assert packet.kind is (KEY if late or not number else VIDEO)
+        decoder.decode(packet)
+    assert packet.reference_ns == 1
+
+
+def test_auto_changes_to_a_codec_that_costs_less_and_says_so(config_of, frame_of, caplog) -> None:
+    caplog.set_level("INFO")
+    encoder = StreamEncoder(config_of(encode_budget_ms=1000.0), run=at_once)
+    encoder.peer(FORMATS)
+    rng = np.random.default_rng(3)
+    picture = rng.integers(0, 255, (96, 320), np.uint8).repeat(2, axis=0)[..., None].repeat(3, 2)
+    decoder, before = Decoder(), ""
+    for number in range(1, 16):
+        image = np.ascontiguousarray(np.roll(picture, 4 * number, axis=1))
+        packet = encoder.encode(frame_of(image, number))
+        decoder.decode(packet)
+        if before and encoder._name != before:
+            assert packet.stands_alone
+        before = encoder._name
+    trials = {trial.codec: trial for trial in encoder._chooser.trials}
+    assert {"x264-veryfast", "vp9-8", "av1-12"} <= trials.keys()
+    present = trials[encoder._chooser.present]
+    assert min(t.bytes_at(40.0) for t in trials.values()) >= 0.85 * present.bytes_at(40.0)
+
+
+def test_one_key_frame_answers_all_that_asked_before_it(encoder, moving, frame_of) -> None:
+    def link(asked: int, *, needed: bool = True, session: int = 1) -> None:
+        encoder.follow(
+            session=session,
+            codecs=FORMATS,
+            acknowledged=(0, ""),
+            key_frame_needed=needed,
+            key_frames_asked=asked,
+        )
+
+    def is_key(number: int) -> bool:
+        return encoder.encode(frame_of(moving(number), number)).stands_alone
+
+    link(0, needed=False)
+    assert is_key(1)
+    link(1)
+    assert is_key(2)
+    link(1)  # told again while the key frame is on its way
+    assert not is_key(3)
+    link(2)
+    assert is_key(4)
+    link(2, needed=False)
+    assert not is_key(5)
+    link(2, needed=False, session=2)
+    assert is_key(6)
+
+
+def test_a_trial_runs_beside_the_stream_and_ends_with_it(config_of, moving, frame_of) -> None:
+    encoder = StreamEncoder(config_of())
+    encoder.peer(FORMATS)
+    for number in range(1, 14):
+        encoder.encode(frame_of(moving(number, (320, 240)), number))
+    thread = encoder._chooser._thread
+    assert thread is not None
+    encoder.close()
+    assert not thread.is_alive()
+
+
+def test_a_device_without_pyav_sends_stills(config_of, moving, frame_of, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "av", None)
+    for cached in (fault_of, readable_formats, writable_formats):
+        cached.cache_clear()
+    try:
+        encoder = StreamEncoder(config_of(), run=at_once)
+        encoder.peer(FORMATS)
+        assert encoder.encode(frame_of(moving(1), 1)).kind is KEY
+        assert readable_formats() == writable_formats() == ()
+        assert "PyAV" in fault_of("vp9-8") or "ModuleNotFoundError" in fault_of("vp9-8")
+    finally:
+        for cached in (fault_of, readable_formats, writable_formats):
+            cached.cache_clear()

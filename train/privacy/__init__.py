@@ -1,0 +1,1 @@
+"""Training of the detector of number plates and heads, on drawn pictures."""
