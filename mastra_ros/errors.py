@@ -7,6 +7,7 @@ MastraError
 │   └── SourceStalled      a source gave nothing in time
 ├── FrameError             one frame that is not an image we understand; the next may be fine
 ├── MessageError           a ROS message whose fields make no sense; it is dropped
+├── RecordError            a record of an application that cannot be kept
 ├── ModelError             a model or bundle that is missing, damaged or of the wrong shape
 ├── DataError              a folder of labelled pictures that cannot be used
 ├── DependencyError        an optional package is needed and not installed; says how to install it
@@ -51,6 +52,10 @@ class FrameError(MastraError):
 
 class MessageError(MastraError):
     """The fields of a ROS message make no sense."""
+
+
+class RecordError(MastraError):
+    """A record of an application makes no sense, or there is no room for it."""
 
 
 class ModelError(MastraError):

@@ -14,7 +14,7 @@ PACKAGE = ROOT / "mastra_ros"
 
 CONTRACTS = {
     *("types", "config", "errors", "pictures", "share"),
-    *("redaction", "private_files", "leftovers", "figures"),
+    *("redaction", "private_files", "leftovers", "figures", "records", "artefacts"),
 }
 """Modules that every stage may import."""
 
@@ -30,11 +30,15 @@ EXCEPTIONS = {
 """What else a stage may import."""
 
 ROOMS: dict[str, set[str]] = {
+    "bridge/artefacts": set(),
+    "bridge/records": set(),
     "camera/drawn": set(),
     "cli/model": {"cli"},
     "compression/codecs": set(),
+    "gateway/applications": {"gateway/records"},
     "gateway/door": set(),
     "gateway/openinference": set(),
+    "gateway/records": set(),
     "gateway/tensors": {"gateway/openinference"},
     "inference/choosing": {"inference", "inference/engines"},
     "inference/engines": set(),

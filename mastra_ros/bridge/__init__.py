@@ -6,7 +6,8 @@ connection.py  opening the WebSocket       flight.py, outbox.py  what is under w
 spool.py       the spool's interface       sqlite_spool.py, spool_thread.py  on disk, off loop
 """
 
-from .client import BridgeClient, spool_path
+from .client import BridgeClient
+from .paths import spool_path
 from .spool import MemorySpool, Spool, SpoolStats
 from .sqlite_spool import SqliteSpool
 from .status import BridgeStatus

@@ -6,25 +6,26 @@ import asyncio
 import contextlib
 import logging
 import math
-import os
 import random
 import threading
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from ..config import BridgeConfig
 from ..errors import AuthenticationError, ConfigError, LinkError, ProtocolError
 from ..protocol.checks import printable
-from ..share import home_path
+from ..records import Record
 from ..types import STILL_KINDS, FrameKey, GateState, LinkSample, Packet, PacketKind, Result
+from .artefacts import Received
 from .backoff import Backoff
+from .cargo import BridgeCargo
 from .clearing import Clearer, SpoolGate
 from .connection import check_config, open_socket
 from .delivery import Tally
 from .flight import Goodput
 from .news import News
+from .paths import spool_path
 from .spool import Spool
 from .spool_thread import SpoolThread
 from .sqlite_spool import SqliteSpool
@@ -43,14 +44,6 @@ LASTING_S = 1.0
 """A session of less is no success: a gateway that hangs up at once is not asked ever faster."""
 
 
-def spool_path(config: BridgeConfig) -> Path:
-    """File of the spool: as configured, or one per device and stream in this user's state."""
-    if config.spool_path:
-        return home_path(config.spool_path)
-    state = os.environ.get("XDG_STATE_HOME") or home_path("~/.local/state")
-    return Path(state) / "mastra" / f"spool-{config.device}-{config.stream}.sqlite"
-
-
 class BridgeClient:
     """Sends packets and hands back results; `send` may be called from any thread.
 
@@ -58,8 +51,9 @@ class BridgeClient:
     answer. on_failed(key, reason): a live packet that will not be answered, said at once.
     on_status(status): at every heartbeat and at every change that matters. on_settings(values):
     parameters that the gateway wants. on_renew(key): this frame went to the spool as a delta; a
-    late packet with the whole picture, if one is sent, takes its place. `clearer` looks at every
-    packet before it may leave. Raises ConfigError or
+    late packet with the whole picture, if one is sent, takes its place. on_artefact(received): an
+    artefact is whole, and acknowledged once this has been told. `clearer`
+    looks at every packet before it may leave. Raises ConfigError or
     AuthenticationError when no connection can ever come of `config`.
     """
 
@@ -73,6 +67,7 @@ class BridgeClient:
         clearer: Clearer,
         on_settings: Callable[[Mapping[str, Any]], None] | None = None,
         on_renew: Callable[[FrameKey], None] | None = None,
+        on_artefact: Callable[[Received], None] | None = None,
         open_spool: Callable[[], Spool] | None = None,
         rng: random.Random | None = None,
         codecs: tuple[str, ...] = (),
@@ -86,11 +81,15 @@ class BridgeClient:
         self._on_status = on_status
         self._on_settings = on_settings
         self._on_renew = on_renew
+        self._on_artefact = on_artefact
         self._gate = SpoolGate(clearer)
         self._backoff = Backoff(config.reconnect_delay_min_s, config.reconnect_delay_max_s, rng)
         self._tally = Tally()
         self._goodput = Goodput()
         self._spool = SpoolThread(open_spool or self._open_spool, self._spool_changed)
+        self._cargo = BridgeCargo(
+            config, in_loop=self._call, changed=self.changed, wake=self._wake_records
+        )
         self._uplink: Uplink | None = None
         self._error = ""
         self._news = News()
@@ -123,6 +122,15 @@ class BridgeClient:
         """Send a packet; never blocks. Late packets go by way of the spool, without a deadline."""
         if not self._call(self._take, packet, time.monotonic_ns(), deadline_ms):
             self._on_failed(packet.key, "the bridge is not running")
+
+    def send_record(self, record: Record) -> None:
+        """Keep a record until the gateway has committed it; never blocks.
+
+        Where it cannot be kept, that is said in the log and counted in the status. Without a
+        gateway there is nobody to keep it for.
+        """
+        if self._config.gateway:
+            self._cargo.keep(record)
 
     def gate(self, state: GateState) -> None:
         """How the gate between frame and encoder is; never blocks."""
@@ -158,6 +166,17 @@ class BridgeClient:
         if self._on_renew is not None:
             self._tell(self._on_renew, key)
 
+    def record_refused(self, reason: str) -> None:
+        """See Listener."""
+        self._cargo.refused_by_gateway(reason)
+
+    def artefact(self, received: Received) -> None:
+        """See Listener."""
+        self._cargo.artefacts_received += 1
+        if self._on_artefact is not None:
+            self._tell(self._on_artefact, received)
+        self.changed()
+
     def changed(self) -> None:
         """See Listener."""
         if not self._status_queued:
@@ -181,6 +200,7 @@ class BridgeClient:
         self._loop = asyncio.get_running_loop()
         if self._config.gateway:
             self._spool.start()
+            self._cargo.records.start()
         self._ready.set()
         jobs = [asyncio.ensure_future(self._beat())]
         if self._config.gateway:
@@ -196,7 +216,8 @@ class BridgeClient:
         self._loop = None  # from here on `send` fails at once
         await asyncio.sleep(0)
         if self._config.gateway:
-            await asyncio.get_running_loop().run_in_executor(None, self._spool.close, 10.0)
+            for close in (self._spool.close, self._cargo.close):
+                await asyncio.get_running_loop().run_in_executor(None, close, 10.0)
         self.changed()
         await asyncio.sleep(0)  # what was told is heard before the loop ends
         for job in jobs:
@@ -280,6 +301,9 @@ class BridgeClient:
             *(websocket, self._config, self._spool, self._tally, self._goodput, self),
             self._gate,
             self._codecs,
+            records=self._cargo.records,
+            artefacts=self._cargo.folder,
+            disk=self._cargo.disk,
         )
         try:
             await uplink.greet()
@@ -305,6 +329,11 @@ class BridgeClient:
     def _open_spool(self) -> Spool:
         config = self._config
         return SqliteSpool(spool_path(config), config.spool_bytes_max, config.spool_age_max_s)
+
+    def _wake_records(self) -> None:
+        if self._uplink is not None:
+            self._uplink.cargo.records.wake()
+        self.changed()
 
     def _spool_changed(self) -> None:
         """Called in the spool's thread."""
@@ -348,6 +377,7 @@ class BridgeClient:
             spooled_bytes=spool.bytes,
             delivered_late=tally.delivered_late,
             dropped=spool.dropped_total,
+            **self._cargo.status(),
             withheld=self._gate.refused,
             kept=len(self._gate.kept),
             error="; ".join(text for text in (self._error, spool.error) if text),

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from ..protocol import Ack, LinkEstimate, Nack, ResultMessage
 from ..types import STILL_KINDS, FrameKey, Packet, PacketKind, Result
+from .artefacts import Received
 from .flight import Entry, Flight, Goodput
 from .news import News
 from .spool_thread import SpoolThread
@@ -65,6 +66,12 @@ class Listener(Protocol):
 
     def settings(self, values: Mapping[str, Any]) -> None:
         """The gateway wants these parameters."""
+
+    def record_refused(self, reason: str) -> None:
+        """The gateway does not take a record, or takes none at all."""
+
+    def artefact(self, received: Received) -> None:
+        """An artefact has come whole."""
 
     def changed(self) -> None:
         """Something that the status shows has changed."""

@@ -1,4 +1,4 @@
-"""What waits for the socket: control first, then live packets, then the backlog."""
+"""What waits for the socket: control first, live packets, records, and last the backlog."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from .flight import Entry
 
 
 class Outbox:
-    """A queue with three classes, for one asyncio loop; bounded by what is in flight."""
+    """A queue with four classes, for one asyncio loop; bounded by what is in flight."""
 
     def __init__(self) -> None:
         self._control: deque[bytes] = deque()
         self._live: dict[FrameKey, Entry] = {}
+        self._records: deque[bytes] = deque()
         self._backlog: dict[FrameKey, Entry] = {}
         self._filled = asyncio.Event()
 
@@ -33,6 +34,11 @@ class Outbox:
         self._live[entry.packet.key] = entry
         self._filled.set()
 
+    def put_records(self, data: bytes) -> None:
+        """Queue a message with records."""
+        self._records.append(data)
+        self._filled.set()
+
     def put_backlog(self, entry: Entry) -> None:
         """Queue a packet of the spool."""
         self._backlog[entry.packet.key] = entry
@@ -47,8 +53,11 @@ class Outbox:
         while True:
             if self._control:
                 return self._control.popleft()
-            for waiting in (self._live, self._backlog):
-                if waiting:
-                    return waiting.pop(next(iter(waiting)))
+            if self._live:
+                return self._live.pop(next(iter(self._live)))
+            if self._records:
+                return self._records.popleft()
+            if self._backlog:
+                return self._backlog.pop(next(iter(self._backlog)))
             self._filled.clear()
             await self._filled.wait()

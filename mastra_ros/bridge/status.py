@@ -26,4 +26,9 @@ class BridgeStatus:
     dropped: int = 0  # records given up: bounds of the spool, trouble with it, lost references
     withheld: int = 0  # live packets refused: they came without today's clearance
     kept: int = 0  # records of the spool that may not leave
+    records: int = 0  # of applications that wait on disk for the gateway
+    records_delivered: int = 0  # of these, committed by the gateway
+    records_refused: int = 0  # that never were kept, or that the gateway refused for good
+    artefacts_received: int = 0  # whole, from the gateway
+    record_error: str = ""  # last trouble with records, empty while all is well
     error: str = ""  # last trouble with link or spool, empty while all is well

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Iterator
+from concurrent.futures import Executor
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection
@@ -35,12 +36,15 @@ from ..protocol import (
 )
 from ..protocol.checks import printable
 from ..types import Packet
+from .artefacts import ArtefactFolder
 from .clearing import SpoolGate
 from .connection import fresh_token
 from .delivery import Delivery, Listener, Tally
 from .flight import Entry, Goodput
 from .outbox import Outbox
+from .records import RecordThread
 from .scavenger import Scavenger
+from .session_cargo import EXTENSIONS, SessionCargo
 from .settings import Trickle
 from .spool_thread import SpoolThread
 
@@ -93,6 +97,10 @@ class Uplink:
         listener: Listener,
         gate: SpoolGate,
         codecs: tuple[str, ...] = (),
+        *,
+        records: RecordThread,
+        artefacts: ArtefactFolder,
+        disk: Executor,
     ) -> None:
         self.session = Session(
             Role.DEVICE,
@@ -104,6 +112,7 @@ class Uplink:
             silence_timeout_ns=int(config.heartbeat_timeout_ms * 1e6),
             bytes_max=config.message_bytes_max,
             renews=True,
+            extensions=EXTENSIONS,
             privacy=True,
             codecs=codecs,
         )
@@ -127,6 +136,12 @@ class Uplink:
         self._scavenger = Scavenger(config.backlog_in_flight)
         self._settings = Trickle(SETTINGS_PER_S, SETTINGS_BURST, SETTINGS_FLOOD)
         self._stopping = asyncio.Event()
+        self.cargo = SessionCargo(
+            *(self.session, self._outbox, goodput, listener),
+            records=records,
+            artefacts=artefacts,
+            disk=disk,
+        )
 
     # -- what the client does --------------------------------------------------------------
 
@@ -141,10 +156,11 @@ class Uplink:
 
         Live packets in flight at the end have failed, and are in the spool.
         """
-        tasks = [
+        tasks: list[asyncio.Future[Any]] = [
             asyncio.ensure_future(job)
             for job in (self._read_on(), self._write_on(), self._tick_on(), self._backlog_on())
         ]
+        tasks += self.cargo.start()
         stop = asyncio.ensure_future(self._stopping.wait())
         try:
             done, _ = await asyncio.wait({*tasks, stop}, return_when=asyncio.FIRST_COMPLETED)
@@ -211,7 +227,9 @@ class Uplink:
             entry = self._delivery.answered(event)
             if entry is not None:
                 allowed_ns = entry.deadline_ns - entry.accepted_ns
-                self._scavenger.live_answered(now_ns - entry.accepted_ns, allowed_ns, now_ns)
+                took_ns = now_ns - entry.accepted_ns
+                self._scavenger.live_answered(took_ns, allowed_ns, now_ns)
+                self.cargo.live_answered(took_ns, allowed_ns, now_ns)
         elif isinstance(event, Nack):
             if event.code == "overloaded":
                 self._scavenger.overloaded(now_ns)
@@ -229,6 +247,8 @@ class Uplink:
             if event.code in ("forbidden", "replaced"):
                 raise AuthenticationError(text)
             raise GatewayClosing(text) if event.code == "closing" else LinkError(text)
+        else:
+            self.cargo.react(event)
 
     # -- writing ---------------------------------------------------------------------------
 
@@ -237,6 +257,7 @@ class Uplink:
             item = await self._outbox.get()
             if isinstance(item, bytes):
                 await self._write(item)
+                self.cargo.wrote()
                 continue
             data = self._encode(item)
             if data is not None:
@@ -247,6 +268,7 @@ class Uplink:
                     item.accepted_ns = time.monotonic_ns()
             if not self._outbox.live_waiting:
                 self._backlog_wake.set()
+                self.cargo.wrote()
 
     async def _write(self, data: bytes) -> None:
         try:

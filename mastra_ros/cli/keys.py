@@ -32,13 +32,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="ed25519",
         help="kind of key; default: ed25519",
     )
+    client = actions.add_parser(
+        "add-client", help="make the key pair of a person or program that reads at the gateway"
+    )
+    client.add_argument("folder", type=Path, metavar="DIR", help="the folder of keys")
+    client.add_argument("name", metavar="NAME", help="letters, digits, dot, hyphen and underscore")
+    client.add_argument(
+        "--role",
+        choices=("reader", "operator"),
+        default="reader",
+        help="reader may read all that devices have told; default: reader",
+    )
     show = actions.add_parser("show", help="tell what the folder holds, without any secret")
     show.add_argument("folder", type=Path, metavar="DIR", help="the folder of keys")
     token = actions.add_parser(
         "token", help="print a token of a device, for /metrics and /v2 of the gateway"
     )
     token.add_argument("folder", type=Path, metavar="DIR", help="the folder of keys")
-    token.add_argument("name", metavar="NAME", help="the device")
+    token.add_argument("name", metavar="NAME", help="the device, or the client with --client")
+    token.add_argument("--client", action="store_true", help="NAME is a client")
     token.add_argument("--audience", default="", help="default: that of the folder")
     token.add_argument(
         "--lifetime", type=float, default=300.0, metavar="S", help="in s; default: 300"
@@ -48,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Do one of the actions."""
     # Imported here, so that `mastra --help` needs no cryptography.
-    from ..protocol import keys
+    from ..protocol import clients, keys
     from ..protocol.tokens import sign_token
 
     folder: Path = args.folder
@@ -64,6 +76,17 @@ def run(args: argparse.Namespace) -> int:
             together = f"{together} and {folder / 'audience'}"
         print(f"{private}: for the device, together with {together}")
         print(f"{private.with_suffix('.pub')}: for the gateway")
+    elif args.action == "add-client":
+        private = clients.add_client(folder, args.name, args.role)
+        print(f"{private}: for {args.name}, who may read at the gateway as {args.role}")
+        print(f"next: mastra keys token {folder} {args.name} --client")
+    elif args.action == "token" and args.client:
+        audience = args.audience or clients.client_audience(folder)
+        print(
+            sign_token(
+                args.name, clients.load_client_key(folder, args.name), audience, args.lifetime
+            )
+        )
     elif args.action == "token":
         key = keys.load_device_key(folder, args.name)
         audience = args.audience or keys.audience_of(folder)

@@ -229,8 +229,8 @@ def _open_link(
 def _usable_spool(config: BridgeConfig) -> Path:
     """The spool's file; ConfigError or SpoolError when nothing could be kept there."""
     from ..bridge import SqliteSpool
-    from ..bridge.client import spool_path
     from ..bridge.connection import check_config
+    from ..bridge.paths import spool_path
 
     check_config(config)
     path = spool_path(config)

@@ -69,3 +69,18 @@ class BridgeConfig(NodeConfig):
     backlog_in_flight: int = parameter(
         2, "spooled packets without acknowledgement at once", minimum=1, maximum=100
     )
+    artefacts_dir: str = parameter(
+        "", "folder of what the gateway gives back; empty: a folder of this user's state"
+    )
+    artefacts_bytes_max: int = parameter(
+        1_073_741_824,
+        "most bytes of artefacts kept; the oldest are forgotten, and larger ones refused",
+        unit="bytes",
+        minimum=65536,
+    )
+    records_bytes_max: int = parameter(
+        67_108_864,
+        "room for records that wait, beside that of packets; when it is full, new ones are refused",
+        unit="bytes",
+        minimum=65536,
+    )

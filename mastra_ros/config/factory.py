@@ -12,6 +12,9 @@ from .pictures import HeardPictureConfig
 class FactoryConfig(HeardPictureConfig):
     """Parameters of the factory inspection."""
 
+    application: str = parameter(
+        "factory", "the application of this pipeline", choices=("factory",)
+    )
     trigger: str = parameter(
         "belt",
         "belt: boards pass through the picture; frame: every frame is a board of its own",

@@ -172,3 +172,26 @@ class GatewayConfig(NodeConfig):
         minimum=60.0,
         maximum=1e9,
     )
+    applications: tuple[str, ...] = parameter(
+        ("factory",),
+        "applications that see the records of devices and answer them; more come from packages",
+    )
+    application_silence_s: float = parameter(
+        10.0,
+        "an application that does not answer for so long is killed and started again",
+        unit="s",
+        minimum=0.1,
+        maximum=3600.0,
+    )
+    artefacts_bytes_max: int = parameter(
+        4_294_967_296,
+        "most bytes of artefacts kept for devices; the oldest are forgotten",
+        unit="bytes",
+        minimum=1048576,
+    )
+    records_max: int = parameter(
+        2_000_000, "most records of devices kept on disk; the oldest are forgotten", minimum=1
+    )
+    records_age_max_s: float = parameter(
+        7_776_000.0, "oldest record of a device kept", unit="s", minimum=60.0, maximum=1e9
+    )

@@ -22,8 +22,13 @@ from starlette.websockets import WebSocket
 from ..config import GatewayConfig
 from ..errors import StoreError
 from .answering import Answering
+from .applications.artefact_desk import ArtefactDesk
+from .applications.hosts import Applications
+from .applications.keeping import Keeping
 from .auth import PERMIT, Gatekeeper, Permit, PublicKeys
 from .bodies import ReadOn
+from .cargo import CargoDesks
+from .clients import ClientDoor
 from .door.logs import Sparing
 from .frames import Frames
 from .grpc_calls import Calls
@@ -31,6 +36,8 @@ from .grpc_server import GrpcServer
 from .memory import Memory, resident_bytes, return_to_system
 from .metrics import Metrics
 from .models import Models
+from .reading import PATHS, Reading
+from .records import MemoryRecordStore, RecordDesk, RecordStore, SqliteRecordStore
 from .references import PacketDecoder, References
 from .sessions import Sessions
 from .settings import device_settings
@@ -63,6 +70,8 @@ class Gateway:
         metrics: Metrics,
         make_decoder: Callable[[], PacketDecoder],
         software: str = "",
+        records: RecordStore | None = None,
+        applications: Applications | None = None,
     ) -> None:
         self._logs = Sparing(logger)
         self._config = config
@@ -75,6 +84,12 @@ class Gateway:
         self.metrics = metrics
         self.models = models
         self.store = store
+        self.records = records or MemoryRecordStore()
+        self._applications = applications
+        self._cargo = CargoDesks(
+            RecordDesk(self.records, metrics.on_record),
+            None if applications is None else ArtefactDesk(applications.keeping),
+        )
         self.sessions = Sessions(config.sessions_max, config.sessions_device_max)
         references = References(
             make_decoder,
@@ -114,6 +129,7 @@ class Gateway:
                 Route("/metrics", self._show_metrics),
                 WebSocketRoute("/v1/stream", self._stream),
                 *self._v2.routes(),
+                *self._reading(PublicKeys(keys_dir)).routes(),
             ],
             exception_handlers={HTTPException: _no_such_path, Exception: _fault},
         )
@@ -126,7 +142,15 @@ class Gateway:
             logs=self._logs,
         )
         self._watcher = asyncio.ensure_future(self._watch(resident_bytes()))
-        return ReadOn(self._gatekeeper, body_bytes_max=self._config.body_bytes_max)
+        if self._applications is not None:
+            loop = asyncio.get_running_loop()
+            self._applications.keeping.listen(
+                lambda *whose: loop.call_soon_threadsafe(self._wake_cargo, *whose)
+            )
+        door = ClientDoor(
+            self._gatekeeper, starlette, keys_dir=keys_dir, paths=PATHS, logs=self._logs
+        )
+        return ReadOn(door, body_bytes_max=self._config.body_bytes_max)
 
     def grpc(self) -> GrpcServer:
         """The same models over gRPC, once there is an app. Raises DependencyError."""
@@ -150,6 +174,9 @@ class Gateway:
             self._watcher.cancel()
             await asyncio.gather(self._watcher, return_exceptions=True)
         await asyncio.to_thread(self.store.close)
+        if self._applications is not None:
+            await asyncio.to_thread(self._applications.close)
+        await asyncio.to_thread(self.records.close)
         self._executor.shutdown()
         self._heavy.shutdown()
         return not silent
@@ -165,6 +192,20 @@ class Gateway:
                 self._logs.flush()
             except Exception:  # nothing that is found may end the watch
                 logger.exception("the watch failed")
+
+    def _reading(self, keys: PublicKeys) -> Reading:
+        return Reading(
+            self.records,
+            None if self._applications is None else self._applications.keeping,
+            devices=lambda: keys,
+            connected=lambda: self.sessions.streams,
+        )
+
+    def _wake_cargo(self, device: str, stream: str) -> None:
+        """There is an artefact for a device."""
+        for session in self.sessions:
+            if isinstance(session, StreamSession) and session.cargo is not None:
+                session.cargo.wake(device, stream)
 
     def _look_at_keys(self) -> None:
         assert self._gatekeeper is not None
@@ -216,6 +257,7 @@ class Gateway:
             renew=self._gatekeeper.renew,
             memory=self.memory,
             logs=self._logs,
+            cargo=self._cargo,
         )
         await session.run()
 
@@ -250,3 +292,31 @@ def open_store(config: GatewayConfig, folder: Path, metrics: Metrics) -> SqliteS
         age_max_s=config.results_age_max_s,
         on_commit=metrics.on_commit,
     )
+
+
+def open_cargo(
+    config: GatewayConfig, folder: Path, metrics: Metrics
+) -> tuple[SqliteRecordStore, Applications]:
+    """The database of records in `folder`, and the applications that see them, started.
+
+    Raises ConfigError for an application that is not known, StoreError for a database.
+    """
+    keeping = Keeping(folder, config.artefacts_bytes_max)
+    try:
+        applications = Applications(
+            config.applications,
+            keeping,
+            on_outcome=metrics.on_application,
+            silence_s=config.application_silence_s,
+        )
+        records = SqliteRecordStore(
+            folder,
+            records_max=config.records_max,
+            age_max_s=config.records_age_max_s,
+            on_commit=applications.wake,
+        )
+    except BaseException:
+        keeping.close()
+        raise
+    applications.start(records)
+    return records, applications

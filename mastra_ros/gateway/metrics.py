@@ -46,6 +46,16 @@ class Metrics:
             registry=self.registry,
         )
         self._privacy: dict[tuple[str, str], tuple[str, str]] = {}  # mode and session
+        self.records = self._counter(
+            "records",
+            "Records; outcome is committed, duplicate, missing, or the code of the refusal",
+            "outcome",
+        )
+        self.applications = self._counter(
+            "applications",
+            "Records that applications have seen, and what came of it",
+            *("application", "outcome"),
+        )
         self.key_frame_requests = self._counter("key_frame_requests", "Key frames asked for")
         self.frame_seconds = self._histogram(
             "frame_seconds", "From receipt of a frame to its commit", SECONDS, "lane"
@@ -104,6 +114,14 @@ class Metrics:
             del self._privacy[device, stream]
             for outcome in OUTCOMES:
                 self.privacy_frames.remove(device, stream, mode, outcome)
+
+    def on_record(self, outcome: str, count: int) -> None:
+        """Take in what became of so many records."""
+        self.records.labels(outcome).inc(count)
+
+    def on_application(self, name: str, outcome: str, count: int) -> None:
+        """Take in what an application did."""
+        self.applications.labels(name, outcome).inc(count)
 
     def text(self) -> bytes:
         """All of it in the OpenMetrics text format."""

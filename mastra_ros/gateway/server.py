@@ -13,12 +13,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..config import GatewayConfig
-from ..errors import ConfigError, MastraError
+from ..errors import ConfigError
 from ..protocol.keys import audience_of, certificate_dates, check_private, load_public_keys
 from ..protocol.tls import server_context
 from ..protocol.tokens import AUDIENCE
 from ..share import home_path
-from .app import Gateway, open_store
+from .app import Gateway, open_cargo, open_store
 from .auth import Allowlist
 from .door.acceptor import Acceptor, Guest, listen
 from .door.greeting import Greeting
@@ -100,15 +100,20 @@ async def _open(config: GatewayConfig, keys_dir: Path) -> Gateway:
     if config.video:  # found out before a device waits for it
         await asyncio.to_thread(readable_formats)
     store = await asyncio.to_thread(open_store, config, state_folder(config, keys_dir), metrics)
-    try:
+    with contextlib.ExitStack() as opened:
+        opened.callback(store.close)
+        folder = state_folder(config, keys_dir)
+        records, applications = await asyncio.to_thread(open_cargo, config, folder, metrics)
+        opened.callback(records.close)
+        opened.callback(applications.close)
         models = await Models.open(config, metrics)
-    except MastraError:
-        store.close()
-        raise
+        opened.pop_all()
     return Gateway(
         config,
         models=models,
         store=store,
+        records=records,
+        applications=applications,
         metrics=metrics,
         make_decoder=lambda: Decoder(config.references_kept, config.pixels_max, video=config.video),
     )

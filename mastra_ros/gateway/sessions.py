@@ -37,6 +37,11 @@ class Sessions:
     def __iter__(self) -> Iterator[OpenSession]:
         return iter(tuple(self._connected))
 
+    @property
+    def streams(self) -> list[tuple[str, str]]:
+        """Device and stream of each session that has greeted."""
+        return sorted(self._streams)
+
     def refuses(self, device: str) -> str:
         """Why one more session of this device may not be opened now; empty when it may."""
         if self.closing:

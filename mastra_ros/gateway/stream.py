@@ -45,6 +45,7 @@ from ..protocol import (
     State,
 )
 from .auth import Permit
+from .cargo import CARGO, Cargo, CargoDesks
 from .door.logs import Sparing
 from .door.websocket import MEMORY
 from .endings import CLOSE_CODES, FAILED, NORMAL, TOO_BIG, End
@@ -88,6 +89,7 @@ class StreamSession:
         renew: Callable[[str, str], Permit] | None = None,
         memory: Memory | None = None,
         logs: Sparing | None = None,
+        cargo: CargoDesks | None = None,
     ) -> None:
         """`settings` are asked of the device in the welcome; without a permit it has no end.
 
@@ -111,6 +113,7 @@ class StreamSession:
             software=software,
             silence_timeout_ns=int(config.heartbeat_timeout_ms * 1e6),
             bytes_max=config.message_bytes_max,
+            extensions=cargo.extensions if cargo is not None else (),
             codecs=(*(readable_formats() if config.video else ()), *readable_stills()),
         )
         self._outgoing = Outgoing(websocket, self._memory, metrics, self._gone)
@@ -127,6 +130,9 @@ class StreamSession:
             on_gone=self._gone,
         )
         self._in_work = 0
+        self.cargo: Cargo | None = None
+        if cargo is not None:
+            self.cargo = Cargo(cargo, device, self._say, self._notice_fault)
         self._ended: asyncio.Future[End] = asyncio.get_running_loop().create_future()
 
     @property
@@ -165,7 +171,8 @@ class StreamSession:
             await self._hang_up(end, writer)
         finally:
             self._incoming.stop()
-            await _cancel(reader, writer, clock)
+            cargo = () if self.cargo is None else self.cargo.tasks
+            await _cancel(reader, writer, clock, *cargo)
             self._outgoing.drop()
 
     def end(self, code: str, text: str) -> None:
@@ -216,6 +223,8 @@ class StreamSession:
             self._sessions.claim(self._protocol.device, event.stream, self)
             self._put(self._protocol.welcome(now_ns, self._settings))
             logger.info("%s: session %s opened", self.name, self._protocol.session)
+            if self.cargo is not None:
+                self.cargo.opened(event.stream, self._protocol.extensions)
         elif isinstance(event, Refused):
             self._logs.warning("stream", "%s: %s", self.name, event.nack.text)
             if isinstance(event.message, FrameMessage):
@@ -226,6 +235,8 @@ class StreamSession:
             self._metrics.on_privacy(*at, event, self._protocol.session)
         elif isinstance(event, Renewal):
             self._take_renewal(event)
+        elif isinstance(event, CARGO) and self.cargo is not None:
+            self.cargo.take(event)
         elif isinstance(event, Goodbye):
             self._end(End("goodbye", f"{event.code} {event.text}", NORMAL, b""))
 

@@ -6,16 +6,18 @@ import time
 from typing import Any
 
 from ..bridge import BridgeClient, BridgeStatus
+from ..bridge.artefacts import Received
 from ..bridge.connection import check_config
 from ..bridge.news import News
 from ..compression.codecs import writable_formats
 from ..config import BridgeConfig
+from ..msg import Artefact, InferenceResult, LinkState, Packet, PrivacyState
 from ..msg import FrameKey as FrameKeyMsg
-from ..msg import InferenceResult, LinkState, Packet, PrivacyState
+from ..msg import Record as RecordMsg
 from ..types import Detections, FrameKey, Result, Route
 from . import convert
 from .clear_anew import clearer_of
-from .lifecycle import LATEST, RELIABLE, Health, StageNode, settings_text
+from .lifecycle import LASTING, LATEST, RELIABLE, Health, StageNode, settings_text
 from .privacy import SECTION, read_section
 from .process import run
 from .settings import SettingsForwarder
@@ -44,6 +46,7 @@ class BridgeNode(StageNode):
         self._clearer = clearer_of(read_section(self))
         self._results = self.advertise(InferenceResult, "cloud_result", RELIABLE)
         self._links = self.advertise(LinkState, "link", RELIABLE)
+        self._artefacts = self.advertise(Artefact, "artefact", LASTING)
         self._renewals = self.advertise(FrameKeyMsg, "renew", RELIABLE)
         self._settings = SettingsForwarder(self)
         self.on_clean_up(self._settings.close)
@@ -55,6 +58,7 @@ class BridgeNode(StageNode):
             on_failed=self._on_failed,
             on_status=self._on_status,
             on_renew=self._on_renew,
+            on_artefact=self._on_artefact,
             clearer=self._clearer,
             on_settings=self._settings.take if self.config.accept_settings else None,
             codecs=writable_formats(),
@@ -63,6 +67,8 @@ class BridgeNode(StageNode):
         self._client.start()
         self.listen(PrivacyState, SECTION, self._on_gate, LATEST)
         self.listen(Packet, "packet", self._on_packet, RELIABLE)
+        # Those told while this node was away come again, and are known by their ids.
+        self.listen(RecordMsg, "record", self._on_record, LASTING)
         self.get_logger().info(
             f"gateway {self.config.gateway or 'none'}: {settings_text(self.config)}"
         )
@@ -81,9 +87,13 @@ class BridgeNode(StageNode):
             "rtt_ms": f"{status.link.rtt_ms:.1f}",
             "spooled": status.link.spooled,
             "dropped": status.dropped,
+            "records": status.records,
+            "records_refused": status.records_refused,
             "privacy_withheld": status.withheld,
             "privacy_kept": status.kept,
         }
+        if status.record_error:
+            return "error", f"records: {status.record_error}", values
         if status.link.connected or not self.config.gateway:
             return "ok", "running", values
         return "warn", status.error or "not connected", values
@@ -92,6 +102,16 @@ class BridgeNode(StageNode):
         assert self._client is not None
         packet = convert.packet_from_ros(message, self.config.stream)
         self._client.send(packet, float(message.deadline_ms))
+
+    def _on_record(self, message: RecordMsg) -> None:
+        assert self._client is not None
+        self._client.send_record(convert.record_from_ros(message))
+
+    def _on_artefact(self, received: Received) -> None:
+        if self._client is not None:
+            told = convert.artefact_to_ros(received, self.now_stamp_ns())
+            self._artefacts.publish(told)
+            self.get_logger().info(f"artefact {told.kind} {told.name} {told.version}: {told.path}")
 
     def _on_gate(self, message: PrivacyState) -> None:
         assert self._client is not None
@@ -136,6 +156,10 @@ class BridgeNode(StageNode):
                     acknowledged_ns=status.acknowledged_ns,
                     acknowledged_id=status.acknowledged_id,
                     key_frame_needed=status.key_frame_needed,
+                    records=status.records,
+                    records_delivered=status.records_delivered,
+                    records_refused=status.records_refused,
+                    record_error=status.record_error,
                     key_frames_asked=status.key_frames_asked,
                     codecs=status.codecs,
                 ),

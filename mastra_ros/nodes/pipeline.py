@@ -1,4 +1,4 @@
-"""The pipeline node: `result` -> `verdict`; pictures and markers while somebody looks."""
+"""The pipeline node: `result` -> `verdict`, `record`; pictures and markers while somebody looks."""
 
 from __future__ import annotations
 
@@ -13,15 +13,22 @@ from visualization_msgs.msg import MarkerArray
 
 from ..config import FactoryConfig
 from ..msg import InferenceResult, InspectionVerdict
+from ..msg import Record as RecordMsg
 from ..pictures import eight_bits
 from ..pipeline import draw
-from ..pipeline.factory import FactoryInspection, PictureFolder, Verdict, VerdictLog
+from ..pipeline.factory import (
+    FactoryInspection,
+    PictureFolder,
+    Verdict,
+    VerdictLog,
+    VerdictRecords,
+)
 from ..privacy import ClearedFrame
 from ..types import Frame, Result
 from . import convert
 from .clearing import Clearing
 from .frames import STREAM, FramePublisher, listen_to_frames
-from .lifecycle import LATEST, RELIABLE, Health, StageNode, settings_text
+from .lifecycle import LASTING, LATEST, RELIABLE, Health, StageNode, settings_text
 from .naming import picture_of
 from .privacy import counts_of, health_of, open_node_gate
 from .process import run
@@ -56,6 +63,8 @@ class PipelineNode(StageNode):
         )
         self.inspection = FactoryInspection(config)
         self._ring: FrameRing[None] = FrameRing(RING_FRAMES)
+        self._verdict_records = VerdictRecords()
+        self._records = self.advertise(RecordMsg, "record", LASTING)
         self._verdicts = self.advertise(InspectionVerdict, "verdict", LATEST)
         self._markers = self.advertise(MarkerArray, "markers", RELIABLE)
         self._annotated = FramePublisher(self, "image_annotated")
@@ -150,6 +159,8 @@ class PipelineNode(StageNode):
                     reviewed=counts["review"],
                 )
             )
+            # A bridge that is started again asks for the last ones, and knows those it has had.
+            self._records.publish(convert.record_to_ros(self._verdict_records.of(verdict)))
             if self._log is not None:
                 self._log.write(verdict)
             if self._pictures is not None and verdict.picture is not None:

@@ -1,6 +1,7 @@
 """Bytes <-> messages and the session state machine, without sockets; used by both ends.
 
 messages.py  what can be said        envelope.py  how it looks as bytes
+records.py, artefacts.py  of records and artefacts, which are extensions
 session.py   when it may be said     tokens.py    who may say it
 keys.py      the folder of keys      tls.py       TLS contexts, 1.3 and nothing lower
 """
@@ -28,6 +29,7 @@ from .messages import (
     Settings,
     Welcome,
 )
+from .records import Records, RecordsAck
 from .session import LEGAL, Role, Session, State
 
 __all__ = [
@@ -50,6 +52,8 @@ __all__ = [
     "PrivacyReport",
     "Probe",
     "ProbeAck",
+    "Records",
+    "RecordsAck",
     "Refused",
     "Renewal",
     "ResultMessage",

@@ -18,8 +18,10 @@ from typing import Any
 import msgpack
 
 from ..errors import ProtocolError
+from .artefacts import ARTEFACT_MESSAGES
 from .messages import LABELS_MAX, MESSAGES, Message
 from .outline import check_outline
+from .records import RECORD_MESSAGES
 
 MESSAGE_BYTES_MAX = 8_388_608
 """Largest message where nothing else is said."""
@@ -27,15 +29,16 @@ MESSAGE_BYTES_MAX = 8_388_608
 EXTENSIONS = range(64, 128)
 """Types that a peer may use and we may skip."""
 
-_BY_ID = {cls.TYPE_ID: cls for cls in MESSAGES}
-_NAMES = {cls: tuple(f.name for f in dataclasses.fields(cls)) for cls in MESSAGES}
+ALL_MESSAGES = MESSAGES + RECORD_MESSAGES + ARTEFACT_MESSAGES
+_BY_ID = {cls.TYPE_ID: cls for cls in ALL_MESSAGES}
+_NAMES = {cls: tuple(f.name for f in dataclasses.fields(cls)) for cls in ALL_MESSAGES}
 _REQUIRED = {
     cls: frozenset(
         f.name
         for f in dataclasses.fields(cls)
         if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
     )
-    for cls in MESSAGES
+    for cls in ALL_MESSAGES
 }
 
 

@@ -4,6 +4,7 @@
     server.crt server.key    the gateway's certificate for its host names and addresses
     devices/NAME.key         a device's private key (Ed25519 or P-256), never leaves the device
     devices/NAME.pub         its public key, all that the gateway needs
+    clients/NAME.*           of people and programs that read at the gateway, see clients.py
     audience                 whom tokens are for: this installation's gateway, and no other's
 
 Private files have mode 0600. A folder or private file that others may read is refused.
@@ -76,16 +77,16 @@ def init_keys(
         raise ConfigError(f"{folder}: ca.crt and ca.key belong together, only one is there")
     if not (folder / "ca.key").exists():
         if own_audience:
-            _write(folder / "audience", f"{AUDIENCE}-{secrets.token_hex(8)}\n".encode(), 0o644)
+            write_file(folder / "audience", f"{AUDIENCE}-{secrets.token_hex(8)}\n".encode(), 0o644)
         certificate, key = make_authority(days=3650)
-        _write(folder / "ca.key", key, 0o600)
-        _write(folder / "ca.crt", certificate, 0o644)
+        write_file(folder / "ca.key", key, 0o600)
+        write_file(folder / "ca.crt", certificate, 0o644)
     ca_key = read_private(folder / "ca.key")
     certificate, key = make_server_certificate(
         (folder / "ca.crt").read_bytes(), ca_key, names, days
     )
-    _write(folder / "server.key", key, 0o600)
-    _write(folder / "server.crt", certificate, 0o644)
+    write_file(folder / "server.key", key, 0o600)
+    write_file(folder / "server.crt", certificate, 0o644)
 
 
 def audience_of(folder: Path) -> str:
@@ -125,8 +126,8 @@ def add_device(folder: Path, name: str, algorithm: str = "ed25519") -> Path:
     else:
         raise ConfigError(f"algorithm: expected ed25519 or p256, got {algorithm!r}")
     pem = key.private_bytes(coding.Encoding.PEM, coding.PrivateFormat.PKCS8, coding.NoEncryption())
-    _write(private, pem, 0o600)
-    _write(
+    write_file(private, pem, 0o600)
+    write_file(
         public,
         key.public_key().public_bytes(
             coding.Encoding.PEM, coding.PublicFormat.SubjectPublicKeyInfo
@@ -215,7 +216,7 @@ def _certificate(path: Path) -> x509.Certificate:
         raise AuthenticationError(f"{path}: no certificate ({error})") from None
 
 
-def _write(path: Path, content: bytes, mode: int) -> None:
+def write_file(path: Path, content: bytes, mode: int) -> None:
     """Write a whole file or none of it; it has its mode before it has any content."""
     part = path.with_name(f".{path.name}.part")
     part.unlink(missing_ok=True)

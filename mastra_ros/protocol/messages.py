@@ -76,6 +76,7 @@ class Hello(Message):
     `renews`: it will send a `Renewal` before its token expires, where the gateway takes that.
     `privacy`: likewise a `PrivacyReport` now and then.
     `codecs`: the bitstreams of video that it can make; an older gateway skips them.
+    `extensions`: further messages that it knows; what both ends name may be said.
     """
 
     TYPE_ID: ClassVar[int] = 1
@@ -87,6 +88,7 @@ class Hello(Message):
     renews: bool = checked(flag, False)
     privacy: bool = checked(flag, False)
     codecs: tuple[str, ...] = checked(texts(CODECS_MAX, 32), ())
+    extensions: tuple[str, ...] = checked(texts(32, 64), ())
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ class Welcome(Message):
     `renews`: a `Renewal` is understood; nobody is sent one that has not said so. `privacy`: a
     `PrivacyReport`, likewise.
     `codecs`: the bitstreams of video that it decodes; with any of them it knows the kinds `video`
-    and `repeat`, which nobody is sent that has not said so.
+    and `repeat`, which nobody is sent that has not said so. `extensions`: as in Hello.
     """
 
     TYPE_ID: ClassVar[int] = 2
@@ -107,6 +109,7 @@ class Welcome(Message):
     renews: bool = checked(flag, False)
     privacy: bool = checked(flag, False)
     codecs: tuple[str, ...] = checked(texts(CODECS_MAX, 32), ())
+    extensions: tuple[str, ...] = checked(texts(32, 64), ())
 
 
 @dataclass(frozen=True)

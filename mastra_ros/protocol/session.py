@@ -13,13 +13,15 @@ a ProtocolError the session is CLOSED: the owner may write `farewell(error)` and
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from enum import Enum
 from typing import Any
 
 from ..errors import ProtocolError
+from .artefacts import ArtefactAck, ArtefactOffer, ArtefactPiece, ArtefactRequest
 from .envelope import MESSAGE_BYTES_MAX, decode, encode
 from .events import Event, Opened, Refused, Send, Silent
+from .extensions import extension_of
 from .link import LinkEstimate
 from .messages import (
     PROBE_BYTES_MAX,
@@ -42,6 +44,7 @@ from .messages import (
     Settings,
     Welcome,
 )
+from .records import Records, RecordsAck
 
 MS = 1_000_000
 
@@ -76,12 +79,16 @@ _BOTH = (Heartbeat, HeartbeatAck, Goodbye)
 LEGAL: Mapping[tuple[Role, State], tuple[type[Message], ...]] = {
     (Role.DEVICE, State.START): (Hello,),
     (Role.DEVICE, State.GREETED): (Goodbye,),
-    (Role.DEVICE, State.OPEN): (FrameMessage, Probe, Renewal, PrivacyReport, *_BOTH),
+    (Role.DEVICE, State.OPEN): (
+        *(FrameMessage, Probe, Renewal, PrivacyReport, Records, ArtefactRequest, ArtefactAck),
+        *_BOTH,
+    ),
     (Role.DEVICE, State.CLOSED): (),
     (Role.GATEWAY, State.START): (Goodbye,),
     (Role.GATEWAY, State.GREETED): (Welcome, Goodbye),
     (Role.GATEWAY, State.OPEN): (
-        *(Ack, ResultMessage, Nack, KeyFrameRequest, Settings, ProbeAck),
+        *(Ack, ResultMessage, Nack, KeyFrameRequest, Settings, ProbeAck, RecordsAck),
+        *(ArtefactOffer, ArtefactPiece),
         *_BOTH,
     ),
     (Role.GATEWAY, State.CLOSED): (),
@@ -106,6 +113,7 @@ class Session:
     renews: on the device, whether its owner sends a `Renewal` before the token expires.
     privacy: on the device, whether its owner sends a `PrivacyReport` now and then.
     codecs: the bitstreams of video that this end makes (device) or decodes (gateway).
+    extensions: what this end understands; once the session is open, what both ends do.
     silence_timeout_ns: the session is closed after so long without a word (also while greeting),
     and after `UNANSWERED_FACTOR` times as long with a heartbeat unanswered. Times are monotonic.
     """
@@ -124,6 +132,7 @@ class Session:
         renews: bool = False,
         privacy: bool = False,
         codecs: tuple[str, ...] = (),
+        extensions: Collection[str] = (),
     ) -> None:
         self.role = Role(role)
         self.state = State.START
@@ -135,6 +144,8 @@ class Session:
         self.privacy = privacy  # likewise: both ends know a PrivacyReport
         self.codecs = codecs
         self.peer_codecs: tuple[str, ...] = ()  # once it is open: those of the other end
+        self.extensions: frozenset[str] = frozenset()
+        self._offered = tuple(sorted(extensions))
         self.link = LinkEstimate(heartbeat_interval_ns or 100 * MS, silence_timeout_ns)
         self.last_heard_ns = now_ns
         self._peer = Role.GATEWAY if self.role is Role.DEVICE else Role.DEVICE
@@ -160,6 +171,7 @@ class Session:
                 renews=self.renews,
                 privacy=self.privacy,
                 codecs=self.codecs,
+                extensions=self._offered,
             ),
             now_ns,
         )
@@ -175,6 +187,7 @@ class Session:
                 renews=self.renews,
                 privacy=self.privacy,
                 codecs=self.codecs,
+                extensions=self._offered,
             ),
             now_ns,
         )
@@ -189,6 +202,9 @@ class Session:
             raise ProtocolError(
                 f"{type(message).__name__}: expected stream {self.stream}, got {message.stream}"
             )
+        extension = extension_of(message)
+        if extension and extension not in self.extensions:
+            raise ProtocolError(f"{type(message).__name__}: the other end knows no {extension}")
         data = encode(message, self._bytes_max)
         if isinstance(message, Welcome):
             self.session = message.session
@@ -228,6 +244,10 @@ class Session:
         if self.state is State.CLOSED:
             return []
         if message is None:
+            self.last_heard_ns = now_ns
+            return []
+        extension = extension_of(message)
+        if extension and self.state is State.OPEN and extension not in self.extensions:
             self.last_heard_ns = now_ns
             return []
         try:
@@ -280,6 +300,7 @@ class Session:
         self.renews = hello.renews
         self.privacy = hello.privacy
         self.peer_codecs = hello.codecs
+        self.extensions = frozenset(self._offered) & frozenset(hello.extensions)
         if hello.heartbeat_ms:
             self._interval_ns = max(hello.heartbeat_ms * MS, INTERVAL_MIN_NS)
 
@@ -293,6 +314,7 @@ class Session:
         self.renews = welcome.renews
         self.privacy = welcome.privacy
         self.peer_codecs = welcome.codecs
+        self.extensions = frozenset(self._offered) & frozenset(welcome.extensions)
         self._advance(welcome, now_ns)
         settings = dict(welcome.settings)
         return [

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mastra_ros.cli.main import main
+from mastra_ros.protocol.clients import ClientKeys, client_audience, role_of
 from mastra_ros.protocol.keys import audience_of, load_public_keys, show
 from mastra_ros.protocol.tokens import verify_token
 
@@ -53,6 +54,20 @@ def test_a_token_is_accepted_by_the_gateway(keys: Path, capsys: pytest.CaptureFi
     audience = audience_of(keys)
     assert audience.startswith("mastra-gateway-"), "a new installation has one of its own"
     assert verify_token(token, load_public_keys(keys), audience, time.time()) == "cam"
+
+
+def test_add_client_makes_keys_whose_tokens_are_for_clients_alone(
+    keys: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["keys", "add-client", str(keys), "ada", "--role", "operator"]) == 0
+    assert str(keys / "clients" / "ada.key") in capsys.readouterr().out
+    assert stat.S_IMODE((keys / "clients" / "ada.key").stat().st_mode) == 0o600
+    assert main(["keys", "token", str(keys), "ada", "--client"]) == 0
+    token = capsys.readouterr().out.strip()
+    audience = client_audience(keys)
+    assert audience != audience_of(keys)
+    assert verify_token(token, ClientKeys(keys), audience, time.time()) == "ada"
+    assert role_of(keys, "ada") == "operator"
 
 
 @pytest.mark.parametrize(

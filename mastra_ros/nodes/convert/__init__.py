@@ -5,6 +5,7 @@ What cannot be understood raises FrameError (pictures) or MessageError (everythi
 
 from __future__ import annotations
 
+from .artefact import artefact_to_ros
 from .compressed import compressed_from_ros, compressed_to_ros
 from .draw import markers_to_ros
 from .image import (
@@ -20,6 +21,7 @@ from .image import (
     stamp_to_ros,
 )
 from .privacy import privacy_from_ros, privacy_to_ros
+from .record import record_from_ros, record_to_ros
 from .result import (
     SUPERSEDED,
     DecisionRequest,
@@ -52,6 +54,7 @@ __all__ = [
     "SUPERSEDED",
     "DecisionRequest",
     "LinkStatus",
+    "artefact_to_ros",
     "bytes_to_ros",
     "camera_info_to_ros",
     "check_deadline",
@@ -81,6 +84,8 @@ __all__ = [
     "packet_to_ros",
     "privacy_from_ros",
     "privacy_to_ros",
+    "record_from_ros",
+    "record_to_ros",
     "result_from_ros",
     "result_to_ros",
     "stamp_from_ros",

@@ -53,6 +53,10 @@ class LinkStatus:
     key_frame_needed: bool = False
     key_frames_asked: int = 0
     codecs: tuple[str, ...] = ()
+    records: int = 0
+    records_delivered: int = 0
+    records_refused: int = 0
+    record_error: str = ""
 
 
 def features_to_ros(
@@ -197,6 +201,10 @@ def link_to_ros(status: LinkStatus, stamp_ns: int) -> LinkState:
         key_frame_needed=status.key_frame_needed,
         key_frames_asked=status.key_frames_asked,
         codecs=list(status.codecs),
+        records=status.records,
+        records_delivered=status.records_delivered,
+        records_refused=status.records_refused,
+        record_error=status.record_error,
     )
 
 
@@ -233,6 +241,10 @@ def link_from_ros(msg: LinkState, now_ns: int) -> LinkStatus:
         key_frame_needed=msg.key_frame_needed,
         key_frames_asked=msg.key_frames_asked,
         codecs=tuple(msg.codecs),
+        records=msg.records,
+        records_delivered=msg.records_delivered,
+        records_refused=msg.records_refused,
+        record_error=msg.record_error,
     )
 
 

@@ -4,6 +4,7 @@ from .board_locator import BoardSpan, locate_boards
 from .inspection import FactoryInspection, Verdict
 from .log import VerdictLog
 from .pictures import PictureFolder
+from .records import VerdictRecords
 
 __all__ = [
     "BoardSpan",
@@ -11,5 +12,6 @@ __all__ = [
     "PictureFolder",
     "Verdict",
     "VerdictLog",
+    "VerdictRecords",
     "locate_boards",
 ]

@@ -137,6 +137,10 @@ def test_the_state_of_the_link_comes_back() -> None:
         session=2,
         acknowledged_ns=KEY.stamp_ns,
         key_frame_needed=True,
+        records=5,
+        records_delivered=6,
+        records_refused=7,
+        record_error="the spool of records is full",
     )
     message = sent(convert.link_to_ros(status, KEY.stamp_ns))
     assert convert.stamp_from_ros(message.header.stamp) == KEY.stamp_ns

@@ -1,0 +1,68 @@
+"""A device in a process of its own that tells records: to be killed, and started again.
+
+    python -m bench.record_teller GATEWAY KEYS FOLDER COUNT DEVICE
+
+It tells COUNT records, numbered, of two kinds. FOLDER holds its spool and how many it has told:
+started again, it tells the last ones once more under their ids, as a node of ROS would.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from mastra_ros.bridge import BridgeClient
+from mastra_ros.bridge.clearing import NothingToHide
+from mastra_ros.config import BridgeConfig
+from mastra_ros.records import Record
+
+AGAIN = 400
+"""So many are told once more: fewer than the ids that a spool remembers."""
+PAUSE_S = 0.0005
+
+
+def kind_of(number: int) -> str:
+    """Of the record of this number."""
+    return "verdict" if number % 3 else "event"
+
+
+def main() -> int:
+    """Tell them, say so, and stay until killed."""
+    gateway, keys, folder, count, device = sys.argv[1:]
+    said = Path(folder) / "said"
+    said.parent.mkdir(parents=True, exist_ok=True)
+    config = BridgeConfig(
+        gateway=gateway,
+        keys_dir=keys,
+        device=device,
+        stream="told",
+        spool_path=str(said.with_name("spool.sqlite")),
+        artefacts_dir=str(said.with_name("artefacts")),
+        reconnect_delay_min_s=0.02,
+        reconnect_delay_max_s=0.1,
+        heartbeat_interval_ms=50.0,
+    )
+
+    def nothing(*_: Any) -> None:
+        pass
+
+    client = BridgeClient(
+        config, on_result=nothing, on_failed=nothing, on_status=nothing, clearer=NothingToHide()
+    )
+    client.start()
+    told = len(said.read_bytes()) if said.exists() else 0
+    with said.open("ab", buffering=0) as log:
+        for number in range(max(0, told - AGAIN), int(count)):
+            client.send_record(Record(kind_of(number), number, {"n": number}, f"id-{number}"))
+            if number >= told:
+                log.write(b".")
+            time.sleep(PAUSE_S)
+    print("told", flush=True)
+    while True:
+        time.sleep(60.0)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

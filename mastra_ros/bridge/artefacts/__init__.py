@@ -1,0 +1,10 @@
+"""Artefacts on their way down: asked for in pieces, stored whole, acknowledged.
+
+folder.py     where they are stored          lane.py  the part of a session that fetches them
+receiving.py  what to ask for next: pure
+"""
+
+from .folder import ArtefactFolder, Received
+from .lane import ArtefactLane
+
+__all__ = ["ArtefactFolder", "ArtefactLane", "Received"]

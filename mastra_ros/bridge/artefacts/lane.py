@@ -1,0 +1,146 @@
+"""The part of a session that fetches artefacts, beside live packets: one after the other.
+
+All that touches the disk is done in a thread, in order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import Any
+
+from ...errors import SpoolError
+from ...protocol.artefacts import ArtefactAck, ArtefactOffer, ArtefactPiece
+from ...protocol.messages import Message
+from .folder import ArtefactFolder, Received
+from .receiving import QUEUE_ALONE_NS, QUEUE_NS, Transfer, Window
+
+log = logging.getLogger(__name__)
+
+LOOK_S = 0.05
+OFFERS_MAX = 64
+"""Offers that are listened to at once; the gateway offers the others again later."""
+TRIES_MAX = 3
+"""One that is damaged again and again is refused."""
+WRITES_MAX = 64
+"""Pieces that may wait for the disk before no more are asked for."""
+
+
+class ArtefactLane:
+    """Fetches what is offered, from the loop of the session.
+
+    send(message): queues it. quiet(): whether the link has room. live(): whether there are live
+    packets at all. on_received: called in the loop
+    for each artefact that is whole; only then it is acknowledged.
+    """
+
+    def __init__(
+        self,
+        folder: ArtefactFolder,
+        disk: Executor,
+        *,
+        send: Callable[[Message], None],
+        quiet: Callable[[], bool],
+        live: Callable[[], bool],
+        on_received: Callable[[Received], None],
+    ) -> None:
+        self._folder = folder
+        self._disk = disk
+        self._send = send
+        self._quiet = quiet
+        self._live = live
+        self._on_received = on_received
+        self._offers: dict[int, ArtefactOffer] = {}
+        self._tries: dict[str, int] = {}
+        self._window = Window()
+        self._transfer: Transfer | None = None
+        self._writes: list[asyncio.Future[Any]] = []
+        self._gone = False
+        self._wake = asyncio.Event()
+
+    def offered(self, offer: ArtefactOffer) -> None:
+        """The gateway has something."""
+        if len(self._offers) < OFFERS_MAX:
+            self._offers[offer.id] = offer
+        self._wake.set()
+
+    def piece(self, piece: ArtefactPiece) -> None:
+        """The gateway has sent a piece; one that nobody waits for means nothing."""
+        transfer = self._transfer
+        if piece.gone:
+            self._offers.pop(piece.id, None)
+            self._gone = self._gone or (transfer is not None and transfer.offer.id == piece.id)
+        elif transfer is not None and transfer.heard(piece, time.monotonic_ns()):
+            self._writes.append(
+                self._on_disk(self._folder.write, transfer.offer, piece.offset, piece.data)
+            )
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Fetch until cancelled."""
+        while True:
+            if self._offers:
+                offer = next(iter(self._offers.values()))
+                try:
+                    await self._fetch(offer)
+                except SpoolError as error:
+                    self._refuse(offer, str(error))
+                finally:
+                    self._transfer, self._gone = None, False
+                self._offers.pop(offer.id, None)
+            else:
+                await self._rest(1.0)
+
+    async def _fetch(self, offer: ArtefactOffer) -> None:
+        begun_ns = time.monotonic_ns()
+        offset = await self._on_disk(self._folder.begin, offer)
+        self._transfer = transfer = Transfer(offer, offset, self._window, begun_ns)
+        while not transfer.complete:
+            if self._gone or 0 < offer.life_s < (time.monotonic_ns() - begun_ns) / 1e9:
+                await self._written()
+                await self._on_disk(self._folder.forget, offer)
+                return
+            self._writes = [write for write in self._writes if not _done_well(write)]
+            self._window.queue_ns = QUEUE_NS if self._live() else QUEUE_ALONE_NS
+            if self._quiet() and len(self._writes) < WRITES_MAX:
+                for request in transfer.requests(time.monotonic_ns()):
+                    self._send(request)
+            await self._rest(LOOK_S)
+        await self._written()
+        received = await self._on_disk(self._folder.finish, offer)
+        if received is not None:
+            self._on_received(received)
+            self._send(ArtefactAck(offer.id, offer.sha256, "stored"))
+            return
+        self._tries[offer.sha256] = self._tries.get(offer.sha256, 0) + 1
+        if self._tries[offer.sha256] >= TRIES_MAX:
+            raise SpoolError("what came does not have the SHA-256 that was announced")
+        await self._fetch(offer)
+
+    def _refuse(self, offer: ArtefactOffer, why: str) -> None:
+        log.error("artefact %s %s %s is refused: %s", offer.kind, offer.name, offer.version, why)
+        self._send(ArtefactAck(offer.id, offer.sha256, "refused", why[:256]))
+
+    async def _written(self) -> None:
+        writes, self._writes = self._writes, []
+        for write in writes:
+            await write
+
+    async def _rest(self, longest_s: float) -> None:
+        with contextlib.suppress(asyncio.TimeoutError, TimeoutError):
+            await asyncio.wait_for(self._wake.wait(), longest_s)
+        self._wake.clear()
+
+    def _on_disk(self, action: Callable[..., Any], *values: Any) -> asyncio.Future[Any]:
+        return asyncio.get_running_loop().run_in_executor(self._disk, action, *values)
+
+
+def _done_well(write: asyncio.Future[Any]) -> bool:
+    """Whether a piece is written; SpoolError where it could not be."""
+    if write.done():
+        write.result()
+    return write.done()

@@ -1,0 +1,105 @@
+"""The second cargo of one session, beside frames: its lanes, and when they may use the link."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from concurrent.futures import Executor
+from typing import Any
+
+from ..protocol import Event, Message, RecordsAck, Session
+from ..protocol.artefacts import EXTENSION as ARTEFACTS
+from ..protocol.artefacts import ArtefactOffer, ArtefactPiece
+from ..protocol.records import EXTENSION as RECORDS
+from .artefacts import ArtefactFolder, ArtefactLane
+from .delivery import Listener
+from .flight import SECOND, Goodput
+from .outbox import Outbox
+from .records import RecordLane, RecordThread
+from .scavenger import Scavenger
+
+EXTENSIONS = (RECORDS, ARTEFACTS)
+"""What the bridge announces."""
+LIVE_NS = 5 * SECOND
+"""So long after a live answer the next ones are expected."""
+
+
+class SessionCargo:
+    """Records and artefacts of one session; sends what they say by way of its outbox."""
+
+    def __init__(
+        self,
+        session: Session,
+        outbox: Outbox,
+        goodput: Goodput,
+        listener: Listener,
+        *,
+        records: RecordThread,
+        artefacts: ArtefactFolder,
+        disk: Executor,
+    ) -> None:
+        self._session = session
+        self._outbox = outbox
+        self._listener = listener
+        self._scavenger = Scavenger(1)
+        self._live_until_ns = 0
+        self.records = RecordLane(
+            session.stream,
+            records,
+            send=self._send_records,
+            quiet=self._quiet,
+            goodput_bps=lambda: goodput.bps,
+            on_refused=listener.record_refused,
+        )
+        self._artefacts = ArtefactLane(
+            artefacts,
+            disk,
+            send=self._send_request,
+            quiet=self._quiet,
+            live=lambda: time.monotonic_ns() < self._live_until_ns,
+            on_received=listener.artefact,
+        )
+
+    def start(self) -> list[asyncio.Future[Any]]:
+        """The tasks of what both ends of the open session understand."""
+        tasks: list[asyncio.Future[Any]] = []
+        if RECORDS in self._session.extensions:
+            tasks.append(asyncio.ensure_future(self.records.run()))
+        else:
+            self._listener.record_refused("the gateway is of an older version: it takes no records")
+        if ARTEFACTS in self._session.extensions:
+            tasks.append(asyncio.ensure_future(self._artefacts.run()))
+        return tasks
+
+    def react(self, event: Event) -> None:
+        """What the gateway has said, if it is of cargo; ProtocolError where that makes no sense."""
+        if isinstance(event, RecordsAck):
+            self.records.answered(event)
+        elif isinstance(event, ArtefactOffer):
+            self._artefacts.offered(event)
+        elif isinstance(event, ArtefactPiece):
+            self._artefacts.piece(event)
+
+    def live_answered(self, took_ns: int, allowed_ns: int, now_ns: int) -> None:
+        """A live packet was answered after so long, of the time that it had."""
+        self._live_until_ns = now_ns + LIVE_NS
+        self._scavenger.live_answered(took_ns, allowed_ns, now_ns)
+
+    def wrote(self) -> None:
+        """The socket has taken something: there may be room."""
+        if not self._outbox.live_waiting:
+            self.records.wake()
+
+    def _send_records(self, message: Message) -> None:
+        self._scavenger.sent(time.monotonic_ns())
+        self._outbox.put_records(self._session.send(message, time.monotonic_ns()))
+
+    def _send_request(self, message: Message) -> None:
+        self._scavenger.sent(time.monotonic_ns())
+        self._outbox.put_control(self._session.send(message, time.monotonic_ns()))
+
+    def _quiet(self) -> bool:
+        """Whether the link has room beside live packets."""
+        if self._outbox.live_waiting:
+            return False
+        return self._scavenger.room(0, time.monotonic_ns()) > 0

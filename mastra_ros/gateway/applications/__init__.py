@@ -1,0 +1,6 @@
+"""Applications at the gateway: each in a process of its own, fed with committed records.
+
+registry.py  which there are         host.py     feeds one, keeps its answers: a thread
+child.py     the process around one  keeping.py  snapshots and artefacts on disk
+pipe.py      what the two say to each other
+"""

@@ -1,0 +1,105 @@
+"""The process of one application: reads records from stdin, writes answers to stdout.
+
+    python -m mastra_ros.gateway.applications.child NAME
+
+What the application prints goes to stderr. The process ends with its gateway.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from ...artefacts import Artefact
+from ...errors import RecordError
+from ...pipeline.application import Answer, Application, SeenRecord
+from ...records import Record
+from . import pipe
+from .registry import load
+
+ANSWERS_MAX = 64
+"""Answers to one record."""
+
+
+def main() -> int:
+    """Serve one application until its gateway hangs up."""
+    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+    ours = os.dup(1)
+    os.dup2(2, 1)
+    application = load(sys.argv[1])
+    kinds = None if application.kinds is None else list(application.kinds)
+    pipe.write(ours, {"kinds": kinds})
+    while True:
+        try:
+            asked = pipe.read(0)
+        except pipe.PipeEnded:
+            return 0
+        pipe.write(ours, _serve(application, asked))
+
+
+def _serve(application: Application, asked: dict[str, Any]) -> dict[str, Any]:
+    try:
+        if "restore" in asked:
+            application.restore(asked["restore"])
+            return {}
+        if "snapshot" in asked:
+            return {"snapshot": application.snapshot()}
+    except Exception as error:  # whatever the application does is told, and no fault of ours
+        return {"error": _words(error)}
+    answers: dict[Any, list[Any]] = {}
+    failures = []
+    for raw in asked["records"]:
+        seen = SeenRecord(*raw)
+        try:
+            for number, answer in enumerate(_answers(application.on_record(seen))):
+                answers[_slot(seen, number, answer)] = [seen.place, number, _plain(seen, answer)]
+        except Exception as error:
+            failures.append([seen.place, _words(error)])
+    return {"answers": list(answers.values()), "failures": failures}
+
+
+def _answers(given: Iterable[Answer] | None) -> list[Answer]:
+    answers = list(given or ())
+    for answer in answers:
+        if not isinstance(answer, (Artefact, Record)):
+            raise RecordError(f"expected artefacts and records as answers, got {type(answer)}")
+    if len(answers) > ANSWERS_MAX:
+        raise RecordError(f"expected at most {ANSWERS_MAX} answers, got {len(answers)}")
+    return answers
+
+
+def _slot(seen: SeenRecord, number: int, answer: Answer) -> tuple[Any, ...]:
+    """Of artefacts that replace each other only the last one need be told."""
+    if isinstance(answer, Artefact) and answer.keep == "newest":
+        whose = (answer.device or seen.device, answer.stream or seen.stream)
+        return ("newest", *whose, answer.kind, answer.name)
+    return (seen.place, number)
+
+
+def _plain(seen: SeenRecord, answer: Answer) -> dict[str, Any]:
+    if isinstance(answer, Artefact):
+        fields = {f.name: getattr(answer, f.name) for f in dataclasses.fields(answer)}
+        fields["device"] = answer.device or seen.device
+        fields["stream"] = answer.stream or seen.stream
+        return {"artefact": fields}
+    return {"record": [answer.kind, answer.stamp_ns, answer.packed(), seen.stream]}
+
+
+def _words(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:300]
+
+
+def _end_with_parent(parent_pid: int) -> None:
+    """Also where the application hangs."""
+    while os.getppid() == parent_pid:
+        time.sleep(1.0)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,286 @@
+"""Feeds one application with committed records, and keeps what it answers.
+
+The application runs in a process of its own: whatever it does there, its gateway goes on. One that
+raises loses the answers to that record; one that does not answer in time is killed, shown the
+records one by one, and no longer shown the one that it hangs on. A thread an application.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ...artefacts import Artefact
+from ...errors import MastraError
+from ...protocol.checks import printable
+from ...protocol.records import RecordItem
+from ..records.store import KeptRecord, Query, RecordBatch, RecordStore
+from . import pipe
+from .keeping import Keeping
+
+logger = logging.getLogger(__name__)
+
+PAGE_RECORDS = 256
+START_S = 60.0
+"""How long its process may take to start: it may import much."""
+PAUSE_MIN_S, PAUSE_MAX_S = 0.2, 30.0
+"""Pauses before it is started again."""
+SNAPSHOT_RECORDS = 2000
+SNAPSHOT_S = 30.0
+"""A snapshot is taken after so many records, and where there were any, after so long."""
+SNAPSHOT_BYTES_MAX = 2**26
+EPOCH = "0" * 16
+"""Of an application's own records: their numbers follow from the records that they answer."""
+ANSWERS_BITS = 8
+
+
+class Failed(Exception):  # noqa: N818 - what has happened to the application
+    """The application's process is gone or does not answer."""
+
+
+class ApplicationHost:
+    """One application. `on_outcome(name, outcome, count)` counts what becomes of its records."""
+
+    def __init__(
+        self,
+        name: str,
+        records: RecordStore,
+        keeping: Keeping,
+        *,
+        on_outcome: Callable[[str, str, int], None] = lambda *_: None,
+        silence_s: float = 10.0,
+        snapshot_records: int = SNAPSHOT_RECORDS,
+    ) -> None:
+        self.name = name
+        self.place = 0  # of the last record that it has taken in
+        self._records = records
+        self._keeping = keeping
+        self._on_outcome = on_outcome
+        self._silence_s = silence_s
+        self._snapshot_records = snapshot_records
+        self._snapshot_place = 0
+        self._snapshot_s = time.monotonic()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._kinds: frozenset[str] | None = None
+        self._suspected = (0, -1)  # places of the records at which it failed
+        self._said = ""
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"application-{name}", daemon=True)
+
+    def start(self) -> None:
+        """Begin, from the last snapshot on."""
+        self.place, _ = self._keeping.snapshot(self.name)
+        self._snapshot_place = self.place
+        self._records.keep_from(self.name, self._snapshot_place + 1)
+        self._thread.start()
+
+    def wake(self) -> None:
+        """There are new records."""
+        self._wake.set()
+
+    def close(self) -> None:
+        """End its process, after a last snapshot where it answers."""
+        self._stopping.set()
+        self._wake.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    # -- in the thread ---------------------------------------------------------------------
+
+    def _run(self) -> None:
+        pause_s = PAUSE_MIN_S
+        while not self._stopping.is_set():
+            self._wake.clear()
+            trouble = self._step()
+            if trouble is None:
+                pause_s = PAUSE_MIN_S
+                continue
+            if trouble:
+                self._kill()
+                self._on_outcome(self.name, "restarted", 1)
+                self._say(f"{trouble}; it is started again in {pause_s:g} s")
+                self._stopping.wait(pause_s)
+                pause_s = min(2 * pause_s, PAUSE_MAX_S)
+            else:
+                self._wake.wait(1.0)
+        if self._process is not None:
+            with contextlib.suppress(Failed, MastraError):
+                self._take_snapshot()
+        self._kill()
+
+    def _step(self) -> str | None:
+        """Show it some records: None where there were any, empty where not, else the trouble."""
+        try:
+            return None if self._feed() else ""
+        except (Failed, MastraError) as error:
+            return str(error)
+        except Exception as error:  # a fault of ours must not end the thread
+            logger.exception("application %s: failed", self.name)
+            return f"{type(error).__name__}: {error}"
+
+    def _begin(self) -> None:
+        """Start the process, and bring it to where the last snapshot was."""
+        root = str(Path(__file__).absolute().parents[3])
+        paths = [root, os.environ.get("PYTHONPATH", "")]
+        self._process = subprocess.Popen(  # noqa: S603 - our own program
+            [sys.executable, "-m", "mastra_ros.gateway.applications.child", self.name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
+            bufsize=0,
+        )
+        kinds = self._hear(START_S).get("kinds")
+        self._kinds = None if kinds is None else frozenset(map(str, kinds))
+        self.place, snapshot = self._keeping.snapshot(self.name)
+        self._snapshot_place = self.place
+        if snapshot:
+            error = self._ask({"restore": snapshot}).get("error")
+            if error:
+                raise Failed(f"it does not take its snapshot: {error!s:.300}")
+
+    def _feed(self) -> bool:
+        """Show it the next records; whether there were any. Its process begins with the first."""
+        page = self._next_page()
+        if page and self._process is None:
+            self._begin()
+            page = self._next_page()
+        passed_over = self._keeping.passed_over(self.name) if page else set()
+        shown = [kept for kept in page if self._wants(kept) and kept.id not in passed_over]
+        if shown:
+            try:
+                answer = self._ask({"records": [_seen(kept) for kept in shown]})
+            except Failed as error:
+                self._suspect(shown, error)
+                raise
+            self._keep(answer, {kept.id for kept in shown})
+            self._on_outcome(self.name, "seen", len(shown))
+        if page:
+            self.place = page[-1].id
+        grown = self.place - self._snapshot_place
+        waited = time.monotonic() - self._snapshot_s > SNAPSHOT_S
+        if grown >= self._snapshot_records or (grown and waited and self._process is not None):
+            self._take_snapshot()
+        return bool(page)
+
+    def _next_page(self) -> list[KeptRecord]:
+        """The records that come next; those at which it failed before, one by one."""
+        page = self._records.page(Query(), self.place, PAGE_RECORDS)
+        first, last = self._suspected
+        if not page or page[-1].id < first or page[0].id > last:
+            return page
+        return [kept for kept in page if kept.id < first] or page[:1]
+
+    def _wants(self, kept: KeptRecord) -> bool:
+        if kept.name.device == f"@{self.name}":
+            return False  # its own
+        return self._kinds is None or kept.name.kind in self._kinds
+
+    def _suspect(self, shown: list[KeptRecord], error: Failed) -> None:
+        """It failed at one of these: show it fewer, and leave out the one when it is alone."""
+        if len(shown) > 1:
+            self._suspected = (shown[0].id, shown[-1].id)
+            return
+        name = shown[0].name
+        self._keeping.pass_over(self.name, shown[0].id)
+        self._on_outcome(self.name, "passed_over", 1)
+        logger.error(
+            "application %s: %s at record %s/%s %s %d, which it is not shown again",
+            *(self.name, error, name.device, name.stream, name.kind, name.seq),
+        )
+
+    def _keep(self, answer: dict[str, Any], shown: set[int]) -> None:
+        for place, text in answer.get("failures", ()):
+            self._on_outcome(self.name, "failed", 1)
+            self._say(f"record {place} has no answer: {printable(str(text))[:300]}")
+        for place, number, said in answer.get("answers", ()):
+            if place not in shown:
+                raise Failed(f"it answers record {place!r:.40}, which it was not shown")
+            if "artefact" in said:
+                if self._keeping.put(self.name, Artefact(**said["artefact"]), place, number):
+                    self._on_outcome(self.name, "artefact", 1)
+            else:
+                self._commit(place, number, *said["record"])
+
+    def _commit(self, place: int, number: int, kind: str, stamp: int, body: bytes, of: str) -> None:
+        """Keep a record of its own; given again it is the same one."""
+        seq = (place << ANSWERS_BITS) + number + 1
+        item = RecordItem.from_list([kind, seq, 0, stamp, body])
+        batch = RecordBatch(f"@{self.name}", of, EPOCH, (item,))
+        done = self._records.commit(batch).result()
+        if done.new:
+            self._on_outcome(self.name, "record", 1)
+        for no in done.refused:
+            self._say(f"its answer to record {place} is refused: {no.code} {no.text}")
+
+    def _take_snapshot(self) -> None:
+        self._snapshot_s = time.monotonic()
+        if self.place == self._snapshot_place:
+            return
+        answer = self._ask({"snapshot": None})
+        snapshot = answer.get("snapshot")
+        if not isinstance(snapshot, bytes) or len(snapshot) > SNAPSHOT_BYTES_MAX:
+            self._say(f"no snapshot: {answer.get('error', 'expected bytes, up to 64 MiB')!s:.300}")
+            return
+        self._keeping.save_snapshot(self.name, self.place, snapshot)
+        self._snapshot_place = self.place
+        self._records.keep_from(self.name, self.place + 1)
+
+    # -- its process -----------------------------------------------------------------------
+
+    def _ask(self, message: dict[str, Any]) -> dict[str, Any]:
+        assert self._process is not None
+        assert self._process.stdin is not None
+        try:
+            pipe.write(self._process.stdin.fileno(), message, self._silence_s)
+        except (pipe.PipeSilent, pipe.PipeEnded):
+            raise self._failure() from None
+        return self._hear(self._silence_s)
+
+    def _hear(self, within_s: float) -> dict[str, Any]:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        try:
+            answer = pipe.read(self._process.stdout.fileno(), within_s)
+        except (pipe.PipeSilent, pipe.PipeEnded):
+            raise self._failure(within_s) from None
+        if not isinstance(answer, dict):
+            raise Failed("it says what no application of ours says")
+        return answer
+
+    def _failure(self, within_s: float = 0.0) -> Failed:
+        assert self._process is not None
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return Failed(f"its process has ended with status {self._process.wait(0.2)}")
+        return Failed(f"it does not answer within {within_s or self._silence_s:g} s")
+
+    def _kill(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+            for end in (process.stdin, process.stdout):
+                assert end is not None
+                end.close()
+
+    def _say(self, text: str) -> None:
+        """The same trouble is said once."""
+        kind = "".join(c for c in text if not c.isdigit())
+        if kind != self._said:
+            self._said = kind
+            logger.error("application %s: %s", self.name, text)
+
+
+def _seen(kept: KeptRecord) -> list[Any]:
+    """As in `SeenRecord`."""
+    name = kept.name
+    seen = [kept.id, name.device, name.stream, name.kind]
+    return [*seen, kept.stamp_ns, kept.committed_s, kept.body]

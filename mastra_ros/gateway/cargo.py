@@ -1,0 +1,105 @@
+"""The second cargo of one session, beside frames: records up, artefacts down."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from ..protocol.artefacts import EXTENSION as ARTEFACTS
+from ..protocol.artefacts import ArtefactAck, ArtefactRequest
+from ..protocol.messages import Message
+from ..protocol.records import EXTENSION as RECORDS
+from ..protocol.records import Records
+from .applications.artefact_desk import ArtefactDesk
+from .records import RecordDesk
+
+CARGO = (Records, ArtefactRequest, ArtefactAck)
+"""What a device says of it."""
+ASKED_MAX = 128
+"""Requests and acknowledgements of one session that wait; more are not listened to."""
+
+
+class CargoDesks:
+    """What a gateway has for all its sessions."""
+
+    def __init__(self, records: RecordDesk, artefacts: ArtefactDesk | None) -> None:
+        self.records = records
+        self.artefacts = artefacts
+
+    @property
+    def extensions(self) -> tuple[str, ...]:
+        """What is announced to devices."""
+        return (RECORDS,) if self.artefacts is None else (RECORDS, ARTEFACTS)
+
+
+class Cargo:
+    """That of one session; used from the event loop.
+
+    say(message): sends it, if the session is open. notice(task): is told of every task that ends.
+    """
+
+    def __init__(
+        self,
+        desks: CargoDesks,
+        device: str,
+        say: Callable[[Message], None],
+        notice: Callable[[asyncio.Task[None]], None],
+    ) -> None:
+        self.tasks: set[asyncio.Task[None]] = set()
+        self._desks = desks
+        self._device = device
+        self._stream = ""
+        self._say = say
+        self._notice = notice
+        self._asked: asyncio.Queue[ArtefactRequest | ArtefactAck] = asyncio.Queue(ASKED_MAX)
+        self._offered: set[int] = set()
+        self._more = asyncio.Event()
+
+    def opened(self, stream: str, extensions: frozenset[str]) -> None:
+        """The session is open, and both ends know these extensions."""
+        self._stream = stream
+        if ARTEFACTS in extensions and self._desks.artefacts is not None:
+            self._start(self._keep_offering(self._desks.artefacts))
+            self._start(self._serve(self._desks.artefacts))
+
+    def wake(self, device: str, stream: str) -> None:
+        """There may be an artefact for a device."""
+        if (device, stream) == (self._device, self._stream):
+            self._more.set()
+
+    def take(self, message: Message) -> None:
+        """What the device has said."""
+        if isinstance(message, Records):
+            self._start(self._answer_records(message))
+        elif isinstance(message, (ArtefactRequest, ArtefactAck)) and not self._asked.full():
+            self._asked.put_nowait(message)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+        task.add_done_callback(self._notice)
+
+    async def _answer_records(self, message: Records) -> None:
+        self._say(await self._desks.records.answer(self._device, self._stream, message))
+
+    async def _serve(self, desk: ArtefactDesk) -> None:
+        """One after the other: a device takes pieces in the order of its requests."""
+        whose = self._device, self._stream
+        while True:
+            asked = await self._asked.get()
+            if isinstance(asked, ArtefactRequest):
+                self._say(await asyncio.to_thread(desk.piece, *whose, asked))
+            elif await asyncio.to_thread(desk.acknowledged, *whose, asked):
+                self._more.set()
+
+    async def _keep_offering(self, desk: ArtefactDesk) -> None:
+        """Offer each artefact once a session; the next ones when there may be some."""
+        while True:
+            self._more.clear()
+            for offer in await asyncio.to_thread(desk.offers, self._device, self._stream):
+                if offer.id not in self._offered:
+                    self._offered.add(offer.id)
+                    self._say(offer)
+            await self._more.wait()
