@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs colcon test and prints the result of each test file and a total. Called by `make test`.
 # Further arguments go to ctest: scripts/test.sh -R camera runs what has camera in its name.
+# Two folders of tests run side by side, each in ROS domains of its own; much of a test is waiting.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . ./env.sh
@@ -20,7 +21,7 @@ echo "test: running colcon test; all output goes to $log"
 status=0
 colcon --log-base log test --paths . --executor sequential --return-code-on-test-failure \
   --event-handlers console_direct+ console_start_end- status- summary- desktop_notification- \
-  --ctest-args --output-on-failure "$@" </dev/null 2>&1 | tee "$log" |
+  --ctest-args --output-on-failure -j2 "$@" </dev/null 2>&1 | tee "$log" |
   { grep --line-buffered -E '^ *[0-9]+/[0-9]+ Test +#' || true; } || status=$?
 
 echo

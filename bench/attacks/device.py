@@ -174,6 +174,7 @@ class Device(Attacked):
                 env=self._environment,
             )
         self.pid = self._process.pid
+        self.do("seen")  # all of Python is there: what is measured from here on is the work
 
     @property
     def log(self) -> str:

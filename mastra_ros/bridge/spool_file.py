@@ -12,7 +12,7 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ..errors import SpoolError
@@ -163,11 +163,19 @@ def fault_of(path: Path) -> str:
     damage may be a page that the disk did not give; so a fault counts only if the whole file can
     be read, and still has it then.
     """
-    fault = _look(path)
+    return confirmed(path, _look)
+
+
+def confirmed(path: Path, look: Callable[[Path], str]) -> str:
+    """What `look` finds wrong with a database, if it does so again when all of it can be read.
+
+    Raises OSError where the disk does not give all of it.
+    """
+    fault = look(path)
     if fault:
         for file in (path, Path(f"{path}-wal")):
             _read_whole(file)
-        fault = _look(path)
+        fault = look(path)
     return fault
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ...errors import SpoolError
 from ...private_files import make_private_folder, open_private
+from ..spool_file import confirmed
 
 APPLICATION_ID = 0x4D535252  # "MSRR"
 SCHEMA_VERSION = 1
@@ -98,7 +99,14 @@ def is_damage(error: BaseException) -> bool:
 
 
 def fault_of(path: Path) -> str:
-    """What is wrong with the file; empty where it is whole. Raises sqlite3.Error for trouble."""
+    """What is wrong with the file; empty where it is whole. Raises sqlite3.Error or OSError.
+
+    A page that the disk did not give is no damage: see `confirmed`.
+    """
+    return confirmed(path, _look)
+
+
+def _look(path: Path) -> str:
     try:
         with contextlib.closing(connect(path)) as db:
             prepare(db, path)

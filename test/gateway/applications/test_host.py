@@ -134,7 +134,7 @@ def test_its_state_is_rebuilt_from_a_snapshot_and_what_came_after(site: Site, st
     again = site.host(strange)
     site.await_text("count", "4", again)
     assert site.outcomes["seen"] == 1, "what is in the snapshot is not shown again"
-    assert len(site.keeping.artefacts(kind="each")) == 4
+    site.wait(lambda: len(site.keeping.artefacts(kind="each")) == 4, "its answers", again)
 
 
 def test_answers_that_are_given_again_count_once(site: Site, strange: str) -> None:
@@ -145,7 +145,9 @@ def test_answers_that_are_given_again_count_once(site: Site, strange: str) -> No
     host._take_snapshot = lambda: None  # type: ignore[method-assign]
     host.close()
     site.tell({})
-    site.await_text("count", "4", site.host(strange))
+    again = site.host(strange)
+    site.await_text("count", "4", again)
+    site.wait(lambda: len(site.keeping.artefacts(kind="each")) >= 4, "its answers", again)
     assert len(site.keeping.artefacts(kind="each")) == 4
     own = site.records.page(Query(device="@strange"), 0, 100)
     assert [kept.body["count"] for kept in own] == [1, 2, 3, 4]
