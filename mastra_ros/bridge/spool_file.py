@@ -12,9 +12,10 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
+from ..damage import confirmed
 from ..errors import SpoolError
 from ..private_files import make_private_folder, open_private
 
@@ -74,7 +75,6 @@ DROP TABLE record_0;
 _TROUBLE = ("disk i/o error", "disk is full", "locked", "busy", "unable to open", "out of memory")
 """Errors that are of the disk or of another process, and say nothing of the file."""
 
-READ_BYTES = 2**20
 
 ASIDE_MAX = 2
 """Damaged files that are kept for whoever wants to look at them."""
@@ -166,19 +166,6 @@ def fault_of(path: Path) -> str:
     return confirmed(path, _look)
 
 
-def confirmed(path: Path, look: Callable[[Path], str]) -> str:
-    """What `look` finds wrong with a database, if it does so again when all of it can be read.
-
-    Raises OSError where the disk does not give all of it.
-    """
-    fault = look(path)
-    if fault:
-        for file in (path, Path(f"{path}-wal")):
-            _read_whole(file)
-        fault = look(path)
-    return fault
-
-
 def _look(path: Path) -> str:
     with path.open("rb") as file:
         head = file.read(100)
@@ -195,20 +182,6 @@ def _look(path: Path) -> str:
         if may_be_damage(error):
             return str(error)
         raise
-
-
-def _read_whole(path: Path) -> None:
-    """Raises OSError where the disk does not give all of a file, if there is one."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return
-    try:
-        place = 0
-        while piece := os.pread(descriptor, READ_BYTES, place):
-            place += len(piece)
-    finally:
-        os.close(descriptor)
 
 
 def _header_is_ours(head: bytes) -> bool:

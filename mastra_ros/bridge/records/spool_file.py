@@ -11,9 +11,9 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from ...damage import confirmed
 from ...errors import SpoolError
 from ...private_files import make_private_folder, open_private
-from ..spool_file import confirmed
 
 APPLICATION_ID = 0x4D535252  # "MSRR"
 SCHEMA_VERSION = 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
 import stat
 from collections.abc import Callable, Iterator
@@ -199,6 +201,30 @@ def test_a_damaged_file_is_put_aside_and_what_is_good_of_it_goes_on(
     assert (unpack_body(last.body)["n"], last.seq, last.after) == (99, 1, 0)
     assert last.epoch != epoch, "numbers begin anew, in an epoch of their own"
     assert "damaged" in again.stats().error
+
+
+def test_what_the_disk_does_not_give_is_not_put_aside(
+    open_spool: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = open_spool()
+    spool.put([record(n, size=3000) for n in range(1, 40)])
+    spool.close()
+    path = tmp_path / "records"
+    good = path.read_bytes()
+    bad = bytearray(good)
+    bad[4096:8192] = b"\xff" * 4096  # as read from a bad sector, which gives an error at last
+    path.write_bytes(bad)
+
+    def failing(descriptor: int, size: int, place: int) -> bytes:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pread", failing)
+        with pytest.raises(SpoolError, match="Input/output error"):
+            numbers(open_spool())
+    assert not list(tmp_path.glob("records.damaged-*"))
+    path.write_bytes(good)
+    assert numbers(open_spool()) == list(range(1, 40))
 
 
 def test_a_file_of_something_else_is_left_alone(open_spool: Open, tmp_path: Path) -> None:
