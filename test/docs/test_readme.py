@@ -131,7 +131,13 @@ def test_the_pictures_of_the_readme_are_there_and_small(page: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["bench.models_table", "bench.policies_table", "bench.privacy_table"]
+    "module",
+    [
+        "bench.models_table",
+        "bench.policies_table",
+        "bench.privacy_table",
+        "bench.compression_table",
+    ],
 )
 def test_the_tables_of_the_pages_are_those_that_were_measured(module: str) -> None:
     """Made again by: make docs"""

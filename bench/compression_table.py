@@ -1,0 +1,91 @@
+"""Writes the measurements of docs/compression.md from bench/results/compression.json.
+
+    python -m bench.compression_table [--check]
+
+With --check nothing is written, and the status is 1 if they are old.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from bench.published import result
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = "docs/compression.md"
+START, END = "<!-- measured: start -->", "<!-- measured: end -->"
+UNITS = {"f": "F", "psnr_db": "dB"}
+
+
+def tables(document: dict[str, Any]) -> str:
+    """Each scene at one agreement, the points of ours, and which bars do not hold."""
+    scenes: dict[str, dict[str, Any]] = document.get("scenes", {})
+    lines = [
+        "| scene | at | JPEG | tiles | best codec in time | its bytes | `auto` | of the best |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for name, told in scenes.items():
+        found = told["compared"]
+        size: dict[str, float] = found["bytes"]
+        cells = (size.get(curve) for curve in ("JPEG", "tiles", found.get("best", ""), "auto"))
+        jpeg, tiles, best, ours = ("-" if one is None else f"{one:,.0f}" for one in cells)
+        ratio = "-" if found.get("ratio") is None else f"{found['ratio']:.2f}"
+        at = f"{found['at']:g} {UNITS[found['unit']]}"
+        lines.append(
+            f"| {name} | {at} | {jpeg} | {tiles} | {found.get('best', '-')} | {best} | {ours} | "
+            f"{ratio} |"
+        )
+    return "\n".join([*lines, "", *_ours(scenes), "", *_bars(document)])
+
+
+def _ours(scenes: dict[str, dict[str, Any]]) -> list[str]:
+    lines = [
+        "| scene | ours | bytes a frame | F | PSNR, dB | encoding, ms a VGA frame, p50 / p99 |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for name, told in scenes.items():
+        for point in told["points"]:
+            if point["plain"]:
+                continue
+            f = "-" if point["f"] is None else f"{point['f']:.3f}"
+            times = "-"
+            if "vga_p50_ms" in point:
+                times = f"{point['vga_p50_ms']:.1f} / {point['vga_p99_ms']:.1f}"
+            lines.append(
+                f"| {name} | {point['curve']}, {point['quality']} | {point['bytes']:,.0f} | {f} | "
+                f"{point['psnr_db']:.1f} | {times} |"
+            )
+    return lines
+
+
+def _bars(document: dict[str, Any]) -> list[str]:
+    bars = document.get("bars", [])
+    missed = [bar for bar in bars if not bar["holds"]]
+    lines = [f"{len(bars) - len(missed)} of {len(bars)} bars hold. Those that do not:", ""]
+    for bar in missed:
+        value = "not measured" if bar["value"] is None else f"{bar['value']:g}"
+        lines.append(f"- {bar['name']} {bar['bar']:g}: {value}")
+    return lines
+
+
+def main() -> int:
+    """Bring the page up to date, or say that it is old."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="write nothing; status 1 if it is old")
+    options = parser.parse_args()
+    page = ROOT / PAGE
+    text = page.read_text("utf-8")
+    before, rest = text.split(START)
+    _, after = rest.split(END)
+    made = f"{before}{START}\n\n{tables(result(ROOT, 'compression'))}\n\n{END}{after}"
+    if options.check:
+        return int(made != text)
+    page.write_text(made, "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
