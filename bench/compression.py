@@ -33,6 +33,7 @@ from bench.compression_codecs import Ours, Run, Setting, run, settings
 from bench.compression_lossless import lossless
 from bench.compression_scenes import SCENES, Judge, Picture, Scene, frames_of
 from bench.curves import bytes_at
+from mastra_ros.config.compression import VIDEO_QUALITY
 
 VGA_PX = 640 * 480
 TIMED = 150
@@ -131,7 +132,7 @@ def rows_of(told: Row) -> list[Row]:
     rows = []
     for name, scene in told["scenes"].items():
         found = {(p["curve"], p["quality"]): p for p in scene["points"]}
-        ours, jpeg = found.get(("auto", "quality 50")), found.get(("JPEG", "q85"))
+        ours, jpeg = found.get(("auto", f"quality {VIDEO_QUALITY}")), found.get(("JPEG", "q85"))
         if ours is None or jpeg is None:
             continue
         sides = {"mastra": ours, "jpeg": jpeg}

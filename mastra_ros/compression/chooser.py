@@ -25,6 +25,8 @@ CLOSE_S = 2.0
 """A trial that is told to end has done so after this: a picture takes a codec no longer."""
 NICE = 5
 """More would leave it without a processor while it holds Python's lock, and all others waiting."""
+REST = 4.0
+"""Beside the work of a stream a trial takes a fifth of a core at most: frames have deadlines."""
 VGA_PX = 640 * 480
 
 
@@ -64,6 +66,7 @@ class Chooser:
         self.trials: tuple[Trial, ...] = ()
         self._budget_ms = budget_ms
         self._run = run
+        self._rest = REST if run is beside else 0.0
         self._pictures: list[Image] = []
         self._encoding = ""
         self._wait = 0  # frames until pictures are gathered for the next trial
@@ -133,7 +136,9 @@ class Chooser:
             spec = CODECS[name]
             if spec.family in too_slow:
                 continue
-            trial = try_codec(spec, pictures, encoding, quality, stopped=lambda: self._closed)
+            trial = try_codec(
+                spec, pictures, encoding, quality, stopped=lambda: self._closed, rest=self._rest
+            )
             if trial is not None:
                 trials.append(trial)
                 if trial.encode_ms > 2 * budget_ms:

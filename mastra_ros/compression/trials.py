@@ -60,8 +60,12 @@ def try_codec(
     quality: int,
     *,
     stopped: Callable[[], bool] = lambda: False,
+    rest: float = 0.0,
 ) -> Trial | None:
-    """Encode and decode pictures in a row; None where it does not work, or was stopped."""
+    """Encode and decode pictures in a row; None where it does not work, or was stopped.
+
+    rest: how long nothing is done after each picture, in times of what it took.
+    """
     sizes, times_ms, likeness = [], [], []
     height, width = images[0].shape[:2]
     try:
@@ -70,6 +74,7 @@ def try_codec(
         for number, image in enumerate(images):
             if stopped():
                 return None
+            taken_s = time.perf_counter()
             began_s = time.perf_counter() if spec.own_threads else time.thread_time()
             coded = encoder.encode(image, encoding, key=number == 0, quality=quality)
             ended_s = time.perf_counter() if spec.own_threads else time.thread_time()
@@ -77,6 +82,7 @@ def try_codec(
             sizes.append(len(coded.data))
             decoded = decoder.decode(coded.data)
             likeness.append(likeness_of(decoded, image, images[number - 1] if number else None))
+            time.sleep(rest * (time.perf_counter() - taken_s))
     except CodecError:
         return None
     return Trial(

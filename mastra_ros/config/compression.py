@@ -20,8 +20,9 @@ VIDEO_CODECS = (
 CODEC_CHOICES = ("auto", *STILL_CODECS, *VIDEO_CODECS)
 
 STILL_QUALITY = 85
-VIDEO_QUALITY = 50
-"""What a quality of 0 means."""
+VIDEO_QUALITY = 60
+"""What a quality of 0 means. Of video, the least at which boards of the line are found as on the
+raw frames (docs/compression.md)."""
 
 
 @dataclass(frozen=True)

@@ -111,7 +111,7 @@ class BridgeNode(StageNode):
         if self._client is not None:
             told = convert.artefact_to_ros(received, self.now_stamp_ns())
             self._artefacts.publish(told)
-            self.get_logger().info(f"artefact {told.kind} {told.name} {told.version}: {told.path}")
+            self.get_logger().debug(f"artefact {told.kind} {told.name} {told.version}: {told.path}")
 
     def _on_gate(self, message: PrivacyState) -> None:
         assert self._client is not None

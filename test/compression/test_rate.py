@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from mastra_ros.compression import StreamEncoder
 from mastra_ros.compression.codecs import open_encoder
 from mastra_ros.compression.rate import STEP_SHARE, RateControl, Room
+from mastra_ros.config.compression import VIDEO_QUALITY
 
 RATE_HZ = 15.0
 DEADLINE_MS = 150.0
@@ -141,4 +142,4 @@ def test_a_stream_on_a_narrow_link_takes_fewer_bytes_without_a_key_frame(
         keys += packet.stands_alone
     assert keys == 1
     assert np.mean(sizes[40:]) < 0.5 * np.mean(sizes[10:30])
-    assert encoder.in_force != "x264-superfast quality 50"
+    assert encoder.in_force != f"x264-superfast quality {VIDEO_QUALITY}"
