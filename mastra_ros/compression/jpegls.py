@@ -27,6 +27,7 @@ WHITE = 65_535
 ERROR_MAX = 255
 _STRIDE = 16  # of the pixels that are looked at first
 _START, _FRAME, _SCAN, _PRESET = b"\xff\xd8", b"\xff\xf7", b"\xff\xda", b"\xff\xf8"
+_END = b"\xff\xd9"
 
 
 def load_charls() -> Any:
@@ -67,6 +68,8 @@ def encode_jpegls(image: NDArray[Any], error: int) -> bytes:
 def decode_jpegls(data: bytes, width_px: int, height_px: int, channels: int) -> NDArray[Any]:
     """The picture, uint8 or uint16; its header was read and compared before (`read_jpegls`)."""
     bits, error = _depth_and_error(data)
+    if not data.endswith(_END):  # CharLS looks for it for seconds, beyond the end of what there is
+        raise CodecError("jpegls: the data ends early")
     try:
         pixels, _ = load_charls().decode_buffer(data)
     except (ValueError, RuntimeError) as fault:

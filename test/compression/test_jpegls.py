@@ -162,6 +162,19 @@ def test_a_header_that_claims_a_huge_picture_is_refused_before_it_is_decoded(
 
 
 @pytest.mark.parametrize("encoding", ["mono8", "bgr8", "mono16"])
+def test_data_that_end_early_are_refused_before_the_library_sees_them(
+    scene, monkeypatch, encoding: str
+) -> None:
+    import jpeg_ls.CharLS
+
+    good = encode_still(noisy(scene, encoding), encoding, "jpegls", 80)
+    monkeypatch.setattr(jpeg_ls.CharLS, "decode_buffer", lambda _: pytest.fail("was decoded"))
+    for cut in range(len(good)):
+        with pytest.raises(CodecError):
+            decode_still(good[:cut], encoding, "jpegls", 61, 43)
+
+
+@pytest.mark.parametrize("encoding", ["mono8", "bgr8", "mono16"])
 def test_damaged_data_raise_codec_errors_or_decode_to_the_right_shape(scene, encoding: str) -> None:
     rng = np.random.default_rng(3)
     image = noisy(scene, encoding)
