@@ -73,7 +73,7 @@ def _models(root: Path) -> Iterator[Number]:
 def _pipeline(root: Path) -> Iterator[Number]:
     for row in result(root, "pipeline").get("rows", []):
         ours, bare, size = row["mastra"], row["bare"], row["size"]
-        if size != SIZE:
+        if size != SIZE or row.get("engine") == "auto":
             continue
         if row["load"] == "paced":
             yield Number(
