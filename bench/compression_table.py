@@ -7,16 +7,13 @@ With --check nothing is written, and the status is 1 if they are old.
 
 from __future__ import annotations
 
-import argparse
 import sys
-from pathlib import Path
 from typing import Any
 
+from bench import page
 from bench.published import result
 
-ROOT = Path(__file__).resolve().parents[1]
 PAGE = "docs/compression.md"
-START, END = "<!-- measured: start -->", "<!-- measured: end -->"
 UNITS = {"f": "F", "psnr_db": "dB"}
 
 
@@ -38,7 +35,7 @@ def tables(document: dict[str, Any]) -> str:
             f"| {name} | {at} | {jpeg} | {tiles} | {found.get('best', '-')} | {best} | {ours} | "
             f"{ratio} |"
         )
-    return "\n".join([*lines, "", *_ours(scenes), "", *_bars(document)])
+    return "\n".join([*lines, "", *_ours(scenes), "", *page.missed(document)])
 
 
 def _ours(scenes: dict[str, dict[str, Any]]) -> list[str]:
@@ -61,30 +58,11 @@ def _ours(scenes: dict[str, dict[str, Any]]) -> list[str]:
     return lines
 
 
-def _bars(document: dict[str, Any]) -> list[str]:
-    bars = document.get("bars", [])
-    missed = [bar for bar in bars if not bar["holds"]]
-    lines = [f"{len(bars) - len(missed)} of {len(bars)} bars hold. Those that do not:", ""]
-    for bar in missed:
-        value = "not measured" if bar["value"] is None else f"{bar['value']:g}"
-        lines.append(f"- {bar['name']} {bar['bar']:g}: {value}")
-    return lines
-
-
 def main() -> int:
     """Bring the page up to date, or say that it is old."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="write nothing; status 1 if it is old")
-    options = parser.parse_args()
-    page = ROOT / PAGE
-    text = page.read_text("utf-8")
-    before, rest = text.split(START)
-    _, after = rest.split(END)
-    made = f"{before}{START}\n\n{tables(result(ROOT, 'compression'))}\n\n{END}{after}"
-    if options.check:
-        return int(made != text)
-    page.write_text(made, "utf-8")
-    return 0
+    made = tables(result(page.ROOT, "compression"))
+    new = page.between(page.read(PAGE), f"\n{made}\n")
+    return page.write(PAGE, new, check=page.asked_to_check(__doc__))
 
 
 if __name__ == "__main__":

@@ -7,18 +7,14 @@ With --check nothing is written, and the status is 1 if the table is old.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
-from pathlib import Path
 from typing import Any
 
-from bench import engines_table
+from bench import engines_table, page
 
-ROOT = Path(__file__).resolve().parents[1]
 RESULTS, PAGE = "bench/results/models.json", "docs/models.md"
 ENGINES = "bench/results/engines.json"
-START, END = "<!-- measured: start -->", "<!-- measured: end -->"
 HEAD = (
     "| network | float32, bytes | int8, bytes | ratio | faster, 1 / 2 threads "
     "| accuracy float32 | int8 | lost, points | same answers |"
@@ -82,27 +78,14 @@ def _place(machine: dict[str, Any]) -> str:
     return f"{machine['cpus']} cores of {machine['cpu']} ({machine['vectors']}, {int8})"
 
 
-def _between(text: str, start: str, end: str, made: str) -> str:
-    before, rest = text.split(start)
-    after = rest.split(end)[1]
-    return f"{before}{start}\n{made}\n{end}{after}"
-
-
 def main() -> int:
     """Read the command line and write the page, or check it."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true")
-    args = parser.parse_args()
-    path = ROOT / PAGE
-    text = path.read_text(encoding="utf-8")
-    made = table(json.loads((ROOT / RESULTS).read_text(encoding="utf-8")))
-    new = _between(text, START, END, made)
-    engines = json.loads((ROOT / ENGINES).read_text(encoding="utf-8"))
-    new = _between(new, engines_table.START, engines_table.END, engines_table.table(engines))
-    if args.check:
-        return int(new != text)
-    path.write_text(new, encoding="utf-8")
-    return 0
+    check = page.asked_to_check(__doc__)
+    made = table(json.loads((page.ROOT / RESULTS).read_text(encoding="utf-8")))
+    engines = engines_table.table(json.loads((page.ROOT / ENGINES).read_text(encoding="utf-8")))
+    new = page.between(page.read(PAGE), made)
+    new = page.between(new, engines, engines_table.START, engines_table.END)
+    return page.write(PAGE, new, check=check)
 
 
 if __name__ == "__main__":

@@ -7,15 +7,13 @@ With --check nothing is written, and the status is 1 if the table is old.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
-from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
+from bench import page
+
 RESULTS, PAGE = "bench/results/policies.json", "docs/scheduling.md"
-START, END = "<!-- measured: start -->", "<!-- measured: end -->"
 TRACES = {"ATT-LTE-driving-2016": "ATT LTE", "TMobile-UMTS-driving": "TMobile UMTS"}
 SHOWN = ("dta", "adaptive", "latency", "latency, thrifty", "always-local", "always-cloud")
 
@@ -61,19 +59,9 @@ def _bar(one: dict[str, Any]) -> str:
 
 def main() -> int:
     """Read the command line and write the page, or check it."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true")
-    args = parser.parse_args()
-    path = ROOT / PAGE
-    text = path.read_text(encoding="utf-8")
-    before, rest = text.split(START)
-    after = rest.split(END)[1]
-    made = table(json.loads((ROOT / RESULTS).read_text(encoding="utf-8")))
-    new = f"{before}{START}\n{made}\n{END}{after}"
-    if args.check:
-        return int(new != text)
-    path.write_text(new, encoding="utf-8")
-    return 0
+    check = page.asked_to_check(__doc__)
+    made = table(json.loads((page.ROOT / RESULTS).read_text(encoding="utf-8")))
+    return page.write(PAGE, page.between(page.read(PAGE), made), check=check)
 
 
 if __name__ == "__main__":

@@ -7,16 +7,13 @@ With --check nothing is written, and the status is 1 if they are old.
 
 from __future__ import annotations
 
-import argparse
 import sys
-from pathlib import Path
 from typing import Any
 
+from bench import page
 from bench.published import result
 
-ROOT = Path(__file__).resolve().parents[1]
 PAGE = "docs/privacy.md"
-START, END = "<!-- measured: start -->", "<!-- measured: end -->"
 
 
 def tables(document: dict[str, Any]) -> str:
@@ -36,7 +33,7 @@ def tables(document: dict[str, Any]) -> str:
                     f"{one['area_of_truth_median']:.1f} |"
                 )
     lines += ["", *_reading(document), *_video(document), *_cost(document), ""]
-    lines += [*(f"Note: {note}." for note in document.get("notes", ())), "", *_bars(document)]
+    lines += [*(f"Note: {note}." for note in document.get("notes", ())), "", *page.missed(document)]
     return "\n".join(lines)
 
 
@@ -80,30 +77,11 @@ def _cost(document: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _bars(document: dict[str, Any]) -> list[str]:
-    bars = document.get("bars", [])
-    missed = [bar for bar in bars if not bar["holds"]]
-    lines = [f"{len(bars) - len(missed)} of {len(bars)} bars hold. Those that do not:", ""]
-    for bar in missed:
-        value = "not measured" if bar["value"] is None else f"{bar['value']:g}"
-        lines.append(f"- {bar['name']} {bar['bar']:g}: {value}")
-    return lines
-
-
 def main() -> int:
     """Bring the page up to date, or say that it is old."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="write nothing; status 1 if it is old")
-    options = parser.parse_args()
-    page = ROOT / PAGE
-    text = page.read_text("utf-8")
-    before, rest = text.split(START)
-    _, after = rest.split(END)
-    made = f"{before}{START}\n\n{tables(result(ROOT, 'privacy'))}\n\n{END}{after}"
-    if options.check:
-        return int(made != text)
-    page.write_text(made, "utf-8")
-    return 0
+    made = tables(result(page.ROOT, "privacy"))
+    new = page.between(page.read(PAGE), f"\n{made}\n")
+    return page.write(PAGE, new, check=page.asked_to_check(__doc__))
 
 
 if __name__ == "__main__":
