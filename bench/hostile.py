@@ -23,13 +23,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from bench import page
 from bench.attacks.row import MEBIBYTE, Record, Row, all_rows
 from bench.attacks.site import Sites, median
 from bench.bars import judged
 
-ROOT = Path(__file__).resolve().parents[1]
-RESULTS, PAGE = ROOT / "bench/results/hostile.json", ROOT / "docs/reliability.md"
-START, END = "<!-- measured: start -->", "<!-- measured: end -->"
+RESULTS, PAGE = page.ROOT / "bench/results/hostile.json", "docs/reliability.md"
 FACTOR, MORE_MS = 1.5, 20.0
 
 
@@ -116,14 +115,8 @@ def _said(holds: bool) -> str:
 
 def write_table(*, check: bool) -> int:
     """Bring the page up to date; with `check` only say whether it is."""
-    page = PAGE.read_text("utf-8")
-    before, _, rest = page.partition(START)
-    _, _, after = rest.partition(END)
-    new = f"{before}{START}\n{table(json.loads(RESULTS.read_text('utf-8')))}\n{END}{after}"
-    if check:
-        return 0 if new == page else 1
-    PAGE.write_text(new, "utf-8")
-    return 0
+    made = table(json.loads(RESULTS.read_text("utf-8")))
+    return page.write(PAGE, page.between(page.read(PAGE), made), check=check)
 
 
 def main() -> int:
