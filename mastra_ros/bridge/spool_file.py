@@ -80,6 +80,11 @@ ASIDE_MAX = 2
 """Damaged files that are kept for whoever wants to look at them."""
 
 
+LOG_PAGES = 128
+"""The log is folded into the file when it has so many pages: on a full disk that takes as much room
+again, which the reserve has to hold beside what deleting writes."""
+
+
 class Damaged(Exception):  # noqa: N818 - what the file is
     """The file is damaged, in the way that the text says."""
 
@@ -125,6 +130,7 @@ def prepare(db: sqlite3.Connection, path: Path) -> None:
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")
     db.execute("PRAGMA journal_size_limit = 16777216")
+    db.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
     # A flip in one of these alone is mended: the schema has told whose file it is.
     if steps or application != APPLICATION_ID or version != SCHEMA_VERSION:
         with transaction(db) as cursor:

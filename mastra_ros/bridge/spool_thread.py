@@ -11,7 +11,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
@@ -23,6 +23,9 @@ log = logging.getLogger(__name__)
 
 PENDING_BYTES_MAX = 64 * 2**20
 """Payload that may wait for a slow disk before packets are given up."""
+
+GROUP_BYTES_MAX = 2**18
+"""Payload of one commit; a packet that is larger has one of its own."""
 
 REOPEN_S = 5.0
 """Pause before a spool that could not be opened is tried again."""
@@ -37,6 +40,24 @@ class _Work:
     drops: list[tuple[FrameKey, str]] = field(default_factory=list)
     reads: list[tuple[int, frozenset[FrameKey], Future[list[Packet]]]] = field(default_factory=list)
     close: bool = False
+
+
+def groups_of(packets: Sequence[Packet]) -> Iterator[list[Packet]]:
+    """Packets that are kept in one commit each.
+
+    On a full disk the log of the last commit has to be folded into the file, with no more room than
+    the spool's reserve.
+    """
+    group: list[Packet] = []
+    size = 0
+    for packet in packets:
+        if group and size + len(packet.payload) > GROUP_BYTES_MAX:
+            yield group
+            group, size = [], 0
+        group.append(packet)
+        size += len(packet.payload)
+    if group:
+        yield group
 
 
 class SpoolThread:
@@ -145,7 +166,8 @@ class SpoolThread:
             self._ensure_open()
         except Exception as error:
             self._report(error)
-        self._put(work.puts)
+        for packets in groups_of(work.puts):
+            self._put(packets)
         self._undeleted.update(work.acknowledged)
         if self._spool is None:
             return

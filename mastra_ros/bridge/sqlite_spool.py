@@ -233,6 +233,7 @@ class SqliteSpool:
             if "full" not in str(error) or not self._reserve.release():
                 raise
             log.warning("spool %s: the disk is full; its reserve is used to forget", self._path)
+            self._fold_log()  # first: a deletion that fails would fill the room with its own log
             done = action()
             self._fold_log()
             return done

@@ -319,6 +319,25 @@ def test_a_spool_that_has_filled_its_disk_forgets_what_was_delivered(tmp_path: P
         spool.close()
 
 
+@pytest.mark.parametrize("size", ["3m", "4m", "5m", "6m"])
+def test_a_full_disk_forgets_however_much_its_log_held(tmp_path: Path, size: str) -> None:
+    folder = tmp_path / "disk"
+    folder.mkdir(mode=0o700)
+    with small_disk(folder, size):
+        spool = SqliteSpool(folder / "spool.sqlite")
+        kept = put_until_full(spool)
+        with (folder / "other").open("wb", buffering=0) as other, suppress(OSError):
+            while other.write(bytes(4096)):
+                pass
+        spool.close()
+        spool = SqliteSpool(folder / "spool.sqlite")
+        found = stamps(spool)
+        assert len(found) == kept
+        assert spool.acknowledge([FrameKey("main", stamp) for stamp in found]) == kept
+        assert stamps(spool) == []
+        spool.close()
+
+
 def put_until_full(spool: SqliteSpool) -> int:
     """How many records were kept before the disk was full."""
     for kept in range(2000):

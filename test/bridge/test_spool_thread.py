@@ -11,9 +11,9 @@ import pytest
 
 from mastra_ros.bridge import MemorySpool
 from mastra_ros.bridge import spool_thread as module
-from mastra_ros.bridge.spool_thread import SpoolThread
+from mastra_ros.bridge.spool_thread import SpoolThread, groups_of
 from mastra_ros.errors import SpoolError
-from mastra_ros.types import FrameKey, Packet
+from mastra_ros.types import FrameKey, Packet, PacketKind
 
 
 class SlowSpool(MemorySpool):
@@ -238,3 +238,15 @@ def test_a_spool_that_could_not_be_opened_is_tried_again_though_nothing_comes(
         assert len(tries) == 3
     finally:
         thread.close(20.0)
+
+
+def test_what_waits_is_kept_in_order_in_commits_that_the_reserve_can_fold() -> None:
+    sizes = [100_000, 100_000, 100_000, 300_000, 1, 262_143, 1]
+    packets = [
+        Packet(FrameKey("main", n), PacketKind.KEY, bytes(size), 8, 8, "mono8")
+        for n, size in enumerate(sizes, 1)
+    ]
+    groups = list(groups_of(packets))
+    assert [packet for group in groups for packet in group] == packets
+    assert [len(group) for group in groups] == [2, 1, 1, 2, 1]
+    assert list(groups_of([])) == []
