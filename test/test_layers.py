@@ -14,7 +14,7 @@ PACKAGE = ROOT / "mastra_ros"
 
 CONTRACTS = {
     *("types", "config", "errors", "pictures", "share"),
-    *("redaction", "private_files", "leftovers", "damage", "figures", "records", "artefacts"),
+    *("redaction", "private_files", "leftovers", "sqlite_files", "figures", "records", "artefacts"),
 }
 """Modules that every stage may import."""
 

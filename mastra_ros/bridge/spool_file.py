@@ -12,12 +12,11 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
-from ..damage import confirmed
 from ..errors import SpoolError
 from ..private_files import make_private_folder, open_private
+from ..sqlite_files import confirmed, transaction
 
 log = logging.getLogger(__name__)
 
@@ -231,20 +230,3 @@ def _forget_older(path: Path, bytes_max: int) -> None:
             for suffix in ("", "-wal", "-shm"):
                 with contextlib.suppress(OSError):
                     Path(f"{file}{suffix}").unlink()
-
-
-@contextlib.contextmanager
-def transaction(db: sqlite3.Connection) -> Iterator[sqlite3.Cursor]:
-    """All or nothing, on disk when left."""
-    cursor = db.cursor()
-    cursor.execute("BEGIN IMMEDIATE")
-    try:
-        yield cursor
-        cursor.execute("COMMIT")
-    except BaseException:
-        if db.in_transaction:  # SQLite itself rolls back on some errors
-            with contextlib.suppress(sqlite3.Error):
-                cursor.execute("ROLLBACK")
-        raise
-    finally:
-        cursor.close()

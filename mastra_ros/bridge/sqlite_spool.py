@@ -20,12 +20,12 @@ from typing import TypeVar
 
 from ..errors import ProtocolError, SpoolError
 from ..protocol import FrameMessage, decode
+from ..sqlite_files import transaction
 from ..types import FrameKey, Packet
 from . import spool_file
 from .salvage import salvage
 from .spool import PLAUSIBLE_S, SpoolStats, rank_of, record_of, sending_class
 from .spool_clock import SpoolClock
-from .spool_file import transaction
 from .spool_mark import Held, Mark
 from .spool_reserve import Reserve
 from .spool_rows import OF_KEY, checksum, evict, held, insert, packet_of, take_over

@@ -6,7 +6,6 @@ the loss of the process and of power (https://www.sqlite.org/wal.html).
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import logging
 import os
@@ -14,12 +13,13 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
 from ..errors import StoreError
 from ..private_files import lock, make_private_folder, open_private
+from ..sqlite_files import transaction
 from .store import Commit, Committed, FrameId, Record
 
 logger = logging.getLogger(__name__)
@@ -204,7 +204,7 @@ class SqliteStore:
             try:
                 db.execute("PRAGMA journal_mode = WAL")
                 db.execute("PRAGMA synchronous = FULL")
-                with _transaction(db):
+                with transaction(db):
                     self._prepare(db)
             except BaseException:
                 db.close()
@@ -307,7 +307,7 @@ class SqliteStore:
         cutoff_s = time.time() - self._age_max_s
         young = "SELECT id FROM results WHERE committed_s >= ? ORDER BY id LIMIT 1"
         try:
-            with _transaction(self._writer):
+            with transaction(self._writer):
                 newest = self._writer.execute("SELECT max(id) FROM results").fetchone()[0]
                 if newest is None:
                     return
@@ -319,16 +319,3 @@ class SqliteStore:
                 )
         except sqlite3.Error as error:
             logger.warning("%s: old results could not be forgotten: %s", self._path, error)
-
-
-@contextlib.contextmanager
-def _transaction(db: sqlite3.Connection) -> Iterator[None]:
-    """BEGIN and COMMIT, or ROLLBACK after an error."""
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        db.execute("COMMIT")
-    except BaseException:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-        raise

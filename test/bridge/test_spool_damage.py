@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from mastra_ros import damage
+from mastra_ros import sqlite_files
 from mastra_ros.bridge import SqliteSpool, spool_file
 from mastra_ros.errors import SpoolError
 from mastra_ros.types import FrameKey, Packet, PacketKind
@@ -195,7 +195,7 @@ def test_what_the_disk_does_not_give_is_not_moved_aside(
     real = os.pread
 
     def failing(descriptor: int, size: int, place: int) -> bytes:
-        if size == damage.READ_BYTES:
+        if size == sqlite_files.READ_BYTES:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         return real(descriptor, size, place)
 

@@ -19,9 +19,10 @@ from typing import Protocol, TypeVar
 
 from ...errors import SpoolError
 from ...records import Record
+from ...sqlite_files import transaction
 from . import spool_file
 from .sending import Settlement, Stored
-from .spool_file import checksum, transaction
+from .spool_file import checksum
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")

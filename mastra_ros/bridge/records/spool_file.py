@@ -11,9 +11,9 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from ...damage import confirmed
 from ...errors import SpoolError
 from ...private_files import make_private_folder, open_private
+from ...sqlite_files import confirmed, transaction
 
 APPLICATION_ID = 0x4D535252  # "MSRR"
 SCHEMA_VERSION = 1
@@ -153,20 +153,3 @@ def good_rows(path: Path) -> Iterator[Row]:
                 ).fetchone()
                 if row is not None and row[5] == checksum(row[:4], row[4], row[6]):
                     yield row
-
-
-@contextlib.contextmanager
-def transaction(db: sqlite3.Connection) -> Iterator[sqlite3.Cursor]:
-    """All or nothing, on disk when left."""
-    cursor = db.cursor()
-    cursor.execute("BEGIN IMMEDIATE")
-    try:
-        yield cursor
-        cursor.execute("COMMIT")
-    except BaseException:
-        if db.in_transaction:  # SQLite itself rolls back on some errors
-            with contextlib.suppress(sqlite3.Error):
-                cursor.execute("ROLLBACK")
-        raise
-    finally:
-        cursor.close()

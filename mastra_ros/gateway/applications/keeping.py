@@ -19,6 +19,7 @@ from typing import Any
 from ...artefacts import Artefact
 from ...errors import StoreError
 from ...private_files import make_private_folder, open_private
+from ...sqlite_files import transaction
 
 FILE_NAME = "applications.sqlite3"
 SCHEMA_VERSION = 1
@@ -266,13 +267,7 @@ class Keeping:
         """BEGIN and COMMIT, or ROLLBACK after an error."""
         with self._lock:
             try:
-                self._db.execute("BEGIN IMMEDIATE")
-                try:
+                with transaction(self._db):
                     yield
-                    self._db.execute("COMMIT")
-                except BaseException:
-                    if self._db.in_transaction:
-                        self._db.execute("ROLLBACK")
-                    raise
             except sqlite3.Error as error:
                 raise StoreError(f"{self._path}: {error}") from error

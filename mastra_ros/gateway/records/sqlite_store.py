@@ -14,7 +14,7 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from typing import Any
 from ...errors import StoreError
 from ...private_files import make_private_folder, open_private
 from ...records import RecordName
+from ...sqlite_files import transaction
 from .order import Sorted, Source, sort_out
 from .store import BatchCommit, KeptRecord, Query, RecordBatch, begin_refusal, epochs_too_many
 
@@ -165,7 +166,7 @@ class SqliteRecordStore:
             try:
                 db.execute("PRAGMA journal_mode = WAL")
                 db.execute("PRAGMA synchronous = FULL")
-                with _transaction(db):
+                with transaction(db):
                     self._prepare(db)
                 for id_, *name, last in db.execute(
                     "SELECT id, device, stream, kind, epoch, last FROM source ORDER BY id"
@@ -235,7 +236,7 @@ class SqliteRecordStore:
         """Insert in one transaction; on an error nothing of it is kept, nor known."""
         sources, ids = dict(self._sources), dict(self._ids)
         commits = []
-        with _transaction(self._writer):
+        with transaction(self._writer):
             for batch in batches:
                 out = sort_out(
                     *(batch.device, batch.stream, batch.epoch, batch.items),
@@ -284,7 +285,7 @@ class SqliteRecordStore:
         """Forget some of the oldest records; whether there are more to be forgotten."""
         db = self._writer
         try:
-            with _transaction(db):
+            with transaction(db):
                 (held,) = db.execute("SELECT count(*) FROM record").fetchone()
                 cutoff_s = time.time() - self._age_max_s
                 young = "SELECT id FROM record WHERE committed_s >= ? ORDER BY id LIMIT 1"
@@ -308,16 +309,3 @@ class SqliteRecordStore:
         except sqlite3.Error as error:
             logger.warning("%s: old records could not be forgotten: %s", self._path, error)
             return False
-
-
-@contextlib.contextmanager
-def _transaction(db: sqlite3.Connection) -> Iterator[None]:
-    """BEGIN and COMMIT, or ROLLBACK after an error."""
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        db.execute("COMMIT")
-    except BaseException:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-        raise

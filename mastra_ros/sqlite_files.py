@@ -1,12 +1,31 @@
-"""Whether a database is damaged, or its disk did not give a page of it."""
+"""What every SQLite file of ours needs: transactions, and whether damage is damage."""
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable
+import sqlite3
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 READ_BYTES = 2**20
+
+
+@contextlib.contextmanager
+def transaction(db: sqlite3.Connection) -> Iterator[sqlite3.Cursor]:
+    """All or nothing, on disk when left."""
+    cursor = db.cursor()
+    cursor.execute("BEGIN IMMEDIATE")
+    try:
+        yield cursor
+        cursor.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:  # SQLite itself rolls back on some errors
+            with contextlib.suppress(sqlite3.Error):
+                cursor.execute("ROLLBACK")
+        raise
+    finally:
+        cursor.close()
 
 
 def confirmed(path: Path, look: Callable[[Path], str]) -> str:
