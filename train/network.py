@@ -32,7 +32,8 @@ WIDTHS = {
 }
 
 
-def _conv(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
+def conv(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
+    """A convolution with batch normalisation and ReLU."""
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False),
         nn.BatchNorm2d(outputs),
@@ -45,7 +46,7 @@ class Block(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.conv = _conv(channels, channels)
+        self.conv = conv(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = x + self.conv(x)
@@ -63,13 +64,13 @@ class Detector(nn.Module):
         super().__init__()
         c2, c4, c8, c16 = width.channels
         n4, n8, n16 = width.blocks
-        self.stem = _conv(1, c2, 3, 2)
-        self.at4 = nn.Sequential(_conv(c2, c4, 3, 2), *(Block(c4) for _ in range(n4)))
-        self.at8 = nn.Sequential(_conv(c4, c8, 3, 2), *(Block(c8) for _ in range(n8)))
-        self.at16 = nn.Sequential(_conv(c8, c16, 3, 2), *(Block(c16) for _ in range(n16)))
-        self.lateral = _conv(c16, c8, 1)
+        self.stem = conv(1, c2, 3, 2)
+        self.at4 = nn.Sequential(conv(c2, c4, 3, 2), *(Block(c4) for _ in range(n4)))
+        self.at8 = nn.Sequential(conv(c4, c8, 3, 2), *(Block(c8) for _ in range(n8)))
+        self.at16 = nn.Sequential(conv(c8, c16, 3, 2), *(Block(c16) for _ in range(n16)))
+        self.lateral = conv(c16, c8, 1)
         self.upsample = nn.Upsample(scale_factor=2, mode="nearest")
-        self.fuse = nn.Sequential(_conv(c8, c8), Block(c8))
+        self.fuse = nn.Sequential(conv(c8, c8), Block(c8))
         self.score = nn.Conv2d(c8, CLASSES, 1)
         self.box = nn.Conv2d(c8, 4, 1)
         nn.init.normal_(self.score.weight, std=0.01)

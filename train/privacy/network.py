@@ -10,30 +10,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from train.network import Block, conv
+
 STRIDE_PX = 4
 CLASSES = ("plate", "head")
 UNIT_PX = 8.0
 """A side's distance from the cell's centre is UNIT_PX * exp(output)."""
-
-
-def _conv(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False),
-        nn.BatchNorm2d(outputs),
-        nn.ReLU(inplace=True),
-    )
-
-
-class Block(nn.Module):
-    """A residual 3x3 convolution: x + relu(bn(conv(x)))."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.conv = _conv(channels, channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = x + self.conv(x)
-        return out
 
 
 class PrivacyDetector(nn.Module):
@@ -45,13 +27,13 @@ class PrivacyDetector(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.at4 = nn.Sequential(_conv(3, 16, 3, 2), _conv(16, 32, 3, 2), Block(32), Block(32))
-        self.at8 = nn.Sequential(_conv(32, 64, 3, 2), *(Block(64) for _ in range(4)))
-        self.at16 = nn.Sequential(_conv(64, 72, 3, 2), *(Block(72) for _ in range(4)))
-        self.from16 = _conv(72, 64, 1)
-        self.from8 = _conv(64, 32, 1)
+        self.at4 = nn.Sequential(conv(3, 16, 3, 2), conv(16, 32, 3, 2), Block(32), Block(32))
+        self.at8 = nn.Sequential(conv(32, 64, 3, 2), *(Block(64) for _ in range(4)))
+        self.at16 = nn.Sequential(conv(64, 72, 3, 2), *(Block(72) for _ in range(4)))
+        self.from16 = conv(72, 64, 1)
+        self.from8 = conv(64, 32, 1)
         self.upsample = nn.Upsample(scale_factor=2, mode="nearest")
-        self.fuse = nn.Sequential(_conv(32, 32), Block(32))
+        self.fuse = nn.Sequential(conv(32, 32), Block(32))
         self.heat = nn.Conv2d(32, len(CLASSES), 1)
         self.sides = nn.Conv2d(32, 4, 1)
         nn.init.constant_(self.heat.bias, -4.0)
