@@ -79,7 +79,7 @@ class Chooser:
         self._mean_bytes = 0.0
         self._tried_bytes = 0.0
 
-    def saw(self, image: Image, encoding: str, size: int, quality: int) -> str:
+    def saw(self, image: Image, encoding: str, size: int, quality_of: Callable[[str], int]) -> str:
         """A frame was sent in so many bytes, 0 if it was a key; the codec to use for the next."""
         with self._lock:
             if self._running:
@@ -103,7 +103,8 @@ class Chooser:
         if len(self._pictures) >= PICTURES:
             pictures, self._pictures = self._pictures, []
             self._running = True
-            self._thread = self._run(lambda: self._try(pictures, encoding, quality))
+            qualities = {name: quality_of(name) for name in self.names}
+            self._thread = self._run(lambda: self._try(pictures, encoding, qualities))
         return self.present
 
     def drop(self, name: str) -> bool:
@@ -126,7 +127,7 @@ class Chooser:
         ratio = max(1.0, self._mean_bytes) / max(1.0, self._tried_bytes)
         return not 1 / SIZE_CHANGED < ratio < SIZE_CHANGED
 
-    def _try(self, pictures: list[Image], encoding: str, quality: int) -> None:
+    def _try(self, pictures: list[Image], encoding: str, qualities: dict[str, int]) -> None:
         height, width = pictures[0].shape[:2]
         budget_ms = self._budget_ms * width * height / VGA_PX
         trials = []
@@ -137,7 +138,12 @@ class Chooser:
             if spec.family in too_slow:
                 continue
             trial = try_codec(
-                spec, pictures, encoding, quality, stopped=lambda: self._closed, rest=self._rest
+                spec,
+                pictures,
+                encoding,
+                qualities[name],
+                stopped=lambda: self._closed,
+                rest=self._rest,
             )
             if trial is not None:
                 trials.append(trial)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from ..config import CompressionConfig
-from ..config.compression import STILL_CODECS
+from ..config.compression import STILL_CODECS, VIDEO_QUALITY
 from ..errors import CodecError
 from ..pictures import eight_bits
 from ..privacy import ClearedFrame
@@ -43,11 +43,20 @@ class StreamEncoder:
     """
 
     def __init__(
-        self, config: CompressionConfig, stream: str = "main", *, run: Runner = beside
+        self,
+        config: CompressionConfig,
+        stream: str = "main",
+        *,
+        qualities: Mapping[str, int] | None = None,
+        run: Runner = beside,
     ) -> None:
-        """`run`: where codecs are tried while frames are encoded."""
+        """qualities: by codec, what a quality of 0 means, where that was measured.
+
+        run: where codecs are tried while frames are encoded.
+        """
         self._run = run
-        self._stills = Encoder(config, stream)
+        self._qualities = dict(qualities or {})
+        self._stills = Encoder(self._of_stills(config), stream)
         self._stream = stream
         self._config = config
         self._formats: frozenset[str] = frozenset()
@@ -65,14 +74,29 @@ class StreamEncoder:
     def in_force(self) -> str:
         """Codec and quality of the next frame, for people."""
         if self._chooser is None:
-            return f"tiles {self._config.still_codec} quality {self._config.still_quality}"
-        quality = self.rate.quality(self._config.video_quality)
-        return f"{self._chooser.present} quality {quality}"
+            config = self._of_stills(self._config)
+            return f"tiles {config.still_codec} quality {config.still_quality}"
+        return f"{self._chooser.present} quality {self.rate.quality(self._wanted)}"
+
+    @property
+    def _wanted(self) -> int:
+        """The quality of video where the link carries it."""
+        return self._quality_of("" if self._chooser is None else self._chooser.present)
+
+    def _quality_of(self, name: str) -> int:
+        """The quality wanted of an encoder: as asked for, else as measured for its codec."""
+        measured = self._qualities.get(CODECS[name].family, 0) if name else 0
+        return self._config.quality or measured or VIDEO_QUALITY
+
+    def _of_stills(self, config: CompressionConfig) -> CompressionConfig:
+        """The parameters for tiles and stills, with the quality that was measured for them."""
+        measured = self._qualities.get(config.still_codec, 0)
+        return replace(config, quality=measured) if measured and not config.quality else config
 
     def configure(self, config: CompressionConfig) -> None:
         """Use other parameters from the next frame on (DependencyError: a codec is missing)."""
         before, self._config = self._config, config
-        self._stills.configure(config)
+        self._stills.configure(self._of_stills(config))
         names = ("codec", "royalty_free", "encode_budget_ms", "tile_px", "change_threshold")
         if any(getattr(before, name) != getattr(config, name) for name in names):
             self._prepare()
@@ -91,7 +115,7 @@ class StreamEncoder:
 
         The quality of video comes down so far that the frame arrives in time, and goes up again.
         """
-        self.rate.decide(Room.of(self._goodput_bps, left_ms), self._config.video_quality, now_s)
+        self.rate.decide(Room.of(self._goodput_bps, left_ms), self._wanted, now_s)
 
     def encode(self, cleared: ClearedFrame, *, hard: bool = False, late: bool = False) -> Packet:
         """Encode a frame; a late one becomes a still that stands outside the sequence.
@@ -211,7 +235,7 @@ class StreamEncoder:
                     tile_px=-(-config.tile_px // TILE_STEP_PX) * TILE_STEP_PX,
                     change_threshold=config.change_threshold,
                 )
-            quality = self.rate.quality(config.video_quality)
+            quality = self.rate.quality(self._wanted)
             packet = self._chain.encode(frame, quality, hard=hard)
         except CodecError as error:
             self._give_up(chooser, str(error))
@@ -220,7 +244,7 @@ class StreamEncoder:
         size = 0 if packet.stands_alone else len(packet.payload)
         if size:
             self.rate.sent(size)
-        chooser.saw(image, frame.encoding, size, config.video_quality)
+        chooser.saw(image, frame.encoding, size, self._quality_of)
         return packet
 
     def _give_up(self, chooser: Chooser, reason: str) -> None:

@@ -11,7 +11,9 @@ from typing import Any
 
 from ..compression import FeatureEncoder, StreamEncoder
 from ..config import CompressionConfig
-from ..errors import CodecError, MessageError, Withheld
+from ..errors import CodecError, MessageError, ModelError, Withheld
+from ..inference import load_bundle
+from ..inference.coding import qualities_of
 from ..msg import Decision, Features, FrameKey, InferenceResult, LinkState, Packet
 from ..privacy.gate import OFF
 from ..types import Detections, Frame, Result, Route
@@ -52,7 +54,7 @@ class CompressionNode(StageNode):
     def set_up(self) -> None:
         self._gate = open_node_gate(self)
         self.on_clean_up(self._gate.close)
-        self._encoder = StreamEncoder(self.config, STREAM)
+        self._encoder = StreamEncoder(self.config, STREAM, qualities=self._measured())
         self._feature_encoder = FeatureEncoder()
         self._ring: FrameRing[Decision] = FrameRing(self.config.ring_frames)
         self._tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
@@ -60,6 +62,16 @@ class CompressionNode(StageNode):
         self._failures = self.advertise(InferenceResult, "cloud_result")
         self._news = GateNews(self, self._gate)
         self._newest: Frame | None = None
+
+    def _measured(self) -> dict[str, int]:
+        """By codec, the quality that was measured to be good enough for the network."""
+        if not self.config.bundle:
+            return {}
+        try:
+            return qualities_of(load_bundle(self.config.bundle))
+        except ModelError as error:
+            self.get_logger().warning(f"qualities as by default: {error}")
+            return {}
 
     def start(self) -> None:
         self._thread = threading.Thread(target=self._work, name="encode", daemon=True)
