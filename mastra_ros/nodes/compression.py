@@ -149,9 +149,7 @@ class CompressionNode(StageNode):
 
     def _enqueue(self, frame: Frame, decision: Decision) -> None:
         if not self._add(partial(self._encode, frame, decision)) and not decision.archive:
-            reason = f"{WAITING_MAX} frames wait to be encoded"
-            failure = Result(frame.key, Route.CLOUD, Detections.empty(), error=reason)
-            self._failures.publish(convert.result_to_ros(failure, ""))
+            self._fail(frame.key, Route.CLOUD, f"{WAITING_MAX} frames wait to be encoded")
 
     def _add(self, task: Callable[[], None]) -> bool:
         """Let the thread do it, unless too much waits; whether it will."""
@@ -197,8 +195,9 @@ class CompressionNode(StageNode):
     def _encode(self, frame: Frame, decision: Decision) -> None:
         assert self._encoder is not None
         began = time.perf_counter()
-        if not decision.archive:
-            self._encoder.fit(decision.deadline_ms, time.monotonic())
+        if not decision.archive and not self._encoder.fit(decision.deadline_ms, time.monotonic()):
+            self._fail(frame.key, Route.CLOUD, "the link carries fewer frames than these in time")
+            return
         try:
             cleared = self._gate.clear(frame, late=decision.archive)
             packet = self._encoder.encode(cleared, hard=decision.hard, late=decision.archive)
@@ -225,9 +224,13 @@ class CompressionNode(StageNode):
         reason = f"{SECTION}: withheld: {error}"
         self.get_logger().warning(f"frame {key.stamp_ns}: {reason}", throttle_duration_sec=5.0)
         if told:
-            failure = Result(key, route, Detections.empty(), error=reason)
-            self._failures.publish(convert.result_to_ros(failure, ""))
+            self._fail(key, route, reason)
         self._news.tell_change()
+
+    def _fail(self, key: FrameKeyValue, route: Route, reason: str) -> None:
+        """The arbiter hears at once that a frame does not leave."""
+        failure = Result(key, route, Detections.empty(), error=reason)
+        self._failures.publish(convert.result_to_ros(failure, ""))
 
     def _count(self, packet: PacketValue) -> None:
         self.encoded += 1
