@@ -62,7 +62,7 @@ from mastra_ros.simulation.trace import Opportunities, open_trace
 from mastra_ros.simulation.world import Scenario
 
 TRACES = ("ATT-LTE-driving-2016", "TMobile-UMTS-driving")
-CASES = {
+CASES: dict[str, dict[str, Any]] = {
     "traffic": {"rate_hz": 12.5, "deadline_ms": 150.0, "scene": "cars"},
     "inspection": {"rate_hz": 10.0, "deadline_ms": 300.0, "scene": "line"},
     "reference": {"rate_hz": 12.5, "deadline_ms": 150.0, "scene": "cars", "local_ms": 10.0},
