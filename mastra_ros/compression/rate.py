@@ -27,8 +27,6 @@ STEP_SHARE = 0.72
 QUALITY_MIN, QUALITY_MIN_SCALED = 4, 20
 """At less than the second a smaller picture shows more for the same bytes, where one is taken."""
 KEY_QUALITY_MIN = 8
-FINER = 14
-"""A frame now and then is of so much more quality."""
 SCALES = (1.0, 0.75, 0.5)
 """Sides of the picture sent, as a share of the frame's."""
 SCALE_POWER = 1.6
@@ -133,16 +131,6 @@ class RateControl:
             if self._ceiling >= quality:
                 self._ceiling = math.inf
         return int(min(quality, self._ceiling))
-
-    def finer(self, quality: int) -> int:
-        """The quality of a frame that refines what others left coarse; 0 where there is no room.
-
-        That of a key too: so one that would not fit is not made finer.
-        """
-        if self.steps or math.isfinite(self._ceiling):
-            return 0
-        finer = min(100, quality + FINER)
-        return finer if math.isinf(self._fitting_key(finer)) else 0
 
     def _fitting_key(self, quality: int) -> float:
         if not (math.isfinite(self._allowed) and math.isfinite(self._key_bytes)):

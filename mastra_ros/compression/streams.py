@@ -251,9 +251,8 @@ class StreamEncoder:
             scale = self.rate.setting(wanted).scale
             # Of the others, another quality would be another key.
             quality = self.rate.next_quality(wanted, key=key) if live else self.rate.quality(wanted)
-            finer = self.rate.finer(quality) if live else 0
             began_s = spent_s(self._name)
-            packet = self._chain.encode(frame, quality, scale=scale, finer=finer, hard=hard)
+            packet = self._chain.encode(frame, quality, scale=scale, hard=hard)
             spent_ms = (spent_s(self._name) - began_s) * 1e3
         except CodecError as error:
             self._give_up(chooser, str(error))

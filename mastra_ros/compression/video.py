@@ -23,8 +23,6 @@ from .changes import changed_tiles
 from .codecs import VideoDecoder, VideoEncoder, open_decoder
 from .tiles import Image
 
-FINE_EVERY = 30
-"""Frames that change from one that is finer to the next."""
 SCALED_MIN_PX = 64
 """No picture is made smaller than this on a side."""
 
@@ -41,7 +39,6 @@ class _State:
     image: Image
     quality: int
     scale: float
-    fine: bool  # refined, or as good as it will be
 
 
 class VideoChain:
@@ -55,7 +52,6 @@ class VideoChain:
         self._tile_px = tile_px
         self._threshold = change_threshold
         self._state: _State | None = None
-        self._since_fine = 0  # frames encoded
 
     @property
     def broken(self) -> bool:
@@ -67,19 +63,11 @@ class VideoChain:
         self._state = None
 
     def encode(
-        self,
-        frame: Frame,
-        quality: int,
-        *,
-        scale: float = 1.0,
-        finer: int = 0,
-        hard: bool = False,
+        self, frame: Frame, quality: int, *, scale: float = 1.0, hard: bool = False
     ) -> Packet:
         """Encode a frame of 8 bits; unchanged, it becomes a repeat.
 
-        scale: of the sides of the picture that the codec holds, 1 at most. finer: the quality of a
-        key, of a frame now and then, and of the first one that stands still; 0: of none. What
-        is left coarse is seen until something moves there.
+        scale: of the sides of the picture that the codec holds, 1 at most.
 
         Raises:
             CodecError: the encoder does not take it; the next packet is a key.
@@ -89,14 +77,10 @@ class VideoChain:
         before, self._state = self._state, None
         if before is not None and not (_alike(before, frame) and before.scale == scale):
             before = None
-        still = before is not None and self._unchanged(before, frame)
-        done = before is not None and before.quality >= quality and (before.fine or not finer)
-        if before is not None and still and done:
+        if before is not None and before.quality == quality and self._unchanged(before, frame):
             self._state = before
             payload = VideoPayload(Link.REPEAT, self._encoder.format, before.check, b"")
             return _packet(frame, PacketKind.REPEAT, payload, before.stamp_ns, hard)[0]
-        fine = finer > quality and (before is None or still or self._since_fine >= FINE_EVERY)
-        quality = finer if fine else quality
         image = _smaller(frame.image, scale)
         coded = self._encoder.encode(image, frame.encoding, key=before is None, quality=quality)
         if coded.key or before is None:
@@ -106,8 +90,7 @@ class VideoChain:
         else:
             payload = VideoPayload(Link.INTER, self._encoder.format, before.check, coded.data)
             packet, check = _packet(frame, PacketKind.VIDEO, payload, before.stamp_ns, hard)
-        self._since_fine = 0 if fine or coded.key else self._since_fine + 1
-        state = (frame.key.stamp_ns, check, frame.encoding, frame.image, quality, scale, fine)
+        state = (frame.key.stamp_ns, check, frame.encoding, frame.image, quality, scale)
         self._state = _State(*state)
         return packet
 

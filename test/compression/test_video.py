@@ -12,11 +12,8 @@ from mastra_ros.compression.chain import pack_video, unpack_video
 from mastra_ros.compression.chooser import at_once
 from mastra_ros.compression.codecs import (
     FORMATS,
-    open_encoder,
 )
-from mastra_ros.compression.codecs.interface import Coded
-from mastra_ros.compression.rate import RateControl
-from mastra_ros.compression.video import FINE_EVERY, VideoChain, VideoReceiver
+from mastra_ros.compression.video import VideoReceiver
 from mastra_ros.errors import CodecError, ReferenceMissing
 from mastra_ros.types import Packet, PacketKind
 
@@ -234,49 +231,3 @@ def test_frames_that_go_up_seldom_rest_on_the_last_one_sent(encoder, moving, fra
     decoder = Decoder()
     decoder.decode(first)
     decoder.decode(second)
-
-
-def test_what_stands_still_is_refined_once_and_then_repeated(moving, frame_of) -> None:
-    chain = VideoChain(open_encoder("x264-veryfast"), tile_px=32, change_threshold=8.0)
-    receiver = VideoReceiver()
-    rng = np.random.default_rng(0)
-    texture = rng.integers(0, 60, (240, 320, 1), np.uint8)
-    kinds, errors = [], []
-    for number in range(1, 9):
-        image = moving(min(number, 4), (320, 240)) // 2 + texture
-        packet = chain.encode(frame_of(image, number).frame, 40, finer=70)
-        kinds.append(packet.kind)
-        errors.append(float(np.abs(receiver.decode(packet).astype(int) - image).mean()))
-    video, repeat = PacketKind.VIDEO, PacketKind.REPEAT
-    assert kinds == [video] * 5 + [repeat] * 3
-    assert errors[4] < 0.8 * errors[3]
-    assert errors[5:] == errors[4:5] * 3
-
-
-def test_a_key_and_one_frame_now_and_then_are_finer(moving, frame_of) -> None:
-    asked = []
-
-    class Asked:
-        format = "h264"
-
-        def encode(self, image, encoding, *, key, quality):
-            asked.append((key, quality))
-            return Coded(b"x", key)
-
-    chain = VideoChain(Asked(), tile_px=32, change_threshold=8.0)
-    for number in range(1, 2 * FINE_EVERY + 5):
-        chain.encode(frame_of(moving(number), number).frame, 50, finer=64)
-    assert [n for n, (_, quality) in enumerate(asked) if quality == 64] == [
-        0,
-        FINE_EVERY + 1,
-        2 * FINE_EVERY + 2,
-    ]
-    assert [key for key, _ in asked].count(True) == 1
-
-
-def test_on_a_narrow_link_nothing_is_refined() -> None:
-    control = RateControl()
-    assert control.finer(60) > 60
-    assert control.finer(95) == 100
-    control.steps = 1
-    assert control.finer(60) == 0
