@@ -7,6 +7,8 @@ from statistics import median
 
 FRAMES = 45
 """Frames encoded, of the latest, that are looked at together."""
+LENIENCE = 1.15
+"""Times the budget; a codec is chosen by less, and a change costs a key frame."""
 
 
 class Pace:
@@ -24,5 +26,5 @@ class Pace:
         self._spent_ms.clear()
 
     def too_slow(self, budget_ms: float) -> bool:
-        """Whether the middle one is over the budget, once there are enough."""
-        return len(self._spent_ms) == FRAMES and median(self._spent_ms) > budget_ms
+        """Whether the middle one is over the budget by too much, once there are enough."""
+        return len(self._spent_ms) == FRAMES and median(self._spent_ms) > LENIENCE * budget_ms
