@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import numpy as np
+import pytest
 
 from mastra_ros.compression import Decoder, StreamEncoder
 from mastra_ros.compression.chooser import at_once
@@ -66,14 +67,20 @@ def test_royalty_free_codecs_can_be_demanded(config_of, moving, frame_of, caplog
     assert "no video codec is to be had here" in caplog.text
 
 
+MISSING = [name for name, spec in CODECS.items() if spec.hardware and fault_of(name)]
+
+
+@pytest.mark.parametrize("name", MISSING)
 def test_a_codec_that_is_missing_is_one_line_and_the_next_best_is_used(
-    config_of, moving, frame_of, caplog
+    config_of, moving, frame_of, caplog, name: str
 ) -> None:
-    encoder = StreamEncoder(config_of(codec="h264_rkmpp"), run=at_once)
+    encoder = StreamEncoder(config_of(codec=name), run=at_once)
     encoder.peer(FORMATS)
     packets = [encoder.encode(frame_of(moving(n), n)) for n in (1, 2)]
     assert [p.kind for p in packets] == [VIDEO, VIDEO]
-    assert sum("h264_rkmpp: " in text for text in caplog.messages) == 1
+    assert sum(f"{name}: " in text for text in caplog.messages) == 1
+    assert not any("\n" in text or len(text) > 200 for text in caplog.messages)
+    assert encoder.in_force.startswith("x264-")
     assert sum("auto takes its place" in text for text in caplog.messages) == 1
 
 
