@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 from statistics import median
 
-FRAMES = 45
-"""Frames encoded, of the latest, that are looked at together."""
+FRAMES = 150
+"""Frames encoded, of the latest, that are looked at together: more than one thing that passes."""
 LENIENCE = 1.15
 """Times the budget; a codec is chosen by less, and a change costs a key frame."""
 
