@@ -16,7 +16,7 @@ from ..inference import load_bundle
 from ..inference.coding import qualities_of
 from ..msg import Decision, Features, FrameKey, InferenceResult, LinkState, Packet
 from ..privacy.gate import OFF
-from ..types import Detections, Frame, Result, Route
+from ..types import LEFT_OUT, Detections, Frame, Result, Route
 from ..types import FrameKey as FrameKeyValue
 from ..types import Packet as PacketValue
 from . import convert
@@ -196,7 +196,7 @@ class CompressionNode(StageNode):
         assert self._encoder is not None
         began = time.perf_counter()
         if not decision.archive and not self._encoder.fit(decision.deadline_ms, time.monotonic()):
-            self._fail(frame.key, Route.CLOUD, "the link carries fewer frames than these in time")
+            self._fail(frame.key, Route.CLOUD, LEFT_OUT)
             return
         try:
             cleared = self._gate.clear(frame, late=decision.archive)
