@@ -15,6 +15,7 @@ PACKAGE = ROOT / "mastra_ros"
 CONTRACTS = {
     *("types", "config", "errors", "pictures", "share"),
     *("redaction", "private_files", "leftovers", "sqlite_files", "figures", "records", "artefacts"),
+    "statuses",
 }
 """Modules that every stage may import."""
 
@@ -39,6 +40,7 @@ ROOMS: dict[str, set[str]] = {
     "gateway/door": set(),
     "gateway/openinference": set(),
     "gateway/records": set(),
+    "gateway/statuses": set(),
     "gateway/tensors": {"gateway/openinference"},
     "inference/choosing": {"inference", "inference/engines"},
     "inference/engines": set(),

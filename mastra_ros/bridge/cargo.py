@@ -1,10 +1,10 @@
-"""What the bridge carries beside frames, across sessions: records up, artefacts down."""
+"""What the bridge carries beside frames, across sessions: records, statuses, artefacts."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -15,6 +15,7 @@ from .news import News
 from .paths import artefacts_path, records_path
 from .records import RecordSpool, RecordThread
 from .spool_reserve import Reserve
+from .statuses import Statuses
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +41,7 @@ class BridgeCargo:
         self._refused = 0
         self._error = ""
         self.artefacts_received = 0
+        self.statuses = Statuses()
         self.records = RecordThread(self._open, lambda: in_loop(wake))
         self.folder = ArtefactFolder(artefacts_path(config), config.artefacts_bytes_max)
         self.disk = ThreadPoolExecutor(1, thread_name_prefix="artefacts")
@@ -56,6 +58,10 @@ class BridgeCargo:
     def keep(self, record: Record) -> None:
         """Keep a record until the gateway has committed it; from any thread, never blocks."""
         self.records.put(record, self._kept)
+
+    def tell(self, status: Mapping[str, Any]) -> None:
+        """How the device is now; from any thread, never blocks."""
+        self._in_loop(self.statuses.put, status)
 
     def _kept(self, refused: str) -> None:
         """Called in the thread of the records, or of whoever brought one."""

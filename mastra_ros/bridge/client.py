@@ -132,6 +132,10 @@ class BridgeClient:
         if self._config.gateway:
             self._cargo.keep(record)
 
+    def send_status(self, status: Mapping[str, Any]) -> None:
+        """Tell how this device is, see `mastra_ros.statuses`; the newest wins. Never blocks."""
+        self._cargo.tell(status)
+
     def gate(self, state: GateState) -> None:
         """How the gate between frame and encoder is; never blocks."""
         self._call(self._gate.told, state)
@@ -301,9 +305,7 @@ class BridgeClient:
             *(websocket, self._config, self._spool, self._tally, self._goodput, self),
             self._gate,
             self._codecs,
-            records=self._cargo.records,
-            artefacts=self._cargo.folder,
-            disk=self._cargo.disk,
+            cargo=self._cargo,
         )
         try:
             await uplink.greet()

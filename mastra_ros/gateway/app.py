@@ -37,6 +37,7 @@ from .memory import Memory, resident_bytes, return_to_system
 from .metrics import Metrics
 from .models import Models
 from .reading import PATHS, Reading
+from .reading_devices import DeviceReading
 from .records import MemoryRecordStore, RecordDesk, RecordStore, SqliteRecordStore
 from .references import PacketDecoder, References
 from .sessions import Sessions
@@ -89,6 +90,7 @@ class Gateway:
         self._cargo = CargoDesks(
             RecordDesk(self.records, metrics.on_record),
             None if applications is None else ArtefactDesk(applications.keeping),
+            metrics.on_status,
         )
         self.sessions = Sessions(config.sessions_max, config.sessions_device_max)
         references = References(
@@ -129,7 +131,7 @@ class Gateway:
                 Route("/metrics", self._show_metrics),
                 WebSocketRoute("/v1/stream", self._stream),
                 *self._v2.routes(),
-                *self._reading(PublicKeys(keys_dir)).routes(),
+                *self._reading(PublicKeys(keys_dir)),
             ],
             exception_handlers={HTTPException: _no_such_path, Exception: _fault},
         )
@@ -193,13 +195,21 @@ class Gateway:
             except Exception:  # nothing that is found may end the watch
                 logger.exception("the watch failed")
 
-    def _reading(self, keys: PublicKeys) -> Reading:
-        return Reading(
-            self.records,
-            None if self._applications is None else self._applications.keeping,
+    def _reading(self, keys: PublicKeys) -> list[Route]:
+        keeping = None if self._applications is None else self._applications.keeping
+        devices = DeviceReading(
+            self._cargo.statuses,
+            self._cargo.hearing,
             devices=lambda: keys,
             connected=lambda: self.sessions.streams,
+            look=self._look_at_hearing,
         )
+        return [*Reading(self.records, keeping).routes(), *devices.routes()]
+
+    def _look_at_hearing(self) -> None:
+        for session in self.sessions:
+            if isinstance(session, StreamSession):
+                session.tell_hearing()
 
     def _wake_cargo(self, device: str, stream: str) -> None:
         """There is an artefact for a device."""

@@ -1,8 +1,9 @@
-"""The second cargo of one session, beside frames: records up, artefacts down."""
+"""The second cargo of one session, beside frames: records and statuses up, artefacts down."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -11,10 +12,13 @@ from ..protocol.artefacts import ArtefactAck, ArtefactRequest
 from ..protocol.messages import Message
 from ..protocol.records import EXTENSION as RECORDS
 from ..protocol.records import Records
+from ..protocol.statuses import EXTENSION as STATUS
+from ..protocol.statuses import StatusReport
 from .applications.artefact_desk import ArtefactDesk
 from .records import RecordDesk
+from .statuses import Hearing, StatusBoard
 
-CARGO = (Records, ArtefactRequest, ArtefactAck)
+CARGO = (Records, ArtefactRequest, ArtefactAck, StatusReport)
 """What a device says of it."""
 ASKED_MAX = 128
 """Requests and acknowledgements of one session that wait; more are not listened to."""
@@ -23,14 +27,23 @@ ASKED_MAX = 128
 class CargoDesks:
     """What a gateway has for all its sessions."""
 
-    def __init__(self, records: RecordDesk, artefacts: ArtefactDesk | None) -> None:
+    def __init__(
+        self,
+        records: RecordDesk,
+        artefacts: ArtefactDesk | None,
+        on_status: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """on_status(outcome) counts statuses: kept, or the code of the refusal."""
         self.records = records
         self.artefacts = artefacts
+        self.statuses = StatusBoard()
+        self.hearing = Hearing()
+        self.on_status = on_status
 
     @property
     def extensions(self) -> tuple[str, ...]:
         """What is announced to devices."""
-        return (RECORDS,) if self.artefacts is None else (RECORDS, ARTEFACTS)
+        return (RECORDS, STATUS) if self.artefacts is None else (RECORDS, ARTEFACTS, STATUS)
 
 
 class Cargo:
@@ -63,6 +76,12 @@ class Cargo:
             self._start(self._keep_offering(self._desks.artefacts))
             self._start(self._serve(self._desks.artefacts))
 
+    def heard(self, silent_s: float, heartbeat_s: float) -> None:
+        """The device was heard so long ago."""
+        if self._stream:
+            at_s = time.time() - silent_s
+            self._desks.hearing.saw(self._device, self._stream, at_s, heartbeat_s)
+
     def wake(self, device: str, stream: str) -> None:
         """There may be an artefact for a device."""
         if (device, stream) == (self._device, self._stream):
@@ -72,6 +91,12 @@ class Cargo:
         """What the device has said."""
         if isinstance(message, Records):
             self._start(self._answer_records(message))
+        elif isinstance(message, StatusReport):
+            desks = self._desks
+            nack = desks.statuses.take(self._device, self._stream, message, time.time())
+            desks.on_status("kept" if nack is None else nack.code)
+            if nack is not None:
+                self._say(nack)
         elif isinstance(message, (ArtefactRequest, ArtefactAck)) and not self._asked.full():
             self._asked.put_nowait(message)
 

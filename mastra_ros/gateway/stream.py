@@ -147,10 +147,17 @@ class StreamSession:
         try:
             await self._serve()
         finally:
+            self.tell_hearing()
             self._sessions.disconnect(self)
             at = (self._protocol.device, self._protocol.stream)
             self._metrics.forget_privacy(*at, self._protocol.session)
             self._metrics.sessions.dec()
+
+    def tell_hearing(self) -> None:
+        """Say when the device was heard last."""
+        if self.cargo is not None:
+            silent_s = (time.monotonic_ns() - self._protocol.last_heard_ns) / 1e9
+            self.cargo.heard(silent_s, self._protocol.heartbeat_interval_ns / 1e9)
 
     async def _serve(self) -> None:
         self._websocket.scope[MEMORY] = self._memory
