@@ -41,6 +41,7 @@ ROOMS: dict[str, set[str]] = {
     "gateway/openinference": set(),
     "gateway/records": set(),
     "gateway/statuses": set(),
+    "gateway/steering": set(),
     "gateway/tensors": {"gateway/openinference"},
     "inference/choosing": {"inference", "inference/engines"},
     "inference/engines": set(),

@@ -17,12 +17,14 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from .applications.keeping import Keeping, KeptArtefact
-from .asking import INT64, Refused, name, paged, route, whole, whose
+from .asking import INT64, Refused, answered, name_of, paged, whole_of, whose
 from .records import KeptRecord, RecordStore
 from .records.store import Query
 
-PATHS = ("/v1/records", "/v1/artefacts", "/v1/devices", "/metrics")
+PATHS = ("/v1/records", "/v1/artefacts", "/v1/devices", "/v1/settings", "/v1/audit", "/metrics")
 """What clients may ask."""
+CHANGED = ("/v1/devices",)
+"""Where an operator may change something."""
 
 
 class Reading:
@@ -35,18 +37,18 @@ class Reading:
     def routes(self) -> list[Route]:
         """The routes."""
         return [
-            route("/v1/records", self._list_records),
-            route("/v1/artefacts", self._list_artefacts),
-            route("/v1/artefacts/{id}/data", self._data),
+            Route("/v1/records", answered(self._list_records)),
+            Route("/v1/artefacts", answered(self._list_artefacts)),
+            Route("/v1/artefacts/{id}/data", answered(self._data)),
         ]
 
     async def _list_records(self, request: Request) -> Response:
         query = Query(
             whose(request),
-            name(request, "stream"),
-            name(request, "kind"),
-            whole(request, "from_ns", -INT64),
-            whole(request, "to_ns", -INT64),
+            name_of(request, "stream"),
+            name_of(request, "kind"),
+            whole_of(request, "from_ns", -INT64),
+            whole_of(request, "to_ns", -INT64),
         )
 
         def page(after: int, most: int) -> tuple[list[dict[str, Any]], int]:
@@ -56,7 +58,7 @@ class Reading:
         return await paged(request, "records", page)
 
     async def _list_artefacts(self, request: Request) -> Response:
-        wanted = whose(request), name(request, "stream"), name(request, "kind")
+        wanted = whose(request), name_of(request, "stream"), name_of(request, "kind")
 
         def page(after: int, most: int) -> tuple[list[dict[str, Any]], int]:
             kept = [] if self._keeping is None else self._keeping.artefacts(*wanted, after, most)

@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ..protocol.checks import is_name
-from .asking import INT64, Refused, name, paged, route, whole, whose
+from .asking import INT64, Refused, answered, name_of, paged, whole_of, whose
 from .statuses import Entry, Hearing, StatusBoard
 
 
@@ -45,8 +45,8 @@ class DeviceReading:
     def routes(self) -> list[Route]:
         """The routes."""
         return [
-            route("/v1/devices", self._list),
-            route("/v1/devices/{device}/status", self._status),
+            Route("/v1/devices", answered(self._list)),
+            Route("/v1/devices/{device}/status", answered(self._status)),
         ]
 
     async def _list(self, request: Request) -> Response:
@@ -91,8 +91,8 @@ class DeviceReading:
         if not is_name(device):
             raise Refused(404, f"there is no device {device!r:.80}")
         whose(request, device)
-        only = name(request, "stream")
-        since_ns = whole(request, "since", -INT64)
+        only = name_of(request, "stream")
+        since_ns = whole_of(request, "since", -INT64)
         self._look()
         now_s = time.time()
         known = {*self._board.streams(device), *self._hearing.streams(device)}
