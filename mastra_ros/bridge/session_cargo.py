@@ -10,19 +10,25 @@ from ..protocol import Event, Message, RecordsAck, Session
 from ..protocol.artefacts import EXTENSION as ARTEFACTS
 from ..protocol.artefacts import ArtefactOffer, ArtefactPiece
 from ..protocol.records import EXTENSION as RECORDS
+from ..protocol.sets import EXTENSION as SETS
+from ..protocol.sets import SetAck
 from ..protocol.statuses import EXTENSION as STATUS
 from ..protocol.statuses import StatusNack
 from .artefacts import ArtefactLane
 from .cargo import BridgeCargo
+from .clearing import SpoolGate
 from .delivery import Listener
 from .flight import SECOND, Goodput
 from .outbox import Outbox
 from .records import RecordLane
 from .scavenger import Scavenger
+from .set_lane import SetLane
 from .statuses import StatusLane
 
-EXTENSIONS = (RECORDS, ARTEFACTS, STATUS)
+EXTENSIONS = (RECORDS, ARTEFACTS, STATUS, SETS)
 """What the bridge announces."""
+QUEUED_MAX = 2
+"""Pieces of sets that wait for the socket, so that a live packet waits for no more."""
 LIVE_NS = 5 * SECOND
 """So long after a live answer the next ones are expected."""
 
@@ -37,6 +43,7 @@ class SessionCargo:
         goodput: Goodput,
         listener: Listener,
         carried: BridgeCargo,
+        gate: SpoolGate,
     ) -> None:
         self._session = session
         self._outbox = outbox
@@ -50,6 +57,15 @@ class SessionCargo:
             quiet=self._quiet,
             goodput_bps=lambda: goodput.bps,
             on_refused=listener.record_refused,
+        )
+        self._sets = SetLane(
+            session.stream,
+            carried.sets,
+            send=self._send_records,
+            quiet=lambda: self._quiet() and outbox.records_waiting < QUEUED_MAX,
+            goodput_bps=lambda: goodput.bps,
+            on_refused=listener.record_refused,
+            gate=gate,
         )
         self._artefacts = ArtefactLane(
             carried.folder,
@@ -73,13 +89,17 @@ class SessionCargo:
             self._listener.record_refused("the gateway is of an older version: it takes no records")
         if ARTEFACTS in self._session.extensions:
             tasks.append(asyncio.ensure_future(self._artefacts.run()))
+        if SETS in self._session.extensions:
+            tasks.append(asyncio.ensure_future(self._sets.run()))
         if STATUS in self._session.extensions:
             tasks.append(asyncio.ensure_future(self._statuses.run()))
         return tasks
 
     def react(self, event: Event) -> None:
         """What the gateway has said, if it is of cargo; ProtocolError where that makes no sense."""
-        if isinstance(event, RecordsAck):
+        if isinstance(event, SetAck):
+            self._sets.answered(event)
+        elif isinstance(event, RecordsAck):
             self.records.answered(event)
         elif isinstance(event, ArtefactOffer):
             self._artefacts.offered(event)
@@ -96,7 +116,12 @@ class SessionCargo:
     def wrote(self) -> None:
         """The socket has taken something: there may be room."""
         if not self._outbox.live_waiting:
-            self.records.wake()
+            self.wake()
+
+    def wake(self) -> None:
+        """There may be something to send."""
+        self.records.wake()
+        self._sets.wake()
 
     def _send_records(self, message: Message) -> None:
         self._scavenger.sent(time.monotonic_ns())

@@ -56,6 +56,7 @@ from .memory import Memory
 from .metrics import Metrics
 from .outgoing import Outgoing
 from .sessions import Sessions
+from .sets.desk import Budget
 from .store import Record
 
 logger = logging.getLogger(__name__)
@@ -133,7 +134,8 @@ class StreamSession:
         self._in_work = 0
         self.cargo: Cargo | None = None
         if cargo is not None:
-            self.cargo = Cargo(cargo, device, self._say, self._notice_fault)
+            budget = Budget(self._memory.take, self._memory.give)
+            self.cargo = Cargo(cargo, device, self._say, self._notice_fault, budget)
         self._ended: asyncio.Future[End] = asyncio.get_running_loop().create_future()
 
     @property

@@ -99,17 +99,24 @@ class BridgeNode(StageNode):
             "dropped": status.dropped,
             "records": status.records,
             "records_refused": status.records_refused,
+            "set_frames": status.set_frames,
+            "set_frames_refused": status.set_frames_refused,
             "privacy_withheld": status.withheld,
             "privacy_kept": status.kept,
         }
         if status.record_error:
             return "error", f"records: {status.record_error}", values
+        if status.set_error:
+            return "error", f"sets: {status.set_error}", values
         if status.link.connected or not self.config.gateway:
             return "ok", "running", values
         return "warn", status.error or "not connected", values
 
     def _on_packet(self, message: Packet) -> None:
         assert self._client is not None
+        if message.set:
+            self._client.send_set_frame(convert.set_frame_from_ros(message, self.config.stream))
+            return
         packet = convert.packet_from_ros(message, self.config.stream)
         self._client.send(packet, float(message.deadline_ms))
         self._teller.on_packet(message)
@@ -177,6 +184,10 @@ class BridgeNode(StageNode):
                     records_delivered=status.records_delivered,
                     records_refused=status.records_refused,
                     record_error=status.record_error,
+                    set_frames=status.set_frames,
+                    set_frames_delivered=status.set_frames_delivered,
+                    set_frames_refused=status.set_frames_refused,
+                    set_error=status.set_error,
                     key_frames_asked=status.key_frames_asked,
                     codecs=status.codecs,
                 ),

@@ -109,6 +109,7 @@ class DeviceTeller:
                 "dropped": bridge.dropped,
                 "records": bridge.records,
                 "records_refused": bridge.records_refused,
+                "set_frames": bridge.set_frames,
             },
             "versions": self._versions,
             "diagnostics": {

@@ -36,6 +36,7 @@ from .result import (
     verdict_to_ros,
 )
 from .schedule import known, schedule_sections, schedule_to_ros
+from .set_frame import set_frame_from_ros, set_frame_to_ros
 from .state import (
     LinkStatus,
     diagnostic_to_ros,
@@ -92,6 +93,8 @@ __all__ = [
     "result_to_ros",
     "schedule_sections",
     "schedule_to_ros",
+    "set_frame_from_ros",
+    "set_frame_to_ros",
     "stamp_from_ros",
     "stamp_to_ros",
     "superseded_to_ros",
