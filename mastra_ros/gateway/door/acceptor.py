@@ -22,6 +22,7 @@ from ...errors import ConfigError
 from .ending import abort
 from .lobby import Lobby, Turnstile
 from .logs import Sparing
+from .transports import open_tls
 
 logger = logging.getLogger(__name__)
 
@@ -211,11 +212,8 @@ class Acceptor:
         assert sock is not None
         word = sock.dup()  # asyncio hangs up without the alert that says why
         try:
-            transport, _ = await self._loop.connect_accepted_socket(
-                lambda: self._make_protocol(self, guest),
-                sock,
-                ssl=self._context,
-                ssl_handshake_timeout=PATIENCE_S,
+            transport = await open_tls(
+                lambda: self._make_protocol(self, guest), sock, self._context, PATIENCE_S
             )
         except (OSError, asyncio.TimeoutError) as error:  # ssl.SSLError is an OSError
             self.gone(guest)
