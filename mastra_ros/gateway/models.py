@@ -321,7 +321,12 @@ def _open(path: str, config: GatewayConfig) -> tuple[str, Detector | AutoDetecto
             bundle,
             _parts(bundle, config),
             config.engine,
-            options=EngineOptions(config.threads, providers=config.providers, device=config.device),
+            options=EngineOptions(
+                config.threads,
+                providers=config.providers,
+                device=config.device,
+                torch_device=config.torch_device,
+            ),
             choices_dir=choices_folder(config.choices_dir),
         )
     detector.warm_up(WARM_UP_RUNS)
