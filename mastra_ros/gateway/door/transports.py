@@ -10,12 +10,14 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 try:
-    from aiofastnet import connect_accepted_socket as _connect
+    from aiofastnet import connect_accepted_socket
 except ImportError:  # no wheel for this machine
-    _connect = None
+    _connect: Callable[..., Any] | None = None
+else:
+    _connect = connect_accepted_socket
 
 
 async def open_tls(
@@ -28,7 +30,7 @@ async def open_tls(
     loop = asyncio.get_running_loop()
     how: dict[str, Any] = {"ssl": context, "ssl_handshake_timeout": handshake_s}
     if _connect is None:
-        transport, _ = await loop.connect_accepted_socket(make_protocol, sock, **how)
+        made = await loop.connect_accepted_socket(make_protocol, sock, **how)
     else:
-        transport, _ = await _connect(loop, make_protocol, sock, **how)
-    return cast(asyncio.Transport, transport)
+        made = await _connect(loop, make_protocol, sock, **how)
+    return made[0]
