@@ -5,13 +5,17 @@ Runs in the environment of those servers, so it knows nothing of ours.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from typing import Any
 
 import cv2
 import numpy as np
-import onnxruntime
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+import onnxruntime  # noqa: E402
 
 
 class Work:
