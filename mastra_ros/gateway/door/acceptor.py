@@ -22,7 +22,7 @@ from ...errors import ConfigError
 from .ending import abort
 from .lobby import Lobby, Turnstile
 from .logs import Sparing
-from .transports import open_tls
+from .transports import open_tls, quiet
 
 logger = logging.getLogger(__name__)
 
@@ -95,6 +95,7 @@ class Acceptor:
 
     def start(self) -> None:
         """Accept from now on."""
+        self._loop.set_exception_handler(quiet)
         self._loop.add_reader(self._listener, self._accept)
 
     def close(self) -> None:

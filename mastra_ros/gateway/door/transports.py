@@ -20,6 +20,22 @@ else:
     _connect = connect_accepted_socket
 
 
+def quiet(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """A handler of exceptions for the loop: that a peer is gone, or speaks no TLS, is no fault.
+
+    Who waits for the handshake hears of it. asyncio is as quiet by itself.
+    """
+    error = context.get("exception")
+    if isinstance(error, type):  # what aiofastnet says of some errors
+        del context["exception"]
+        context["message"] = f"{context.get('message')} ({error.__name__})"
+    if str(context.get("message")).startswith("SSL handshake failed"):
+        return
+    if "transport" in context and isinstance(error, OSError):
+        return
+    loop.default_exception_handler(context)
+
+
 async def open_tls(
     make_protocol: Callable[[], asyncio.BaseProtocol],
     sock: socket.socket,

@@ -46,7 +46,9 @@ class TorchProgram:
                 self._module = program.module().to(self.device)
                 # Constants and weights stay where they were traced unless the graph is told too.
                 if self.device.type != "cpu":
-                    program = torch.export.passes.move_to_device_pass(program, self.device)
+                    from torch.export.passes import move_to_device_pass
+
+                    program = move_to_device_pass(program, self.device)
                     self._module = program.module()
             values = {
                 node.name: node.meta.get("val")
