@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import msgpack
@@ -129,6 +130,10 @@ def test_broken_bytes_are_the_same_both_ways(data: st.DataObject) -> None:
     some = bytes(broken[:end]) + b"\xc0" * max(0, end - len(whole))
     assert told(decode, some) == told(decode_slowly, some)
     assert told(decode, bytes(broken)) == told(decode_slowly, bytes(broken))
+
+
+def test_it_knows_all_fields_of_the_message() -> None:
+    assert list(SOUND) == [one.name for one in dataclasses.fields(FrameMessage)]
 
 
 def test_a_map_of_many_fields_is_refused_by_its_count_as_ever() -> None:
