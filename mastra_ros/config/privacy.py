@@ -87,6 +87,12 @@ class PrivacyConfig(NodeConfig):
     threads: int = parameter(
         1, "threads of each finder's engine", unit="threads", minimum=1, maximum=64
     )
+    engine: str = parameter(
+        "auto",
+        "runtime of the finders: onnxruntime, openvino, or auto: OpenVINO where it is installed "
+        "and the processor multiplies bfloat16, which takes about half the time",
+        choices=("auto", "onnxruntime", "openvino"),
+    )
     features: str = parameter(
         "refuse",
         "features at the cut of a split model, of which a picture can be rebuilt: refuse, allow, "

@@ -20,6 +20,10 @@ MARGIN_PX = 40
 GRID_PX = 32
 """Rectangles are made of whole steps of this, so that few different sizes go to the networks."""
 
+EACH_PX = 64 * 64
+"""What a rectangle costs beside its area, as an area."""
+PARTS_MAX = 100
+
 Blocks = NDArray[np.bool_]
 
 
@@ -35,15 +39,6 @@ class Part:
     @property
     def area_px(self) -> int:
         return (self.right - self.left) * (self.bottom - self.top)
-
-    def touches(self, other: Part) -> bool:
-        """Whether they share a pixel, or an edge."""
-        return (
-            self.left <= other.right
-            and other.left <= self.right
-            and self.top <= other.bottom
-            and other.top <= self.bottom
-        )
 
     def with_(self, other: Part) -> Part:
         """The least rectangle around both."""
@@ -75,9 +70,10 @@ def changed_blocks(image: Image, before: Image) -> Blocks:
 
 
 def parts(changed: Blocks, known: Sequence[Region], high: int, wide: int) -> list[Part]:
-    """Rectangles around all that changed, apart from each other, each with a margin.
+    """Rectangles around all that changed, each with a margin.
 
     A region known from before that reaches into one lies in it as a whole: half a face is none.
+    Rectangles may overlap where one around both would cost more to search than the two.
     """
     near = cv2.dilate(changed.astype(np.uint8), np.ones((3, 3), np.uint8))
     count, _, stats, _ = cv2.connectedComponentsWithStats(near, connectivity=8)
@@ -119,17 +115,30 @@ def _on_grid(part: Part, high: int, wide: int) -> Part:
 
 
 def _merged(found: Sequence[Part]) -> list[Part]:
-    """The rectangles, those that touch taken together."""
-    left = list(found)
-    made: list[Part] = []
-    while left:
-        part = left.pop()
-        touching = [other for other in left if part.touches(other)]
-        if not touching:
-            made.append(part)
-            continue
-        left = [other for other in left if other not in touching]
-        for other in touching:
-            part = part.with_(other)
-        left.append(part)
-    return sorted(made, key=lambda p: (p.top, p.left))
+    """The rectangles; two whose hull is cheaper to search than both are made one, best first."""
+    if len(found) > PARTS_MAX:  # noise all over the picture: one search costs less
+        hull = found[0]
+        for part in found[1:]:
+            hull = hull.with_(part)
+        return [hull]
+    left = np.array([(p.left, p.top, p.right, p.bottom) for p in found], np.int64).reshape(-1, 4)
+    saved = np.array([_saved(left, one) for one in left]).reshape(len(left), len(left))
+    np.fill_diagonal(saved, 0)
+    while saved.size and saved.max() > 0:
+        one, other = divmod(int(saved.argmax()), len(left))
+        left[one, :2] = np.minimum(left[one, :2], left[other, :2])
+        left[one, 2:] = np.maximum(left[one, 2:], left[other, 2:])
+        left = np.delete(left, other, 0)
+        saved = np.delete(np.delete(saved, other, 0), other, 1)
+        one -= other < one
+        saved[one] = saved[:, one] = _saved(left, left[one])
+        saved[one, one] = 0
+    return [Part(*sides) for sides in sorted(left.tolist(), key=lambda s: (s[1], s[0]))]
+
+
+def _saved(left: NDArray[np.int64], one: NDArray[np.int64]) -> NDArray[np.int64]:
+    """What is saved by searching the hull of `one` and each of the others, px."""
+    low, high = np.minimum(left[:, :2], one[:2]), np.maximum(left[:, 2:], one[2:])
+    both = (left[:, 2:] - left[:, :2]).prod(1) + int((one[2:] - one[:2]).prod())
+    saved: NDArray[np.int64] = both + EACH_PX - (high - low).prod(1)
+    return saved
