@@ -15,7 +15,7 @@ BLOCK_PX = 8
 """A face of 8 px that comes into sight changes the mean of a block; noise of a camera does not."""
 LEVELS = 5.0
 """Of 255, in one colour: a block whose mean difference is larger has changed."""
-MARGIN_PX = 40
+MARGIN_PX = 24
 """Around what changed, so that a thing at its border is seen whole and with its surroundings."""
 GRID_PX = 32
 """Rectangles are made of whole steps of this, so that few different sizes go to the networks."""
@@ -49,11 +49,6 @@ class Part:
             max(self.bottom, other.bottom),
         )
 
-    def meets(self, r: Region) -> bool:
-        """Whether a region reaches into it."""
-        across = r.x < self.right and self.left < r.x + r.width
-        return across and r.y < self.bottom and self.top < r.y + r.height
-
 
 def changed_blocks(image: Image, before: Image) -> Blocks:
     """(rows, columns): which blocks of 8x8 px differ. Both pictures have one shape."""
@@ -69,11 +64,18 @@ def changed_blocks(image: Image, before: Image) -> Blocks:
     return np.asarray(means > LEVELS)
 
 
-def parts(changed: Blocks, known: Sequence[Region], high: int, wide: int) -> list[Part]:
+def is_stale(r: Region, changed: Blocks) -> bool:
+    """Whether something has changed in a region, or right beside it."""
+    left, top = max(0, int(r.x) // BLOCK_PX - 1), max(0, int(r.y) // BLOCK_PX - 1)
+    right, bottom = int(r.x + r.width) // BLOCK_PX + 2, int(r.y + r.height) // BLOCK_PX + 2
+    return bool(changed[top : max(0, bottom), left : max(0, right)].any())
+
+
+def parts(changed: Blocks, stale: Sequence[Region], high: int, wide: int) -> list[Part]:
     """Rectangles around all that changed, each with a margin.
 
-    A region known from before that reaches into one lies in it as a whole: half a face is none.
-    Rectangles may overlap where one around both would cost more to search than the two.
+    Each region known from before in which something changed lies in one as a whole: half a face is
+    none. Rectangles may overlap where one around both would cost more to search than the two.
     """
     near = cv2.dilate(changed.astype(np.uint8), np.ones((3, 3), np.uint8))
     count, _, stats, _ = cv2.connectedComponentsWithStats(near, connectivity=8)
@@ -81,28 +83,16 @@ def parts(changed: Blocks, known: Sequence[Region], high: int, wide: int) -> lis
     for left, top, across, down, _ in stats[1:count].tolist():
         corners = (left, top, left + across, top + down)
         core = Part(*(corner * BLOCK_PX for corner in corners))
-        made.append(_grown(core, high, wide))
-    while True:
-        wider = [_around(part, known, high, wide) for part in made]
-        merged = _merged(wider)
-        if merged == made:
-            return merged
-        made = merged
+        made.append(_grown(core, MARGIN_PX, high, wide))
+    for r in stale:
+        core = Part(int(r.x), int(r.y), int(r.x + r.width) + 1, int(r.y + r.height) + 1)
+        made.append(_grown(core, BLOCK_PX, high, wide))
+    return _merged(made)
 
 
-def _around(part: Part, known: Sequence[Region], high: int, wide: int) -> Part:
-    for r in known:
-        if part.meets(r):
-            whole = Part(
-                int(r.x) - 8, int(r.y) - 8, int(r.x + r.width) + 9, int(r.y + r.height) + 9
-            )
-            part = _on_grid(part.with_(whole), high, wide)
-    return part
-
-
-def _grown(core: Part, high: int, wide: int) -> Part:
-    m = MARGIN_PX
-    return _on_grid(Part(core.left - m, core.top - m, core.right + m, core.bottom + m), high, wide)
+def _grown(core: Part, margin: int, high: int, wide: int) -> Part:
+    grown = (core.left - margin, core.top - margin, core.right + margin, core.bottom + margin)
+    return _on_grid(Part(*grown), high, wide)
 
 
 def _on_grid(part: Part, high: int, wide: int) -> Part:
