@@ -20,6 +20,8 @@ MARGIN_PX = 24
 GRID_PX = 32
 """Rectangles are made of whole steps of this, so that few different sizes go to the networks."""
 
+STEP_PX = 128
+"""Sides are multiples of this, the sides of small rectangles of half of it."""
 EACH_PX = 64 * 64
 """What a rectangle costs beside its area, as an area."""
 PARTS_MAX = 100
@@ -87,12 +89,29 @@ def parts(changed: Blocks, stale: Sequence[Region], high: int, wide: int) -> lis
     for r in stale:
         core = Part(int(r.x), int(r.y), int(r.x + r.width) + 1, int(r.y + r.height) + 1)
         made.append(_grown(core, BLOCK_PX, high, wide))
-    return _merged(made)
+    return [_in_steps(part, high, wide) for part in _merged(made)]
 
 
 def _grown(core: Part, margin: int, high: int, wide: int) -> Part:
     grown = (core.left - margin, core.top - margin, core.right + margin, core.bottom + margin)
     return _on_grid(Part(*grown), high, wide)
+
+
+def _in_steps(part: Part, high: int, wide: int) -> Part:
+    """The part, larger: its sides in whole steps, so that few shapes go to the networks.
+
+    A runtime prepares itself for each new shape, which takes longer than a small search.
+    """
+    left, right = _stretched(part.left, part.right, wide)
+    top, bottom = _stretched(part.top, part.bottom, high)
+    return Part(left, top, right, bottom)
+
+
+def _stretched(low: int, high: int, room: int) -> tuple[int, int]:
+    step = STEP_PX if high - low > STEP_PX else STEP_PX // 2
+    size = min(room, -(-(high - low) // step) * step)
+    low = min(low, room - size)
+    return low, low + size
 
 
 def _on_grid(part: Part, high: int, wide: int) -> Part:
