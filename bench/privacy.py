@@ -3,10 +3,10 @@
     python -m bench.privacy [--parts recall|cost|plates,faces,…] [--placements N] [--out FILE]
 
 The parts plates, faces, reading, video and bands (`--parts recall`) do not depend on how busy the
-machine is; cost does. Needs MASTRA_DATA, and the default finders (`make setup`). The optional ones are taken where they
-are: `mastra model get yunet` and `plates`, or --models FOLDER of those. A part that is not run
-keeps what the file in bench/results/ says of it, with the day and the model of its run. Reading needs the recogniser of module
-plate_reader.
+machine is; cost does. Needs MASTRA_DATA, and the default finders (`make setup`). The optional ones
+are taken where they are: `mastra model get yunet` and `plates`, or --models FOLDER of those. A part
+that is not run keeps what the file in bench/results/ says of it, with the day and the model of its
+run. Reading needs the recogniser of module plate_reader.
 """
 
 from __future__ import annotations
@@ -26,13 +26,14 @@ import numpy as np
 
 from bench.bars import RESULTS, judged
 from bench.plate_reader import PlateReader, plain
+from bench.privacy_bands import of_bands
 from bench.privacy_pictures import (
     Image,
     Truth,
+    carried,
     covered,
     faces,
     interval,
-    paste,
     placements,
     plate_of_width,
     plates,
@@ -211,7 +212,7 @@ def video(bench: Bench, data: Path, frames: int) -> Result:
     gaps: dict[str, int] = {}
     shares, spent = [], []
     for number, image in enumerate(street(data, frames, SIZES["720p"])):
-        there = _carried(image, number, heads, cars)
+        there = carried(image, number, heads, cars)
         began = time.perf_counter()
         found = [r.widened(bench.config.widen) for r in paced.find(image)]
         spent.append((time.perf_counter() - began) * 1e3)
@@ -229,30 +230,6 @@ def video(bench: Bench, data: Path, frames: int) -> Result:
     }
     print(json.dumps(told), flush=True)
     return told
-
-
-def _carried(
-    image: Image, number: int, heads: list[tuple[Image, Truth]], cars: list[tuple[Image, Truth]]
-) -> dict[str, Truth]:
-    """Paste three faces and three plates where their paths have brought them by this frame."""
-    there = {}
-    for k, width in enumerate((16, 24, 40)):
-        head, truth = heads[k * 11]
-        left, top = 60 + 3.1 * number + 150 * k, 90 + 190 * k + 0.4 * number
-        there[f"face {width} px"] = paste(image, head, truth, width, left % 1100, top % 600)
-    for k, width in enumerate((48, 64, 96)):
-        photograph, truth = cars[k * 31 + 5]
-        by = width / truth.width
-        pad = 0.08 * truth.height
-        x, y = int(truth.x - pad), int(truth.y - pad)
-        plate = photograph[y : y + int(truth.height + 2 * pad), x : x + int(truth.width + 2 * pad)]
-        plate = cv2.resize(plate, None, fx=by, fy=by, interpolation=cv2.INTER_AREA)
-        left, top = int((900 - 2.3 * number + 60 * k) % 1100), int(170 + 180 * k)
-        image[top : top + plate.shape[0], left : left + plate.shape[1]] = plate
-        there[f"plate {width} px"] = Truth(
-            left + (truth.x - x) * by, top + (truth.y - y) * by, width, truth.height * by
-        )
-    return there
 
 
 def cost(bench: Bench, data: Path, frames: int) -> Result:
@@ -320,6 +297,9 @@ def main() -> int:
         "faces": lambda: of_faces(bench, data, options.placements, widths),
         "reading": lambda: reading(bench, data),
         "video": lambda: video(bench, data, options.frames),
+        "bands": lambda: of_bands(
+            [bench.finders[name] for name in DEFAULT], data, bench.config, options.frames
+        ),
         "cost": lambda: cost(bench, data, options.frames),
     }
     for name in wanted:

@@ -61,7 +61,7 @@ class PrivacyConfig(NodeConfig):
         choices=("mosaic", "solid"),
     )
     blocks: int = parameter(
-        8, "at most so many blocks across a hidden region", unit="blocks", minimum=1, maximum=8
+        4, "at most so many blocks across a hidden region", unit="blocks", minimum=1, maximum=8
     )
     hold_frames: int = parameter(
         5,
