@@ -52,12 +52,11 @@ class Looking:
         self._finders, self._task, self._config = finders, task, config
 
     def at(self, image: Image) -> tuple[list[Region], list[Region]]:
-        """Both, widened as the gate does."""
+        """Both, the masks widened as the gate does."""
         found = [region for finder in self._finders for region in finder.find(image)]
         objects = [replace(o, kind=LABELS.get(o.kind, o.kind)) for o in self._task.find(image)]
-        widen = self._config.widen
-        added = bands(objects, found)
-        return [r.widened(widen) for r in found], [r.widened(widen) for r in added]
+        masks = [r.widened(self._config.widen) for r in found]
+        return masks, bands(objects, found)
 
 
 def _plates(looking: Looking, data: Path, width: int) -> Result:

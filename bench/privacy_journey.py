@@ -111,7 +111,12 @@ def judged_frames(
     told = dict.fromkeys(
         [
             *("frames", "faces", "plates", "faces_found_before", "faces_found_after"),
-            *("plates_found_before", "plates_found_after", "plates_read_after"),
+            *(
+                "plates_found_before",
+                "plates_found_after",
+                "plates_read_before",
+                "plates_read_after",
+            ),
         ],
         0,
     )
@@ -124,8 +129,8 @@ def judged_frames(
                 kind = "plate" if name.startswith("plate") else "face"
                 told[f"{kind}s"] += when == "after"
                 told[f"{kind}s_found_{when}"] += _is_found(truth, kind, found)
-                if kind == "plate" and when == "after" and reader is not None:
-                    told["plates_read_after"] += _is_read(truth, seen, reader)
+                if kind == "plate" and reader is not None:
+                    told[f"plates_read_{when}"] += _is_read(truth, seen, reader)
     for finder in finders:
         finder.close()
     return told

@@ -130,7 +130,10 @@ def paste(
 def carried(
     image: Image, number: int, heads: list[tuple[Image, Truth]], cars: list[tuple[Image, Truth]]
 ) -> dict[str, Truth]:
-    """Paste three faces and three plates where their paths have brought them by this frame."""
+    """Paste three faces and three plates where their paths have brought them by this frame.
+
+    A face that a plate is pasted over is not in sight, and so not among what is given back.
+    """
     there = {}
     for k, width in enumerate((16, 24, 40)):
         head, truth = heads[k * 11]
@@ -146,9 +149,23 @@ def carried(
         left, top = int((900 - 2.3 * number + 60 * k) % 1100), int(170 + 180 * k)
         image[top : top + plate.shape[0], left : left + plate.shape[1]] = plate
         there[f"plate {width} px"] = Truth(
-            left + (truth.x - x) * by, top + (truth.y - y) * by, width, truth.height * by
+            left + (truth.x - x) * by,
+            top + (truth.y - y) * by,
+            width,
+            truth.height * by,
+            truth.text,
         )
-    return there
+    plates_there = [truth for name, truth in there.items() if name.startswith("plate")]
+    return {
+        name: truth
+        for name, truth in there.items()
+        if truth in plates_there or not any(_meet(truth, plate) for plate in plates_there)
+    }
+
+
+def _meet(a: Truth, b: Truth) -> bool:
+    across = a.x < b.x + b.width and b.x < a.x + a.width
+    return across and a.y < b.y + b.height and b.y < a.y + a.height
 
 
 def placements(

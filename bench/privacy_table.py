@@ -97,7 +97,8 @@ def _journey(document: dict[str, Any]) -> list[str]:
             f"plates the finders found {told['faces_found_before']} and "
             f"{told['plates_found_before']} on the device, and {told['faces_found_after']} and "
             f"{told['plates_found_after']} in what the gateway decodes; "
-            f"{told['plates_read_after']} plates could be read there."
+            f"{told['plates_read_before']} plates could be read before, and "
+            f"{told['plates_read_after']} there."
         )
         lines += ["", text]
     return lines

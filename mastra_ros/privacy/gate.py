@@ -243,8 +243,9 @@ class Gate:
     def _regions(self, frame: Frame, late: bool) -> list[Region]:
         found, objects = self._find(frame)
         known = [replace(o, kind=LABELS.get(o.kind.lower(), o.kind)) for o in objects]
-        private = [*found, *bands(known, found)]
-        return self._held([r.widened(self._config.widen) for r in private], frame, late)
+        added = bands(known, found)  # not widened: they are wide of what they hide already
+        private = [*(r.widened(self._config.widen) for r in found), *added]
+        return self._held(private, frame, late)
 
     def _find(self, frame: Frame) -> tuple[list[Region], list[Region]]:
         """What the finders find, and the objects of the task."""

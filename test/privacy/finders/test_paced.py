@@ -189,7 +189,11 @@ def test_rectangles_hold_all_changes_and_cost_no_more_than_the_whole(share: floa
     changed = rng.random((HIGH // 8, WIDE // 8)) < share
     made = parts(changed, [], HIGH, WIDE)
     assert all(_inside(row, column, made) for row, column in np.argwhere(changed).tolist())
-    assert sum(part.area_px for part in made) <= 1.5 * HIGH * WIDE
+    image = np.where(changed.repeat(8, 0).repeat(8, 1)[..., None], scene() + 60, scene())
+    paced = PacedFinders([WhiteSquares()])
+    paced.find(scene())
+    paced.find(image.astype(np.uint8))
+    assert 0 < paced.searched_px <= HIGH * WIDE
 
 
 def test_two_things_far_apart_are_searched_apart_and_near_ones_together() -> None:
