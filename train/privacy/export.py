@@ -84,7 +84,7 @@ def export(weights: Path, out: Path, bank: Path | None = None) -> None:
     print(f"{out}: {size} bytes")
 
 
-class _Pictures(CalibrationDataReader):  # type: ignore[misc]
+class _Pictures(CalibrationDataReader):
     """Composed pictures, as the model takes them."""
 
     def __init__(self, bank: Path) -> None:
