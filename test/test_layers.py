@@ -51,6 +51,7 @@ ROOMS: dict[str, set[str]] = {
     "nodes/convert": set(),
     "nodes/run": {"nodes", "nodes/convert"},
     "pipeline/factory": {"pipeline"},
+    "pipeline/ultrasound": {"pipeline"},
     "privacy/finders": set(),
     "scheduling/arbiter": {"scheduling/estimates"},
     "scheduling/estimates": set(),
