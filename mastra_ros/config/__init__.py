@@ -17,6 +17,7 @@ from .privacy import PrivacyConfig
 from .remote import REMOTE_STAGES, check_remote, remote_parameter
 from .scheduling import SchedulingConfig
 from .stages import STAGES
+from .volume import VolumeConfig
 
 __all__ = [
     "REMOTE_STAGES",
@@ -31,6 +32,7 @@ __all__ = [
     "Parameter",
     "PrivacyConfig",
     "SchedulingConfig",
+    "VolumeConfig",
     "build",
     "check_remote",
     "parameter",
