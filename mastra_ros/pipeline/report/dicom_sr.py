@@ -31,10 +31,27 @@ def structured_report(report: Report, images: Any, note: str) -> Any:
         referenced_sop_class_uid=images.SOPClassUID,
         referenced_sop_instance_uid=images.SOPInstanceUID,
     )
+    # Even where no structure was found, a report measures something: what was swept.
+    swept = sr.MeasurementsAndQualitativeEvaluations(
+        tracking_identifier=sr.TrackingIdentifier(
+            uid=hd.UID(uid(report.key, "swept")), identifier="what was swept"
+        ),
+        finding_type=sr.CodedConcept("111030", "DCM", "Image Region"),
+        measurements=[
+            _measurement(
+                sr.CodedConcept("118565006", "SCT", "Volume"),
+                report.swept_ml,
+                sr.CodedConcept("mL", "UCUM", "milliliter"),
+                sr,
+            )
+        ],
+    )
+    groups = [swept]
+    groups += [_group(report, one, source, hd, sr) for one in report.measured]
     content = sr.MeasurementReport(
         observation_context=sr.ObservationContext(observer_device_context=observer),
         procedure_reported=sr.CodedConcept("16310003", "SCT", "Ultrasonography"),
-        imaging_measurements=[_group(report, one, source, hd, sr) for one in report.measured],
+        imaging_measurements=groups,
         title=sr.CodedConcept("126000", "DCM", "Imaging Measurement Report"),
     )
     made = when(report.made_ns)

@@ -78,6 +78,7 @@ def us_multiframe(
     ds.SeriesDescription = note
     ds.ImageType = ["ORIGINAL", "PRIMARY"]
     ds.ImageComments = note
+    ds.Laterality = ""  # nobody has told it
     ds.BurnedInAnnotation = "NO"
     ds.LossyImageCompression = "00"
     ds.PatientOrientation = ""

@@ -67,11 +67,13 @@ def read_report(data: bytes) -> dict[str, Any]:
     none of its list's."""
     try:
         told = json.loads(data)
+        if not isinstance(told, dict) or told.get("resourceType") != "DiagnosticReport":
+            raise ValueError(f"{told!r:.80}")
+        check_codes(told)
         model = _model().model_validate(told)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, KeyError) as error:
         text = str(error).replace("\n", " ")
         raise VolumeError(f"FHIR: expected a DiagnosticReport, got {text:.200}") from None
-    check_codes(told)
     again: dict[str, Any] = json.loads(model.model_dump_json())
     return again
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timezone
 
 import numpy as np
@@ -48,6 +48,7 @@ class Report:
     identity: tells one report from all others, as device, stream and sweep. subject: a pseudonym,
     empty where none is known. began_ns, ended_ns: stamps of the first and last frame, since 1970;
     made_ns: of the report. notes: what a reader must know, as frames that are missing.
+    swept_ml: the volume of all that was swept.
     """
 
     identity: tuple[str, ...]
@@ -66,7 +67,8 @@ class Report:
     jitter_mm: float
     measured: tuple[Measured, ...]
     notes: tuple[str, ...] = ()
-    refused: tuple[tuple[str, int], ...] = field(default=())
+    refused: tuple[tuple[str, int], ...] = ()
+    swept_ml: float = 0.0
 
     def __post_init__(self) -> None:
         if not self.identity or not 0 <= self.began_ns <= self.ended_ns:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -45,6 +46,11 @@ def store(datasets: Sequence[Any], archive: Archive, *, timeout_s: float = 30.0)
     for ds in datasets:
         entity.add_requested_context(ds.SOPClassUID, ds.file_meta.TransferSyntaxUID)
     where = f"{archive.title}@{archive.host}:{archive.port}"
+    try:
+        # pynetdicom does not say why nobody is there.
+        socket.create_connection((archive.host, archive.port), timeout_s).close()
+    except OSError as error:
+        raise LinkError(f"archive {where}: expected a connection, got {error}") from None
     association = entity.associate(archive.host, archive.port, ae_title=archive.title)
     if not association.is_established:
         raise LinkError(f"archive {where}: expected an association, got none")

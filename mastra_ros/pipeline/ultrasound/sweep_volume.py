@@ -125,6 +125,7 @@ class SweepVolume:
             measure(found, jitter_mm),
             tuple(self._notes(end)),
             tuple(sorted(end.refused.items())),
+            float((volume.hits != 0).sum()) * volume.grid.voxel_mm3 / 1000.0,
         )
         stills = tuple(self._stills[number] for number in sorted(self._stills))
         spacing = self._spacing_px_mm or (1.0, 1.0)
