@@ -50,6 +50,7 @@ ROOMS: dict[str, set[str]] = {
     "model/split": {"model", "model/judge"},
     "nodes/convert": set(),
     "nodes/run": {"nodes", "nodes/convert"},
+    "pipeline/casting": {"pipeline/volume"},
     "pipeline/factory": {"pipeline"},
     "pipeline/report": {"pipeline/volume"},
     "pipeline/ultrasound": {"pipeline", "pipeline/report", "pipeline/volume"},

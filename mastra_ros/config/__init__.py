@@ -8,6 +8,7 @@ float, str or tuple[str, ...]. `live=True` marks what may change while the node 
 
 from .bridge import BridgeConfig
 from .camera import CameraConfig
+from .casting import CastingConfig
 from .compression import CompressionConfig
 from .factory import FactoryConfig
 from .gateway import GatewayConfig
@@ -24,6 +25,7 @@ __all__ = [
     "STAGES",
     "BridgeConfig",
     "CameraConfig",
+    "CastingConfig",
     "CompressionConfig",
     "FactoryConfig",
     "GatewayConfig",

@@ -53,6 +53,7 @@ def orthanc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Archive,
         "RemoteAccessAllowed": False,
         "AuthenticationEnabled": False,
         "DicomAlwaysAllowStore": True,
+        "DicomCheckCalledAet": True,
         "Plugins": [],
     }
     (folder / "orthanc.json").write_text(json.dumps(settings))
