@@ -5,6 +5,8 @@ Nothing here depends on the order in which frames come, nor on how often one of 
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,7 +46,7 @@ class SweepVolume:
     def __init__(self, identity: tuple[str, ...], config: VolumeConfig | None = None) -> None:
         self.config = config = config or VolumeConfig()
         self.identity = identity
-        self.missing_place = 0  # frames whose pose or size made no sense
+        self.misplaced = 0  # frames whose pose or size made no sense
         self._volume = Reconstruction(
             (config.spacing_mm,) * 3,
             voxels_max=config.voxels_max,
@@ -79,7 +81,7 @@ class SweepVolume:
         try:
             self._add(frame, image)
         except VolumeError:
-            self.missing_place += 1
+            self.misplaced += 1
             raise
         return self.feedback() if self.frames % self.config.feedback_frames == 0 else None
 
@@ -131,6 +133,35 @@ class SweepVolume:
         spacing = self._spacing_px_mm or (1.0, 1.0)
         return Finished(report, volume, tuple(found), coverage, stills, spacing)
 
+    def state(self) -> dict[str, Any]:
+        """All that was taken in, as plain values; for `take_over`."""
+        return {
+            "volume": self._volume.state(),
+            "watch": self._watch.state(),
+            "seen": sorted(self._seen),
+            "misplaced": self.misplaced,
+            "stamps": self._stamps,
+            "calibrations": sorted(self._calibrations),
+            "spacing": self._spacing_px_mm,
+            "size": self._size,
+            "stride": self._stride,
+            "stills": [dataclasses.astuple(one) for one in self._stills.values()],
+        }
+
+    def take_over(self, state: Mapping[str, Any]) -> None:
+        """What `state` gave, of one with the same config; all goes on as if never interrupted."""
+        self._volume.take_over(state["volume"])
+        for number, stamp_ns, corners in state["watch"]:
+            self._watch.add(number, stamp_ns, np.asarray(corners))
+        self._seen = set(state["seen"])
+        self.misplaced = state["misplaced"]
+        self._stamps = _pair(state["stamps"])
+        self._calibrations = set(state["calibrations"])
+        self._spacing_px_mm = _pair(state["spacing"])
+        self._size = _pair(state["size"])
+        self._stride = state["stride"]
+        self._stills = {one[0]: Still(*one) for one in state["stills"]}
+
     def _add(self, frame: TrackedFrame, image: NDArray[np.uint8]) -> None:
         if self._size not in (None, image.shape):
             raise VolumeError(f"frame: expected {self._size} px as before, got {image.shape}")
@@ -168,8 +199,8 @@ class SweepVolume:
         missing = end.frames - self.frames
         if missing > 0:
             told.append(f"{missing} of {end.frames} frames are missing")
-        if self.missing_place:
-            told.append(f"{self.missing_place} frames could not be placed")
+        if self.misplaced:
+            told.append(f"{self.misplaced} frames could not be placed")
         if self._volume.spacing_mm[0] > self.config.spacing_mm:
             told.append(
                 f"voxels are {self._volume.spacing_mm[0]:g} mm instead of "
@@ -183,3 +214,7 @@ class SweepVolume:
             widest = max(gap[2] for gap in seen.gaps)
             told.append(f"{seen.gaps_total} gaps between frames, one of {widest:.1f} mm")
         return told
+
+
+def _pair(told: Any) -> Any:
+    return None if told is None else tuple(told)

@@ -56,6 +56,9 @@ class Store(Protocol):
     def halved(self, shape: Index) -> Store:
         """The same with voxels twice as large: `shape` is that of the old box, all even."""
 
+    def arrays(self) -> tuple[Array, ...]:
+        """All of the state, for `store_with`."""
+
     def read(self) -> tuple[Array, Array]:
         """Gray level (float64; 0 where nothing is known) and what was put in: 0 nothing."""
 
@@ -77,6 +80,10 @@ class NearestMean:
     def halved(self, shape: Index) -> Store:
         """See Store."""
         return NearestMean(0, _eight(self._store, shape).sum(0))
+
+    def arrays(self) -> tuple[Array, ...]:
+        """See Store."""
+        return (self._store,)
 
     def read(self) -> tuple[Array, Array]:
         """See Store."""
@@ -110,6 +117,10 @@ class LinearMean:
             0, (_eight(self._total, shape).sum(0), _eight(self._weight, shape).sum(0))
         )
 
+    def arrays(self) -> tuple[Array, ...]:
+        """See Store."""
+        return self._total, self._weight
+
     def read(self) -> tuple[Array, Array]:
         """See Store."""
         return _mean(self._total, self._weight), self._weight
@@ -138,6 +149,10 @@ class Latest:
         """See Store."""
         return Latest(0, _eight(self._store, shape).max(0))
 
+    def arrays(self) -> tuple[Array, ...]:
+        """See Store."""
+        return (self._store,)
+
     def read(self) -> tuple[Array, Array]:
         """See Store."""
         return (self._store & 255).astype(np.float64), (self._store > 0).astype(np.int64)
@@ -162,6 +177,10 @@ class Maximum:
         """See Store."""
         return Maximum(0, _eight(self._store, shape).max(0))
 
+    def arrays(self) -> tuple[Array, ...]:
+        """See Store."""
+        return (self._store,)
+
     def read(self) -> tuple[Array, Array]:
         """See Store."""
         known = self._store > 0
@@ -177,6 +196,18 @@ def store_of(compounding: str, linear: bool, voxels: int) -> Store:
     if compounding == "maximum":
         return Maximum(voxels)
     raise VolumeError(f"compounding: expected {', '.join(COMPOUNDING)}, got {compounding!r:.40}")
+
+
+def store_with(compounding: str, linear: bool, arrays: tuple[Array, ...]) -> Store:
+    """The store whose `arrays` these were."""
+    if compounding == "mean" and linear:
+        return LinearMean(0, (arrays[0], arrays[1]))
+    kinds: dict[str, type[NearestMean | Latest | Maximum]] = {
+        "mean": NearestMean,
+        "latest": Latest,
+        "maximum": Maximum,
+    }
+    return kinds[compounding](0, arrays[0])
 
 
 def _eight(values: Array, shape: Index) -> Array:

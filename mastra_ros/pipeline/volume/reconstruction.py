@@ -7,6 +7,8 @@ the box around them grows. Positions are computed in double precision.
 from __future__ import annotations
 
 import math
+import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +17,7 @@ from numpy.typing import NDArray
 
 from mastra_ros.errors import VolumeError
 
-from .compounding import PIXELS_MAX, SEQ_MAX, Move, Store, store_of
+from .compounding import PIXELS_MAX, SEQ_MAX, Move, Store, store_of, store_with
 from .grid import Grid, Vector, check_size, check_spacing, corners_mm
 
 Array = NDArray[Any]
@@ -143,6 +145,29 @@ class Reconstruction:
         else:
             self._put(lines, rows, inside, values, seq, pixels)
         self.frames += 1
+
+    def state(self) -> dict[str, Any]:
+        """All that was put in, as plain values and bytes; for `take_over`."""
+        arrays = () if self._store is None else self._store.arrays()
+        return {
+            "frames": self.frames,
+            "level": self._level,
+            "low": self._low,
+            "size": self._size,
+            "used": self._used and [list(one) for one in self._used],
+            "arrays": [[one.dtype.str, zlib.compress(one.tobytes(), 1)] for one in arrays],
+        }
+
+    def take_over(self, state: Mapping[str, Any]) -> None:
+        """What `state` gave, of one with the same options; all goes on as if never interrupted."""
+        self.frames, self._level = state["frames"], state["level"]
+        self._low, self._size = list(state["low"]), list(state["size"])
+        used = state["used"]
+        self._used = (list(used[0]), list(used[1])) if used else None
+        arrays = tuple(
+            np.frombuffer(bytearray(zlib.decompress(data)), kind) for kind, data in state["arrays"]
+        )
+        self._store = store_with(self._compounding, self._linear, arrays) if arrays else None
 
     def volume(self) -> Volume:
         """All that is known, in the smallest box that holds every frame."""

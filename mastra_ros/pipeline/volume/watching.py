@@ -51,6 +51,10 @@ class SweepWatch:
             bisect.insort(self._numbers, sequence)
         self._places[sequence] = (stamp_ns, np.asarray(corners, np.float64))
 
+    def state(self) -> list[list[Any]]:
+        """Every frame, as plain values; `add` takes them again."""
+        return [[n, stamp, corners.tolist()] for n, (stamp, corners) in self._places.items()]
+
     def watched(self) -> Watched:
         """How the sweep goes."""
         numbers = self._numbers
