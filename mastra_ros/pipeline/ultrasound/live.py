@@ -142,11 +142,8 @@ class LiveView:
         if s.gain_db or any(s.tgc_db):
             gain = np.full((height, width), s.gain_db)
             if s.tgc_db:
-                gain += np.interp(
-                    self._depths(height, width),
-                    np.linspace(0, 1, max(2, len(s.tgc_db))),
-                    s.tgc_db if len(s.tgc_db) > 1 else s.tgc_db * 2,
-                )
+                steps = np.linspace(0, 1, len(s.tgc_db))
+                gain += np.interp(self._depths(height, width), steps, s.tgc_db)
             self._gain = np.round(gain * (255 / RANGE_DB)).astype(np.int16)
 
     def _depths(self, height: int, width: int) -> NDArray[np.float64]:
