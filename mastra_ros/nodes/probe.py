@@ -32,6 +32,7 @@ class ProbeNode(StageNode):
         self.captured = 0
         self.poses = 0
         self.failure = ""
+        self.notes: tuple[str, ...] = ()  # what is doubtful about the source
         self.ended = threading.Event()
         self._source: ProbeSource | None = None
         self._thread: threading.Thread | None = None
@@ -49,7 +50,8 @@ class ProbeNode(StageNode):
         self.ended.clear()
         self._stopping.clear()
         self._source = open_source(self.config.source, stall_s=self.config.stall_timeout_s)
-        for note in self._source.notes:
+        self.notes = self._source.notes
+        for note in self.notes:
             self.get_logger().warning(f"{self.config.source}: {note}")
         self._thread = threading.Thread(target=self._work, name="probe", daemon=True)
         self._thread.start()

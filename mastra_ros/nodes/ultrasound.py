@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import secrets
 import threading
+import time
 from collections import Counter
 from typing import Any
 
@@ -33,6 +34,8 @@ from .sweep_frames import SweepFrames
 from .sweep_sink import SweepTopics
 
 STATE_S = 1.0
+ARTEFACTS_MAX = 1000
+"""Sweeps whose files are remembered."""
 NO_CALIBRATION = "no calibration, so no sweeps"
 NO_REGION = "no region is configured, so nothing leaves this device"
 
@@ -49,6 +52,8 @@ class UltrasoundNode(StageNode):
         self.frames: SweepFrames | None = None
         self.ages = Ages()
         self.feedback: SweepFeedback | None = None
+        self.swept: list[str] = []  # sweeps since start
+        self.artefacts: dict[str, dict[str, str]] = {}  # files by sweep, and what they are
         self._live: NewestFirst | None = None
         self._gate: Gate | None = None
         self._frame_id = ""
@@ -117,8 +122,14 @@ class UltrasoundNode(StageNode):
             self.view.configure(self._settings())
             self._turn()
 
-    def finish(self, reason: str = "source ended") -> None:
-        """No more pictures come: end the sweep, and hand on all that waits."""
+    def settle(self, timeout_s: float = 1.0) -> None:
+        """Wait a moment for poses that are still on their way to the latest pictures."""
+        deadline = time.monotonic() + timeout_s
+        while self.recorder is not None and self.recorder.waiting and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    def finish(self, reason: str = "source ended") -> list[str]:
+        """No more pictures come: end the sweep, and hand on all that waits; names of sweeps."""
         if self.frames is not None:
             with self._lock:
                 if self.recorder is not None:
@@ -126,6 +137,7 @@ class UltrasoundNode(StageNode):
             self.frames.stop()
             self.frames = None
             self._tell()
+        return list(self.swept)
 
     def health(self) -> Health:
         recorder = self.recorder
@@ -233,6 +245,7 @@ class UltrasoundNode(StageNode):
         """The gate of a sweep: where the mode is `regions`, the rectangle around its region."""
         assert self._gate is not None
         size = begin.width_px, begin.height_px
+        self.swept.append(begin.sweep)
         if self._privacy.mode != "regions" or self._privacy.polygons:
             return self._gate
         if size not in self._gates:
@@ -245,6 +258,9 @@ class UltrasoundNode(StageNode):
         return self._gate
 
     def _on_artefact(self, message: Artefact) -> None:
+        sweep, _, what = message.name.partition(".")
+        if what and len(self.artefacts) < ARTEFACTS_MAX:
+            self.artefacts.setdefault(sweep, {})[what] = message.path
         if message.kind != FEEDBACK:
             return
         try:

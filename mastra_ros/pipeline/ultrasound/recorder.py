@@ -88,6 +88,11 @@ class SweepRecorder(Generic[P]):
         return self._sequence
 
     @property
+    def waiting(self) -> int:
+        """Pictures that wait for the pose after them."""
+        return len(self._waiting)
+
+    @property
     def tracked(self) -> bool:
         """Whether poses have come lately: not older than may be, seen from the newest picture."""
         newest_ns = self.track.newest_ns
