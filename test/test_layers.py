@@ -50,8 +50,11 @@ ROOMS: dict[str, set[str]] = {
     "model/split": {"model", "model/judge"},
     "nodes/convert": set(),
     "nodes/run": {"nodes", "nodes/convert"},
+    "pipeline/casting": {"pipeline/volume"},
     "pipeline/factory": {"pipeline"},
-    "pipeline/ultrasound": {"pipeline"},
+    "pipeline/report": {"pipeline/volume"},
+    "pipeline/ultrasound": {"pipeline", "pipeline/report", "pipeline/volume"},
+    "pipeline/volume": set(),
     "privacy/finders": set(),
     "scheduling/arbiter": {"scheduling/estimates"},
     "scheduling/estimates": set(),
@@ -68,6 +71,7 @@ ON_USE = {
     *("ai_edge_litert", "tflite_runtime", "onnxruntime", "av", "nicegui"),
     *("ai_edge_quantizer", "litert_torch", "matplotlib", "onnx", "onnx2torch", "tensorflow"),
     *("nncf", "openvino", "tflite_micro", "torch", "grpclib", "h2", "google"),
+    *("fhir", "highdicom", "pydicom", "pynetdicom", "reportlab", "scipy", "skimage", "jpeg_ls"),
 }
 """Packages that a device may lack: imported where they are used, never with a module."""
 
