@@ -39,6 +39,7 @@ ROOMS: dict[str, set[str]] = {
     "gateway/door": set(),
     "gateway/openinference": set(),
     "gateway/records": set(),
+    "gateway/steering": set(),
     "gateway/tensors": {"gateway/openinference"},
     "inference/choosing": {"inference", "inference/engines"},
     "inference/engines": set(),

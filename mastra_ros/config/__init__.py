@@ -15,7 +15,7 @@ from .gateway import GatewayConfig
 from .inference import InferenceConfig
 from .parameter import NodeConfig, Parameter, build, parameter, parameters_of
 from .privacy import PrivacyConfig
-from .remote import REMOTE_STAGES, check_remote, remote_parameter
+from .remote import REMOTE_STAGES, check_remote, remote_parameter, remote_parameters
 from .scheduling import SchedulingConfig
 from .stages import STAGES
 from .volume import VolumeConfig
@@ -40,4 +40,5 @@ __all__ = [
     "parameter",
     "parameters_of",
     "remote_parameter",
+    "remote_parameters",
 ]

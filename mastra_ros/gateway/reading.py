@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from functools import partial
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -18,28 +17,22 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from ..errors import StoreError
-from ..protocol.checks import is_name
 from .applications.keeping import Keeping, KeptArtefact
-from .auth import DEVICE
+from .asking import Refused, answered, name_of, own_device, whole_of
 from .clients import CLIENT
 from .records import KeptRecord, RecordStore
 from .records.store import Query
 
-PATHS = ("/v1/records", "/v1/artefacts", "/v1/devices", "/metrics")
+PATHS = ("/v1/records", "/v1/artefacts", "/v1/devices", "/v1/settings", "/v1/audit", "/metrics")
 """What clients may ask."""
+CHANGED = ("/v1/devices",)
+"""Where an operator may change something."""
 LIMIT, LIMIT_MAX = 100, 1000
 NDJSON = "application/x-ndjson"
 _INT64 = 2**63
 
 Page = Callable[[int, int], tuple[list[dict[str, Any]], int]]
 """From behind a place, so many: what there is, and the place of the last one."""
-
-
-class _Refused(Exception):  # noqa: N818 - an answer and no fault of ours
-    def __init__(self, status: int, text: str) -> None:
-        super().__init__(text)
-        self.status = status
 
 
 class Reading:
@@ -65,28 +58,19 @@ class Reading:
     def routes(self) -> list[Route]:
         """The routes."""
         return [
-            Route("/v1/records", partial(self._answer, self._list_records)),
-            Route("/v1/artefacts", partial(self._answer, self._list_artefacts)),
-            Route("/v1/artefacts/{id}/data", partial(self._answer, self._data)),
-            Route("/v1/devices", partial(self._answer, self._list_devices)),
+            Route("/v1/records", answered(self._list_records)),
+            Route("/v1/artefacts", answered(self._list_artefacts)),
+            Route("/v1/artefacts/{id}/data", answered(self._data)),
+            Route("/v1/devices", answered(self._list_devices)),
         ]
-
-    async def _answer(self, handler: Callable[[Request], Any], request: Request) -> Response:
-        try:
-            answer: Response = await handler(request)
-        except _Refused as refused:
-            return JSONResponse({"error": str(refused)}, refused.status)
-        except StoreError:
-            return JSONResponse({"error": "this cannot be read now"}, 503, {"Retry-After": "1"})
-        return answer
 
     async def _list_records(self, request: Request) -> Response:
         query = Query(
             self._whose(request),
-            _name(request, "stream"),
-            _name(request, "kind"),
-            _whole(request, "from_ns", -_INT64),
-            _whole(request, "to_ns", -_INT64),
+            name_of(request, "stream"),
+            name_of(request, "kind"),
+            whole_of(request, "from_ns", -_INT64),
+            whole_of(request, "to_ns", -_INT64),
         )
 
         def page(after: int, most: int) -> tuple[list[dict[str, Any]], int]:
@@ -96,7 +80,7 @@ class Reading:
         return await self._paged(request, "records", page)
 
     async def _list_artefacts(self, request: Request) -> Response:
-        wanted = self._whose(request), _name(request, "stream"), _name(request, "kind")
+        wanted = self._whose(request), name_of(request, "stream"), name_of(request, "kind")
 
         def page(after: int, most: int) -> tuple[list[dict[str, Any]], int]:
             kept = [] if self._keeping is None else self._keeping.artefacts(*wanted, after, most)
@@ -112,7 +96,7 @@ class Reading:
             kept = await run_in_threadpool(self._keeping.artefact, id_)
         own = self._whose(request)
         if kept is None or self._keeping is None or own not in ("", kept.device):
-            raise _Refused(404, f"there is no artefact {text!r:.40}")
+            raise Refused(404, f"there is no artefact {text!r:.40}")
         headers = {"Content-Disposition": "attachment", "X-Content-Type-Options": "nosniff"}
         return FileResponse(
             self._keeping.data(kept), media_type="application/octet-stream", headers=headers
@@ -137,17 +121,17 @@ class Reading:
 
     def _whose(self, request: Request) -> str:
         """Of which device is read; empty: of all of them."""
-        device = _name(request, "device")
-        own = request.scope.get(DEVICE, "")
+        device = name_of(request, "device")
+        own = own_device(request)
         if request.scope.get(CLIENT) is not None:
             return device
         if device not in ("", own):
-            raise _Refused(403, f"a device may read its own only, not that of {device}")
-        return str(own)
+            raise Refused(403, f"a device may read its own only, not that of {device}")
+        return own
 
     async def _paged(self, request: Request, what: str, page: Page) -> Response:
-        after = _whole(request, "after", 0) or 0
-        limit = _whole(request, "limit", 1, LIMIT_MAX) or LIMIT
+        after = whole_of(request, "after", 0) or 0
+        limit = whole_of(request, "limit", 1, LIMIT_MAX) or LIMIT
         if NDJSON in request.headers.get("accept", ""):
             return StreamingResponse(self._lines(page, after), media_type=NDJSON)
         told, last = await run_in_threadpool(page, after, limit)
@@ -183,21 +167,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _plain(inner) for key, inner in value.items()}
     return [_plain(inner) for inner in value] if isinstance(value, list) else value
-
-
-def _name(request: Request, what: str) -> str:
-    text = request.query_params.get(what, "")
-    if text and not is_name(text.removeprefix("@")):
-        raise _Refused(400, f"{what}: expected a name, got {text!r:.80}")
-    return text
-
-
-def _whole(request: Request, what: str, low: int, high: int = _INT64 - 1) -> int | None:
-    text = request.query_params.get(what)
-    if text is None:
-        return None
-    digits = text.removeprefix("-")
-    good = digits.isdecimal() and digits.isascii() and len(digits) <= 19
-    if not good or not low <= int(text) <= high:
-        raise _Refused(400, f"{what}: expected a whole number {low} to {high}, got {text!r:.80}")
-    return int(text)

@@ -27,6 +27,7 @@ from .door.websocket import WebSocketServer
 from .grpc_server import with_alpn
 from .metrics import Metrics
 from .models import Models
+from .steering import SteeringBook
 from .used_tokens import UsedTokens
 
 logger = logging.getLogger(__name__)
@@ -106,6 +107,8 @@ async def _open(config: GatewayConfig, keys_dir: Path) -> Gateway:
         records, applications = await asyncio.to_thread(open_cargo, config, folder, metrics)
         opened.callback(records.close)
         opened.callback(applications.close)
+        book = await asyncio.to_thread(SteeringBook, folder)
+        opened.callback(book.close)
         models = await Models.open(config, metrics)
         opened.pop_all()
     return Gateway(
@@ -114,6 +117,7 @@ async def _open(config: GatewayConfig, keys_dir: Path) -> Gateway:
         store=store,
         records=records,
         applications=applications,
+        book=book,
         metrics=metrics,
         make_decoder=lambda: Decoder(config.references_kept, config.pixels_max, video=config.video),
     )

@@ -41,6 +41,7 @@ from ..protocol import (
     Role,
     Send,
     Session,
+    Settings,
     Silent,
     State,
 )
@@ -182,6 +183,18 @@ class StreamSession:
         else:
             goodbye = self._protocol.send(Goodbye(code, text), time.monotonic_ns())
         self._end(End(code, text, CLOSE_CODES[code], goodbye))
+
+    def ask(self, values: Mapping[str, Any]) -> bool:
+        """Ask the device to set these parameters; False while it has not greeted, or has left.
+
+        What is asked before its greeting is in the welcome instead.
+        """
+        self._settings = {**self._settings, **values}
+        if self._protocol.state is not State.OPEN or self._ended.done():
+            return False
+        if values:
+            self._say(Settings(values))
+        return True
 
     def _end(self, end: End) -> None:
         if not self._ended.done():

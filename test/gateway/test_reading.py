@@ -176,7 +176,7 @@ def test_a_client_whose_key_is_removed_is_out_at_once(get: Get, keys: Path) -> N
 def test_keys_of_clients_are_made_once_and_for_a_role_that_there_is(
     tmp_path: Path, keys: Path
 ) -> None:
-    with pytest.raises(ConfigError, match="reader or operator"):
+    with pytest.raises(ConfigError, match="reader, operator, admin"):
         add_client(keys, "carl", "king")
     add_client(keys, "carl", "reader")
     with pytest.raises(ConfigError, match="has keys already"):
