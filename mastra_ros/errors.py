@@ -9,6 +9,7 @@ MastraError
 ├── MessageError           a ROS message whose fields make no sense; it is dropped
 ├── RecordError            a record of an application that cannot be kept
 ├── VolumeError            a sweep or a stack of slices of which no volume can be made
+├── StatusError            a status of a device that is none
 ├── ModelError             a model or bundle that is missing, damaged or of the wrong shape
 ├── DataError              a folder of labelled pictures that cannot be used
 ├── DependencyError        an optional package is needed and not installed; says how to install it
@@ -61,6 +62,10 @@ class RecordError(MastraError):
 
 class VolumeError(MastraError):
     """A sweep or a stack of slices of which no volume can be made."""
+
+
+class StatusError(MastraError):
+    """A status of a device is too large, or of no shape that we know."""
 
 
 class ModelError(MastraError):
