@@ -62,6 +62,8 @@ class RecordError(MastraError):
 
 class VolumeError(MastraError):
     """A sweep or a stack of slices of which no volume can be made."""
+
+
 class StatusError(MastraError):
     """A status of a device is too large, or of no shape that we know."""
 

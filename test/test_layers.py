@@ -79,6 +79,7 @@ ON_USE = {
     *("ai_edge_quantizer", "litert_torch", "matplotlib", "onnx", "onnx2torch", "tensorflow"),
     *("nncf", "openvino", "tflite_micro", "torch", "grpclib", "h2", "google"),
     *("fhir", "highdicom", "pydicom", "pynetdicom", "reportlab", "scipy", "skimage", "jpeg_ls"),
+    "pyigtl",
 }
 """Packages that a device may lack: imported where they are used, never with a module."""
 

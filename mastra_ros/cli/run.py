@@ -28,10 +28,12 @@ if TYPE_CHECKING:
 
 HELP = """\
 Run a pipeline in one process, over real DDS: camera, inference, scheduling,
-compression, bridge and pipeline, with a gateway of its own unless told otherwise.
-Exit status 0 only when every frame has its result."""
+compression, bridge and pipeline (or probe, ultrasound and bridge), with a
+gateway of its own unless told otherwise. Exit status 0 only when every frame
+has its result, or every sweep its report."""
 EXAMPLE = "mastra run factory_inspection --duration 60 --fault down@25s..35s --report r.json"
-PIPELINES = ("factory_inspection",)
+ULTRASOUND = "medical_ultrasound"
+PIPELINES = ("factory_inspection", ULTRASOUND)
 CONNECT_TIMEOUT_S = 10.0
 DELIVERY_TIMEOUT_S = 30.0
 LIVE_PERIOD_S = 0.5
@@ -41,7 +43,7 @@ LIVE_PERIOD_PLAIN_S = 5.0  # where the output is no terminal
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("pipeline", choices=PIPELINES, help="which pipeline")
-    parser.add_argument("--source", help="where frames come from; see camera.source")
+    parser.add_argument("--source", help="where frames come from; see camera.source, probe.source")
     end = parser.add_mutually_exclusive_group()
     end.add_argument("--frames", type=int, help="stop after so many frames")
     end.add_argument("--duration", type=float, metavar="S", help="stop after so many seconds")
@@ -81,6 +83,10 @@ def run(args: argparse.Namespace) -> int:
     stop = threading.Event()
     with _signals(stop), contextlib.ExitStack() as stack:
         link = _open_link(args, parameters, stack)
+        if args.pipeline == ULTRASOUND:
+            from .run_ultrasound import run_sweeps
+
+            return run_sweeps(args, parameters, link, stop)
         report = _run_nodes(args, parameters, link, stop)
         report.signed = _signed(report, parameters)
     _compare_with_truth(report, parameters)
@@ -159,15 +165,20 @@ def _plot(
 def _parameters(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
     path = args.params_file or share_file(f"config/{args.pipeline}.yaml")
     parameters = load_parameters(path)
-    camera = parameters.setdefault("camera", {})
+    camera = parameters.setdefault("probe" if args.pipeline == ULTRASOUND else "camera", {})
     if args.source:
         camera["source"] = args.source
+        if args.pipeline == ULTRASOUND:  # the calibration of the drawn phantom fits it alone
+            drawn = args.source if args.source.startswith("synthetic:") else ""
+            parameters.setdefault("ultrasound", {})["calibration"] = drawn
     if args.frames is not None:
         if args.frames < 1:
             raise ConfigError(f"--frames: expected at least 1, got {args.frames}")
         camera["frame_limit"] = args.frames
     if args.duration is not None and not args.duration > 0:
         raise ConfigError(f"--duration: expected more than 0 s, got {args.duration:g}")
+    if args.pipeline == ULTRASOUND and (args.rate is not None or args.pictures or args.plot):
+        raise ConfigError(f"{ULTRASOUND} knows no --rate, --pictures and --plot")
     if args.rate is not None:
         camera["rate_hz"] = args.rate
     if args.pictures:

@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted(ROOT.glob("launch/*.launch.py"))
 USUAL = ["namespace", "params_file", "use_sim_time", "autostart", "use_respawn", "log_level"]
 FACTORY = ROOT / "launch/factory_inspection.launch.py"
-STAGES_OF_FACTORY = set(STAGES) - {"gateway", "privacy"}
+STAGES_OF_FACTORY = set(STAGES) - {"gateway", "privacy", "probe", "ultrasound"}
 EVERY_FILE = pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.name))
 
 

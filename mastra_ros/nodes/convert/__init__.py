@@ -20,6 +20,7 @@ from .image import (
     stamp_from_ros,
     stamp_to_ros,
 )
+from .pose import pose_from_ros, pose_to_ros, probe_to_ros
 from .privacy import privacy_from_ros, privacy_to_ros
 from .record import record_from_ros, record_to_ros
 from .result import (
@@ -50,12 +51,14 @@ from .state import (
     packet_from_ros,
     packet_to_ros,
 )
+from .ultrasound import UltrasoundTold, ultrasound_to_ros
 from .vision import detections2d_to_ros, vision_msgs_present
 
 __all__ = [
     "SUPERSEDED",
     "DecisionRequest",
     "LinkStatus",
+    "UltrasoundTold",
     "artefact_to_ros",
     "bytes_to_ros",
     "camera_info_to_ros",
@@ -85,6 +88,9 @@ __all__ = [
     "markers_to_ros",
     "packet_from_ros",
     "packet_to_ros",
+    "pose_from_ros",
+    "pose_to_ros",
+    "probe_to_ros",
     "privacy_from_ros",
     "privacy_to_ros",
     "record_from_ros",
@@ -98,6 +104,7 @@ __all__ = [
     "stamp_from_ros",
     "stamp_to_ros",
     "superseded_to_ros",
+    "ultrasound_to_ros",
     "verdict_to_ros",
     "vision_msgs_present",
 ]

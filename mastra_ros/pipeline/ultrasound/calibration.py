@@ -26,6 +26,7 @@ import yaml
 from numpy.typing import NDArray
 
 from mastra_ros.errors import ConfigError, RecordError
+from mastra_ros.pipeline.ultrasound.phantom import Phantom
 from mastra_ros.pipeline.ultrasound.region import Fan, Region, floats
 
 FILE_BYTES_MAX = 4 * 2**20
@@ -46,6 +47,7 @@ class Calibration:
     options: Mapping[str, str] = field(default_factory=dict)
     scan: Mapping[str, str] = field(default_factory=dict)
     transforms: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    size_px: tuple[int, int] | None = None  # pictures of another size are none of this probe
 
     @property
     def matrix(self) -> NDArray[np.float64]:
@@ -64,6 +66,13 @@ class Calibration:
         region = None if self.region is None else self.region.to_map()
         told = json.dumps([list(self.image_to_probe), region, self.lag_ms])
         return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+def of_phantom(phantom: Phantom) -> Calibration:
+    """That of a drawn phantom: all of its pictures is tissue, and nothing in them is private."""
+    size = phantom.config.width_px, phantom.config.height_px
+    matrix = tuple(phantom.image_to_probe.ravel().tolist())
+    return Calibration(matrix, Region((0, 0, *size)), size_px=size)
 
 
 def read_calibration(path: str | Path) -> Calibration:

@@ -88,6 +88,21 @@ class Region:
             inside &= self.fan.mask(width_px, height_px)
         return inside
 
+    def polygon(self, width_px: int, height_px: int) -> str:
+        """The rectangle as a polygon of `privacy.polygons`, which keeps its corners' pixels."""
+        x, y, wide, high = self.clip_px
+        left, top = x / width_px, y / height_px
+        right = min(x + wide, width_px) - 1
+        bottom = min(y + high, height_px) - 1
+        if right < x or bottom < y:
+            raise RecordError(
+                f"clip: expected it inside a picture of {width_px}x{height_px} px, got "
+                f"{self.clip_px}"
+            )
+        across, down = right / width_px, bottom / height_px
+        corners = ((left, top), (across, top), (across, down), (left, down))
+        return " ".join(f"{a!r},{b!r}" for a, b in corners)
+
     def to_map(self) -> dict[str, Any]:
         """As plain values."""
         fan = self.fan

@@ -135,12 +135,15 @@ class SweepBegin:
 
 @dataclass(frozen=True)
 class SweepEnd:
-    """A sweep is over: `frames` were told, numbered 1 to `frames`; refused ones by reason."""
+    """A sweep is over. frames: how many were told; their numbers have holes where some had to stay.
+
+    refused: pictures and poses that were left out, by reason.
+    """
 
     sweep: str
     stamp_ns: int
     frames: int
-    reason: str = "stopped"  # stopped, source ended, restarted
+    reason: str = "stopped"  # stopped, idle, source ended, full, restarted
     refused: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
