@@ -218,7 +218,9 @@ def until(condition: Callable[[], bool], what: str) -> None:
 def test_an_openigtlink_server_gives_every_picture_and_pose(server: Any) -> None:
     import pyigtl
 
-    source: Any = open_source(f"igtl://127.0.0.1:{server.port}?image=Image&transform=ProbeToReference")
+    source: Any = open_source(
+        f"igtl://127.0.0.1:{server.port}?image=Image&transform=ProbeToReference"
+    )
     until(server.is_connected, "the client to connect")
     until(lambda: bool(source.connected), "the client to know it")
     matrix = np.eye(4)
