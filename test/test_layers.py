@@ -57,7 +57,10 @@ ROOMS: dict[str, set[str]] = {
     "pipeline/casting": {"pipeline/volume"},
     "pipeline/factory": {"pipeline"},
     "pipeline/report": {"pipeline/volume"},
-    "pipeline/ultrasound": {"pipeline", "pipeline/report", "pipeline/volume"},
+    "pipeline/ultrasound": {"pipeline"},
+    "pipeline/ultrasound/cloud": {
+        *("pipeline", "pipeline/report", "pipeline/ultrasound", "pipeline/volume"),
+    },
     "pipeline/volume": set(),
     "privacy/finders": set(),
     "scheduling/arbiter": {"scheduling/estimates"},

@@ -91,8 +91,9 @@ def smoothed(volume: Volume, smooth_mm: float) -> Array:
         return smooth
     total = ndimage.gaussian_filter(values, sigma, truncate=3.0)
     weight = ndimage.gaussian_filter(known.astype(np.float32), sigma, truncate=3.0)
-    smooth = np.divide(total, weight, out=np.zeros_like(total), where=known & (weight > 1e-3))
-    return smooth
+    mean = np.zeros_like(total)
+    np.divide(total, weight, out=mean, where=known & (weight > 1e-3))
+    return mean
 
 
 def structures(volume: Volume, search: Search | None = None) -> list[Structure]:

@@ -29,7 +29,8 @@ from mastra_ros.pipeline.application import (
     SeenRecord,
 )
 from mastra_ros.pipeline.report.store import Archive, store
-from mastra_ros.pipeline.ultrasound.products import KEPT_S, REPORT, products, warm_up
+from mastra_ros.pipeline.ultrasound.cloud.products import KEPT_S, REPORT, products, warm_up
+from mastra_ros.pipeline.ultrasound.cloud.sweep_volume import SweepVolume
 from mastra_ros.pipeline.ultrasound.sweep import (
     SWEEP,
     SweepBegin,
@@ -37,7 +38,6 @@ from mastra_ros.pipeline.ultrasound.sweep import (
     TrackedFrame,
     sweep_event,
 )
-from mastra_ros.pipeline.ultrasound.sweep_volume import SweepVolume
 
 logger = logging.getLogger(__name__)
 

@@ -16,9 +16,9 @@ from mastra_ros.pipeline.report.dicom_us import to_bytes, us_multiframe
 from mastra_ros.pipeline.report.fhir import diagnostic_report
 from mastra_ros.pipeline.report.pdf import pdf_report
 from mastra_ros.pipeline.ultrasound.banner import BANNER
+from mastra_ros.pipeline.ultrasound.cloud.sweep_volume import Finished, SweepVolume
 from mastra_ros.pipeline.ultrasound.region import Region
 from mastra_ros.pipeline.ultrasound.sweep import SweepEnd, TrackedFrame
-from mastra_ros.pipeline.ultrasound.sweep_volume import Finished, SweepVolume
 from mastra_ros.pipeline.volume.cargo import cloud, nrrd
 from mastra_ros.pipeline.volume.slices import BAR_PX, SIDE_PX, banner, png, three_slices
 
