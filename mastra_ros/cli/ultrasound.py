@@ -1,4 +1,4 @@
-"""`mastra ultrasound`: the lag of pictures against poses, and what is doubtful about a recording."""
+"""`mastra ultrasound`: the lag of pictures against poses, and doubtful recordings."""
 
 from __future__ import annotations
 

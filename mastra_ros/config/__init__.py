@@ -18,6 +18,7 @@ from .privacy import PrivacyConfig
 from .remote import REMOTE_STAGES, check_remote, remote_parameter, remote_parameters
 from .scheduling import SchedulingConfig
 from .stages import STAGES
+from .ultrasound import ProbeConfig, UltrasoundConfig
 from .volume import VolumeConfig
 
 __all__ = [
@@ -33,7 +34,9 @@ __all__ = [
     "NodeConfig",
     "Parameter",
     "PrivacyConfig",
+    "ProbeConfig",
     "SchedulingConfig",
+    "UltrasoundConfig",
     "VolumeConfig",
     "build",
     "check_remote",

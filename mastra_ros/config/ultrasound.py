@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
+from ..errors import ConfigError
 from .parameter import NodeConfig, parameter
 from .pictures import HeardPictureConfig
+
+DB_MAX = 60.0
+Point = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,9 @@ class UltrasoundConfig(HeardPictureConfig):
         "what of the picture may leave, in px: `x,y,width,height`, with a fan inside "
         "`x,y,width,height fan x,y,start,stop,near,far` (degrees, px); empty: as in the "
         "calibration, and without one nothing leaves",
+    )
+    reference_frame: str = parameter(
+        "ultrasound_reference", "coordinate frame of volumes: what poses are relative to"
     )
     lag_ms: float = parameter(
         0.0,
@@ -124,3 +132,32 @@ class UltrasoundConfig(HeardPictureConfig):
     calipers: tuple[str, ...] = parameter(
         (), "distances to be shown: `x1,y1 x2,y2` in px of the picture, a text each", live=True
     )
+
+    def __post_init__(self) -> None:
+        parse_tgc(self.tgc_db)
+        for text in self.calipers:
+            parse_caliper(text)
+
+
+def parse_tgc(text: str) -> tuple[float, ...]:
+    """Gains in dB such as `0 3 6 9`; empty: none."""
+    try:
+        gains = tuple(float(word) for word in text.split())
+    except ValueError:
+        raise ConfigError(f"tgc_db: expected gains in dB, got {text!r:.60}") from None
+    if len(gains) > 64 or not all(math.isfinite(g) and abs(g) <= DB_MAX for g in gains):
+        raise ConfigError(
+            f"tgc_db: expected at most 64 gains within {DB_MAX:g} dB, got {text!r:.60}"
+        )
+    return gains
+
+
+def parse_caliper(text: str) -> tuple[Point, Point]:
+    """Two points in px such as `100,80 220,96`."""
+    try:
+        (x1, y1), (x2, y2) = ((float(v) for v in pair.split(",")) for pair in text.split())
+    except ValueError:
+        raise ConfigError(f"calipers: expected x1,y1 x2,y2 in px, got {text!r:.60}") from None
+    if not all(math.isfinite(v) and abs(v) <= 16_384 for v in (x1, y1, x2, y2)):
+        raise ConfigError(f"calipers: expected px of a picture, got {text!r:.60}")
+    return (x1, y1), (x2, y2)

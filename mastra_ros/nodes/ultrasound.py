@@ -13,11 +13,12 @@ from geometry_msgs.msg import PoseStamped
 from visualization_msgs.msg import MarkerArray
 
 from ..config import UltrasoundConfig
+from ..config.ultrasound import parse_caliper, parse_tgc
 from ..errors import RecordError
 from ..msg import Artefact, UltrasoundState
 from ..pictures import eight_bits
 from ..pipeline.ultrasound.checks import calibration_problems
-from ..pipeline.ultrasound.live import LiveSettings, LiveView, parse_caliper, parse_tgc
+from ..pipeline.ultrasound.live import LiveSettings, LiveView
 from ..pipeline.ultrasound.opening import open_calibration
 from ..pipeline.ultrasound.poses import PoseLimits
 from ..pipeline.ultrasound.recorder import SweepRecorder
@@ -32,6 +33,7 @@ from .privacy import GateNews, health_of, read_section
 from .process import run
 from .sweep_frames import SweepFrames
 from .sweep_sink import SweepTopics
+from .volume_view import VolumeView
 
 STATE_S = 1.0
 ARTEFACTS_MAX = 1000
@@ -72,6 +74,7 @@ class UltrasoundNode(StageNode):
         self._states = self.advertise(UltrasoundState, "ultrasound_state", LATEST)
         self._markers = self.advertise(MarkerArray, "probe", RELIABLE)
         self._sink = SweepTopics(self)
+        self._volumes = VolumeView(self, config.reference_frame)
         self.withheld = ""
         if self.calibration is None:
             self.withheld = NO_CALIBRATION
@@ -261,6 +264,7 @@ class UltrasoundNode(StageNode):
         sweep, _, what = message.name.partition(".")
         if what and len(self.artefacts) < ARTEFACTS_MAX:
             self.artefacts.setdefault(sweep, {})[what] = message.path
+        self._volumes.take(message)
         if message.kind != FEEDBACK:
             return
         try:

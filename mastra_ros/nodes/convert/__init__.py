@@ -6,6 +6,7 @@ What cannot be understood raises FrameError (pictures) or MessageError (everythi
 from __future__ import annotations
 
 from .artefact import artefact_to_ros
+from .cloud import meshes_to_ros, points_to_ros
 from .compressed import compressed_from_ros, compressed_to_ros
 from .draw import markers_to_ros
 from .image import (
@@ -86,8 +87,10 @@ __all__ = [
     "load_from_ros",
     "load_to_ros",
     "markers_to_ros",
+    "meshes_to_ros",
     "packet_from_ros",
     "packet_to_ros",
+    "points_to_ros",
     "pose_from_ros",
     "pose_to_ros",
     "privacy_from_ros",

@@ -72,8 +72,9 @@ class Composition:
     ) -> None:
         """Make the nodes, unconfigured.
 
-        pipeline: one of PIPELINES. parameters: by stage. arguments: a command line whose `--ros-args` (remaps, parameters,
-        their files, namespace) the nodes obey; without it they obey `parameters` alone.
+        pipeline: one of PIPELINES. parameters: by stage. arguments: a command line whose
+        `--ros-args` (remaps, parameters, their files, namespace) the nodes obey; without it they
+        obey `parameters` alone.
         """
         self.failure: BaseException | None = None
         self.order, self._pairs = PIPELINES[pipeline]

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mastra_ros.config.ultrasound import DB_MAX, Point
 from mastra_ros.errors import ConfigError
 from mastra_ros.pipeline.overlay import BAR, DARK, INK, Colour, with_captions
 from mastra_ros.pipeline.ultrasound.banner import BANNER
@@ -28,9 +29,6 @@ BANNER_BAR: Colour = (0, 200, 255)
 WARNING_BAR: Colour = (40, 30, 170)
 CALIPER: Colour = (0, 255, 255)
 MARKER: Colour = (90, 220, 90)
-DB_MAX = 60.0
-
-Point = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -52,30 +50,6 @@ class LiveSettings:
     def __post_init__(self) -> None:
         if not all(math.isfinite(g) and abs(g) <= DB_MAX for g in (self.gain_db, *self.tgc_db)):
             raise ConfigError(f"gain: expected -{DB_MAX:g} to {DB_MAX:g} dB, got {self.tgc_db}")
-
-
-def parse_tgc(text: str) -> tuple[float, ...]:
-    """Gains in dB such as `0 3 6 9`; empty: none."""
-    try:
-        gains = tuple(float(word) for word in text.split())
-    except ValueError:
-        raise ConfigError(f"tgc_db: expected gains in dB, got {text!r:.60}") from None
-    if len(gains) > 64 or not all(math.isfinite(g) and abs(g) <= DB_MAX for g in gains):
-        raise ConfigError(
-            f"tgc_db: expected at most 64 gains within {DB_MAX:g} dB, got {text!r:.60}"
-        )
-    return gains
-
-
-def parse_caliper(text: str) -> tuple[Point, Point]:
-    """Two points in px such as `100,80 220,96`."""
-    try:
-        (x1, y1), (x2, y2) = ((float(v) for v in pair.split(",")) for pair in text.split())
-    except ValueError:
-        raise ConfigError(f"calipers: expected x1,y1 x2,y2 in px, got {text!r:.60}") from None
-    if not all(math.isfinite(v) and abs(v) <= 16_384 for v in (x1, y1, x2, y2)):
-        raise ConfigError(f"calipers: expected px of a picture, got {text!r:.60}")
-    return (x1, y1), (x2, y2)
 
 
 def distance_mm(first: Point, second: Point, spacing_mm: tuple[float, float]) -> float:

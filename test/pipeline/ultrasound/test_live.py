@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from mastra_ros.config.ultrasound import parse_caliper, parse_tgc
 from mastra_ros.errors import ConfigError
 from mastra_ros.pipeline.overlay import with_captions
 from mastra_ros.pipeline.ultrasound.banner import BANNER
@@ -17,8 +18,6 @@ from mastra_ros.pipeline.ultrasound.live import (
     LiveSettings,
     LiveView,
     distance_mm,
-    parse_caliper,
-    parse_tgc,
 )
 from mastra_ros.pipeline.ultrasound.region import Region
 

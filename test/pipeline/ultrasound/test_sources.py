@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import threading
 import time
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 from mastra_ros.errors import ConfigError, SourceError
+from mastra_ros.pipeline.ultrasound.metafile import read_metafile
 from mastra_ros.pipeline.ultrasound.opening import open_calibration, open_source, parse_region
 from mastra_ros.pipeline.ultrasound.playing import Player
 from mastra_ros.pipeline.ultrasound.region import Fan, Region
@@ -39,9 +41,11 @@ def test_a_sweep_of_plus_gives_each_picture_its_pose_against_the_reference(
     assert source.notes == ()
     first = poses[0].matrix
     assert first is not None
-    # inverse(ReferenceToTracker) x ProbeToTracker of the first frame, by hand.
-    assert first[:3, 3] == pytest.approx([-72.5, 204.2, 70.0], abs=25.0)
-    assert np.linalg.det(first[:3, :3]) == pytest.approx(1.0, abs=1e-4)
+    header = read_metafile(data_folder / FOLDER / "SpinePhantomFreehand.igs.mha")
+    reference = header.transform(0, "ReferenceToTracker")
+    probe = header.transform(0, "ProbeToTracker")
+    assert reference is not None
+    np.testing.assert_allclose(reference @ first, probe, atol=1e-9)
 
 
 def test_pictures_and_poses_of_two_files_come_in_the_order_of_their_stamps(
@@ -162,7 +166,7 @@ def test_a_drawn_phantom_is_a_source_by_its_options() -> None:
     ],
 )
 def test_a_name_that_makes_no_sense_is_refused(name: str) -> None:
-    with pytest.raises(ConfigError, match="source|phantom"):
+    with pytest.raises(ConfigError, match=r"source|phantom"):
         open_source(name)
 
 
@@ -193,16 +197,21 @@ def test_a_recording_keeps_its_own_time() -> None:
     assert Player(recorded=True).stamp_ns(17, lambda: 99) == 17
 
 
-@pytest.fixture
-def server() -> Iterator[Any]:
+def serve(port: int) -> tuple[Any, threading.Thread]:
     """A real OpenIGTLink server."""
     pyigtl = pytest.importorskip("pyigtl")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     served = pyigtl.OpenIGTLinkServer(port=port, local_server=True, start_now=False)
     thread = threading.Thread(target=served.serve_forever, daemon=True)
     thread.start()
+    return served, thread
+
+
+@pytest.fixture
+def server() -> Iterator[Any]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    served, thread = serve(port)
     yield served
     served.stop()
     thread.join()
@@ -249,22 +258,26 @@ def test_an_openigtlink_server_gives_every_picture_and_pose(server: Any) -> None
     assert source.lost == 0
 
 
+# pyigtl drops the sockets of connections that are refused without closing them.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_server_that_goes_and_comes_again_is_found_again(server: Any) -> None:
     import pyigtl
 
-    source: Any = open_source(f"igtl://127.0.0.1:{server.port}", stall_s=0.2)
+    source: Any = open_source(f"igtl://127.0.0.1:{server.port}", stall_s=1.0)
     events = source.events()
-    until(lambda: next(events) is None and source.connected, "a first connection")
-    first = source._client
-    until(lambda: next(events) is None and source._client is not first, "another one")
-    until(lambda: bool(source.connected), "it to be connected")
 
-    def came() -> bool:
-        server.send_message(pyigtl.TransformMessage(np.eye(4), device_name="T"), wait=False)
+    def came(served: Any) -> bool:
+        served.send_message(pyigtl.TransformMessage(np.eye(4), device_name="T"), wait=False)
         return isinstance(next(events), TimedPose)
 
-    until(came, "a pose over it")
+    until(lambda: came(server), "a pose")
+    server.stop()
+    again, thread = serve(server.port)
+    until(lambda: came(again), "a pose of the new server")
     source.close()
+    again.stop()
+    thread.join()
+    gc.collect()
 
 
 def test_the_name_of_a_source_is_taken_apart() -> None:

@@ -1,0 +1,146 @@
+"""A sweep through cuts and deaths becomes the very volume of an undisturbed one, bit for bit."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mastra_ros.config import GatewayConfig
+from mastra_ros.gateway.embedded import EmbeddedGateway
+from mastra_ros.protocol.keys import add_device, init_keys
+
+from .conftest import Run
+
+pytest.importorskip("skimage", reason="pip install '.[medical]'")
+
+FRAMES = 60
+SOURCE = f"synthetic:ultrasound?seed=1&frames={FRAMES}&width=64&height=64&spacing=0.8&speed=30"
+"""Two seconds over all of the phantom."""
+NAME = "the-same-sweep"
+DEVICE = "ultrasound-1"
+
+
+class Bedside:
+    """A device and its gateway, each with a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.keys = folder / "keys"
+        init_keys(self.keys)
+        add_device(self.keys, DEVICE)
+        self.spool = folder / "spool.sqlite"
+        self.runs: list[Run] = []
+        config = GatewayConfig(applications=("ultrasound",))
+        self.gateway = EmbeddedGateway(self.keys, state_dir=folder / "state", config=config)
+
+    def run(self, *options: str) -> Run:
+        folder = self.folder / f"run{len(self.runs)}"
+        folder.mkdir()
+        sets = {
+            "bridge.keys_dir": self.keys,
+            "bridge.spool_path": self.spool,
+            "bridge.artefacts_dir": self.folder / "artefacts",
+            "ultrasound.sweep_name": NAME,
+        }
+        given = [part for name, value in sets.items() for part in ("--set", f"{name}={value}")]
+        address = self.gateway.url.replace("https", "wss")
+        self.runs.append(
+            Run(
+                folder,
+                *("--source", SOURCE, "--gateway", address, *given, *options),
+                pipeline="medical_ultrasound",
+            )
+        )
+        return self.runs[-1]
+
+    def waiting(self) -> int:
+        """Frames of sets on the device's disk."""
+        path = self.spool.with_name(self.spool.name + ".sets")
+        if not path.exists():
+            return 0
+        with closing(sqlite3.connect(path)) as database:
+            return int(database.execute("SELECT count(*) FROM record").fetchone()[0])
+
+    def committed(self) -> int:
+        """Frames of sets that the gateway holds."""
+        path = self.folder / "state" / "sets.sqlite3"
+        if not path.exists():
+            return 0
+        with closing(sqlite3.connect(path)) as database:
+            return int(database.execute("SELECT count(*) FROM frame").fetchone()[0])
+
+
+def volume_of(run: Run) -> str:
+    """SHA-256 of the volume that came back, once the run has ended well."""
+    assert run.wait() == 0, run.output
+    report = run.report()
+    files = report["artefacts"][NAME]
+    return hashlib.sha256(Path(files["nrrd"]).read_bytes()).hexdigest()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> str:
+    bedside = Bedside(tmp_path_factory.mktemp("undisturbed"))
+    with bedside.gateway:
+        run = bedside.run()
+        told = volume_of(run)
+    report = run.report()
+    assert report["frames_told"] == FRAMES
+    assert report["frames_refused"] == {}
+    assert report["live"]["pictures"] > 0
+    assert report["banner"] == "RESEARCH USE ONLY - NOT A MEDICAL DEVICE"
+    assert {"nrrd", "points.msgpack", "fhir.json", "pdf"} <= set(report["artefacts"][NAME])
+    return told
+
+
+@pytest.fixture
+def bedside(tmp_path: Path) -> Any:
+    made = Bedside(tmp_path)
+    with made.gateway:
+        yield made
+    for run in made.runs:
+        run.kill()
+
+
+def test_a_gateway_killed_in_mid_sweep_makes_the_same_volume(
+    undisturbed: str, bedside: Bedside, wait_until: Callable[..., None]
+) -> None:
+    run = bedside.run()
+    wait_until(lambda: bedside.committed() >= FRAMES // 6, "the first frames at the gateway")
+    bedside.gateway.kill()
+    wait_until(lambda: bedside.waiting() >= FRAMES // 4, "frames that wait on the device")
+    bedside.gateway.restart()
+    assert volume_of(run) == undisturbed
+
+
+def test_a_device_killed_in_mid_sweep_and_swept_again_makes_the_same_volume(
+    undisturbed: str, bedside: Bedside, wait_until: Callable[..., None]
+) -> None:
+    first = bedside.run()
+    wait_until(lambda: bedside.committed() >= FRAMES // 6, "the first frames at the gateway")
+    bedside.gateway.kill()
+    wait_until(lambda: bedside.waiting() >= FRAMES // 4, "frames that wait on the device")
+    first.kill()
+    kept = bedside.waiting()
+    assert kept > 0
+    bedside.gateway.restart()
+    assert volume_of(bedside.run()) == undisturbed
+
+
+def test_a_cut_in_mid_sweep_makes_the_same_volume(undisturbed: str, tmp_path: Path) -> None:
+    run = Run(
+        tmp_path,
+        *("--source", SOURCE, "--set", f"ultrasound.sweep_name={NAME}"),
+        *("--set", f"bridge.artefacts_dir={tmp_path / 'artefacts'}", "--fault", "down@0.5s..3s"),
+        pipeline="medical_ultrasound",
+    )
+    try:
+        assert volume_of(run) == undisturbed
+    finally:
+        run.kill()
