@@ -104,6 +104,7 @@ def _observation(report: Report, one: Measured, place: int) -> dict[str, Any]:
         for axis, mm in zip("xyz", one.centre_mm, strict=True)
     ]
     whole = "" if one.whole else "; not seen whole, so the volume is a lower bound"
+    notes = [{"text": remark} for remark in report.notes]
     return {
         "resourceType": "Observation",
         "id": f"m{place}",
@@ -116,6 +117,7 @@ def _observation(report: Report, one: Measured, place: int) -> dict[str, Any]:
         "effectivePeriod": {"start": _moment(report.began_ns), "end": _moment(report.ended_ns)},
         "valueQuantity": _quantity(one.volume_ml, one.volume_uncertainty_ml, "mL"),
         "component": components,
+        **({"note": notes} if notes else {}),
     }
 
 
