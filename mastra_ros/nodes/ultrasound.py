@@ -14,7 +14,7 @@ from visualization_msgs.msg import MarkerArray
 
 from ..config import UltrasoundConfig
 from ..config.ultrasound import parse_caliper, parse_tgc
-from ..errors import RecordError
+from ..errors import FrameError, RecordError
 from ..msg import Artefact, UltrasoundState
 from ..pictures import eight_bits
 from ..pipeline.ultrasound.checks import calibration_problems
@@ -36,6 +36,8 @@ from .sweep_sink import SweepTopics
 from .volume_view import VolumeView
 
 STATE_S = 1.0
+GATES_MAX = 8
+"""Pictures of so many sizes may come."""
 ARTEFACTS_MAX = 1000
 """Sweeps whose files are remembered."""
 NO_CALIBRATION = "no calibration, so no sweeps"
@@ -50,6 +52,7 @@ class UltrasoundNode(StageNode):
 
     def __init__(self, **node_options: Any) -> None:
         self._lock = threading.Lock()  # pictures may come in the probe's thread
+        self._opening = threading.Lock()  # of gates
         self.recorder: SweepRecorder[Frame] | None = None
         self.frames: SweepFrames | None = None
         self.ages = Ages()
@@ -217,9 +220,14 @@ class UltrasoundNode(StageNode):
         self._frame_id = frame.frame_id
         if self._live is not None and self._images.wanted:
             self._live.give(frame)
+        size = frame.width_px, frame.height_px
+        if self.recorder is not None and size not in self._gates:
+            try:
+                self._gate_for(size)
+            except RecordError as error:
+                raise FrameError(str(error)) from None
         with self._lock:
             if self.recorder is not None and self.frames is not None:
-                size = frame.width_px, frame.height_px
                 self.frames.give(self.recorder.on_picture(frame.key.stamp_ns, size, frame))
 
     def _draw(self, frame: Frame) -> None:
@@ -245,20 +253,32 @@ class UltrasoundNode(StageNode):
         return words, []
 
     def _gate_of(self, begin: SweepBegin) -> Gate:
-        """The gate of a sweep: where the mode is `regions`, the rectangle around its region."""
-        assert self._gate is not None
-        size = begin.width_px, begin.height_px
+        """The gate of a sweep."""
         self.swept.append(begin.sweep)
-        if self._privacy.mode != "regions" or self._privacy.polygons:
+        return self._gate_for((begin.width_px, begin.height_px))
+
+    def _gate_for(self, size: tuple[int, int]) -> Gate:
+        """The gate for pictures of this size: with the mode `regions`, the region's rectangle.
+
+        It is opened with the first picture, for what an earlier run has left waits for its promise.
+        """
+        assert self._gate is not None
+        region = None if self.calibration is None else self.calibration.region
+        if self._privacy.mode != "regions" or self._privacy.polygons or region is None:
             return self._gate
-        if size not in self._gates:
-            polygons = (begin.region.polygon(*size),)
-            gate = open_gate(dataclasses.replace(self._privacy, polygons=polygons))
-            self.on_clean_up(gate.close)
-            self._gates[size] = gate
-        self._gate = self._gates[size]
-        self._news.follow(self._gate)
-        return self._gate
+        with self._opening:
+            if size not in self._gates and len(self._gates) < GATES_MAX:
+                polygons = (region.polygon(*size),)
+                gate = open_gate(dataclasses.replace(self._privacy, polygons=polygons))
+                self.on_clean_up(gate.close)
+                self._gates[size] = gate
+            if size not in self._gates:
+                raise RecordError(f"pictures: expected {GATES_MAX} sizes at most, got {size} too")
+            gate = self._gates[size]
+            if gate is not self._gate:
+                self._gate = gate
+                self._news.follow(gate)
+        return gate
 
     def _on_artefact(self, message: Artefact) -> None:
         sweep, _, what = message.name.partition(".")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ from mastra_ros.config import VolumeConfig
 from mastra_ros.errors import ConfigError, RecordError
 from mastra_ros.pipeline.application import Answer, CloseSet, SeenFrame, SeenRecord
 from mastra_ros.pipeline.ultrasound.cloud.application import UltrasoundVolumes
+from mastra_ros.pipeline.ultrasound.cloud.products import warm_up
 from mastra_ros.pipeline.ultrasound.region import Region
 from mastra_ros.pipeline.ultrasound.sweep import SweepBegin, SweepEnd, SweepFeedback, TrackedFrame
 
@@ -140,6 +142,19 @@ def test_a_sweep_without_a_usable_frame_says_why() -> None:
     broken = seen_frame(1, image=None, error="damaged")
     told = named(shown(application, begin(), broken, end(frames=1)))
     assert b"expected frames with poses, got none" in told["s1.error.txt"]
+
+
+@pytest.mark.parametrize("package", ["skimage.measure", "highdicom", "reportlab.pdfgen.canvas"])
+def test_a_gateway_without_the_packages_says_how_to_install_them(
+    package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    warm_up.cache_clear()
+    application = UltrasoundVolumes(CONFIG)
+    frames = [seen_frame(number) for number in range(1, FRAMES + 1)]
+    told = named(shown(application, begin(), *frames, end()))
+    assert b'not installed: pip install ".[medical]"' in told["s1.error.txt"]
+    assert set(told) == {"s1", "s1.error.txt"}
 
 
 def test_other_sets_are_none_of_its_business() -> None:

@@ -149,7 +149,10 @@ class UltrasoundVolumes(Application):
     def _sweep(self, name: Name, committed_s: float) -> Generator[Answer, None, _Sweep]:
         """The sweep of this name, begun if need be; returned to `yield from`."""
         if name not in self._open:
-            warm_up()
+            try:
+                warm_up()
+            except MastraError as error:  # its report will say so
+                logger.error("%s", error)
             while len(self._open) >= OPEN_MAX:
                 yield from self._finish(next(iter(self._open)), committed_s)
             self._open[name] = _Sweep(name, self._config)
