@@ -61,7 +61,7 @@ CLIPS = {
     "NNMEAN": ("mean", Clip((0, 0, 820, 616))),
     "NNLATE": ("latest", Clip((192, 16, 420, 580), (-45.0, 45.0), (380.0, 20.0), (120.0, 360.0))),
 }
-CONDITIONS: dict[str, dict[str, float]] = {
+CONDITIONS: dict[str, dict[str, Any]] = {
     "clean": {},
     "pose noise of 0.5 mm and 0.5 degrees": {"pose_noise_mm": 0.5, "pose_noise_deg": 0.5},
     "half of the frames dropped": {"drop_share": 0.5},
@@ -183,7 +183,9 @@ def within(phantom: Phantom, done: Finished) -> list[bool]:
         one = nearest(body, done.found)
         if one is None or body.name == "vessel":
             continue
-        row = done.report.measured[done.found.index(one)]
+        (row,) = (
+            row for row, found in zip(done.report.measured, done.found, strict=True) if found is one
+        )
         told.append(abs(row.volume_ml - body.volume_ml) <= row.volume_uncertainty_ml)
         off = np.linalg.norm(np.subtract(row.centre_mm, body.centre_mm))
         told.append(bool(off <= row.centre_uncertainty_mm))
