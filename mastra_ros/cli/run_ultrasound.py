@@ -16,10 +16,10 @@ from ..types import FrameKey, GateState, LinkSample, Result
 from .output import write_json
 
 CONNECT_TIMEOUT_S = 10.0
-DELIVERY_TIMEOUT_S = 120.0
+DELIVERY_TIMEOUT_S = 300.0
 LIVE_PERIOD_S = 5.0
-REPORT = "fhir.json"
-"""What a sweep has when it is done; see pipeline/ultrasound/products.py."""
+REPORT = "sr.dcm"
+"""The last of what comes back of a sweep; see pipeline/ultrasound/cloud/products.py."""
 
 
 class Link(Protocol):

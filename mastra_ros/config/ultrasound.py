@@ -94,7 +94,7 @@ class UltrasoundConfig(HeardPictureConfig):
         maximum=10_000.0,
     )
     pose_wait_max_ms: float = parameter(
-        500.0,
+        2000.0,
         "a picture waits so long for the pose after it",
         unit="ms",
         minimum=1.0,

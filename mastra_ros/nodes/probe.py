@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 from geometry_msgs.msg import PoseStamped
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 from ..config import ProbeConfig
 from ..errors import MastraError, SourceError
@@ -18,8 +19,11 @@ from ..redaction import redact
 from ..types import Frame, FrameKey
 from . import convert
 from .frames import STREAM, FramePublisher
-from .lifecycle import RELIABLE, Health, StageNode, settings_text
+from .lifecycle import Health, StageNode, settings_text
 from .process import run
+
+POSES = QoSProfile(depth=1000, reliability=ReliabilityPolicy.RELIABLE)
+"""Ten seconds of poses: a machine that is busy for a moment must not lose the way of the probe."""
 
 
 class ProbeNode(StageNode):
@@ -44,7 +48,7 @@ class ProbeNode(StageNode):
         parse_source(self.config.source)
         self.failure = ""
         self._images = FramePublisher(self, "image_raw")
-        self._poses = self.advertise(PoseStamped, "pose", RELIABLE)
+        self._poses = self.advertise(PoseStamped, "pose", POSES)
 
     def start(self) -> None:
         self.ended.clear()

@@ -30,6 +30,7 @@ from .frames import FramePublisher, listen_to_frames
 from .lifecycle import LASTING, LATEST, RELIABLE, Health, StageNode, settings_text
 from .live_picture import Ages, NewestFirst
 from .privacy import GateNews, health_of, read_section
+from .probe import POSES
 from .process import run
 from .sweep_frames import SweepFrames
 from .sweep_sink import SweepTopics
@@ -107,7 +108,7 @@ class UltrasoundNode(StageNode):
             self._sink, self._gate_of, self.config.error_max, lambda e: self.fault("sweep", e)
         )
         self._turn()
-        self.listen(PoseStamped, "pose", self._on_pose, RELIABLE)
+        self.listen(PoseStamped, "pose", self._on_pose, POSES)
         self.listen(Artefact, "artefact", self._on_artefact, LASTING)
         listen_to_frames(self, "image_raw", self._on_frame)
         self.every(STATE_S, self._tell)
@@ -156,7 +157,9 @@ class UltrasoundNode(StageNode):
             level, message = "warn", self.withheld
         elif recorder is not None and recorder.sweep and not recorder.tracked:
             level, message = "warn", f"no poses come: {recorder.track.problem or 'silence'}"
-        assert self._gate is not None
+        waits = self._privacy.mode == "regions" and not (self._privacy.polygons or self._gates)
+        if self._gate is None or waits:  # for the first picture, whose size it depends on
+            return level, message, values
         return health_of(self._gate, (level, message, values))
 
     def told(self) -> convert.UltrasoundTold:

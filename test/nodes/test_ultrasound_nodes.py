@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -318,3 +320,37 @@ def test_a_pose_comes_back_from_its_message() -> None:
         stamp, again = convert.pose_from_ros(convert.pose_to_ros(7, pose, "ref"))
         assert stamp == 7
         np.testing.assert_allclose(again, pose, atol=1e-9)
+
+
+COMPOSED = "from mastra_ros.nodes.run.composed import main; raise SystemExit(main())"
+
+
+def test_the_executable_composed_runs_a_probe_with_its_sweep_and_bridge(
+    ros: Any, wait_until: Callable[..., None], tmp_path: Path
+) -> None:
+    heard = Heard(ros)
+    given = {
+        "probe:source": SOURCE,
+        "probe:loop": "true",
+        "ultrasound:calibration": SOURCE,
+        "privacy:mode": "regions",
+        "bridge:spool_path": str(tmp_path / "spool.sqlite"),
+    }
+    values = [part for name, value in given.items() for part in ("-p", f"{name}:={value}")]
+    command = [sys.executable, "-c", COMPOSED, "--pipeline", "medical_ultrasound", "--ros-args"]
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen([*command, *values], stdout=log, stderr=subprocess.STDOUT)
+    try:
+        wait_until(lambda: len(heard.packets) > 3, "frames of a sweep")
+        assert process.poll() is None, (tmp_path / "log").read_text()
+    finally:
+        process.terminate()
+        status = process.wait(60)
+    assert status == 0, (tmp_path / "log").read_text()
+
+
+def test_an_unknown_pipeline_is_refused_in_one_line() -> None:
+    command = [sys.executable, "-c", COMPOSED, "--pipeline", "x", "--ros-args"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "expected factory_inspection, medical_ultrasound, got 'x'" in done.stderr + done.stdout
