@@ -8,8 +8,8 @@ phantom    volume and surface of bodies whose shape is known: clean, with noise 
            half of the frames, and with a lag that nobody has corrected, which has to be seen
 speed      frames of 820 x 616 px into a volume, on one core
 castings   voids in drawn castings: volume and place
-end_to_end from the arrival of the last frame until volume, mesh and report are made, and, where a
-           gateway can be run, until they are on the device
+end_to_end from the last frame until volume, mesh and report are made, and until they are on the
+           device: a gateway and a bridge over loopback
 """
 
 from __future__ import annotations
@@ -22,13 +22,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.bars import ABOVE, AT_LEAST, AT_MOST, Bar, Result
+from bench.ultrasound_loopback import over_loopback
 from mastra_ros.config import VolumeConfig
 from mastra_ros.pipeline.casting.drawn import CRACK, VOIDS, drawn_casting
 from mastra_ros.pipeline.casting.voids import inspect_casting
+from mastra_ros.pipeline.ultrasound.banner import BANNER
 from mastra_ros.pipeline.ultrasound.cloud.products import products, warm_up
 from mastra_ros.pipeline.ultrasound.cloud.sweep_volume import Finished, SweepVolume
 from mastra_ros.pipeline.ultrasound.metafile import read_metafile
@@ -40,6 +43,7 @@ from mastra_ros.pipeline.volume.compatible import Clip, compatible
 from mastra_ros.pipeline.volume.grid import corners_mm, plan
 from mastra_ros.pipeline.volume.holes import filled
 from mastra_ros.pipeline.volume.reconstruction import Reconstruction
+from mastra_ros.pipeline.volume.slices import three_slices
 from mastra_ros.pipeline.volume.structures import Structure
 
 Array = NDArray[Any]
@@ -57,7 +61,7 @@ CLIPS = {
     "NNMEAN": ("mean", Clip((0, 0, 820, 616))),
     "NNLATE": ("latest", Clip((192, 16, 420, 580), (-45.0, 45.0), (380.0, 20.0), (120.0, 360.0))),
 }
-CONDITIONS: dict[str, dict[str, float]] = {
+CONDITIONS: dict[str, dict[str, Any]] = {
     "clean": {},
     "pose noise of 0.5 mm and 0.5 degrees": {"pose_noise_mm": 0.5, "pose_noise_deg": 0.5},
     "half of the frames dropped": {"drop_share": 0.5},
@@ -179,7 +183,9 @@ def within(phantom: Phantom, done: Finished) -> list[bool]:
         one = nearest(body, done.found)
         if one is None or body.name == "vessel":
             continue
-        row = done.report.measured[done.found.index(one)]
+        (row,) = (
+            row for row, found in zip(done.report.measured, done.found, strict=True) if found is one
+        )
         told.append(abs(row.volume_ml - body.volume_ml) <= row.volume_uncertainty_ml)
         off = np.linalg.norm(np.subtract(row.centre_mm, body.centre_mm))
         told.append(bool(off <= row.centre_uncertainty_mm))
@@ -273,7 +279,13 @@ def end_to_end() -> Result:
         "made_s": time.perf_counter() - begun,
         "bytes": {one.name: len(one.data) for one in made.artefacts},
     }
-    return told
+    return {**told, **over_loopback()}
+
+
+def draw(done: Finished, path: Path) -> None:
+    """The slices as a picture for the docs: fewer gray levels, so that it stays small."""
+    picture = three_slices(done.volume, done.found, BANNER)
+    cv2.imwrite(str(path), picture // 12 * 12, [cv2.IMWRITE_PNG_COMPRESSION, 9])
 
 
 def bars(result: Result) -> Iterator[Bar]:
@@ -301,8 +313,8 @@ def bars(result: Result) -> Iterator[Bar]:
         yield Bar("castings: place of a void, error, mm", found["place_mm"], AT_MOST, 0.1)
     if "end_to_end" in result:
         told = result["end_to_end"]
-        whole = told.get("on_device_s", told["made_s"])
-        yield Bar("from the last frame to volume, mesh and report, s", whole, AT_MOST, 2.0)
+        what = "from the last frame to volume, mesh and report on the device, s"
+        yield Bar(what, told["on_device_s"], AT_MOST, 2.0)
 
 
 def _phantom_bars(name: str, told: Result) -> Iterator[Bar]:
@@ -340,6 +352,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--only", default="plus,phantom,speed,castings,end_to_end")
+    parser.add_argument("--picture", type=Path, metavar="FILE", help="slices of a phantom, PNG")
     parser.add_argument("--json", type=Path, metavar="FILE")
     args = parser.parse_args()
     folder = os.environ.get("MASTRA_DATA", "")
@@ -363,6 +376,9 @@ def main() -> None:
     result["bars"] = [bar.to_json() for bar in bars(result)]
     for bar in result["bars"]:
         print("holds" if bar["holds"] else "MISSED", bar["name"], bar["bar"], "got", bar["value"])
+    if args.picture:
+        _, sweep = swept(PhantomConfig(seed=1), VolumeConfig())
+        draw(sweep.finish(SweepEnd("s", BEGAN_NS, 240), BEGAN_NS), args.picture)
     if args.json:
         args.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 

@@ -15,29 +15,33 @@ from ..pipeline.ultrasound.lag import lag_of_files
 from ..pipeline.ultrasound.metafile import read_metafile
 from ..pipeline.ultrasound.opening import open_source
 from .output import check_output, write_json
+from .ultrasound_volume import add_volume_arguments, volume
 
 HELP = """\
 Measure and check what tracked ultrasound rests on.
 lag: by how much pictures are stamped later than the poses that fit them, of a
 recording in which the probe goes up and down over the bottom of a water tank.
-check: what is doubtful about a recording and a calibration, with numbers."""
+check: what is doubtful about a recording and a calibration, with numbers.
+volume: the volume of a recorded sweep by PLUS's own options; with --against, how many
+of its voxels are those of PLUS's volume."""
 EXAMPLE = "mastra ultrasound lag water_tank.igs.mha --poses tracker.igs.mha"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("action", choices=("lag", "check"), help="what to do")
+    parser.add_argument("action", choices=("lag", "check", "volume"), help="what to do")
     parser.add_argument("recording", type=Path, metavar="FILE.igs.mha", help="PLUS sequence")
     parser.add_argument("--poses", type=Path, metavar="FILE", help="poses, if in a file of its own")
     parser.add_argument("--tool", default="Probe", help="what is tracked (default Probe)")
-    parser.add_argument("--calibration", type=Path, metavar="FILE", help="PLUS XML or YAML (check)")
+    parser.add_argument("--calibration", type=Path, metavar="FILE", help="PLUS XML or YAML")
+    add_volume_arguments(parser)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
     """Exit status 0 where the lag is known, or nothing is doubtful."""
     check_output(args.json, "--json")
-    told = _lag(args) if args.action == "lag" else _check(args)
+    told = {"lag": _lag, "check": _check, "volume": volume}[args.action](args)
     if args.json:
         write_json(args.json, {"banner": BANNER, **told})
     print(BANNER)

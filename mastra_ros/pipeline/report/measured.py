@@ -12,11 +12,11 @@ import numpy as np
 from mastra_ros.errors import VolumeError
 from mastra_ros.pipeline.volume.structures import Structure
 
-BORDER_MM = 0.12
+BORDER_MM = 0.065
 """Standard uncertainty of where a border lies, with poses free of noise."""
-BORDER_OF_JITTER = 0.2
+BORDER_OF_JITTER = 0.06
 """And its part of the noise of the poses."""
-CENTRE_MM = 0.1
+CENTRE_MM = 0.06
 CENTRE_OF_JITTER = 0.2
 COVERAGE_FACTOR = 2.0
 """Expanded uncertainties are told: 95 of 100 lie within. Measured on drawn phantoms by

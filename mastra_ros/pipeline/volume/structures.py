@@ -91,7 +91,7 @@ def smoothed(volume: Volume, smooth_mm: float) -> Array:
         return smooth
     total = ndimage.gaussian_filter(values, sigma, truncate=3.0)
     weight = ndimage.gaussian_filter(known.astype(np.float32), sigma, truncate=3.0)
-    mean = np.zeros_like(total)
+    mean: Array = np.zeros_like(total)
     np.divide(total, weight, out=mean, where=known & (weight > 1e-3))
     return mean
 

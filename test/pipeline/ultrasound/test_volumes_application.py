@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ from mastra_ros.config import VolumeConfig
 from mastra_ros.errors import ConfigError, RecordError
 from mastra_ros.pipeline.application import Answer, CloseSet, SeenFrame, SeenRecord
 from mastra_ros.pipeline.ultrasound.cloud.application import UltrasoundVolumes
+from mastra_ros.pipeline.ultrasound.cloud.products import warm_up
 from mastra_ros.pipeline.ultrasound.region import Region
 from mastra_ros.pipeline.ultrasound.sweep import SweepBegin, SweepEnd, SweepFeedback, TrackedFrame
 
@@ -128,11 +130,37 @@ def test_the_end_of_its_set_finishes_a_sweep_with_frames_missing() -> None:
     assert b"4 of 24 frames are missing" in told["s1.fhir.json"]
 
 
-def test_the_next_sweep_finishes_one_whose_end_was_lost() -> None:
+def test_the_next_sweep_does_not_cut_one_off_whose_frames_are_still_on_their_way(
+    whole: dict[str, bytes],
+) -> None:
     application = UltrasoundVolumes(CONFIG)
     frames = [seen_frame(number) for number in range(1, FRAMES + 1)]
-    shown(application, begin(), *frames)
-    assert "s1.nrrd" in named(shown(application, begin("s2")))
+    # Records overtake frames: after an outage both sweeps are told before most frames are there.
+    early = shown(application, begin(), *frames[:3], end(), begin("s2"), end("s2"))
+    assert named(early) == {}
+    told = named(shown(application, *frames[3:]))
+    assert told["s1.nrrd"] == whole["s1.nrrd"]
+    second = [seen_frame(number, "s2") for number in range(1, FRAMES + 1)]
+    assert "s2.nrrd" in named(shown(application, *second))
+
+
+def test_many_sweeps_may_be_told_before_the_first_frame_is_there(whole: dict[str, bytes]) -> None:
+    application = UltrasoundVolumes(CONFIG)
+    frames = [seen_frame(number) for number in range(1, FRAMES + 1)]
+    told = [one for n in range(1, 31) for one in (begin(f"s{n}"), end(f"s{n}"))]
+    assert named(shown(application, *told)) == {}
+    assert named(shown(application, *frames))["s1.nrrd"] == whole["s1.nrrd"]
+
+
+def test_the_next_sweep_finishes_one_whose_end_or_frames_were_lost() -> None:
+    application = UltrasoundVolumes(CONFIG)
+    frames = [seen_frame(number) for number in range(1, FRAMES + 1)]
+    shown(application, begin(), *frames, begin("s2"))  # its end was never told
+    assert "s1.nrrd" in named(shown(application, seen_frame(1, "s2")))
+    application = UltrasoundVolumes(CONFIG)
+    shown(application, begin(), *frames[:-4], end(), begin("s2"))  # the last frames never come
+    told = named(shown(application, seen_frame(1, "s2")))
+    assert b"4 of 24 frames are missing" in told["s1.fhir.json"]
 
 
 def test_a_sweep_without_a_usable_frame_says_why() -> None:
@@ -140,6 +168,19 @@ def test_a_sweep_without_a_usable_frame_says_why() -> None:
     broken = seen_frame(1, image=None, error="damaged")
     told = named(shown(application, begin(), broken, end(frames=1)))
     assert b"expected frames with poses, got none" in told["s1.error.txt"]
+
+
+@pytest.mark.parametrize("package", ["skimage.measure", "highdicom", "reportlab.pdfgen.canvas"])
+def test_a_gateway_without_the_packages_says_how_to_install_them(
+    package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    warm_up.cache_clear()
+    application = UltrasoundVolumes(CONFIG)
+    frames = [seen_frame(number) for number in range(1, FRAMES + 1)]
+    told = named(shown(application, begin(), *frames, end()))
+    assert b'not installed: pip install ".[medical]"' in told["s1.error.txt"]
+    assert set(told) == {"s1", "s1.error.txt"}
 
 
 def test_other_sets_are_none_of_its_business() -> None:

@@ -1,7 +1,9 @@
 """The ultrasound's half at the gateway: tracked frames into volumes, measurements and reports.
 
-A sweep is finished when its end is told and all its frames are there, when its set has ended, or
-when the next sweep of the same stream begins. Its artefacts go to the device that swept.
+A sweep is finished when its end is told and all its frames are there. Where some never come it is
+finished once its set has ended, or a frame of the next sweep is there: a device sends frames in
+their order. Records have an order of their own: the begin of the next sweep says that no end will
+be told any more, but the frames may still be on their way. Artefacts go to the device that swept.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import dataclasses
 import logging
 import os
 import threading
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +47,9 @@ SETTINGS = "MASTRA_VOLUME"
 """Names a file of `VolumeConfig`'s parameters."""
 META = "ultrasound"
 OPEN_MAX = 8
-"""Sweeps that are not finished, of all devices; the oldest is finished as it is."""
+"""Volumes that are not finished, of all devices; the oldest is finished as it is."""
+TOLD_MAX = 1000
+"""Sweeps of which there may be only a record yet."""
 DONE_MAX = 1000
 SNAPSHOT_BYTES_MAX = 60 * 2**20
 Name = tuple[str, str, str]  # device, stream, sweep
@@ -70,16 +74,13 @@ class UltrasoundVolumes(Application):
         if name in self._done:
             return
         if isinstance(event, SweepBegin):
-            for other in [one for one in self._open if one[:2] == name[:2] and one != name]:
-                if self._open[other].began:
-                    yield from self._finish(other, record.committed_s)
-            sweep = yield from self._sweep(name, record.committed_s)
-            sweep.began = True
+            self._sweep(name)
+            for other in self._others(name):
+                self._open[other].end_lost = True
+                yield from self._finish_if_complete(other, record.committed_s)
             return
-        sweep = yield from self._sweep(name, record.committed_s)
-        sweep.end = event
-        if sweep.complete:
-            yield from self._finish(name, record.committed_s)
+        self._sweep(name).end = event
+        yield from self._finish_if_complete(name, record.committed_s)
 
     def on_frame(self, frame: SeenFrame) -> Iterable[Answer]:
         """A frame of a set that is a sweep, or its end; others are none of ours."""
@@ -90,8 +91,7 @@ class UltrasoundVolumes(Application):
         if frame.ends:
             if name in self._open:
                 self._open[name].ended = True
-                if self._open[name].complete:
-                    yield from self._finish(name, frame.committed_s)
+                yield from self._finish_if_complete(name, frame.committed_s)
             return
         if META not in frame.meta:
             return
@@ -101,7 +101,9 @@ class UltrasoundVolumes(Application):
                 f"frame: expected {frame.set} {frame.sequence}, got {tracked.sweep} "
                 f"{tracked.sequence}"
             )
-        sweep = yield from self._sweep(name, frame.committed_s)
+        sweep = self._sweep(name)
+        if not sweep.shown:
+            yield from self._first_frame(name, frame.committed_s)
         image = frame.image
         if image is None or image.dtype != np.uint8:
             sweep.unreadable.add(frame.sequence)
@@ -116,8 +118,7 @@ class UltrasoundVolumes(Application):
                 problem, told = error, None
             if told is not None:
                 yield told.artefact()
-        if sweep.complete:
-            yield from self._finish(name, frame.committed_s)
+        yield from self._finish_if_complete(name, frame.committed_s)
         if problem is not None:
             logger.warning("sweep %s: %s", frame.set, problem)
 
@@ -146,14 +147,37 @@ class UltrasoundVolumes(Application):
             sweep.take_over(state)
             self._open[_name(name)] = sweep
 
-    def _sweep(self, name: Name, committed_s: float) -> Generator[Answer, None, _Sweep]:
-        """The sweep of this name, begun if need be; returned to `yield from`."""
+    def _sweep(self, name: Name) -> _Sweep:
+        """The sweep of this name, begun if need be."""
         if name not in self._open:
-            warm_up()
-            while len(self._open) >= OPEN_MAX:
-                yield from self._finish(next(iter(self._open)), committed_s)
+            try:
+                warm_up()
+            except MastraError as error:  # its report will say so
+                logger.error("%s", error)
+            if len(self._open) >= TOLD_MAX:
+                empty = (one for one, sweep in self._open.items() if not sweep.shown)
+                del self._open[next(empty)]
             self._open[name] = _Sweep(name, self._config)
         return self._open[name]
+
+    def _first_frame(self, name: Name, committed_s: float) -> Iterator[Answer]:
+        """What was before it has no more frames to come."""
+        self._open[name].shown = True
+        for other in self._others(name):
+            if self._open[other].shown:
+                self._open[other].ended = True
+                yield from self._finish_if_complete(other, committed_s)
+        shown = [one for one, sweep in self._open.items() if sweep.shown and one != name]
+        for oldest in shown[: max(0, len(shown) + 1 - OPEN_MAX)]:
+            yield from self._finish(oldest, committed_s)
+
+    def _others(self, name: Name) -> list[Name]:
+        """Further sweeps of the same device and stream."""
+        return [one for one in self._open if one[:2] == name[:2] and one != name]
+
+    def _finish_if_complete(self, name: Name, committed_s: float) -> Iterator[Answer]:
+        if self._open[name].complete:
+            yield from self._finish(name, committed_s)
 
     def _finish(self, name: Name, committed_s: float) -> Iterator[Answer]:
         sweep = self._open.pop(name)
@@ -188,16 +212,17 @@ class _Sweep:
 
     def __init__(self, name: Name, config: VolumeConfig) -> None:
         self.volume = SweepVolume(name, config)
-        self.began = False
-        self.ended = False  # its set: no more frames will come
+        self.shown = False  # a frame of it has been
+        self.ended = False  # no more frames will come
         self.end: SweepEnd | None = None
+        self.end_lost = False  # it will not be told any more
         self.unreadable: set[int] = set()
 
     @property
     def complete(self) -> bool:
         """All is there that will come."""
         if self.end is None:
-            return False
+            return self.ended and self.end_lost
         there = self.volume.frames + self.volume.misplaced + len(self.unreadable)
         return self.ended or there >= self.end.frames
 
@@ -212,15 +237,17 @@ class _Sweep:
         end = self.end
         return {
             "volume": self.volume.state(),
-            "began": self.began,
+            "shown": self.shown,
             "ended": self.ended,
+            "end_lost": self.end_lost,
             "unreadable": sorted(self.unreadable),
             "end": None if end is None else [end.stamp_ns, dict(end.record().body)],
         }
 
     def take_over(self, state: dict[str, Any]) -> None:
         self.volume.take_over(state["volume"])
-        self.began, self.ended = state["began"], state["ended"]
+        self.shown, self.ended = state["shown"], state["ended"]
+        self.end_lost = state["end_lost"]
         self.unreadable = set(state["unreadable"])
         if state["end"] is not None:
             event = sweep_event(*state["end"])
