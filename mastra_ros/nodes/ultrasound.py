@@ -68,7 +68,7 @@ class UltrasoundNode(StageNode):
     def set_up(self) -> None:
         config = self.config
         self.calibration = open_calibration(config.calibration, config.region)
-        self.view = LiveView(self._settings())
+        self.view = LiveView(self._shown())
         self._privacy = read_section(self)
         self._gates: dict[tuple[int, int], Gate] = {}
         self._gate = open_gate(self._privacy, lazily=True)
@@ -126,7 +126,7 @@ class UltrasoundNode(StageNode):
 
     def reconfigured(self) -> None:
         if self._live is not None:
-            self.view.configure(self._settings())
+            self.view.configure(self._shown())
             self._turn()
 
     def settle(self, timeout_s: float = 1.0) -> None:
@@ -188,7 +188,7 @@ class UltrasoundNode(StageNode):
             lag_ms=recorder.lag_ms,
         )
 
-    def _settings(self) -> LiveSettings:
+    def _shown(self) -> LiveSettings:
         """Of the live picture; ConfigError where a text among them makes no sense."""
         config, calibration = self.config, self.calibration
         return LiveSettings(
