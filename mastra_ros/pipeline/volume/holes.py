@@ -7,6 +7,7 @@ ones the value is interpolated. Where nothing is known on both sides, nothing is
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -41,9 +42,10 @@ def filled(volume: Volume, length: int = 9, *, as_integers: bool = False) -> Vol
     flat = known.ravel()
     best, total, weight = (np.zeros(len(flat), np.float64) for _ in range(3))
     step_y, step_z = known.shape[2], known.shape[2] * known.shape[1]
+    both_ways = ThreadPoolExecutor(2)  # NumPy lets go of the interpreter meanwhile
     for x, y, z in DIRECTIONS:
         offset = x + y * step_y + z * step_z
-        ahead, behind = _distance(flat, offset, reach), _distance(flat, -offset, reach)
+        ahead, behind = both_ways.map(_distance, (flat, flat), (offset, -offset), (reach, reach))
         both = holes & (ahead > 0) & (behind > 0) & (ahead + behind < length)
         at = np.flatnonzero(both)
         near, far = ahead[at].astype(np.int64), behind[at].astype(np.int64)
@@ -60,6 +62,7 @@ def filled(volume: Volume, length: int = 9, *, as_integers: bool = False) -> Vol
         total[at[taken]] += value[taken] * score[taken]
         weight[at[taken]] += score[taken]
         best[at[better]] = score[better]
+    both_ways.shutdown()
     found = weight > 0
     new = total[found] / weight[found]
     values[found] = np.floor(new) if as_integers else new

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +40,9 @@ class Products:
 def products(done: Finished, faces_max: int) -> Products:
     """Everything, each with the banner. The same sweep gives the same volume and measurements."""
     name = done.report.identity[-1]
+    told = {"sweep": name, "frames": str(done.report.frames)}
+    beside = ThreadPoolExecutor(1)  # packing lets go of the interpreter
+    packed = beside.submit(nrrd, done.volume, BANNER, told)
     slices = png(three_slices(done.volume, done.found, BANNER))
     coverage = png(_coverage_picture(done))
     pdf = pdf_report(done.report, [slices, coverage], BANNER)
@@ -48,10 +52,9 @@ def products(done: Finished, faces_max: int) -> Products:
         (one.name, found.mesh) for one, found in zip(done.report.measured, done.found, strict=True)
     ]
     drawn = cloud(done.volume, named, faces_max=faces_max, frame=FRAME, note=BANNER)
-    told = {"sweep": name, "frames": str(done.report.frames)}
     every = (
         (VOLUME, "points.msgpack", "application/msgpack", drawn.to_bytes()),
-        (VOLUME, "nrrd", "application/x-nrrd", nrrd(done.volume, BANNER, told)),
+        (VOLUME, "nrrd", "application/x-nrrd", packed.result()),
         (VOLUME, "slices.png", "image/png", slices),
         (VOLUME, "coverage.png", "image/png", coverage),
         (REPORT, "fhir.json", "application/fhir+json", diagnostic_report(done.report, pdf, BANNER)),
@@ -59,6 +62,7 @@ def products(done: Finished, faces_max: int) -> Products:
         (REPORT, "us.dcm", "application/dicom", to_bytes(images)),
         (REPORT, "sr.dcm", "application/dicom", to_bytes(structured)),
     )
+    beside.shutdown()
     version = str(done.report.frames)
     artefacts = tuple(
         Artefact(kind, f"{name}.{end}", data, version, media_type=media, expires_s=KEPT_S)
