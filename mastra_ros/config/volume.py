@@ -19,7 +19,7 @@ class VolumeConfig:
         maximum=10.0,
     )
     voxels_max: int = parameter(
-        16_777_216,
+        8_388_608,
         "most voxels of a volume, at 8 bytes each",
         unit="voxels",
         minimum=1000,

@@ -138,9 +138,9 @@ class _Page:
         self._y -= ROW_PT
 
     def picture(self, image: Any) -> None:
-        """As wide as the page, and no higher than half of it."""
+        """As wide as the page, and no higher than a third of it."""
         wide, high = image.getSize()
-        scale = min((self._width - 2 * MARGIN_PT) / wide, self._height / 2 / high)
+        scale = min((self._width - 2 * MARGIN_PT) / wide, self._height / 3 / high)
         self._need(high * scale + 8)
         self._y -= high * scale
         self._canvas.drawImage(image, MARGIN_PT, self._y, wide * scale, high * scale)

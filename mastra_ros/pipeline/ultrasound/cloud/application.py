@@ -66,6 +66,10 @@ class UltrasoundVolumes(Application):
         self._archive = Archive.parse(self._config.archive) if self._config.archive else None
         self._open: dict[Name, _Sweep] = {}
         self._done: dict[Name, None] = {}
+        try:
+            warm_up()  # now: a process may take longer to begin than to answer
+        except MastraError as error:  # every report will say so
+            logger.error("%s", error)
 
     def on_record(self, record: SeenRecord) -> Iterable[Answer]:
         """The begin or the end of a sweep."""
@@ -150,10 +154,6 @@ class UltrasoundVolumes(Application):
     def _sweep(self, name: Name) -> _Sweep:
         """The sweep of this name, begun if need be."""
         if name not in self._open:
-            try:
-                warm_up()
-            except MastraError as error:  # its report will say so
-                logger.error("%s", error)
             if len(self._open) >= TOLD_MAX:
                 empty = (one for one, sweep in self._open.items() if not sweep.shown)
                 del self._open[next(empty)]
