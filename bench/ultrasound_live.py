@@ -14,6 +14,7 @@ live     `mastra run medical_ultrasound` on one core, 640 x 480 at 30 frames a s
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import subprocess
@@ -29,7 +30,10 @@ import numpy as np
 
 from bench.bars import AT_LEAST, AT_MOST, Bar, Result
 from mastra_ros.compression import Decoder, Encoder
-from mastra_ros.config import CompressionConfig, PrivacyConfig
+from mastra_ros.config import CompressionConfig, GatewayConfig, PrivacyConfig
+from mastra_ros.emulation.grammar import read_faults
+from mastra_ros.emulation.proxy import ShapingProxy
+from mastra_ros.gateway.embedded import EmbeddedGateway
 from mastra_ros.pipeline.ultrasound.calibration import read_calibration
 from mastra_ros.pipeline.ultrasound.lag import lag_of_files
 from mastra_ros.pipeline.ultrasound.live import LiveSettings, LiveView
@@ -38,6 +42,7 @@ from mastra_ros.pipeline.ultrasound.phantom import Phantom, PhantomConfig
 from mastra_ros.pipeline.ultrasound.region import Fan, Region
 from mastra_ros.pipeline.ultrasound.scan import ScanConverter, geometry_from_plus
 from mastra_ros.privacy import open_gate
+from mastra_ros.protocol.keys import add_device, init_keys
 from mastra_ros.types import Frame, FrameKey
 
 PLUS_LAG_MS = -64.8
@@ -126,43 +131,45 @@ def draw() -> Result:
 
 
 def live(seconds: float) -> Result:
-    """One process on one core: probe, live picture, sweep and bridge."""
+    """The device in one process on one core: probe, live picture, sweep and bridge."""
     source = SOURCE.format(frames=round(seconds * RATE_HZ))
-    told: Result = {}
-    ways = {
-        "alone": ("--gateway", "none", "--set", "ultrasound.sweep=off"),
-        "sweeping": ("--gateway", "embedded", "--fault", LINK),
-    }
-    for name, options in ways.items():
-        with tempfile.TemporaryDirectory() as folder:
-            report = Path(folder) / "report.json"
-            command = [sys.executable, "-m", "mastra_ros.cli.main", "run", "medical_ultrasound"]
-            command += ["--source", source, "--report", str(report), "--quiet", *options]
-            command += ["--set", f"bridge.artefacts_dir={folder}/artefacts"]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            if not report.exists():
-                raise SystemExit(f"{name}: no report:\n{done.stdout}{done.stderr}")
-            said = json.loads(report.read_text(encoding="utf-8"))
-        told[name] = {
-            "shown": said["live"]["pictures"],
-            "of": said["pictures"],
-            **{f"age_{key}_ms": value for key, value in said["live"]["age_ms"].items()},
-            "frames_told": said["frames_told"],
-            "frames_refused": said["frames_refused"],
-            "upload_bytes": said["upload_bytes"],
-            "status": done.returncode,
-        }
+    told = {"alone": device(source, "--gateway", "none", "--set", "ultrasound.sweep=off")}
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+        keys = Path(folder) / "keys"
+        init_keys(keys, own_audience=True)
+        add_device(keys, "ultrasound-1")
+        config = GatewayConfig(applications=("ultrasound",), application_silence_s=300.0)
+        gateway = stack.enter_context(
+            EmbeddedGateway(keys, state_dir=Path(folder) / "state", config=config)
+        )
+        link = stack.enter_context(ShapingProxy("127.0.0.1", gateway.port, read_faults(LINK)))
+        sets = (f"bridge.keys_dir={keys}", f"bridge.spool_path={folder}/spool.sqlite")
+        given = [part for value in sets for part in ("--set", value)]
+        told["sweeping"] = device(source, "--gateway", f"wss://127.0.0.1:{link.port}", *given)
     return told
 
 
-def pinned(seconds: float) -> Result:
-    """`live` with this process and all that it starts on one core (the gateway too)."""
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {min(before)})
-    try:
-        return live(seconds)
-    finally:
-        os.sched_setaffinity(0, before)
+def device(source: str, *options: str) -> Result:
+    """One run, pinned to one core, and what it reports."""
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.json"
+        core = str(min(os.sched_getaffinity(0)))
+        command = ["taskset", "-c", core, sys.executable, "-m", "mastra_ros.cli.main"]
+        command += ["run", "medical_ultrasound", "--source", source, "--quiet", *options]
+        command += ["--report", str(report), "--set", f"bridge.artefacts_dir={folder}/artefacts"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if not report.exists():
+            raise SystemExit(f"no report of {options}:\n{done.stdout}{done.stderr}")
+        said = json.loads(report.read_text(encoding="utf-8"))
+    return {
+        "shown": said["live"]["pictures"],
+        "of": said["pictures"],
+        **{f"age_{key}_ms": value for key, value in said["live"]["age_ms"].items()},
+        "frames_told": said["frames_told"],
+        "frames_refused": said["frames_refused"],
+        "upload_bytes": said["upload_bytes"],
+        "status": done.returncode,
+    }
 
 
 def bars(result: Result) -> Iterator[Bar]:
@@ -200,7 +207,7 @@ def main() -> None:
         "lag": lambda: lag(folder),
         "privacy": lambda: privacy(folder),
         "draw": draw,
-        "live": lambda: pinned(args.seconds),
+        "live": lambda: live(args.seconds),
     }
     result: dict[str, Any] = {}
     for name in args.only.split(","):

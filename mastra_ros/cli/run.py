@@ -22,6 +22,7 @@ from ..share import share_file
 from ..startup import check_clock
 from .output import check_output, check_output_folder, write_json
 from .report import RunReport
+from .run_ultrasound import fit_calibration, run_sweeps
 
 if TYPE_CHECKING:
     from ..config import BridgeConfig
@@ -84,8 +85,6 @@ def run(args: argparse.Namespace) -> int:
     with _signals(stop), contextlib.ExitStack() as stack:
         link = _open_link(args, parameters, stack)
         if args.pipeline == ULTRASOUND:
-            from .run_ultrasound import run_sweeps
-
             return run_sweeps(args, parameters, link, stop)
         report = _run_nodes(args, parameters, link, stop)
         report.signed = _signed(report, parameters)
@@ -170,9 +169,8 @@ def _parameters(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
     camera = parameters.setdefault("probe" if args.pipeline == ULTRASOUND else "camera", {})
     if args.source:
         camera["source"] = args.source
-        if args.pipeline == ULTRASOUND:  # the calibration of the drawn phantom fits it alone
-            drawn = args.source if args.source.startswith("synthetic:") else ""
-            parameters.setdefault("ultrasound", {})["calibration"] = drawn
+        if args.pipeline == ULTRASOUND:
+            fit_calibration(parameters.setdefault("ultrasound", {}), args.source)
     if args.frames is not None:
         if args.frames < 1:
             raise ConfigError(f"--frames: expected at least 1, got {args.frames}")

@@ -109,13 +109,23 @@ def run_sweeps(
         told = _told(probe, node, watched, time.monotonic() - began)
         if composition.failure is not None:
             raise MastraError(f"a node failed: {composition.failure}")
-    print(f"\n{args.pipeline}\n{_summary(told)}\n  {BANNER}")
+    reported = told["artefacts"]
+    missing = [name for name in told["sweeps"] if REPORT not in reported.get(name, {})]
+    print(f"\n{args.pipeline}\n{_summary(told)}")
+    if missing and link.expected:
+        print(f"  no report has come back of {', '.join(missing)}")
+    print(f"  {BANNER}")
     if args.report:
         write_json(args.report, told)
     if probe.failure:
         raise SourceError(probe.failure)
-    missing = [name for name in told["sweeps"] if REPORT not in told["artefacts"].get(name, {})]
     return 1 if missing and link.expected else 0
+
+
+def fit_calibration(ultrasound: dict[str, Any], source: str) -> None:
+    """That of a drawn phantom fits it alone; one of a file stays, whatever the source."""
+    if str(ultrasound.get("calibration", "synthetic:")).startswith("synthetic:"):
+        ultrasound["calibration"] = source if source.startswith("synthetic:") else ""
 
 
 def _look(node: Any) -> None:

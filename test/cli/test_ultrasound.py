@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from pathlib import Path
 
 import pytest
 
+from mastra_ros.cli import run
 from mastra_ros.cli.main import main
 
 PICTURES = "WaterTankBottomTranslationVideoBuffer.igs.mha"
@@ -69,3 +71,29 @@ def test_options_that_mean_nothing_to_a_probe_are_refused(
 ) -> None:
     assert main(["run", "medical_ultrasound", option, "5"]) == 2
     assert "medical_ultrasound knows no --rate, --pictures" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("given", "source", "wanted"),
+    [
+        ("synthetic:ultrasound?seed=1", "igs:a.igs.mha", ""),
+        (
+            "synthetic:ultrasound?seed=1",
+            "synthetic:ultrasound?seed=2",
+            "synthetic:ultrasound?seed=2",
+        ),
+        ("probe.xml", "igs:a.igs.mha", "probe.xml"),
+        ("probe.xml", "synthetic:ultrasound", "probe.xml"),
+    ],
+)
+def test_the_calibration_of_a_phantom_is_not_taken_for_another_probe(
+    tmp_path: Path, given: str, source: str, wanted: str
+) -> None:
+    file = tmp_path / "p.yaml"
+    file.write_text(f"/**/ultrasound:\n  ros__parameters:\n    calibration: {given}\n")
+    arguments = ["medical_ultrasound", "--source", source, "--params-file", str(file)]
+    parser = argparse.ArgumentParser()
+    run.add_arguments(parser)
+    parameters = run._parameters(parser.parse_args(arguments))
+    assert parameters["ultrasound"]["calibration"] == wanted
+    assert parameters["probe"]["source"] == source
