@@ -34,6 +34,7 @@ setup(
         "openvino": requirements("openvino"),
         "nncf": requirements("nncf"),
         "grpc": requirements("grpc"),
+        "medical": requirements("medical"),
         "torch": requirements("torch"),
         "tensorflow": ["tensorflow>=2.16"],
         "dev": requirements("test"),

@@ -54,7 +54,14 @@ ROOMS: dict[str, set[str]] = {
     "model/split": {"model", "model/judge"},
     "nodes/convert": set(),
     "nodes/run": {"nodes", "nodes/convert"},
+    "pipeline/casting": {"pipeline/volume"},
     "pipeline/factory": {"pipeline"},
+    "pipeline/report": {"pipeline/volume"},
+    "pipeline/ultrasound": {"pipeline"},
+    "pipeline/ultrasound/cloud": {
+        *("pipeline", "pipeline/report", "pipeline/ultrasound", "pipeline/volume"),
+    },
+    "pipeline/volume": set(),
     "privacy/finders": set(),
     "scheduling/arbiter": {"scheduling/estimates"},
     "scheduling/estimates": set(),
@@ -71,6 +78,8 @@ ON_USE = {
     *("ai_edge_litert", "tflite_runtime", "onnxruntime", "av", "nicegui"),
     *("ai_edge_quantizer", "litert_torch", "matplotlib", "onnx", "onnx2torch", "tensorflow"),
     *("nncf", "openvino", "tflite_micro", "torch", "grpclib", "h2", "google"),
+    *("fhir", "highdicom", "pydicom", "pynetdicom", "reportlab", "scipy", "skimage", "jpeg_ls"),
+    "pyigtl",
 }
 """Packages that a device may lack: imported where they are used, never with a module."""
 

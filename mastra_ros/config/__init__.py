@@ -8,6 +8,7 @@ float, str or tuple[str, ...]. `live=True` marks what may change while the node 
 
 from .bridge import BridgeConfig
 from .camera import CameraConfig
+from .casting import CastingConfig
 from .compression import CompressionConfig
 from .factory import FactoryConfig
 from .gateway import GatewayConfig
@@ -17,12 +18,15 @@ from .privacy import PrivacyConfig
 from .remote import REMOTE_STAGES, check_remote, remote_parameter, remote_parameters
 from .scheduling import SchedulingConfig
 from .stages import STAGES
+from .ultrasound import ProbeConfig, UltrasoundConfig
+from .volume import VolumeConfig
 
 __all__ = [
     "REMOTE_STAGES",
     "STAGES",
     "BridgeConfig",
     "CameraConfig",
+    "CastingConfig",
     "CompressionConfig",
     "FactoryConfig",
     "GatewayConfig",
@@ -30,7 +34,10 @@ __all__ = [
     "NodeConfig",
     "Parameter",
     "PrivacyConfig",
+    "ProbeConfig",
     "SchedulingConfig",
+    "UltrasoundConfig",
+    "VolumeConfig",
     "build",
     "check_remote",
     "parameter",
