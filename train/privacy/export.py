@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import importlib
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -21,17 +22,10 @@ import numpy as np
 import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
-from onnxruntime.quantization import (
-    CalibrationDataReader,
-    CalibrationMethod,
-    QuantFormat,
-    QuantType,
-    quantize_static,
-)
-from onnxruntime.quantization.shape_inference import quant_pre_process
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from mastra_ros.inference.engines.reporting import load_onnxruntime
 from train.privacy.compose import Composer
 from train.privacy.network import UNIT_PX, PrivacyDetector
 
@@ -84,8 +78,8 @@ def export(weights: Path, out: Path, bank: Path | None = None) -> None:
     print(f"{out}: {size} bytes")
 
 
-class _Pictures(CalibrationDataReader):
-    """Composed pictures, as the model takes them."""
+class _Pictures:
+    """Composed pictures, as the model takes them and the runtime asks for them."""
 
     def __init__(self, bank: Path) -> None:
         composer = Composer(bank, "cpu", CALIBRATION_SEED)
@@ -99,21 +93,25 @@ class _Pictures(CalibrationDataReader):
 
 def _quantise(path: Path, bank: Path) -> None:
     """Eight bits for all convolutions but the two whose outputs are chances and distances."""
+    load_onnxruntime()  # without its reports, before more of it is imported
+    tools = importlib.import_module("onnxruntime.quantization")
+    shapes = importlib.import_module("onnxruntime.quantization.shape_inference")
+    reader = type("Reader", (_Pictures, tools.CalibrationDataReader), {})
     with tempfile.TemporaryDirectory() as folder:
         plain = Path(folder) / "plain.onnx"
-        quant_pre_process(str(path), str(plain), skip_symbolic_shape=True)
+        shapes.quant_pre_process(str(path), str(plain), skip_symbolic_shape=True)
         nodes = onnx.load(plain).graph.node
         last = [node.name for node in nodes if node.op_type == "Conv"][-2:]
         last += [n.name for n in nodes if n.op_type in ("Sigmoid", "Exp", "Clip", "Mul")]
-        quantize_static(
+        tools.quantize_static(
             str(plain),
             str(path),
-            _Pictures(bank),
-            quant_format=QuantFormat.QDQ,
+            reader(bank),
+            quant_format=tools.QuantFormat.QDQ,
             per_channel=True,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-            calibrate_method=CalibrationMethod.MinMax,
+            activation_type=tools.QuantType.QUInt8,
+            weight_type=tools.QuantType.QInt8,
+            calibrate_method=tools.CalibrationMethod.MinMax,
             nodes_to_exclude=last,
         )
 
