@@ -24,7 +24,7 @@ EXCEPTIONS = {
     "model": {"inference", "compression", "scheduling", "privacy"},
     "privacy": {"inference"},
     "compression": {"privacy"},
-    "pipeline": {"privacy"},
+    "pipeline": {"privacy", "inference"},
     "simulation": {"scheduling", "protocol", "bridge", "planning"},
 }
 """What else a stage may import."""
@@ -51,6 +51,7 @@ ROOMS: dict[str, set[str]] = {
     "nodes/convert": set(),
     "nodes/run": {"nodes", "nodes/convert"},
     "pipeline/factory": {"pipeline"},
+    "pipeline/traffic": {"pipeline"},
     "privacy/finders": set(),
     "scheduling/arbiter": {"scheduling/estimates"},
     "scheduling/estimates": set(),
