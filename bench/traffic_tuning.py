@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 SEEDS = tuple(range(100, 110))
 FIRST, NEAR, ROUNDS, KEPT, FINAL = 24, 18, 2, 3, 6
 RACED = 3
-"""Seeds on which every trial runs."""
+"""Seeds on which every trial runs, where nothing else is asked for."""
 
 Point = tuple[float, ...]  # 0 to 1 each
 Evaluate = Callable[[Point, int], float]  # a point on a seed: mean delay, s
@@ -50,6 +50,8 @@ def tune(
     seed: int = 1,
     seeds: Sequence[int] = SEEDS,
     sizes: tuple[int, int, int] = (FIRST, NEAR, ROUNDS),
+    raced: int = RACED,
+    finalists: int = FINAL,
     tell: Callable[[str], object] = lambda _: None,
 ) -> Tuned:
     """Search; `begin` are points that are tried first."""
@@ -64,7 +66,7 @@ def tune(
     def run(points: Sequence[Point]) -> None:
         for point in points:
             trial = Trial(point)
-            for one in seeds[:RACED]:
+            for one in seeds[:raced]:
                 trial.delays[one] = evaluate(point, one)
             trials.append(trial)
             tell(f"trial {len(trials)}: {trial.mean:.2f} s {[round(v, 3) for v in point]}")
@@ -74,9 +76,9 @@ def tune(
         best = sorted(trials, key=lambda one: one.mean)[:KEPT]
         width = 0.15 / (turn + 1)
         run([_near(rng, best[n % len(best)].point, width) for n in range(near)])
-    best = sorted(trials, key=lambda one: one.mean)[:FINAL]
+    best = sorted(trials, key=lambda one: one.mean)[:finalists]
     for trial in best:
-        for one in seeds[RACED:]:
+        for one in seeds[raced:]:
             trial.delays[one] = evaluate(trial.point, one)
         tell(f"final: {trial.mean:.2f} s {[round(v, 3) for v in trial.point]}")
     won = min(best, key=lambda one: one.mean)

@@ -51,6 +51,8 @@ ROOMS: dict[str, set[str]] = {
     "nodes/convert": set(),
     "nodes/run": {"nodes", "nodes/convert"},
     "pipeline/factory": {"pipeline"},
+    "pipeline/traffic/cloud": {"pipeline", "pipeline/traffic"},
+    "pipeline/traffic/flow": {"pipeline/traffic"},
     "pipeline/traffic/junction": {"pipeline/traffic"},
     "pipeline/traffic/signals": {"pipeline/traffic"},
     "pipeline/traffic": {"pipeline"},

@@ -23,8 +23,10 @@ from ..config import GatewayConfig
 from ..errors import StoreError
 from .answering import Answering
 from .applications.artefact_desk import ArtefactDesk
+from .applications.figures import ApplicationFigures
 from .applications.hosts import Applications
 from .applications.keeping import Keeping
+from .asking import Asking
 from .auth import PERMIT, Gatekeeper, Permit, PublicKeys
 from .bodies import ReadOn
 from .cargo import CargoDesks
@@ -86,6 +88,9 @@ class Gateway:
         self.store = store
         self.records = records or MemoryRecordStore()
         self._applications = applications
+        if applications is not None:
+            metrics.registry.register(ApplicationFigures(applications))
+        self._asking = Asking(applications)
         self._cargo = CargoDesks(
             RecordDesk(self.records, metrics.on_record),
             None if applications is None else ArtefactDesk(applications.keeping),
@@ -130,6 +135,7 @@ class Gateway:
                 WebSocketRoute("/v1/stream", self._stream),
                 *self._v2.routes(),
                 *self._reading(PublicKeys(keys_dir)).routes(),
+                *self._asking.routes(),
             ],
             exception_handlers={HTTPException: _no_such_path, Exception: _fault},
         )
@@ -148,7 +154,10 @@ class Gateway:
                 lambda *whose: loop.call_soon_threadsafe(self._wake_cargo, *whose)
             )
         door = ClientDoor(
-            self._gatekeeper, starlette, keys_dir=keys_dir, paths=PATHS, logs=self._logs
+            *(self._gatekeeper, starlette),
+            keys_dir=keys_dir,
+            paths=(*PATHS, *self._asking.paths),
+            logs=self._logs,
         )
         return ReadOn(door, body_bytes_max=self._config.body_bytes_max)
 

@@ -10,16 +10,18 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import queue
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 from ...artefacts import Artefact
-from ...errors import MastraError
+from ...errors import MastraError, StoreError
 from ...protocol.checks import printable
 from ...protocol.records import RecordItem
 from ..records.store import KeptRecord, Query, RecordBatch, RecordStore
@@ -40,6 +42,10 @@ SNAPSHOT_BYTES_MAX = 2**26
 EPOCH = "0" * 16
 """Of an application's own records: their numbers follow from the records that they answer."""
 ANSWERS_BITS = 8
+
+
+Answer = Future[dict[str, Any]]
+"""What a process says to a question."""
 
 
 class Failed(Exception):  # noqa: N818 - what has happened to the application
@@ -72,6 +78,9 @@ class ApplicationHost:
         self._kinds: frozenset[str] | None = None
         self._suspected = (0, -1)  # places of the records at which it failed
         self._said = ""
+        self._questions: queue.SimpleQueue[tuple[dict[str, Any], bool, Answer]] = (
+            queue.SimpleQueue()
+        )
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"application-{name}", daemon=True)
@@ -87,6 +96,19 @@ class ApplicationHost:
         """There are new records."""
         self._wake.set()
 
+    def ask(self, message: dict[str, Any], *, begin: bool = True) -> Answer:
+        """Ask its process; the future fails with StoreError.
+
+        begin: whether a process is begun for it, which sees all records first; else the answer is
+        an empty one where there is none.
+        """
+        answer: Answer = Future()
+        self._questions.put((message, begin, answer))
+        self._wake.set()
+        if self._stopping.is_set():
+            self._refuse("the gateway stops")
+        return answer
+
     def close(self) -> None:
         """End its process, after a last snapshot where it answers."""
         self._stopping.set()
@@ -101,6 +123,9 @@ class ApplicationHost:
         while not self._stopping.is_set():
             self._wake.clear()
             trouble = self._step()
+            if not trouble:
+                answered = self._answer_all()
+                trouble = answered or (None if None in (trouble, answered) else "")
             if trouble is None:
                 pause_s = PAUSE_MIN_S
                 continue
@@ -116,6 +141,36 @@ class ApplicationHost:
             with contextlib.suppress(Failed, MastraError):
                 self._take_snapshot()
         self._kill()
+        self._refuse("the gateway stops")
+
+    def _answer_all(self) -> str | None:
+        """Answer what is asked: None where there was anything, empty where not, else the trouble.
+
+        A process that is begun for it is shown all records first.
+        """
+        answered = False
+        while not self._questions.empty():
+            message, begin, answer = self._questions.get()
+            if not answer.set_running_or_notify_cancel():
+                continue
+            try:
+                if self._process is None and begin:
+                    self._begin()
+                    while self._feed():
+                        pass
+                answer.set_result({} if self._process is None else self._ask(message))
+                answered = True
+            except (Failed, MastraError) as error:
+                answer.set_exception(StoreError(f"application {self.name}: {error}"))
+                return str(error)
+        return None if answered else ""
+
+    def _refuse(self, why: str) -> None:
+        """Nothing that is asked is answered any more."""
+        while not self._questions.empty():
+            *_, answer = self._questions.get()
+            if answer.set_running_or_notify_cancel():
+                answer.set_exception(StoreError(f"application {self.name}: {why}"))
 
     def _step(self) -> str | None:
         """Show it some records: None where there were any, empty where not, else the trouble."""

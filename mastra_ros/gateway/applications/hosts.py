@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from ..records.store import RecordStore
-from .host import ApplicationHost
+from .host import Answer, ApplicationHost
 from .keeping import Keeping
 from .registry import check_names
 
@@ -40,6 +41,15 @@ class Applications:
         ]
         for host in self._hosts:
             host.start()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of those that run."""
+        return self._names
+
+    def ask(self, name: str, message: dict[str, Any], *, begin: bool = True) -> Answer:
+        """Ask the process of one of them; the future fails with StoreError."""
+        return self._hosts[self._names.index(name)].ask(message, begin=begin)
 
     def wake(self, _: int = 0) -> None:
         """There are new records."""

@@ -13,7 +13,10 @@ from ...errors import ConfigError
 from ...pipeline.application import Application
 
 GROUP = "mastra_ros.applications"
-OURS = {"factory": "mastra_ros.pipeline.factory.statistics:FactoryStatistics"}
+OURS = {
+    "factory": "mastra_ros.pipeline.factory.statistics:FactoryStatistics",
+    "traffic": "mastra_ros.pipeline.traffic.cloud.application:TrafficCloud",
+}
 
 
 def known() -> dict[str, str]:

@@ -7,7 +7,7 @@ left out is their way as records over a session, which changes no decision.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...pipeline.traffic.events import Presence, Turning
 from ...pipeline.traffic.junction.guard import SignalGuard
@@ -41,10 +41,15 @@ def run_closed(
     sensing: Sensing,
     *,
     name: str = "",
+    all_red_s: float | None = None,
     blind_from_s: float = float("inf"),
 ) -> Outcome:
-    """One run. blind_from_s: from then on, after the beginning, no camera sees anything."""
+    """One run. all_red_s: after yellow, instead of the layout's. blind_from_s: from then on, after
+    the beginning, no camera sees anything.
+    """
     with World(scenario, seed) as world:
+        if all_red_s is not None:
+            scenario = with_all_red(scenario, all_red_s)
         corners = [_corner(world, one, make_policy, sensing, seed) for one in scenario.signals]
         while True:
             sees = world.now_s - scenario.begin_s < blind_from_s and sensing.radius_m > 0
@@ -53,6 +58,15 @@ def run_closed(
             if not world.step():
                 break
         return world.outcome(name or "policy", sensing.name, seed)
+
+
+def with_all_red(scenario: Scenario, all_red_s: float) -> Scenario:
+    """The scenario with so long an all-red at each of its junctions."""
+    signals = tuple(
+        replace(one, junction=replace(one.junction, all_red_s=all_red_s))
+        for one in scenario.signals
+    )
+    return replace(scenario, signals=signals)
 
 
 def _corner(

@@ -164,7 +164,10 @@ def _follow(lane: Any) -> tuple[tuple[str, ...], float]:
         onward = [one for one in lane.getOutgoing() if not one.getTLSID()]
         if not onward:
             break
-        straight = [one for one in onward if one.getDirection() == "s"] or onward
+        straight = [one for one in onward if one.getDirection() == "s"]
+        straight = straight or [one for one in onward if one.getDirection() != "t"]
+        if not straight:
+            break
         lane = straight[0].getToLane()
         if lane.getID() in lanes:
             break

@@ -146,7 +146,7 @@ class Camera:
 
     def _crossings(self, now_s: int) -> list[Told]:
         found: list[Told] = []
-        for lane in {one.lane for one in self._signals.junction.movements}:
+        for lane in self._signals.junction.lanes:
             now = set(self._sumo.lane.getLastStepVehicleIDs(lane))
             for one in sorted(self._before.get(lane, set()) - now):
                 found += self._crossed(one, lane, now_s)

@@ -51,6 +51,7 @@ class SignalGuard:
         self._yellow_s = junction.yellow_s
         self._moved_under: SignalPlan | None = None  # the plan by whose `then` the phase came
         self._latest_ns = now_ns
+        self._known: dict[tuple[str, str, bool], str] = {}  # colours, worked out once
         self._why = "no plan has come"
 
     def offer(self, data: bytes | SignalPlan, now_ns: int) -> str:
@@ -169,6 +170,9 @@ class SignalGuard:
         letters = []
         to, leaving = self._phase, self._leaving
         yellow = leaving is not None and (now_ns - self._since_ns) / 1e9 < self._yellow_s
+        key = (leaving.name if leaving else "", to.name, yellow)
+        if key in self._known:
+            return self._known[key]
         for one in self.junction.movements:
             name = one.name
             if leaving is None:
@@ -180,7 +184,8 @@ class SignalGuard:
             else:
                 letter = RED
             letters.append(letter)
-        return "".join(letters)
+        self._known[key] = "".join(letters)
+        return self._known[key]
 
 
 def keeps(leaving: Phase, to: Phase, name: str) -> bool:

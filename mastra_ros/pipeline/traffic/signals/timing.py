@@ -6,6 +6,7 @@ Where an approach has not been seen of late there is no plan, and the device sho
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
@@ -44,7 +45,9 @@ class Timing:
         self._decided_ns = 0
         self._newest_ns = 0
         self._turned: dict[str, float] = {}  # by movement
-        self._flow: list[tuple[int, str]] = []
+        self._flow: deque[tuple[int, str]] = deque()
+        self._flowed: dict[str, int] = {}  # of these, by movement
+        self._names = {*junction.lanes, *(one.exit for one in junction.movements)}
         self._ways = {(one.lane, one.exit): one.name for one in junction.movements}
 
     def take(self, event: Presence | Turning | SignalState) -> None:
@@ -52,6 +55,8 @@ class Timing:
         if isinstance(event, Presence):
             self._newest_ns = max(self._newest_ns, event.stamp_ns)
             for lane in event.lanes:
+                if lane.lane not in self._names:
+                    continue
                 known = self._lanes.get(lane.lane)
                 if known is None or known[0] <= event.stamp_ns:
                     self._lanes[lane.lane] = (event.stamp_ns, lane_now(lane))
@@ -60,6 +65,20 @@ class Timing:
             self._show(event)
         else:
             self._turn(event)
+
+    def told(self) -> dict[str, Any]:
+        """What is known now, for who asks."""
+        view = self.view()
+        return {
+            "newest_ns": self._newest_ns,
+            "phase": self._phase,
+            "green": self._green,
+            "lanes": {
+                name: {"vehicles": one.vehicles, "queued": one.queued, "fill": round(one.fill, 3)}
+                for name, one in view.lanes.items()
+            },
+            "waited_s": {name: round(one, 1) for name, one in view.waited_s.items()},
+        }
 
     def due(self) -> bool:
         """Whether a decision is."""
@@ -102,11 +121,10 @@ class Timing:
     def flows(self) -> dict[str, float]:
         """Vehicles an hour, by movement, over the last quarter of an hour."""
         since_ns = self._newest_ns - int(FLOW_S * 1e9)
-        self._flow = [one for one in self._flow if one[0] > since_ns]
-        flows: dict[str, float] = {}
-        for _, name in self._flow:
-            flows[name] = flows.get(name, 0.0) + 3600.0 / FLOW_S
-        return flows
+        while self._flow and self._flow[0][0] <= since_ns:
+            _, name = self._flow.popleft()
+            self._flowed[name] -= 1
+        return {name: count * 3600.0 / FLOW_S for name, count in self._flowed.items()}
 
     # -- state -----------------------------------------------------------------------------
 
@@ -121,7 +139,7 @@ class Timing:
             "shown": [self._phase, self._green, self._since_ns],
             "times": [self._decided_ns, self._newest_ns],
             "turned": self._turned,
-            "flow": self._flow,
+            "flow": list(self._flow),
             "why_not": self.why_not,
         }
 
@@ -134,7 +152,10 @@ class Timing:
         self._phase, self._green, self._since_ns = plain["shown"]
         self._decided_ns, self._newest_ns = plain["times"]
         self._turned = dict(plain["turned"])
-        self._flow = [(stamp, name) for stamp, name in plain["flow"]]
+        self._flow = deque((stamp, name) for stamp, name in plain["flow"])
+        self._flowed = {}
+        for _, name in self._flow:
+            self._flowed[name] = self._flowed.get(name, 0) + 1
         self.why_not = plain["why_not"]
 
     # -- inside ----------------------------------------------------------------------------
@@ -167,7 +188,9 @@ class Timing:
             self._turned[one.name] = self._turned.get(one.name, 0.0) * SHARE_MEMORY
         self._turned[name] += 1.0
         self._flow.append((event.stamp_ns, name))
-        del self._flow[:-TURNED_MAX]
+        self._flowed[name] = self._flowed.get(name, 0) + 1
+        if len(self._flow) > TURNED_MAX:
+            self._flowed[self._flow.popleft()[1]] -= 1
 
     def _plan(self, choice: Choice) -> SignalPlan:
         return SignalPlan(
