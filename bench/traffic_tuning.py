@@ -2,7 +2,7 @@
 
 60 trials: 24 of what is known to be sensible, near that, and drawn at random, 18 near the best
 three, 18 near the best three again, each on three seeds; the best six of all then run on all ten
-seeds, and the one of the least mean delay there is frozen. A trial that jams is as bad as its delay.
+seeds, and the one of the least mean delay there is frozen. A jam is as bad as its delay.
 """
 
 from __future__ import annotations

@@ -38,6 +38,7 @@ class TrafficCloud(Application):
         self._cameras: dict[Where, CameraFlow] = {}
         self._layouts: dict[Where, tuple[int, dict[str, Any]]] = {}  # stamp and body
         self._timings: dict[Where, Timing] = {}
+        self._watched: dict[Where, list[Where]] = {}  # junctions, by camera
         self._plans: dict[Where, int] = {}  # how many were made
         self.refused = 0
 
@@ -106,6 +107,7 @@ class TrafficCloud(Application):
         for device, stream, stamp_ns, body in told["layouts"]:
             self._layouts[device, stream] = (stamp_ns, body)
             self._timings[device, stream] = _timing(body)
+        self._watch()
         for device, stream, plain in told["timings"]:
             self._timings[device, stream].from_plain(plain)
         self._plans = {(device, stream): count for device, stream, count in told["plans"]}
@@ -122,6 +124,14 @@ class TrafficCloud(Application):
         body = json.loads(json.dumps(dict(record.body)))  # as it is after a restart
         self._timings[where] = _timing(body)
         self._layouts[where] = (record.stamp_ns, body)
+        self._watch()
+
+    def _watch(self) -> None:
+        """Which junctions each camera sees: `cameras` of a layout names streams of its device."""
+        self._watched = {}
+        for (device, stream), (_, body) in self._layouts.items():
+            for camera in dict.fromkeys((stream, *_cameras(body))):
+                self._watched.setdefault((device, camera), []).append((device, stream))
 
     def _see(self, where: Where, record: SeenRecord) -> Iterable[Answer]:
         event = event_of(record)
@@ -131,31 +141,45 @@ class TrafficCloud(Application):
                 raise RecordError(f"expected at most {CAMERAS_MAX} cameras")
             camera = self._cameras[where] = CameraFlow()
         camera.take(event)
+        if not camera.counts or not isinstance(event, (Presence, Turning)):
+            return ()
+        told = (self._plan(one, event) for one in self._watched.get(where, (where,)))
+        return [one for one in told if one is not None]
+
+    def _plan(self, where: Where, event: Presence | Turning) -> Artefact | None:
+        """What the junction of this stream is to show, where that is due."""
         timing = self._timings.get(where)
-        if timing is None or not isinstance(event, (Presence, Turning)):
-            return ()
+        if timing is None:
+            return None
         timing.take(event)
-        if not timing.due() or not camera.counts or (plan := timing.decide()) is None:
-            return ()
+        if not timing.due() or (plan := timing.decide()) is None:
+            return None
         self._plans[where] = self._plans.get(where, 0) + 1
-        name = "".join(
-            c if (c.isascii() and c.isalnum()) or c in "._-" else "_" for c in plan.junction
+        good = (c if c.isascii() and (c.isalnum() or c in "._-") else "_" for c in plan.junction)
+        name = "".join(good)
+        return Artefact(
+            plans.KIND,
+            name if name[0].isalnum() else f"j{name}"[:64],
+            plan.to_bytes(),
+            version=str(plan.stamp_ns),
+            media_type="application/json",
+            expires_s=VALID_S,
+            device=where[0],
+            stream=where[1],
         )
-        return (
-            Artefact(
-                plans.KIND,
-                name if name[0].isalnum() else f"j{name}"[:64],
-                plan.to_bytes(),
-                version=str(plan.stamp_ns),
-                media_type="application/json",
-                expires_s=VALID_S,
-            ),
-        )
+
+
+def _cameras(body: Mapping[str, Any]) -> list[str]:
+    names = body.get("cameras", [])
+    if not isinstance(names, list) or len(names) > 32 or not all(type(n) is str for n in names):
+        raise RecordError(f"cameras: expected up to 32 names of streams, got {names!r:.80}")
+    return names
 
 
 def _timing(body: Mapping[str, Any]) -> Timing:
     parameters = body.get("parameters", {})
     if not isinstance(parameters, Mapping):
         raise RecordError(f"parameters: expected a map, got {type(parameters).__name__}")
+    _cameras(body)
     policy = make_policy(body.get("policy", "fullest"), parameters)
     return Timing(junction_of(body), policy)

@@ -6,7 +6,7 @@ signal_state       the phase that is green or coming; told at each change, and e
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,10 +63,16 @@ def junction_record(
     *,
     policy: str = "fullest",
     parameters: Mapping[str, float] | None = None,
+    cameras: Sequence[str] = (),
     run: str = "",
 ) -> Record:
-    """The record of a layout; parameters: of the policy, where they are not its defaults."""
-    body = {**junction.to_body(), "policy": policy, "parameters": dict(parameters or {})}
+    """The record of a layout.
+
+    parameters: of the policy, where they are not its defaults. cameras: other streams of this
+    device whose cameras see lanes of this junction.
+    """
+    body: dict[str, Any] = {**junction.to_body(), "policy": policy}
+    body.update(parameters=dict(parameters or {}), cameras=list(cameras))
     id_ = f"{run}-{JUNCTION}-{junction.name[:40]}-{stamp_ns}" if run else ""
     return Record(JUNCTION, stamp_ns, body, id_)
 
