@@ -6,19 +6,10 @@ from bench.traffic_tuning import Point, scale
 from mastra_ros.pipeline.traffic.junction.layout import Junction
 from mastra_ros.simulation.traffic import programs
 from mastra_ros.simulation.traffic.scenario import Scenario
-from mastra_ros.simulation.traffic.world import Outcome, World
 
 CYCLE_S = (25.0, 120.0)
 SKIPPED = 0.05
 """A phase of a smaller share of all green is left out, if its movements are green elsewhere."""
-
-
-def run_programs(scenario: Scenario, policy: str, seed: int, xml: str) -> Outcome:
-    """One run in which SUMO itself switches the signals."""
-    with World(scenario, seed, xml) as world:
-        while world.step():
-            pass
-        return world.outcome(policy, "detectors" if policy == "actuated" else "none", seed)
 
 
 # -- fixed time: of each junction the cycle, the offset and a weight a phase ----------------------

@@ -15,15 +15,17 @@ RANGES = {
     "fill_max": (0.6, 0.85),
     "wait_max_s": (60.0, 120.0),
     "moving": (0.3, 1.0),
-    "stay": (0.0, 3.0),
+    "stay": (0.0, 5.0),
     "impatience": (0.0, 2.0),
 }
 """Of each parameter; what the policy must keep to (an exit over 85 %, 120 s) is their bound."""
 BEGIN: tuple[Point, ...] = (
     (0.5, 1.0, 1.0, 1.0, 0.0, 0.0),
-    (0.5, 1.0, 1.0, 0.3, 0.33, 0.5),
+    (0.5, 1.0, 1.0, 1.0, 0.4, 0.0),
+    (0.9, 1.0, 1.0, 1.0, 0.4, 0.0),
+    (0.5, 1.0, 1.0, 0.8, 0.4, 0.25),
 )
-"""The plain policy, and one by hand."""
+"""The plain policy, and some by hand."""
 USUAL_S = {"cologne1": 20.0, "cologne3": 18.0, "ingolstadt1": 13.0}
 """About what the plain policy takes: so that each scenario weighs the same."""
 

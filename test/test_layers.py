@@ -34,6 +34,7 @@ ROOMS: dict[str, set[str]] = {
     "bridge/records": set(),
     "camera/drawn": set(),
     "cli/model": {"cli"},
+    "cli/traffic": {"cli"},
     "compression/codecs": set(),
     "gateway/applications": {"gateway/records"},
     "gateway/door": set(),

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from ...pipeline.traffic.junction.guard import keeps, seamless
 from ...pipeline.traffic.junction.layout import Junction
+from .scenario import Scenario
+from .world import Outcome, World
 
 Greens = Sequence[float]
 
@@ -65,3 +67,21 @@ def actuated(
     told = "".join(f'<param key="{name}" value="{value:g}"/>' for name, value in parameters.items())
     head = f'<tlLogic id="{junction.name}" programID="mastra" type="actuated" offset="0">'
     return f"{head}{''.join(phases)}{told}</tlLogic>"
+
+
+def run_own(scenario: Scenario, policy: str, seed: int) -> Outcome:
+    """One run in which SUMO switches the signals: the `network`'s program, or `actuated`."""
+    xml = ""
+    if policy == "actuated":
+        for one in scenario.signals:
+            count = len(one.junction.phases)
+            xml += actuated(one.junction, [5.0] * count, [50.0] * count, {})
+    return run_programs(scenario, policy, seed, xml)
+
+
+def run_programs(scenario: Scenario, policy: str, seed: int, xml: str) -> Outcome:
+    """One run with these programs."""
+    with World(scenario, seed, xml) as world:
+        while world.step():
+            pass
+        return world.outcome(policy, "detectors" if policy == "actuated" else "none", seed)

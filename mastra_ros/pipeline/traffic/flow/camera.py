@@ -52,7 +52,7 @@ class CameraFlow:
             else:
                 self.dropped += 1
         elif isinstance(event, Presence):
-            self._watch(number, event)
+            self._watch(event)
         elif isinstance(event, CameraState):
             self.state = event.state
         elif isinstance(event, WrongWay):
@@ -171,9 +171,11 @@ class CameraFlow:
         spans = self._seen.spans
         return spans[-1][1] if spans else 0
 
-    def _watch(self, number: int, event: Presence) -> None:
+    def _watch(self, event: Presence) -> None:
         if not self.counts:
             return
+        # A window that ends with an interval belongs to it; a long one to that of its middle.
+        number = (event.stamp_ns - int(event.window_ms * 5e5)) // INTERVAL_NS
         window_s = event.window_ms / 1e3
         self._seen.add(event.stamp_ns - int(event.window_ms * 1e6), event.stamp_ns)
         for one in event.lanes:
