@@ -42,7 +42,7 @@ class Timing:
         self._phase = junction.static[0].phase
         self._green = True
         self._since_ns = 0
-        self._decided_ns = 0
+        self._decided_ns = -(2**62)
         self._newest_ns = 0
         self._turned: dict[str, float] = {}  # by movement
         self._flow: deque[tuple[int, str]] = deque()
