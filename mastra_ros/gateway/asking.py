@@ -38,7 +38,8 @@ class Asking:
 
     def routes(self) -> list[Route]:
         """The routes."""
-        return [Route(f"{path}/{{path:path}}", self._answer) for path in self.paths]
+        below = [Route(f"{path}/{{path:path}}", self._answer) for path in self.paths]
+        return [*(Route(path, self._answer) for path in self.paths), *below]
 
     async def _answer(self, request: Request) -> Response:
         assert self._applications is not None
@@ -51,7 +52,7 @@ class Asking:
         if own and query.get("device", own) != own:
             text = f"a device may read its own only, not that of {query['device']:.80}"
             return JSONResponse({"error": text}, 403)
-        answer = self._applications.ask(name, {"get": [request.path_params["path"], query, own]})
+        answer = self._applications.ask(name, {"get": [request.path_params.get("path", ""), query, own]})
         try:
             told = await asyncio.wait_for(asyncio.wrap_future(answer), self._within_s)
         except (StoreError, asyncio.TimeoutError):

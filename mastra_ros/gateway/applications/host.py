@@ -156,8 +156,9 @@ class ApplicationHost:
             try:
                 if self._process is None and begin:
                     self._begin()
-                    while self._feed():
-                        pass
+                until_s = time.monotonic() + self._silence_s
+                while self._process is not None and time.monotonic() < until_s and self._feed():
+                    pass  # what is told now rests on all that was there, unless ever more comes
                 answer.set_result({} if self._process is None else self._ask(message))
                 answered = True
             except (Failed, MastraError) as error:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from mastra_ros.artefacts import Artefact
-from mastra_ros.pipeline.application import Answer, Application, SeenRecord
+from mastra_ros.pipeline.application import Answer, Application, Figure, Question, SeenRecord
 from mastra_ros.records import Record
 
 
@@ -37,6 +37,26 @@ class Strange(Application):
         own = Record("seen", record.stamp_ns, {"count": self.count})
         each = Artefact("each", "one", str(self.count).encode(), keep="all")
         return [told, own, each]
+
+    paths = ("count", "nonsense", "hang")
+
+    def on_get(self, question: Question) -> dict[str, Any]:
+        if question.path == "nonsense":
+            return {"count": float("nan")}
+        if question.path == "hang":
+            time.sleep(1000)
+        if "at" in question.query:
+            raise ValueError("at: as told")
+        if "of" in question.query:
+            raise LookupError(f"nothing of {question.query['of']}")
+        if "fail" in question.query:
+            os._exit(4)
+        return {"count": self.count, "device": question.device}
+
+    def figures(self) -> Iterable[Figure]:
+        yield Figure("seen", "Records seen", self.count, counter=True)
+        yield Figure("level", "A gauge", 0.5, {"side": "north"})
+        yield Figure("level", "A gauge", 0.25, {"side": "south"})
 
     def snapshot(self) -> bytes:
         return json.dumps(self.count).encode()
