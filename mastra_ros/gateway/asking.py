@@ -52,7 +52,9 @@ class Asking:
         if own and query.get("device", own) != own:
             text = f"a device may read its own only, not that of {query['device']:.80}"
             return JSONResponse({"error": text}, 403)
-        answer = self._applications.ask(name, {"get": [request.path_params.get("path", ""), query, own]})
+        answer = self._applications.ask(
+            name, {"get": [request.path_params.get("path", ""), query, own]}
+        )
         try:
             told = await asyncio.wait_for(asyncio.wrap_future(answer), self._within_s)
         except (StoreError, asyncio.TimeoutError):

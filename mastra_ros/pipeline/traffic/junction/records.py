@@ -80,7 +80,13 @@ def junction_record(
 def state_of(stamp_ns: int, body: Mapping[str, Any]) -> SignalState:
     """The state in a record that anybody may have made; RecordError where it is none."""
     try:
-        told = [body[name] for name in ("junction", "phase", "green", "since_ns")]
-        return SignalState(stamp_ns, *told, body.get("by", "plan"))
+        return SignalState(
+            stamp_ns,
+            junction=body["junction"],
+            phase=body["phase"],
+            green=body["green"],
+            since_ns=body["since_ns"],
+            by=body.get("by", "plan"),
+        )
     except KeyError as error:
         raise RecordError(f"signal_state: there is no {error}") from None
