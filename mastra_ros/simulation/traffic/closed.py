@@ -16,7 +16,7 @@ from ...artefacts import Artefact
 from ...pipeline.application import SeenRecord
 from ...pipeline.traffic.cloud.application import TrafficCloud
 from ...pipeline.traffic.events import Event, Presence, Turning
-from ...pipeline.traffic.junction.guard import SignalGuard
+from ...pipeline.traffic.junction.guard import Shown, SignalGuard
 from ...pipeline.traffic.junction.layout import Junction
 from ...pipeline.traffic.junction.plan import SignalPlan
 from ...pipeline.traffic.junction.records import (
@@ -115,7 +115,7 @@ class Corner:
     signals: Signals
     camera: Camera
     guard: SignalGuard
-    shown: str = ""
+    last: Shown | None = None  # what was shown in the second before
 
 
 @dataclass
@@ -162,7 +162,8 @@ def run_closed(
             for corner in corners:
                 told = _look(world, corner, since_s) if sees[0] <= since_s < sees[1] else []
                 plan = cloud.tell(corner.number, told) if told else None
-                _show(world, corner, plan, watched)
+                sees_now = sees[0] <= since_s < sees[1]
+                _show(world, corner, plan, watched, sees=sees_now)
             if not world.step():
                 break
         watched.refused = sum(one.guard.refused for one in corners)
@@ -186,15 +187,27 @@ def _look(world: World, corner: Corner, since_s: int) -> list[Told]:
     seen = camera.told(world.now_s)
     if not seen:
         return []
-    return [state_of_shown(guard.junction, guard.step(world.now_ns), world.now_ns), *seen]
+    last = corner.last or guard.step(world.now_ns)
+    return [state_of_shown(guard.junction, last, world.now_ns), *seen]
 
 
-def _show(world: World, corner: Corner, plan: SignalPlan | bytes | None, watched: Watched) -> None:
+def _show(
+    world: World,
+    corner: Corner,
+    plan: SignalPlan | bytes | None,
+    watched: Watched,
+    *,
+    sees: bool,
+) -> None:
     if plan is not None:
         corner.guard.offer(plan, world.now_ns)
-    shown = corner.guard.step(world.now_ns)
+    occupied = False
+    if sees and corner.last is not None and not corner.last.green:  # else nobody asks
+        corner.camera.look_within(world.now_s)
+        occupied = corner.camera.occupied(world.now_s)
+    shown = corner.guard.step(world.now_ns, occupied=occupied)
     watched.by_plan_s += shown.by == "plan"
     watched.by_static_s += shown.by == "static"
-    if shown.colours != corner.shown:
-        corner.shown = shown.colours
+    if corner.last is None or shown.colours != corner.last.colours:
         world.show(corner.signals.junction.name, shown.colours)
+    corner.last = shown

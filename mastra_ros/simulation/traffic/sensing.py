@@ -68,6 +68,10 @@ class Camera:
         self._before: dict[str, set[str]] = {}
         self._waiting: deque[tuple[int, list[Told]]] = deque()
         self._tracks: dict[str, int] = {}
+        nodes = {via.rsplit("_", 2)[0] for via in self._via}
+        every = self._sumo.lane.getIDList()
+        self._box = [lane for lane in every if lane.rsplit("_", 2)[0] in nodes]
+        self._within: deque[tuple[int, bool]] = deque(maxlen=8)
 
     @property
     def late_s(self) -> int:
@@ -94,6 +98,22 @@ class Camera:
         while self._waiting and self._waiting[0][0] <= now_s:
             arrived += self._waiting.popleft()[1]
         return arrived
+
+    def look_within(self, now_s: int) -> None:
+        """See who stands within the junction."""
+        vehicle = self._sumo.vehicle
+        standing = any(
+            vehicle.getSpeed(one) < QUEUE_SPEED_M_S and not self._missed(one, now_s)
+            for lane in self._box
+            for one in self._sumo.lane.getLastStepVehicleIDs(lane)
+        )
+        self._within.append((now_s + self._sensing.late_s, standing))
+
+    def occupied(self, now_s: int) -> bool:
+        """Whether somebody stands within the junction, as far as is known by now."""
+        while len(self._within) > 1 and self._within[1][0] <= now_s:
+            self._within.popleft()
+        return bool(self._within) and self._within[0][0] <= now_s and self._within[0][1]
 
     # -- inside ----------------------------------------------------------------------------
 

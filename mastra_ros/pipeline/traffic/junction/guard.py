@@ -74,15 +74,19 @@ class SignalGuard:
         """No plan is good any more, as when what the camera sees cannot be trusted."""
         self._plan, self._why = None, why
 
-    def step(self, now_ns: int) -> Shown:
-        """What to show from now on."""
+    def step(self, now_ns: int, *, occupied: bool = False) -> Shown:
+        """What to show from now on.
+
+        occupied: somebody stands within the junction, as who turned left and could not go on: all
+        red lasts until nobody does, up to `clear_max_s` longer.
+        """
         now_ns = self._clock(now_ns)
         plan = self._plan
         if plan is not None and now_ns >= plan.until_ns:
             age_s = (now_ns - plan.stamp_ns) / 1e9
             self.withdraw(f"the plan rests on what was {age_s:.1f} s ago")
             plan = None
-        self._turn_green(now_ns)
+        self._turn_green(now_ns, occupied=occupied)
         if self._leaving is None:
             wanted = self._by_plan(plan, now_ns) if plan else self._by_static(now_ns)
             if wanted != self._phase.name and self._green_s(now_ns) >= self.junction.min_green_s:
@@ -158,9 +162,10 @@ class SignalGuard:
         self._leaving = None if seamless(self._phase, phase) else self._phase
         self._phase, self._since_ns = phase, now_ns
 
-    def _turn_green(self, now_ns: int) -> None:
+    def _turn_green(self, now_ns: int, *, occupied: bool) -> None:
         if self._leaving is not None:
             over_s = self._yellow_s + self.junction.all_red_s
+            over_s += self.junction.clear_max_s if occupied else 0.0
             if (now_ns - self._since_ns) / 1e9 >= over_s:
                 self._leaving = None
                 self._since_ns = now_ns

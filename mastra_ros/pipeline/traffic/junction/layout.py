@@ -77,7 +77,8 @@ class Junction:
     one phase. never: pairs that may not be green together at all, not even permissive.
     static: the plan that is shown when there is no other; steps in a circle.
     yellow_s, all_red_s: between phases; min_green_s: of each phase; max_wait_s: no movement is red
-    for longer while somebody waits there.
+    for longer while somebody waits there. clear_max_s: all red lasts at most so much longer while
+    somebody is seen to stand within the junction.
     """
 
     name: str
@@ -90,6 +91,7 @@ class Junction:
     all_red_s: float = 1.0
     min_green_s: float = 5.0
     max_wait_s: float = 120.0
+    clear_max_s: float = 10.0
     _phases: dict[str, Phase] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -98,6 +100,7 @@ class Junction:
         check_seconds("all_red_s", self.all_red_s, 0.0, 10.0)
         check_seconds("min_green_s", self.min_green_s, 1.0, 60.0)
         check_seconds("max_wait_s", self.max_wait_s, 10.0, 3600.0)
+        check_seconds("clear_max_s", self.clear_max_s, 0.0, 60.0)
         if not 0 < len(self.movements) <= MOVEMENTS_MAX or not 0 < len(self.phases) <= PHASES_MAX:
             raise RecordError(
                 f"{self.name}: expected 1 to {MOVEMENTS_MAX} movements and 1 to {PHASES_MAX} "
@@ -174,7 +177,7 @@ class Junction:
         }
 
 
-_SECONDS = ("yellow_s", "all_red_s", "min_green_s", "max_wait_s")
+_SECONDS = ("yellow_s", "all_red_s", "min_green_s", "max_wait_s", "clear_max_s")
 
 
 def junction_of(body: Mapping[str, Any]) -> Junction:

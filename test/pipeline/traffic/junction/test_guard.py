@@ -221,3 +221,24 @@ def _runs(colours: list[str]) -> list[tuple[str, int]]:
 def test_a_plan_is_frozen() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         plan("ns", 0).phase = "ew"  # type: ignore[misc]
+
+
+def test_all_red_lasts_while_somebody_stands_within_up_to_a_limit() -> None:
+    junction = dataclasses.replace(crossroads(all_red_s=1.0), clear_max_s=6.0)
+    for leaves_at_s, green_at_s in ((3, 4), (6, 6), (99, 10)):
+        guard = SignalGuard(junction, 0)
+        watch(guard, 0, 10)
+        guard.offer(plan("ew", 10), 10 * S)
+        shown = [
+            guard.step(second * S, occupied=second - 10 < leaves_at_s) for second in range(10, 24)
+        ]
+        colours = [one.colours for one in shown]
+        assert colours[:3] == ["yyyyrrrr"] * 3
+        assert colours.index("rrrrGgGg") == green_at_s
+        assert set(colours[3:green_at_s]) == {"rrrrrrrr"}
+
+
+def test_somebody_within_holds_up_no_green() -> None:
+    guard = SignalGuard(crossroads(), 0)
+    shown = [guard.step(second * S, occupied=True) for second in range(30)]
+    assert [one.green for one in shown[:21]] == [True] * 20 + [False]
