@@ -4,13 +4,11 @@
                                     [--out bench/results/traffic_signals.json]
 
 tune   the search on seeds 100 to 109 (bench/traffic_tuning.py), whose result is kept in the file
-       and
-       used from then on. Fixed time and SUMO's actuated control are tuned to each scenario, our
+       and used from then on. Fixed time and SUMO's actuated control are tuned to each scenario, our
        policy has one set of parameters for all of them
 run    seeds 1 to 20 with what was frozen: delay (time loss and departure delay of all vehicles,
-       also
-       those that did not arrive or never departed; nobody is teleported out of a jam), each seed
-       beside the same seed of the better of the two that were tuned
+       also those that did not arrive or never departed; nobody is teleported out of a jam), each
+       seed beside the same seed of the better of the two that were tuned
 Needs pip install ".[sumo]" and pip install --no-deps sumo-rl. A run takes 0.5 to 2 s of one core.
 """
 
