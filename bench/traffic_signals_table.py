@@ -29,8 +29,10 @@ NAMES = {
 def tables(document: dict[str, Any]) -> str:
     """Delays by scenario and policy, what was frozen, and the bars."""
     lines = [
-        "| scenario | policy | sensing | seeds | delay, s | worst seed, s | less than the better "
-        "tuned one, % | gridlocked |",
+        (
+            "| scenario | policy | sensing | seeds | delay, s | worst seed, s | less than the better "
+            "tuned one, % | gridlocked |"
+        ),
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for row in document.get("rows", ()):
@@ -59,9 +61,11 @@ def _frozen(frozen: dict[str, Any]) -> list[str]:
         for name, one in frozen[policy].items()
     )
     return [
-        f"Frozen on seeds {frozen['seeds'][0]} to {frozen['seeds'][1]}: ours, one set for all "
-        f"scenarios and both kinds of sensing, {told} ({ours['trials']} trials, {ours['runs']} "
-        f"runs). Means of the others there: {tuned}."
+        (
+            f"Frozen on seeds {frozen['seeds'][0]} to {frozen['seeds'][1]}: ours, one set for all "
+            f"scenarios and both kinds of sensing, {told} ({ours['trials']} trials, {ours['runs']} "
+            f"runs). Means of the others there: {tuned}."
+        )
     ]
 
 
