@@ -89,8 +89,8 @@ def test_actuated_programs_are_taken_by_sumo(scenario: Scenario) -> None:
 def test_the_command_says_what_it_cost(
     sumocfg: Path, capfd: pytest.CaptureFixture[str], scenario: Scenario
 ) -> None:
-    arguments = ["traffic", "simulate", str(sumocfg), "--direct", "--seed", "1", "--format", "json"]
-    assert main(arguments) == 0
+    arguments = ["traffic", "simulate", str(sumocfg), "--direct", "--policy", "fullest"]
+    assert main([*arguments, "--seed", "1", "--format", "json"]) == 0
     told = json.loads(capfd.readouterr().out)
     alone = run_closed(scenario, lambda _: Fullest(), 1, CAMERA, name="fullest")
     assert {name: told[name] for name in dataclasses.asdict(alone)} == dataclasses.asdict(alone)

@@ -9,11 +9,13 @@ from collections.abc import Mapping
 from mastra_ros.errors import RecordError
 
 from .cyclic import FixedTime, Webster
-from .fullest import Fullest
+from .fullest import Fullest, Tuned
 from .pressure import MaxPressure
 from .view import Policy
 
+DEFAULT = "tuned"
 POLICIES: dict[str, type] = {
+    "tuned": Tuned,
     "fullest": Fullest,
     "max_pressure": MaxPressure,
     "fixed": FixedTime,
