@@ -30,7 +30,7 @@ def tables(document: dict[str, Any]) -> str:
     """Delays by scenario and policy, what was frozen, and the bars."""
     lines = [
         "| scenario | policy | sensing | seeds | delay, s | worst seed, s "
-        + "| less than the better tuned one, % | gridlocked |",
+        "| less than the better tuned one, % | gridlocked |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for row in document.get("rows", ()):
