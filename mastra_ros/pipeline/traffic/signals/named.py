@@ -25,7 +25,7 @@ POLICIES: dict[str, type] = {
 
 def make_policy(name: str, parameters: Mapping[str, float] | None = None) -> Policy:
     """The policy of this name; RecordError where it or a parameter is not known."""
-    made = POLICIES.get(name)
+    made = POLICIES.get(name) if isinstance(name, str) else None
     if made is None:
         raise RecordError(f"policy: expected one of {', '.join(POLICIES)}, got {name!r:.80}")
     known = {one.name for one in dataclasses.fields(made) if one.type in ("float", float)}

@@ -105,6 +105,7 @@ def test_policies_are_made_by_name_with_numbers_only() -> None:
     assert make_policy("fullest", {"stay": 2}) == Fullest(stay=2)
     for name, parameters in (
         ("nobody", {}),
+        (["fullest"], {}),
         ("fullest", {"unknown": 1.0}),
         ("fullest", {"stay": float("nan")}),
         ("fullest", {"stay": "2"}),
