@@ -28,19 +28,18 @@ NAMES = {
 
 def tables(document: dict[str, Any]) -> str:
     """Delays by scenario and policy, what was frozen, and the bars."""
-    lines = [
-        "| scenario | policy | sensing | seeds | delay, s | worst seed, s "
-        "| less than the better tuned one, % | gridlocked |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
+    first = ("scenario", "policy", "sensing", "seeds", "delay, s", "median, s", "worst seed, s")
+    heads = (*first, "less than the better tuned one, %", "gridlocked")
+    lines = [f"| {' | '.join(heads)} |", "| --- " * len(heads) + "|"]
     for row in document.get("rows", ()):
-        saved = f"{row['saved_paired_percent']:+.1f} ± {row['saved_ci_percent']:.1f}"
+        saved = f"{row['saved_percent']:+.1f} ± {row['saved_ci_percent']:.1f}"
         name = NAMES[row["policy"]]
         if row["policy"] == row["better"]:
             name, saved = f"**{name}**", ""
         lines.append(
             f"| {row['scenario']} | {name} | {row['sensing']} | {row['seeds']} | "
-            f"{row['delay_s']:.1f} ± {row['delay_ci_s']:.1f} | {row['worst_seed_s']:.1f} | {saved} "
+            f"{row['delay_s']:.1f} ± {row['delay_ci_s']:.1f} | {row['median_s']:.1f} | "
+            f"{row['worst_seed_s']:.1f} | {saved} "
             f"| {row['gridlocked']} |"
         )
     lines += ["", *_frozen(document.get("frozen", {})), ""]
