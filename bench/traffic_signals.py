@@ -15,6 +15,7 @@ Needs pip install ".[sumo]" and pip install --no-deps sumo-rl. A run takes 0.5 t
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import math
 import multiprocessing
@@ -59,12 +60,13 @@ def one_run(job: Job) -> Outcome:
     values = _frozen["ours"]["parameters"] if policy == "ours" else {}
     named = {"ours": "fullest", "plain": "fullest", "static": "fixed"}.get(policy, policy)
     sees = (0.0, 0.0) if sensing == "blind" else (0.0, math.inf)
-    return run_closed(
+    outcome = run_closed(
         *(scenario, lambda _: make_policy(named, values), seed),
         CAMERA if sensing == "blind" else SENSINGS[sensing],
         name=policy,
         sees=sees,
     )
+    return dataclasses.replace(outcome, sensing=sensing)
 
 
 def tune_one(job: tuple[str, str]) -> dict[str, Any]:
