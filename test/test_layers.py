@@ -25,8 +25,8 @@ EXCEPTIONS = {
     "model": {"inference", "compression", "scheduling", "privacy"},
     "privacy": {"inference"},
     "compression": {"privacy"},
-    "pipeline": {"privacy"},
-    "simulation": {"scheduling", "protocol", "bridge", "planning"},
+    "pipeline": {"privacy", "inference"},
+    "simulation": {"scheduling", "protocol", "bridge", "planning", "pipeline"},
 }
 """What else a stage may import."""
 
@@ -35,6 +35,7 @@ ROOMS: dict[str, set[str]] = {
     "bridge/records": set(),
     "camera/drawn": set(),
     "cli/model": {"cli"},
+    "cli/traffic": {"cli"},
     "compression/codecs": set(),
     "gateway/applications": {"gateway/records", "gateway/sets"},
     "gateway/door": set(),
@@ -62,10 +63,16 @@ ROOMS: dict[str, set[str]] = {
         *("pipeline", "pipeline/report", "pipeline/ultrasound", "pipeline/volume"),
     },
     "pipeline/volume": set(),
+    "pipeline/traffic/cloud": {"pipeline", "pipeline/traffic"},
+    "pipeline/traffic/flow": {"pipeline/traffic"},
+    "pipeline/traffic/junction": {"pipeline/traffic"},
+    "pipeline/traffic/signals": {"pipeline/traffic"},
+    "pipeline/traffic": {"pipeline"},
     "privacy/finders": set(),
     "scheduling/arbiter": {"scheduling/estimates"},
     "scheduling/estimates": set(),
     "scheduling/policies": {"scheduling/estimates"},
+    "simulation/traffic": {"simulation"},
 }
 """Every folder inside a stage, and what of its own stage it may know; the rest of the stage may
 know it, unless that makes a circle."""
@@ -80,6 +87,7 @@ ON_USE = {
     *("nncf", "openvino", "tflite_micro", "torch", "grpclib", "h2", "google"),
     *("fhir", "highdicom", "pydicom", "pynetdicom", "reportlab", "scipy", "skimage", "jpeg_ls"),
     "pyigtl",
+    *("libsumo", "sumolib"),
 }
 """Packages that a device may lack: imported where they are used, never with a module."""
 

@@ -33,6 +33,7 @@ VERBS = {
     "run": "run a pipeline in one process",
     "simulate": "compare policies on recorded links",
     "ultrasound": "the lag of pictures against poses; doubtful recordings and calibrations",
+    "traffic": "lanes and signals of a road",
 }
 """What each verb does, in a line; its module in this package tells more."""
 

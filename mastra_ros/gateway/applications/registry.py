@@ -18,6 +18,7 @@ SEE: dict[str, tuple[str, ...]] = {"ultrasound": ("frames",)}
 OURS = {
     "factory": "mastra_ros.pipeline.factory.statistics:FactoryStatistics",
     "ultrasound": "mastra_ros.pipeline.ultrasound.cloud.application:UltrasoundVolumes",
+    "traffic": "mastra_ros.pipeline.traffic.cloud.application:TrafficCloud",
 }
 
 
