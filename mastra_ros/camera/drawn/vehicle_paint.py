@@ -81,7 +81,15 @@ class Body:
             shine = lamps and face.layer == 1 and max(face.colour) > 180 and b - a == 4
             colour = face.colour if shine else tuple(c * light for c in face.colour)
             cv2.fillPoly(image, [fixed[a:b]], colour, cv2.LINE_AA, SHIFT)
-        return Painted((low[0], low[1], high[0], high[1]), self._put_plate(image, view, x_m, y_m, heading_rad, light))
+        return Painted(
+            (low[0], low[1], high[0], high[1]),
+            self._put_plate(image, view, x_m, y_m, heading_rad, light),
+        )
+
+    def outline(self, view: RoadView, x_m: float, y_m: float, heading_rad: float) -> Floats:
+        """The corners (n, 2) in px of the least convex polygon around it."""
+        spots, _ = view.project(self.place(x_m, y_m, heading_rad, self._points))
+        return np.asarray(cv2.convexHull(spots.astype(np.float32))[:, 0], np.float64)
 
     def _shadow(self, image: Image, view: RoadView, x: float, y: float, heading: float) -> None:
         half, side = self.shape.length_m / 2 + 0.1, self.shape.width_m / 2 + 0.15

@@ -226,9 +226,7 @@ def _ends(
         made.append(Face(pane, _lit(glass, 0.9), 1))
     if kind == "van":
         for y in (-0.23, 0.23):
-            pane = _upright(
-                rear - 0.02, y * width, width * 0.19, height * 0.6, height * 0.86, -1
-            )
+            pane = _upright(rear - 0.02, y * width, width * 0.19, height * 0.6, height * 0.86, -1)
             made.append(Face(pane, _lit(glass, 0.9), 1))
     if kind == "truck":
         made.append(
