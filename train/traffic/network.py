@@ -40,7 +40,7 @@ class GraphDetector(nn.Module):
             if name in learned:
                 if "cls_preds" in name and len(value) == 80:
                     value = np.stack([value[list(rows)].mean(0) for rows in COCO_ROWS])
-                self.weights[_safe(name)] = nn.Parameter(torch.from_numpy(value.copy()))
+                self.weights[safe_name(name)] = nn.Parameter(torch.from_numpy(value.copy()))
         self.nodes: list[tuple[str, list[str], str, dict[str, Any]]] = []
         sigmoid = {n.output[0]: n.input[0] for n in graph.node if n.op_type == "Sigmoid"}
         for node in graph.node:
@@ -70,7 +70,7 @@ class GraphDetector(nn.Module):
                 continue
             x = seen[inputs[0]]
             if kind == "Conv":
-                weight, bias = (self.weights[_safe(name)] for name in inputs[1:3])
+                weight, bias = (self.weights[safe_name(name)] for name in inputs[1:3])
                 pads = told["pads"]
                 y = F.conv2d(x, weight, bias, told["strides"], pads[:2], 1, told["group"])
             elif kind == "SiLU":
@@ -93,7 +93,7 @@ class GraphDetector(nn.Module):
         return torch.cat(rows, 2).transpose(1, 2)
 
 
-def _safe(name: str) -> str:
+def safe_name(name: str) -> str:
     return name.replace(".", "_").replace(":", "_")
 
 
