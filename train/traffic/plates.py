@@ -105,6 +105,8 @@ class PlateComposer:
         place = self._i(MAIN, count)[:, None]
         other = self._i(MAIN, count)[:, None]
         pause = self._u(count, 1, low=0.0, high=0.75) * (self._u(count, 1) < 0.75)
+        place = torch.where(self._u(count, 1) < 0.7, 1 + self._i(3, count)[:, None], place)
+        pause = torch.where(self._u(count, 1) < 0.3, self._u(count, 1, low=0.5, high=1.0), pause)
         step = cell + gap + pause * ((slots == place) | ((slots == other) & (slots > 1)))
         step = step * (text >= 0)
         left = torch.zeros_like(step)
@@ -158,11 +160,12 @@ class PlateComposer:
         canvas = torch.where(banded, tone, canvas)
         shade = torch.where(self._u(count, 1, 1, 1) < 0.7, dark, self._u(count, 1, 1, 1))
         canvas = canvas + (shade - canvas) * clutter * self._u(count, 1, 1, 1, low=0.4, high=1.0)
+        canvas = self._emblems(canvas, x, y, half_x, text, place, line, aspect, band_share)
         for _ in range(3):  # stickers, seals, screws
             sx, sy = self._u(count, 1, 1, 1), self._u(count, 1, 1, 1)
             radius = self._u(count, 1, 1, 1, low=0.03, high=0.13)
             spot = ((xs - sx) * aspect[:, None, None, None]) ** 2 + (ys - sy) ** 2 < radius**2
-            spot = spot & (self._u(count, 1, 1, 1) < 0.4)
+            spot = spot & (self._u(count, 1, 1, 1) < 0.25)
             canvas = torch.where(spot, self._u(count, 1, 1, 1), canvas)
         raised = torch.roll(ink, (1, 1), (2, 3)) * self._u(count, 1, 1, 1, high=0.35)
         canvas = canvas + raised * (0.5 - canvas) * (self._u(count, 1, 1, 1) < 0.4)
@@ -172,6 +175,56 @@ class PlateComposer:
         rim = rim | ((1 - xs) * aspect[:, None, None, None] < edge)
         rim = rim & (self._u(count, 1, 1, 1) < 0.6)
         return torch.where(rim, self._u(count, 1, 1, 1), canvas).clamp(0, 1), aspect
+
+    def _emblems(
+        self, canvas: Tensor, x: Tensor, y: Tensor, half_x: Tensor, text: Tensor, place: Tensor,
+        line: Tensor, aspect: Tensor, band_share: Tensor,
+    ) -> Tensor:  # fmt: skip
+        """Seals, coats of arms and forms of states between groups, before them, and in the band."""
+        count = len(canvas)
+        wide, high = CANVAS_PX[1], CANVAS_PX[0]
+        xs = (torch.arange(wide, device=self.device) + 0.5) / wide
+        ys = (torch.arange(high, device=self.device) + 0.5)[:, None] / high
+        k = place.clamp(max=MAIN - 2)
+        a, b = k, k + 1
+        there = (text.gather(1, b) >= 0) & (line.gather(1, a) == line.gather(1, b))
+        # The pause stands after this letter.
+        low = x.gather(1, a) + half_x.gather(1, a)
+        top = x.gather(1, b) - half_x.gather(1, b)
+        # The step of a letter holds the pause behind it.
+        gap_x, gap = (low + top) / 2, (top - low).clamp(min=0)
+        edge = x[:, :1] - half_x[:, :1]
+        before = (band_share[:, None] + edge) / 2
+        spots = [
+            (gap_x, y.gather(1, a), gap * 0.5, there & (gap * aspect[:, None] > 0.12)),
+            (gap_x, y.gather(1, a) - 0.2, gap * 0.45, there & (gap * aspect[:, None] > 0.12)),
+            (before, y[:, :1], (edge - band_share[:, None]) * 0.45, edge > band_share[:, None] + 0.02),
+            (band_share[:, None] / 2, y[:, :1] - 0.2, band_share[:, None] * 0.38, band_share[:, None] > 0),
+        ]
+
+        def of(value: Tensor) -> Tensor:
+            return value[:, :, None, None]
+
+        for n, (mid_x, mid_y, radius, shown) in enumerate(spots):
+            radius = radius * self._u(count, 1, low=0.6, high=1.0)
+            tall = radius * aspect[:, None] * self._u(count, 1, low=0.8, high=1.5)
+            u = (xs - of(mid_x)) / of(radius).clamp(min=1e-3)
+            v = (ys - of(mid_y + self._n(count, 1, spread=0.04))) / of(tall).clamp(min=1e-3)
+            box = self._u(count, 1, 1, 1) < 0.35
+            inside = torch.where(box, (u.abs() < 0.9) & (v.abs() < 0.9), u**2 + v**2 < 1)
+            ring = inside & (u**2 + v**2 > 0.45) & (self._u(count, 1, 1, 1) < 0.3)
+            inside = torch.where(self._u(count, 1, 1, 1) < 0.25, ring, inside)
+            grain = F.interpolate(
+                torch.rand(count, 1, 20, 56, generator=self.random, device=self.device),
+                CANVAS_PX,
+                mode="bilinear",
+                align_corners=False,
+            )
+            tone = self._u(count, 1, 1, 1, high=0.9) + (grain - 0.5) * self._u(count, 1, 1, 1)
+            chance = 0.6 if n == 0 else 0.45
+            used = of(shown & (self._u(count, 1) < chance))
+            canvas = torch.where(inside & used, tone.clamp(0, 1), canvas)
+        return canvas
 
     def _stamped(
         self, font: Tensor, text: Tensor, x: Tensor, y: Tensor, half_x: Tensor, half_y: Tensor,
@@ -224,11 +277,13 @@ class PlateComposer:
         half_y = size + 0 * x
         # The letters of the country stand low in the band.
         own = (slots < 2) & band[:, None]
-        shown = torch.where(own, self._u(count, CLUTTER) < 0.7, shown)
-        x = torch.where(own, band_share[:, None] * (0.35 + 0.35 * slots), x)
-        y = torch.where(own, 0.78, y)
-        half_x = torch.where(own, band_share[:, None] * 0.14, half_x)
-        half_y = torch.where(own, 0.09, half_y)
+        single = self._u(count, 1) < 0.5
+        shown = torch.where(own, (self._u(count, 1) < 0.85) & ((slots == 0) | ~single), shown)
+        spot = torch.where(single, 0.5 + 0 * slots, 0.3 + 0.4 * slots)
+        x = torch.where(own, band_share[:, None] * spot, x)
+        y = torch.where(own, self._u(count, 1, low=0.62, high=0.84), y)
+        half_x = torch.where(own, band_share[:, None] * torch.where(single, 0.28, 0.19), half_x)
+        half_y = torch.where(own, self._u(count, 1, low=0.08, high=0.17), half_y)
         text = torch.where(shown, text, -1)
         ink = self._stamped(font, text, x, y, half_x, half_y, widths)
         dash = long[:, None, None, None] & (self._u(count, 1, 1, 1) < 0.3)

@@ -18,6 +18,10 @@ SAME_WITHIN_S = 2.0
 """One that appears so soon after another was lost, where that one must be by then, is the same."""
 SAME_SIZES = 0.6
 KEPT_S = 10.0
+CUT_PX = 2.0
+CUT_BAND_SHARE = 0.25
+LANE_NEAR = 0.15
+"""One whose middle is this near to a lane that leads its way, in its widths, drives in that lane."""
 
 
 @dataclass(frozen=True)
@@ -100,13 +104,16 @@ class Crossings:
     def _at(self, line: Line, view: TrackView, sides: _Sides) -> Passed | None:
         foot = self._site.anchor == "foot"
         band = max(BAND_LEAST_PX, BAND_SHARE * view.height_px)
+        cut = view.box[0] <= CUT_PX or view.box[2] >= self._site.width_px - CUT_PX
         for here in view.past:
             if here[0] <= sides.until_ns.get(line.name, -1):
                 continue  # known from the frame before
             sides.until_ns[line.name] = here[0]
             x, y = here[3:5] if foot else here[1:3]
             far = line.distance_px(x, y)
-            side = 0 if abs(far) < band else 1 if far > 0 else -1
+            # Of one that is cut by the border, where its middle is can only be said roughly.
+            least = max(band, CUT_BAND_SHARE * view.height_px) if cut else band
+            side = 0 if abs(far) < least else 1 if far > 0 else -1
             was = sides.side.get(line.name, 0)
             if side == 0:
                 continue
@@ -140,7 +147,7 @@ class Crossings:
         done[view.number] = at_ns
         if known:
             return None
-        lane = self._site.lane_at(x, y)
+        lane = self._site.lane_for(x, y, speed, LANE_NEAR * view.width_px)
         return Passed(
             view,
             at_ns,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -40,6 +41,12 @@ class Lane:
 
     def holds(self, x: float, y: float) -> bool:
         return contains(self.outline, x, y)
+
+    def beyond_px(self, x: float, y: float) -> float:
+        """How far outside of it a point is; below 0 inside."""
+        return -float(
+            cv2.pointPolygonTest(self.outline.astype(np.float32), (float(x), float(y)), True)
+        )
 
     def along(self, x: float, y: float) -> float:
         """How far along its way a point is: 0 at the beginning, 1 where one stops."""
@@ -106,6 +113,25 @@ class Site:
     def lane_at(self, x: float, y: float) -> Lane | None:
         """The lane that holds this point, or None."""
         return next((lane for lane in self.lanes if lane.holds(x, y)), None)
+
+    def lane_for(
+        self, x: float, y: float, motion: tuple[float, float], reach_px: float
+    ) -> Lane | None:
+        """The lane of one that is here and moves so: that which holds it.
+
+        Between lanes, or over the edge of one that leads elsewhere, the nearest one in reach that
+        leads its way.
+        """
+        here = self.lane_at(x, y)
+        if here is not None and float(np.dot(here.ahead, motion)) > 0:
+            return here
+        near = [
+            (lane.beyond_px(x, y), lane)
+            for lane in self.lanes
+            if float(np.dot(lane.ahead, motion)) > 0.5 * float(np.hypot(*motion))
+        ]
+        far, lane = min(near, key=lambda one: one[0], default=(np.inf, None))
+        return lane if far <= reach_px else here
 
     def zones_for(self, use: str) -> tuple[Zone, ...]:
         return tuple(zone for zone in self.zones if zone.use == use)
