@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 
 SAME_IOU = 0.6
 """Two boxes of vehicles that share this much are one vehicle, whatever their types."""
-WITHIN = 0.85
+WITHIN = 0.7
 """A box of low score that lies in another one of its kind by this share is a part of it."""
 RIDING = {"motorcycle", "bicycle"}
 OTHER_NAMES = {
@@ -69,7 +69,7 @@ def _known(kinds: list[str], boxes: Floats, kept: list[int], k: int) -> bool:
     area = _area(boxes[k])
     # A small part of a large thing, such as the cab of a truck; a car beside a bus is as wide.
     return any(
-        share > WITHIN and area > 0.25 * _area(boxes[j])
+        share > WITHIN and area > 0.2 * _area(boxes[j])
         for share, j in zip(inside, alike, strict=True)
     )
 

@@ -35,6 +35,8 @@ class TrackerOptions:
     low_score: float = 0.12
     new_score: float = 0.4
     hits: int = 2  # frames that must have it before it is one
+    age_ms: float = 90.0  # and so long it must have been there
+    fresh_ms: float = 150.0  # what is not one yet is given up after so long without being found
     keep_ms: float = 1500.0
     expect_ms: float = 450.0  # for so long it is told of where it is expected, not found
     gap_ms: float = 3000.0  # after so long without a frame, all begin anew
@@ -141,7 +143,8 @@ class Tracker:
             track.note(stamp_ns, found.types[k], float(found.scores[k]))
             if track.hits > SETTLED_HITS:
                 self._usual.note(track.filter, found.types[k])
-            if not track.number and track.hits >= self._options.hits:
+            old = (stamp_ns - track.born_ns) / 1e6 >= self._options.age_ms
+            if not track.number and old and track.hits >= self._options.hits:
                 self._count += 1
                 track.number = self._count
         rows, columns = {r for r, _ in pairs}, {c for _, c in pairs}
@@ -170,14 +173,11 @@ class Tracker:
         track = Track(filter_, stamp_ns, stamp_ns)
         track.note(stamp_ns, found.types[k], float(found.scores[k]))
         self._tracks.append(track)
-        if self._options.hits <= 1:
-            self._count += 1
-            track.number = self._count
 
     def _lives(self, track: Track, stamp_ns: int) -> bool:
         lost_ms = (stamp_ns - track.seen_ns) / 1e6
         # One that was seen once and not again was nothing.
-        return lost_ms <= (self._options.keep_ms if track.number else 350.0)
+        return lost_ms <= (self._options.keep_ms if track.number else self._options.fresh_ms)
 
     def _drop_doubles(self, stamp_ns: int) -> None:
         """Of two tracks in one place the younger goes; one that was not found before the other."""
