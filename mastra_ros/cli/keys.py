@@ -39,9 +39,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     client.add_argument("name", metavar="NAME", help="letters, digits, dot, hyphen and underscore")
     client.add_argument(
         "--role",
-        choices=("reader", "operator"),
+        choices=("reader", "operator", "admin"),
         default="reader",
-        help="reader may read all that devices have told; default: reader",
+        help="reader may read all that devices have told, operator also change their settings, "
+        "admin also who may do what; default: reader",
     )
     show = actions.add_parser("show", help="tell what the folder holds, without any secret")
     show.add_argument("folder", type=Path, metavar="DIR", help="the folder of keys")
@@ -78,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"{private.with_suffix('.pub')}: for the gateway")
     elif args.action == "add-client":
         private = clients.add_client(folder, args.name, args.role)
-        print(f"{private}: for {args.name}, who may read at the gateway as {args.role}")
+        print(f"{private}: for {args.name}, who may come to the gateway as {args.role}")
         print(f"next: mastra keys token {folder} {args.name} --client")
     elif args.action == "token" and args.client:
         audience = args.audience or clients.client_audience(folder)

@@ -14,7 +14,7 @@ from .gateway import GatewayConfig
 from .inference import InferenceConfig
 from .parameter import NodeConfig, Parameter, build, parameter, parameters_of
 from .privacy import PrivacyConfig
-from .remote import REMOTE_STAGES, check_remote, remote_parameter
+from .remote import REMOTE_STAGES, check_remote, remote_parameter, remote_parameters
 from .scheduling import SchedulingConfig
 from .stages import STAGES
 
@@ -36,4 +36,5 @@ __all__ = [
     "parameter",
     "parameters_of",
     "remote_parameter",
+    "remote_parameters",
 ]

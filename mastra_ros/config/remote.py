@@ -25,6 +25,11 @@ def remote_parameter(name: str) -> Parameter | None:
     return _LIVE.get(name)
 
 
+def remote_parameters() -> dict[str, Parameter]:
+    """All parameters that a gateway may ask for, by `stage.parameter`."""
+    return dict(_LIVE)
+
+
 def check_remote(name: str, value: Any) -> Any:
     """The value that a gateway asks for, of the parameter's own type.
 

@@ -7,9 +7,10 @@ import contextlib
 import logging
 import os
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -24,10 +25,10 @@ from ..errors import StoreError
 from .answering import Answering
 from .applications.artefact_desk import ArtefactDesk
 from .applications.hosts import Applications
-from .applications.keeping import Keeping
 from .auth import PERMIT, Gatekeeper, Permit, PublicKeys
 from .bodies import ReadOn
 from .cargo import CargoDesks
+from .changing import Changing
 from .clients import ClientDoor
 from .door.logs import Sparing
 from .frames import Frames
@@ -36,12 +37,13 @@ from .grpc_server import GrpcServer
 from .memory import Memory, resident_bytes, return_to_system
 from .metrics import Metrics
 from .models import Models
-from .reading import PATHS, Reading
-from .records import MemoryRecordStore, RecordDesk, RecordStore, SqliteRecordStore
+from .reading import CHANGED, PATHS, Reading
+from .reading_devices import DeviceReading
+from .records import MemoryRecordStore, RecordDesk, RecordStore
 from .references import PacketDecoder, References
 from .sessions import Sessions
 from .settings import device_settings
-from .sqlite_store import SqliteStore
+from .steering import SteeringBook
 from .store import ResultStore
 from .stream import StreamSession
 from .used_tokens import UsedTokens
@@ -72,11 +74,14 @@ class Gateway:
         software: str = "",
         records: RecordStore | None = None,
         applications: Applications | None = None,
+        book: SteeringBook | None = None,
     ) -> None:
         self._logs = Sparing(logger)
         self._config = config
         self._software = software
-        self._settings = device_settings(config.device_settings)
+        self._defaults = device_settings(config.device_settings)
+        self._book = book
+        self._changing: Changing | None = None
         self._executor = ThreadPoolExecutor(WORKERS, thread_name_prefix="frames")
         self._heavy = ThreadPoolExecutor(
             1, thread_name_prefix="large-frames", initializer=_yield_to_others
@@ -89,6 +94,9 @@ class Gateway:
         self._cargo = CargoDesks(
             RecordDesk(self.records, metrics.on_record),
             None if applications is None else ArtefactDesk(applications.keeping),
+            None if applications is None else applications.sets,
+            on_status=metrics.on_status,
+            on_set_frame=metrics.on_set_frame,
         )
         self.sessions = Sessions(config.sessions_max, config.sessions_device_max)
         references = References(
@@ -129,7 +137,8 @@ class Gateway:
                 Route("/metrics", self._show_metrics),
                 WebSocketRoute("/v1/stream", self._stream),
                 *self._v2.routes(),
-                *self._reading(PublicKeys(keys_dir)).routes(),
+                *self._steering(PublicKeys(keys_dir)),
+                *self._reading(PublicKeys(keys_dir)),
             ],
             exception_handlers={HTTPException: _no_such_path, Exception: _fault},
         )
@@ -148,7 +157,12 @@ class Gateway:
                 lambda *whose: loop.call_soon_threadsafe(self._wake_cargo, *whose)
             )
         door = ClientDoor(
-            self._gatekeeper, starlette, keys_dir=keys_dir, paths=PATHS, logs=self._logs
+            self._gatekeeper,
+            starlette,
+            keys_dir=keys_dir,
+            paths=PATHS,
+            changed=CHANGED,
+            logs=self._logs,
         )
         return ReadOn(door, body_bytes_max=self._config.body_bytes_max)
 
@@ -177,6 +191,8 @@ class Gateway:
         if self._applications is not None:
             await asyncio.to_thread(self._applications.close)
         await asyncio.to_thread(self.records.close)
+        if self._book is not None:
+            await asyncio.to_thread(self._book.close)
         self._executor.shutdown()
         self._heavy.shutdown()
         return not silent
@@ -193,13 +209,39 @@ class Gateway:
             except Exception:  # nothing that is found may end the watch
                 logger.exception("the watch failed")
 
-    def _reading(self, keys: PublicKeys) -> Reading:
-        return Reading(
-            self.records,
-            None if self._applications is None else self._applications.keeping,
+    def _reading(self, keys: PublicKeys) -> list[Route]:
+        keeping = None if self._applications is None else self._applications.keeping
+        devices = DeviceReading(
+            self._cargo.statuses,
+            self._cargo.hearing,
             devices=lambda: keys,
             connected=lambda: self.sessions.streams,
+            look=self._look_at_hearing,
         )
+        return [*Reading(self.records, keeping).routes(), *devices.routes()]
+
+    def _look_at_hearing(self) -> None:
+        for session in self.sessions:
+            if isinstance(session, StreamSession):
+                session.tell_hearing()
+
+    def _steering(self, keys: PublicKeys) -> list[Route]:
+        if self._book is None:
+            return []
+        self._changing = Changing(
+            self._book, defaults=self._defaults, push=self._push, knows=lambda name: name in keys
+        )
+        return self._changing.routes()
+
+    def _push(self, device: str, values: Mapping[str, Any]) -> bool:
+        """Ask a device that is connected to set these; False where none of its sessions is."""
+        sessions = [
+            session
+            for session in self.sessions
+            if isinstance(session, StreamSession) and session.permit.device == device
+        ]
+        asked = [session.ask(values) for session in sessions]
+        return any(asked)
 
     def _wake_cargo(self, device: str, stream: str) -> None:
         """There is an artefact for a device."""
@@ -244,6 +286,7 @@ class Gateway:
             await websocket.send_denial_response(refusal)
             return
         assert self._gatekeeper is not None
+        changing = self._changing
         session = StreamSession(
             websocket,
             permit.device,
@@ -252,7 +295,7 @@ class Gateway:
             sessions=self.sessions,
             metrics=self.metrics,
             software=self._software,
-            settings=self._settings,
+            settings=self._defaults if changing is None else changing.wanted(permit.device),
             permit=permit,
             renew=self._gatekeeper.renew,
             memory=self.memory,
@@ -282,41 +325,3 @@ async def _no_such_path(request: Request, error: Exception) -> Response:
 async def _fault(_: Request, error: Exception) -> Response:
     """A fault of ours; what it was stands in the log."""
     return JSONResponse({"error": f"a fault of the gateway ({type(error).__name__})"}, 500)
-
-
-def open_store(config: GatewayConfig, folder: Path, metrics: Metrics) -> SqliteStore:
-    """The database of results in `folder`; StoreError when it cannot be used."""
-    return SqliteStore(
-        folder,
-        results_max=config.results_max,
-        age_max_s=config.results_age_max_s,
-        on_commit=metrics.on_commit,
-    )
-
-
-def open_cargo(
-    config: GatewayConfig, folder: Path, metrics: Metrics
-) -> tuple[SqliteRecordStore, Applications]:
-    """The database of records in `folder`, and the applications that see them, started.
-
-    Raises ConfigError for an application that is not known, StoreError for a database.
-    """
-    keeping = Keeping(folder, config.artefacts_bytes_max)
-    try:
-        applications = Applications(
-            config.applications,
-            keeping,
-            on_outcome=metrics.on_application,
-            silence_s=config.application_silence_s,
-        )
-        records = SqliteRecordStore(
-            folder,
-            records_max=config.records_max,
-            age_max_s=config.records_age_max_s,
-            on_commit=applications.wake,
-        )
-    except BaseException:
-        keeping.close()
-        raise
-    applications.start(records)
-    return records, applications

@@ -1,7 +1,7 @@
-"""Lets clients in: people and programs that read what devices have told, and speak for none.
+"""Lets clients in: people and programs that read what devices told or steer them, and are none.
 
-A client's token is for an audience of its own. It opens the paths of reading and the metrics, and
-nothing of devices; everything else goes on to the gatekeeper of devices.
+A client's token is for an audience of its own. It opens the paths of reading and the metrics, those
+of changing to an operator, and nothing of devices; everything else goes on to their gatekeeper.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..errors import AuthenticationError
-from ..protocol.clients import ClientKeys, client_audience, role_of
+from ..protocol.clients import CHANGERS, ClientKeys, client_audience, role_of
 from ..protocol.tokens import TOKEN_CHARACTERS_MAX, check_token
 from .door.http import ADMIT
 from .door.logs import Sparing
@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 CLIENT = "mastra.client"
 """Where the scope of a request names the client that was authenticated."""
+PERSON_HEADER = "x-mastra-person"
+"""For whom a client asks, as it says; only the audit looks at it."""
 REQUESTS_CLIENT_MAX = 8
 """Requests of one client at once."""
 
@@ -38,6 +40,11 @@ class Client:
 
     name: str
     role: str
+
+    @property
+    def may_change(self) -> bool:
+        """Whether it may change something, and not only read."""
+        return self.role in CHANGERS
 
 
 class ClientDoor:
@@ -50,15 +57,20 @@ class ClientDoor:
         *,
         keys_dir: Path,
         paths: Collection[str],
+        changed: Collection[str] = (),
         logs: Sparing | None = None,
     ) -> None:
-        """paths: what clients may ask, each with all that is below it."""
+        """paths: what clients may read, changed: where an operator may change something.
+
+        Each stands for all that is below it, too.
+        """
         self._gatekeeper = gatekeeper
         self._inside = inside
         self._folder = keys_dir
         self._keys = ClientKeys(keys_dir)
         self._audience = client_audience(keys_dir)
         self._paths = tuple(paths)
+        self._changed = tuple(changed)
         self._logs = logs or Sparing(logger)
         self._requests: Counter[str] = Counter()
 
@@ -74,7 +86,7 @@ class ClientDoor:
             self._logs.warning("client", "refused %.100s: %s", scope["path"], str(error))
             await _answer(401, str(error), {"WWW-Authenticate": "Bearer"})(scope, receive, send)
             return
-        if not self._may(scope["path"]) or scope["method"] not in ("GET", "HEAD"):
+        if not self._may(client, scope["path"], scope["method"]):
             await _answer(403, f"a {client.role} may not do this")(scope, receive, send)
             return
         if self._requests[client.name] >= REQUESTS_CLIENT_MAX:
@@ -91,8 +103,14 @@ class ClientDoor:
             if not self._requests[client.name]:
                 del self._requests[client.name]
 
-    def _may(self, path: str) -> bool:
-        return any(path == allowed or path.startswith(f"{allowed}/") for allowed in self._paths)
+    def _may(self, client: Client, path: str, method: str) -> bool:
+        if method in ("GET", "HEAD"):
+            return _below(path, self._paths)
+        return client.may_change and _below(path, self._changed)
+
+
+def _below(path: str, allowed: Collection[str]) -> bool:
+    return any(path == one or path.startswith(f"{one}/") for one in allowed)
 
 
 def _answer(status: int, text: str, headers: dict[str, str] | None = None) -> JSONResponse:

@@ -2,7 +2,7 @@
 
     clients/NAME.key     a client's private key, for whoever it is
     clients/NAME.pub     its public key, for the gateway
-    clients/NAME.role    reader or operator, in one word
+    clients/NAME.role    reader, operator or admin, in one word
 
 Their tokens have an audience of their own, so that a device's token is none of theirs, nor theirs
 a device's.
@@ -21,8 +21,11 @@ from .checks import NAME, is_name
 from .keys import audience_of, check_private, read_private, write_file
 from .tokens import PrivateKey, PublicKey, load_private_key, load_public_key
 
-ROLES = ("reader", "operator")
-"""reader: may read all that devices have told. operator: that too, and what changes something."""
+ROLES = ("reader", "operator", "admin")
+"""reader: may read all that devices have told. operator: that too, and change their settings.
+admin: that too, and who may do what."""
+CHANGERS = ("operator", "admin")
+"""Who may change something."""
 
 
 def client_audience(folder: Path) -> str:
@@ -34,7 +37,7 @@ def add_client(folder: Path, name: str, role: str) -> Path:
     """Make the key pair of a client, and return the private file; never replaces one."""
     private = _path(folder, name, "key")
     if role not in ROLES:
-        raise ConfigError(f"role: expected {' or '.join(ROLES)}, got {role!r}")
+        raise ConfigError(f"role: expected {', '.join(ROLES)}, got {role!r}")
     check_private(folder)
     private.parent.mkdir(mode=0o700, exist_ok=True)
     check_private(private.parent)
@@ -65,7 +68,7 @@ def role_of(folder: Path, name: str) -> str:
     except (OSError, UnicodeError) as error:
         raise AuthenticationError(f"{path}: not readable ({error})") from None
     if role not in ROLES:
-        raise AuthenticationError(f"{path}: expected {' or '.join(ROLES)}")
+        raise AuthenticationError(f"{path}: expected {', '.join(ROLES)}")
     return role
 
 
