@@ -26,7 +26,7 @@ EXCEPTIONS = {
     "privacy": {"inference"},
     "compression": {"privacy"},
     "pipeline": {"privacy", "inference"},
-    "simulation": {"scheduling", "protocol", "bridge", "planning"},
+    "simulation": {"scheduling", "protocol", "bridge", "planning", "pipeline"},
 }
 """What else a stage may import."""
 
@@ -35,6 +35,7 @@ ROOMS: dict[str, set[str]] = {
     "bridge/records": set(),
     "camera/drawn": set(),
     "cli/model": {"cli"},
+    "cli/traffic": {"cli"},
     "compression/codecs": set(),
     "gateway/applications": {"gateway/records", "gateway/sets"},
     "gateway/door": set(),
@@ -55,11 +56,21 @@ ROOMS: dict[str, set[str]] = {
     "nodes/convert": set(),
     "nodes/run": {"nodes", "nodes/convert"},
     "pipeline/factory": {"pipeline"},
+    "pipeline/traffic/cloud": {"pipeline", "pipeline/traffic"},
+    "pipeline/traffic/counting": {"pipeline/traffic"},
+    "pipeline/traffic/device": {"pipeline/traffic"},
+    "pipeline/traffic/flow": {"pipeline/traffic"},
+    "pipeline/traffic/junction": {"pipeline/traffic"},
+    "pipeline/traffic/plates": {"pipeline/traffic"},
+    "pipeline/traffic/signals": {"pipeline/traffic"},
+    "pipeline/traffic/site": {"pipeline/traffic"},
+    "pipeline/traffic/tracks": {"pipeline/traffic"},
     "pipeline/traffic": {"pipeline"},
     "privacy/finders": set(),
     "scheduling/arbiter": {"scheduling/estimates"},
     "scheduling/estimates": set(),
     "scheduling/policies": {"scheduling/estimates"},
+    "simulation/traffic": {"simulation"},
 }
 """Every folder inside a stage, and what of its own stage it may know; the rest of the stage may
 know it, unless that makes a circle."""
@@ -72,6 +83,7 @@ ON_USE = {
     *("ai_edge_litert", "tflite_runtime", "onnxruntime", "av", "nicegui"),
     *("ai_edge_quantizer", "litert_torch", "matplotlib", "onnx", "onnx2torch", "tensorflow"),
     *("nncf", "openvino", "tflite_micro", "torch", "grpclib", "h2", "google"),
+    *("libsumo", "sumolib"),
 }
 """Packages that a device may lack: imported where they are used, never with a module."""
 

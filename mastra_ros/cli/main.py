@@ -31,6 +31,7 @@ VERBS = {
     "proxy": "put a bad link between a device and a gateway",
     "run": "run a pipeline in one process",
     "simulate": "compare policies on recorded links",
+    "traffic": "lanes and signals of a road",
 }
 """What each verb does, in a line; its module in this package tells more."""
 

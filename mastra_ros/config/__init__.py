@@ -17,6 +17,7 @@ from .privacy import PrivacyConfig
 from .remote import REMOTE_STAGES, check_remote, remote_parameter, remote_parameters
 from .scheduling import SchedulingConfig
 from .stages import STAGES
+from .traffic import TrafficConfig
 
 __all__ = [
     "REMOTE_STAGES",
@@ -31,6 +32,7 @@ __all__ = [
     "Parameter",
     "PrivacyConfig",
     "SchedulingConfig",
+    "TrafficConfig",
     "build",
     "check_remote",
     "parameter",

@@ -11,6 +11,7 @@ from .inference import InferenceConfig
 from .parameter import NodeConfig
 from .privacy import PrivacyConfig
 from .scheduling import SchedulingConfig
+from .traffic import TrafficConfig
 
 STAGES: dict[str, type[NodeConfig]] = {
     "camera": CameraConfig,
@@ -20,6 +21,7 @@ STAGES: dict[str, type[NodeConfig]] = {
     "compression": CompressionConfig,
     "bridge": BridgeConfig,
     "pipeline": FactoryConfig,
+    "traffic": TrafficConfig,
     "gateway": GatewayConfig,
 }
 """The config of each stage, by the name that the node and the parameter file use."""

@@ -26,7 +26,12 @@ log = logging.getLogger(__name__)
 ORDER = ("pipeline", "scheduling", "bridge", "compression", "inference", "camera")
 """Listeners start before those they listen to, so that the first frame already gets its way."""
 
-NODES = {stage: (f"mastra_ros.nodes.{stage}", f"{stage.capitalize()}Node") for stage in ORDER}
+PIPELINES = ("pipeline", "traffic")
+"""Stages of which one makes something of the results, in the place of `pipeline`."""
+NODES = {
+    stage: (f"mastra_ros.nodes.{stage}", f"{stage.capitalize()}Node")
+    for stage in (*ORDER, *PIPELINES)
+}
 PAIRS = (
     ("inference", "entered"),
     ("inference", "local_result"),
@@ -53,13 +58,15 @@ class Composition:
         namespace: str = "",
         domain_id: int | None = None,
         arguments: Sequence[str] | None = None,
+        pipeline: str = "pipeline",
     ) -> None:
         """Make the nodes, unconfigured.
 
-        parameters: by stage. arguments: a command line whose `--ros-args` (remaps, parameters,
+        parameters: by stage. pipeline: one of PIPELINES. arguments: a command line whose `--ros-args` (remaps, parameters,
         their files, namespace) the nodes obey; without it they obey `parameters` alone.
         """
         self.failure: BaseException | None = None
+        self.order = tuple(pipeline if stage == "pipeline" else stage for stage in ORDER)
         self._context = Context()
         start_ros(
             args=() if arguments is None else arguments, context=self._context, domain_id=domain_id
@@ -77,7 +84,7 @@ class Composition:
         self._others: list[Node] = []
         bus = FrameBus()
         try:
-            for stage in ORDER:
+            for stage in self.order:
                 module, name = NODES[stage]
                 node_class: type[StageNode] = getattr(importlib.import_module(module), name)
                 overrides = [
@@ -124,14 +131,14 @@ class Composition:
 
     def configure(self) -> None:
         """Configure all the nodes, so that every mistake shows before anything runs."""
-        for stage in ORDER:
+        for stage in self.order:
             self._transition(stage, "configure")
 
     def activate(self, *stages: str) -> None:
         """Activate these stages, in the order of starting."""
         if self._thread.ident is None:
             self._thread.start()
-        for stage in ORDER:
+        for stage in self.order:
             if stage in stages:
                 self._transition(stage, "activate")
 
@@ -140,7 +147,7 @@ class Composition:
 
         False when one refuses, which it has logged.
         """
-        started = [stage for stage in ORDER if self.nodes[stage].config.autostart]
+        started = [stage for stage in self.order if self.nodes[stage].config.autostart]
         try:
             for stage in started:
                 self._transition(stage, "configure")
@@ -165,7 +172,7 @@ class Composition:
         if self._thread.is_alive():
             self._executor.wake()
             self._thread.join()
-        for stage in reversed(ORDER):
+        for stage in reversed(self.order):
             if stage in self.nodes:
                 self.nodes[stage].close()
         self._executor.shutdown()

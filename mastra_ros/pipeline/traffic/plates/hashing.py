@@ -15,7 +15,7 @@ import secrets
 from pathlib import Path
 
 from mastra_ros.errors import ConfigError
-from mastra_ros.private_files import write_private
+from mastra_ros.private_files import open_private
 from mastra_ros.share import home_path
 
 DAY_NS = 86_400 * 10**9
@@ -43,24 +43,31 @@ class PlateHasher:
     def _load(self, period: int) -> bytes:
         """The key of this period: that of the file, or a new one that takes its place."""
         try:
-            if self._path.exists():
-                told = json.loads(self._path.read_text(encoding="utf-8"))
-                key = bytes.fromhex(told["key"])
-                if len(key) != KEY_BYTES or type(told["period"]) is not int:
-                    raise ValueError("not a key")
-                if told["period"] == period:
-                    return key
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            key = secrets.token_bytes(KEY_BYTES)
-            write_private(
-                self._path, json.dumps({"period": period, "key": key.hex()}).encode()
-            )
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            descriptor = open_private(self._path)
+            with os.fdopen(descriptor, "r+b") as file:
+                key = _key_in(file.read(4096), period)
+                if key is None:  # none, that of another day, or what a crash has left
+                    key = secrets.token_bytes(KEY_BYTES)
+                    file.seek(0)
+                    file.truncate()
+                    file.write(json.dumps({"period": period, "key": key.hex()}).encode())
             return key
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it holds no key of plates"
+        except OSError as error:
             raise ConfigError(
-                f"plate_key_path: expected a file that can be written, got {self._path}: {reason}"
+                f"plate_key_path: expected a file that can be written, got {self._path}: "
+                f"{error.strerror}"
             ) from None
+
+
+def _key_in(data: bytes, period: int) -> bytes | None:
+    try:
+        told = json.loads(data)
+        key = bytes.fromhex(told["key"])
+        good = len(key) == KEY_BYTES and told["period"] == period
+    except (ValueError, KeyError, TypeError):
+        return None
+    return key if good else None
 
 
 def default_key_path() -> Path:
