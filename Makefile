@@ -14,9 +14,16 @@ help: ## list the targets
 setup: ## make .venv and build; quick when nothing has changed
 	@scripts/setup.sh
 
-demo: setup ## a minute of factory inspection, the link cut for 10 s
+PIPELINE := factory_inspection
+ifeq ($(PIPELINE),traffic)
+demo: setup ## a minute of PIPELINE: factory_inspection (the link cut for 10 s) or traffic
+	@mkdir -p demo && $(ENV) mastra run traffic --duration 60 --report demo/report.json \
+	  --set traffic.log_path=demo/events.jsonl
+else
+demo: setup
 	@$(ENV) mastra run factory_inspection --duration 60 --fault down@25s..35s \
 	  --report demo/report.json --pictures demo/pictures
+endif
 
 test: setup ## colcon test, with the result per test file and a total
 	@scripts/test.sh

@@ -129,7 +129,9 @@ def _compare_with_truth(report: RunReport, parameters: dict[str, dict[str, Any]]
 
     camera = build(CameraConfig, parameters.get("camera", {}))
     uri = parse_uri(camera.source)
-    if (uri.kind, uri.target) == ("synthetic", "pcb") and parameters.get("pipeline", {}).get("trigger") != "frame":
+    if (uri.kind, uri.target) == ("synthetic", "pcb") and parameters.get("pipeline", {}).get(
+        "trigger"
+    ) != "frame":
         line = Line(line_options(uri, camera))
         report.compare(lambda board: bool(line.board_truth(board)))
         line.close()

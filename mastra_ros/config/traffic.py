@@ -48,9 +48,7 @@ class TrafficConfig(HeardPictureConfig):
     plate_formats: tuple[str, ...] = parameter(
         ("all",), "countries whose formats plates follow, or formats of A, 9 and #"
     )
-    plate_reads: int = parameter(
-        2, "readings of a track that must agree", minimum=2, maximum=12
-    )
+    plate_reads: int = parameter(2, "readings of a track that must agree", minimum=2, maximum=12)
     plate_confidence: float = parameter(
         0.5, "a plate less sure than this is not told", minimum=0.0, maximum=1.0, live=True
     )

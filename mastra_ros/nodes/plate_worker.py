@@ -1,4 +1,4 @@
-"""The thread in which plates are looked for: one vehicle at a time, at its rate, within its budget."""
+"""The thread in which plates are looked for: one vehicle at a time, at its rate and budget."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TOLD_EVERY = 50
 
 
 class PlateWorker:
-    """Takes the newest offer; what it has no time for is dropped, and comes again with a later frame."""
+    """Takes an offer when it has time; what is dropped comes again with a later frame."""
 
     def __init__(
         self, cascade: PlateCascade, config: TrafficConfig, give: Callable[[int, float, Any], None]

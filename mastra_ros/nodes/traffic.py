@@ -190,7 +190,8 @@ class TrafficNode(StageNode):
             self.get_logger().warning(f"signal plan: {refused}")
 
     def _show_signals(self) -> None:
-        assert self._show is not None and self.device is not None
+        assert self._show is not None
+        assert self.device is not None
         trusted = self.device.trusted
         shown = self._show.step(self._now_ns(), trusted=trusted)
         if shown is not None:

@@ -1,10 +1,10 @@
 """Draws what the detector of vehicles learns from, once, into one file:
 
-    python -m train.traffic.bank BANK.npz --video ../shared/data/videos/car-detection.mp4 \
-      --teacher ../shared/data/models/yolox_nano.onnx
+    python -m train.traffic.bank BANK.npz --video car-detection.mp4 --teacher yolox_nano.onnx
 
-Drawn roads with their objects, and frames of car-detection.mp4 (CC BY 4.0, Intel): its camera stands
-still, so what differs from the empty road is a vehicle, and YOLOX-nano (Apache-2.0) says of which type. Nothing of the pictures that only test comes in here.
+Drawn roads with their objects, and frames of car-detection.mp4 (CC BY 4.0, Intel): its camera
+stands still, so what differs from the empty road is a vehicle, and YOLOX-nano (Apache-2.0) says of
+which type. Nothing of the pictures that only test comes in here.
 Arrays: `jpegs` and `ends`, the pictures as JPEG one after another; `boxes` (n, 6): picture, box in
 px, type.
 """

@@ -2,9 +2,9 @@
 
     python -m train.traffic.export_reader reader.pt models/traffic/plate_reader.onnx
 
-Input `plate` (N, 1, 48, 160), grey, each of mean 0 and spread 1. Output `chances` (N, 80, 37): of each
-place, 0 to 9, A to Z, and nothing. It computes in float32: whole numbers are only stored, with a
-scale a row.
+Input `plate` (N, 1, 48, 160), grey, each of mean 0 and spread 1. Output `chances` (N, 80, 37): of
+each place, 0 to 9, A to Z, and nothing. It computes in float32: whole numbers are only stored,
+with a scale a row.
 """
 
 from __future__ import annotations

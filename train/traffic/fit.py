@@ -2,9 +2,9 @@
 
     python -m train.traffic.fit BANK.npz yolox_nano.onnx OUT.pt --seconds 450 --device cuda
 
-Kept is the moving average of the weights, written every 20 s. What the network knew of photographs
-before must not be lost over drawings: small steps, and in the end (`export`) the mean of the weights
-before and after (Wortsman et al., 2022).
+Kept is the moving average of the weights, written every 20 s. What the network knew of
+photographs must not be lost over drawings: hence small steps; `export` can also take a mean of
+the weights before and after (Wortsman et al., 2022).
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def fit(args: argparse.Namespace) -> None:
 
 @torch.no_grad()  # type: ignore[untyped-decorator]
 def measured(model: GraphDetector, held: list[tuple[Tensor, Tensor, Tensor]], grid: Tensor) -> str:
-    """Shares of objects that a cell of chance above 0.3 finds (IoU above 0.5), and names rightly."""
+    """Shares of objects that a cell of chance above 0.3 finds (IoU above 0.5) and names."""
     hits = dict.fromkeys((-1, *range(len(TYPES))), 0)
     total = dict.fromkeys((-1, *range(len(TYPES))), 0)
     hot = 0

@@ -15,8 +15,6 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from train.traffic.letters import LETTERS
-
 SIZE_PX = (48, 160)
 """Height and width of what the reader sees."""
 CANVAS_PX = (96, 256)
@@ -198,8 +196,18 @@ class PlateComposer:
         spots = [
             (gap_x, y.gather(1, a), gap * 0.5, there & (gap * aspect[:, None] > 0.12)),
             (gap_x, y.gather(1, a) - 0.2, gap * 0.45, there & (gap * aspect[:, None] > 0.12)),
-            (before, y[:, :1], (edge - band_share[:, None]) * 0.45, edge > band_share[:, None] + 0.02),
-            (band_share[:, None] / 2, y[:, :1] - 0.2, band_share[:, None] * 0.38, band_share[:, None] > 0),
+            (
+                before,
+                y[:, :1],
+                (edge - band_share[:, None]) * 0.45,
+                edge > band_share[:, None] + 0.02,
+            ),
+            (
+                band_share[:, None] / 2,
+                y[:, :1] - 0.2,
+                band_share[:, None] * 0.38,
+                band_share[:, None] > 0,
+            ),
         ]
 
         def of(value: Tensor) -> Tensor:

@@ -43,7 +43,7 @@ class Attention(nn.Module):
         self.wide, self.narrow = nn.Linear(width, 2 * width), nn.Linear(2 * width, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        n, length, width = x.shape
+        _, length, width = x.shape
         asked = self.asked(self.norm(x)).view(-1, length, 3, self.heads, width // self.heads)
         q, k, v = asked.permute(2, 0, 3, 1, 4).unbind(0)
         near = torch.softmax(q @ k.transpose(-1, -2) / (width // self.heads) ** 0.5, -1)
@@ -52,7 +52,7 @@ class Attention(nn.Module):
 
 
 class PlateReader(nn.Module):
-    """image (N, 1, 48, 160), each of mean 0 and spread 1 -> logits (N, 80, 37), the last: nothing."""
+    """image (N, 1, 48, 160), of mean 0 and spread 1 -> logits (N, 80, 37), the last: nothing."""
 
     def __init__(self) -> None:
         super().__init__()

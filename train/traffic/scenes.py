@@ -1,4 +1,4 @@
-"""Drawn roads of all kinds, as cameras over them see them: by day, night and rain, from anywhere."""
+"""Drawn roads of all kinds, as cameras see them: by day, night and rain, from anywhere."""
 
 from __future__ import annotations
 

@@ -69,13 +69,11 @@ class Way:
         )
 
 
-def _straight(
-    lane: str, x: float, away: bool, share: float, group: str = "main", begin: str = ""
-) -> Way:
+def _straight(lane: str, x: float, away: bool, share: float) -> Way:
     ends = (-14.0, FAR_M) if away else (FAR_M, -14.0)
     stop = (STOP_OUT_Y_M - ends[0]) if away else ends[0] - STOP_IN_Y_M
     names = ("south", "north") if away else ("north", "south")
-    return Way(lane, group, *names, ((x, ends[0]), (x, ends[1])), stop, 1e9, share)
+    return Way(lane, "main", *names, ((x, ends[0]), (x, ends[1])), stop, 1e9, share)
 
 
 def _bend(

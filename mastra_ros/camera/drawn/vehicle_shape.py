@@ -6,6 +6,7 @@ A body lies along x (its front ahead), its width along y, z up, the middle of it
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,7 +116,7 @@ def _body(kind: str, rng: np.random.Generator, paint: Floats) -> Shape:
     faces: list[Face] = []
     outline = [(front, floor), *top, (rear, floor)]
     glass = np.array(GLASS) * rng.uniform(0.5, 1.5)
-    for (xa, za), (xb, zb) in zip(outline, outline[1:], strict=False):
+    for (xa, za), (xb, zb) in pairwise(outline):
         quad = np.array(
             [
                 (xa, -side_m(za), za),
@@ -290,7 +291,7 @@ def _box(
     """Five faces of a box around this middle (its underside is never seen)."""
     a, b, c = half_x, half_y, high / 2
     corners = np.array([(i, j, k) for i in (-a, a) for j in (-b, b) for k in (-c, c)])
-    corners = corners + (x, y, z)
+    corners += np.array((x, y, z))
     quads = {
         (4, 6, 7, 5): 0.95,  # front
         (2, 0, 1, 3): 0.82,  # rear

@@ -54,9 +54,9 @@ from .traffic import crossing_to_ros, flow_to_ros, signal_to_ros
 from .vision import detections2d_to_ros, vision_msgs_present
 
 __all__ = [
+    "SUPERSEDED",
     "DecisionRequest",
     "LinkStatus",
-    "SUPERSEDED",
     "artefact_to_ros",
     "bytes_to_ros",
     "camera_info_to_ros",

@@ -62,8 +62,9 @@ class Composition:
     ) -> None:
         """Make the nodes, unconfigured.
 
-        parameters: by stage. pipeline: one of PIPELINES. arguments: a command line whose `--ros-args` (remaps, parameters,
+        parameters: by stage. arguments: a command line whose `--ros-args` (remaps, parameters,
         their files, namespace) the nodes obey; without it they obey `parameters` alone.
+        pipeline: one of PIPELINES.
         """
         self.failure: BaseException | None = None
         self.order = tuple(pipeline if stage == "pipeline" else stage for stage in ORDER)

@@ -1,4 +1,4 @@
-"""Who crossed a line: once a vehicle, however often it flickers, stands on it, or comes and goes."""
+"""Who crossed a line: once a vehicle, whether it flickers, stands on it, or comes and goes."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ BAND_LEAST_PX = 2.0
 BESIDE = 0.02
 """One may pass this far beyond the ends of a line, as a share of its length."""
 SAME_WITHIN_S = 2.0
-"""One that appears so soon after another was lost, where that one must be by then, is the same."""
+"""One that appears so soon after another was lost, where that one must be by then, is it."""
 SAME_SIZES = 0.6
 KEPT_S = 10.0
 CUT_PX = 2.0
 CUT_BAND_SHARE = 0.25
 LANE_NEAR = 0.15
-"""One whose middle is this near to a lane that leads its way, in its widths, drives in that lane."""
+"""One whose middle is this near to a lane that leads its way, in its widths, drives in it."""
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ class Crossings:
     def _same(self, before: int, now: int) -> bool:
         """Whether a track that was lost goes on as this one, which began when it was gone."""
         last, born = self._last.get(before), self._born[now]
-        if before == now or last is None or not 0 < born.stamp_ns - last.stamp_ns:
+        if before == now or last is None or born.stamp_ns <= last.stamp_ns:
             return False  # both were there at a time
         away_s = (born.stamp_ns - last.stamp_ns) / 1e9
         x, y = last.x + last.speed_px_s[0] * away_s, last.y + last.speed_px_s[1] * away_s

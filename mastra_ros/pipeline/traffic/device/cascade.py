@@ -26,7 +26,7 @@ Box = tuple[float, float, float, float]
 
 SCORE_LEAST = 0.3
 VEHICLE_PX = 260
-"""A vehicle less wide than this is enlarged (at most three times) before its plate is looked for."""
+"""A vehicle less wide than this is enlarged (at most three times) to look for its plate."""
 PLATE_LEAST_PX = 24.0
 HIGHEST_SHARE = 0.25
 """No plate is in the uppermost part of a vehicle; lettering and taxi signs are."""
@@ -100,7 +100,7 @@ class PlateCascade:
                 continue
             a, b = region.x / scale, region.y / scale
             w, h = region.width / scale, region.height / scale
-            fits = RATIO[0] <= w / h <= RATIO[1] and PLATE_LEAST_PX <= w
+            fits = RATIO[0] <= w / h <= RATIO[1] and w >= PLATE_LEAST_PX
             fits = fits and w <= WIDEST_SHARE * (x2 - x1)
             fits = fits and b + h / 2 >= HIGHEST_SHARE * (y2 - y1)
             # The middle of a plate is near that of its vehicle; one at its border is of another.

@@ -82,9 +82,7 @@ class TrafficDevice:
         """Take over parameters that may change while active."""
         self._config = config
 
-    def on_frame(
-        self, stamp_ns: int, image: NDArray[Any], detections: Detections
-    ) -> list[Event]:
+    def on_frame(self, stamp_ns: int, image: NDArray[Any], detections: Detections) -> list[Event]:
         """A frame of 8 bits, and what was found in it; the events that follow, in order."""
         events: list[Event] = []
         high, wide = image.shape[:2]
@@ -126,9 +124,7 @@ class TrafficDevice:
         for view in self.views:
             if not view.found or view.type in ("person", "bicycle"):
                 continue
-            plate = self._plates.setdefault(
-                view.number, _Plate(Votes(self._formats))
-            )
+            plate = self._plates.setdefault(view.number, _Plate(Votes(self._formats)))
             if plate.asked >= READS_MOST:
                 continue
             worth = view.width_px * min(1.0, view.score + 0.2)
@@ -218,9 +214,7 @@ class TrafficDevice:
     def _crossing(self, passed: Passed, kmh: float | None) -> Event:
         view = passed.view
         if passed.wrong:
-            return WrongWay(
-                passed.stamp_ns, view.number, passed.lane, passed.line, view.type, kmh
-            )
+            return WrongWay(passed.stamp_ns, view.number, passed.lane, passed.line, view.type, kmh)
         self.counts[passed.line, passed.lane, passed.direction, view.type] += 1
         event = Crossing(
             passed.stamp_ns,

@@ -1,7 +1,8 @@
 """Watches the camera itself: whether it has been moved, its video jumps, or it sees little.
 
 What stands still (edges of kerbs, houses, lines) is remembered, small and grey. Where it is found
-again elsewhere the camera was moved; where it is not found at all it looks elsewhere. Each must last.
+again elsewhere the camera was moved; where it is not found at all it looks elsewhere. Each must
+last.
 """
 
 from __future__ import annotations
@@ -20,11 +21,15 @@ LEARNED_LEAST = 8
 """So many looks before anything is said of what stands still."""
 MOVED_PX = 2.5
 """Of the small picture: one and a half per cent of its width."""
-ALIKE_LEAST = 0.3
+ALIKE_LEAST = 0.15
+"""Of the picture is as it was; a bus before the camera hides more than half of it."""
+BLOCK_PX = (20, 18)
+BLOCK_ALIKE = 0.35
 LASTS_NS = 1_500_000_000
 GAP_NS = 2_000_000_000
 CUT_LEVELS = 14.0
 CUT_FACTOR = 5.0
+FRAMES_LEAST = 4
 DARK, BRIGHT_SHARE = 42.0, 0.3
 
 Floats = NDArray[np.float32]
@@ -50,6 +55,7 @@ class CameraWatch:
         self._looks = 0
         self._before: Floats | None = None
         self._usual = 0.0
+        self._frames = 0
         self._odd: tuple[str, int] | None = None
 
     def look(self, stamp_ns: int, image: NDArray[Any]) -> Look:
@@ -89,10 +95,12 @@ class CameraWatch:
             return f"no frames for {(stamp_ns - last) / 1e9:.1f} s"
         apart = float(np.abs(small - before).mean())
         usual = self._usual
-        self._usual = apart if usual == 0 else usual + 0.1 * (min(apart, 3 * usual + 1) - usual)
+        self._frames += 1
+        share = max(0.1, 1 / self._frames)
+        self._usual = usual + share * (min(apart, 3 * usual + 1) - usual)
         # Light that goes on or off changes all alike; another scene does not.
         shape = float(np.abs((small - small.mean()) - (before - before.mean())).mean())
-        if usual > 0 and shape > max(CUT_LEVELS, CUT_FACTOR * usual):
+        if self._frames > FRAMES_LEAST and shape > max(CUT_LEVELS, CUT_FACTOR * usual):
             return "one frame does not follow from the one before"
         return ""
 
@@ -118,7 +126,7 @@ class CameraWatch:
         if self._looks <= LEARNED_LEAST:
             self._still += (edges - self._still) / (self._looks + 1)
             return ""
-        alike = _alike(edges, self._still)
+        alike = _alike_share(edges, self._still)
         window = cv2.createHanningWindow(SIZE_PX, cv2.CV_32F)
         (dx, dy), sure = cv2.phaseCorrelate(self._still, edges, window)
         far = float(np.hypot(dx, dy))
@@ -126,7 +134,7 @@ class CameraWatch:
             share = far / SIZE_PX[0]
             return f"what stands still is shifted by {share:.1%} of the width"
         if alike < ALIKE_LEAST:
-            return f"hardly anything is where it was (likeness {alike:.2f})"
+            return f"hardly anything is where it was: {alike:.0%} of the picture"
         if self.state != "moved" and far < 1.0:
             self._still += LEARN * (edges - self._still)
         return ""
@@ -138,6 +146,18 @@ def _edges(small: Floats) -> Floats:
     y = cv2.Sobel(small, cv2.CV_32F, 0, 1, ksize=3)
     steep = np.sqrt(x * x + y * y)
     return np.asarray(np.minimum(steep / (steep.mean() + 4.0), 4.0), np.float32)
+
+
+def _alike_share(a: Floats, b: Floats) -> float:
+    """The share of the blocks with anything in them that look alike."""
+    wide, high = BLOCK_PX
+    alike = []
+    for y in range(0, SIZE_PX[1], high):
+        for x in range(0, SIZE_PX[0], wide):
+            p, q = a[y : y + high, x : x + wide], b[y : y + high, x : x + wide]
+            if q.std() > 0.25:
+                alike.append(_alike(p, q) > BLOCK_ALIKE)
+    return float(np.mean(alike)) if alike else 1.0
 
 
 def _alike(a: Floats, b: Floats) -> float:

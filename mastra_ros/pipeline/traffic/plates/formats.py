@@ -39,7 +39,16 @@ COUNTRIES: dict[str, tuple[str, ...]] = {
     "hu": ("AAA999", "AAAA999"),
     "it": ("AA999AA",),
     "nl": ("AA99AA", "99AAA9", "9AAA99", "AAA99A", "A999AA", "AA999A", "99AAAA"),
-    "pl": ("AA99999", "AA9999A", "AAA99999", "AAA9999A", "AAA99AA", "AAA9A99", "AAA999A", "AAA9AA9"),
+    "pl": (
+        "AA99999",
+        "AA9999A",
+        "AAA99999",
+        "AAA9999A",
+        "AAA99AA",
+        "AAA9A99",
+        "AAA999A",
+        "AAA9AA9",
+    ),
     "ro": ("AA99AAA", "A999AAA"),
     "se": ("AAA999", "AAA99A"),
     "sk": ("AA999AA",),
@@ -52,10 +61,10 @@ COUNTRIES: dict[str, tuple[str, ...]] = {
 """The newest ones of each, and those that are still about."""
 
 ALIKE: dict[str, str] = {
-    **{"0": "OQD", "1": "IL", "2": "Z", "4": "A", "5": "S", "6": "G", "7": "T", "8": "B"},
-    **{"O": "0QD", "Q": "0O", "D": "0O", "I": "1L", "L": "1I", "Z": "2", "A": "4", "S": "5"},
-    **{"G": "6C", "T": "7", "B": "8", "C": "G", "U": "V", "V": "U", "M": "H", "H": "M", "W": "M"},
-}
+    "0": "OQD", "1": "IL", "2": "Z", "4": "A", "5": "S", "6": "G", "7": "T", "8": "B",
+    "O": "0QD", "Q": "0O", "D": "0O", "I": "1L", "L": "1I", "Z": "2", "A": "4", "S": "5",
+    "G": "6C", "T": "7", "B": "8", "C": "G", "U": "V", "V": "U", "M": "H", "H": "M", "W": "M",
+}  # fmt: skip
 LENT = 0.12
 """What a letter that is not seen has of the chance of one that looks like it."""
 LEFT_OUT = 0.9

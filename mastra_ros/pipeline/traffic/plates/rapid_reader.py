@@ -46,7 +46,9 @@ class RapidReader:
                 str(path), options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # the runtime's errors have no common base
-            raise ModelError(f"reader {name}: {path}: {' '.join(str(error).split())[:200]}") from error
+            raise ModelError(
+                f"reader {name}: {path}: {' '.join(str(error).split())[:200]}"
+            ) from error
         told = self._session.get_modelmeta().custom_metadata_map.get("character", "")
         if not told:
             raise ModelError(f"reader {name}: {path}: it does not name its characters")

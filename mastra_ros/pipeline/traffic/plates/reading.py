@@ -35,7 +35,7 @@ class Reading:
 
 
 class Reader(Protocol):
-    """Reads plates: pictures (height, width) or (height, width, 3), blue, green, red, of any size."""
+    """Reads plates: pictures (height, width) or (height, width, 3), BGR, of any size."""
 
     name: str
 

@@ -38,7 +38,9 @@ def straightened(plate: Image) -> Image:
     shift = slope * wide / 2
     move = np.array([[1, 0, 0], [-slope, 1, shift]], np.float32)
     how = cv2.BORDER_REPLICATE
-    return np.asarray(cv2.warpAffine(plate, move, (wide, high), flags=cv2.INTER_LINEAR, borderMode=how))
+    return np.asarray(
+        cv2.warpAffine(plate, move, (wide, high), flags=cv2.INTER_LINEAR, borderMode=how)
+    )
 
 
 def _slope(grey: Image) -> float:

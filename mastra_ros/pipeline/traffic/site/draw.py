@@ -49,7 +49,7 @@ def draw_site(image: Image, site: Site, *, names: bool = True) -> Image:
                 )
                 wrong = " (nobody may)" if name == line.wrong else ""
                 _name(drawn, name + wrong, tip + sign * 10 * forward, LINE)
-            _name(drawn, line.name, np.array(line.start) + (6, -6), LINE)
+            _name(drawn, line.name, (line.start[0] + 6, line.start[1] - 6), LINE)
     if site.homography is not None and names:
         _grid(drawn, site)
     return drawn

@@ -13,7 +13,7 @@ from mastra_ros.errors import ConfigError
 Floats = NDArray[np.float64]
 
 FLAT = 0.01
-"""Three points whose triangle has less than this share of the square of their span are on a line."""
+"""Three points whose triangle is smaller than this share of their span squared are on a line."""
 POINTS_MIN, POINTS_MAX = 4, 64
 
 

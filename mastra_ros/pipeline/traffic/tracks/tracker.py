@@ -79,11 +79,11 @@ class Tracker:
         low = np.flatnonzero((found.scores < o.high_score) & (found.scores >= o.low_score))
         confirmed = [t for t in self._tracks if t.number]
         fresh = [t for t in self._tracks if not t.number]
-        left_tracks, left_high = self._match(confirmed, found, high, stamp_ns, dt, most=0.85)
+        left_tracks, left_high = self._match(confirmed, found, high, stamp_ns, most=0.85)
         lately = [t for t in left_tracks if stamp_ns - t.seen_ns < (dt + 0.5) * 1e9]
-        _, left_low = self._match(lately, found, low, stamp_ns, dt, most=0.6)
-        fresh, left_high = self._match(fresh, found, left_high, stamp_ns, dt, most=0.85)
-        self._match(fresh, found, left_low, stamp_ns, dt, most=0.6)
+        _, left_low = self._match(lately, found, low, stamp_ns, most=0.6)
+        fresh, left_high = self._match(fresh, found, left_high, stamp_ns, most=0.85)
+        self._match(fresh, found, left_low, stamp_ns, most=0.6)
         for k in left_high:
             if found.scores[k] >= o.new_score:
                 self._begin(found, int(k), stamp_ns)
@@ -104,7 +104,6 @@ class Tracker:
         found: Found,
         which: NDArray[np.intp],
         stamp_ns: int,
-        dt_s: float,
         most: float,
     ) -> tuple[list[Track], NDArray[np.intp]]:
         """Give boxes to tracks; what is left of both."""
@@ -130,7 +129,7 @@ class Tracker:
         areas = (boxes[:, 2:] - boxes[:, :2]).prod(1)
         unlike = np.abs(np.log(np.maximum(areas, 1.0)[None] / (size**2)[:, None]))
         cost = 1 - shared + 0.08 * unlike
-        cost = np.where(self._far(tracks, expected, boxes, away_s), 9.0, cost)
+        cost = np.where(self._far(tracks, expected, boxes), 9.0, cost)
         person = np.array([t.type == "person" for t in tracks])[:, None]
         other = np.array([found.types[k] == "person" for k in which])[None]
         cost = cost + 0.5 * (person != other)
@@ -154,9 +153,7 @@ class Tracker:
         )
 
     @staticmethod
-    def _far(
-        tracks: list[Track], expected: Floats, boxes: Floats, away_s: Floats
-    ) -> NDArray[np.bool_]:
+    def _far(tracks: list[Track], expected: Floats, boxes: Floats) -> NDArray[np.bool_]:
         """(tracks, boxes): too far from where it must be, by how sure that is, in its sizes."""
         size = np.maximum(expected[:, 2:] - expected[:, :2], 4.0)
         middle = (expected[:, :2] + expected[:, 2:]) / 2
