@@ -1,6 +1,7 @@
 """Traffic on the device, a process a node. The gateway has a launch file of its own."""
 
 from launch import LaunchDescription
+
 from mastra_ros.nodes.run.launching import arguments, stages
 
 
