@@ -34,7 +34,9 @@ gateway of its own unless told otherwise. Exit status 0 only when every frame
 has its result, or every sweep its report."""
 EXAMPLE = "mastra run factory_inspection --duration 60 --fault down@25s..35s --report r.json"
 ULTRASOUND = "medical_ultrasound"
-PIPELINES = ("factory_inspection", ULTRASOUND)
+PIPELINES = ("factory_inspection", ULTRASOUND, "traffic")
+STAGES_OF = {"factory_inspection": "pipeline", "traffic": "traffic"}
+"""The stage that makes something of the results."""
 CONNECT_TIMEOUT_S = 10.0
 DELIVERY_TIMEOUT_S = 30.0
 LIVE_PERIOD_S = 0.5
@@ -132,7 +134,9 @@ def _compare_with_truth(report: RunReport, parameters: dict[str, dict[str, Any]]
 
     camera = build(CameraConfig, parameters.get("camera", {}))
     uri = parse_uri(camera.source)
-    if uri.kind == "synthetic" and parameters.get("pipeline", {}).get("trigger") != "frame":
+    if (uri.kind, uri.target) == ("synthetic", "pcb") and parameters.get("pipeline", {}).get(
+        "trigger"
+    ) != "frame":
         line = Line(line_options(uri, camera))
         report.compare(lambda board: bool(line.board_truth(board)))
         line.close()
@@ -181,6 +185,8 @@ def _parameters(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
         raise ConfigError(f"{ULTRASOUND} knows no --rate, --pictures and --plot")
     if args.rate is not None:
         camera["rate_hz"] = args.rate
+    if args.pictures and args.pipeline != "factory_inspection":
+        raise ConfigError(f"--pictures: {args.pipeline} saves no pictures")
     if args.pictures:
         parameters.setdefault("pipeline", {})["pictures_dir"] = str(args.pictures)
     parameters = apply_sets(parameters, args.sets)
@@ -270,13 +276,15 @@ def _run_nodes(
     link: _Link,
     stop: threading.Event,
 ) -> RunReport:
-    from ..nodes.run.compose import ORDER, Composition
+    from ..nodes.run.compose import Composition
     from ..nodes.run.monitor import MonitorNode
 
     report = RunReport()
-    with Composition(parameters, namespace=args.namespace) as composition:
+    pipeline = STAGES_OF[args.pipeline]
+    options: dict[str, Any] = {"namespace": args.namespace, "pipeline": args.pipeline}
+    with Composition(parameters, **options) as composition:
         composition.configure()
-        composition.activate(*(stage for stage in ORDER if stage != "camera"))
+        composition.activate(*(stage for stage in composition.order if stage != "camera"))
         composition.await_discovery()
         composition.add(lambda **options: MonitorNode(report, **options))
         if link.expected:
@@ -323,10 +331,12 @@ def _run_nodes(
                 lambda: settled() and (report.undelivered == 0 or not _connected(report)),
                 DELIVERY_TIMEOUT_S,
             )
-        finish = getattr(composition.nodes["pipeline"], "finish", None)
+        finish = getattr(composition.nodes[pipeline], "finish", None)
         if finish is not None:
             verdicts_due = finish()
-            _wait(lambda: report.boards >= verdicts_due, 2.0)
+            if pipeline == "pipeline":
+                _wait(lambda: report.boards >= verdicts_due, 2.0)
+        report.told = getattr(composition.nodes[pipeline], "told", dict)()
         update()
         if composition.failure is not None:
             raise MastraError(f"a node failed: {composition.failure}")

@@ -20,6 +20,7 @@ from .scheduling import SchedulingConfig
 from .stages import STAGES
 from .ultrasound import ProbeConfig, UltrasoundConfig
 from .volume import VolumeConfig
+from .traffic import TrafficConfig
 
 __all__ = [
     "REMOTE_STAGES",
@@ -38,6 +39,7 @@ __all__ = [
     "SchedulingConfig",
     "UltrasoundConfig",
     "VolumeConfig",
+    "TrafficConfig",
     "build",
     "check_remote",
     "parameter",

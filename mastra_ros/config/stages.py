@@ -12,6 +12,7 @@ from .parameter import NodeConfig
 from .privacy import PrivacyConfig
 from .scheduling import SchedulingConfig
 from .ultrasound import ProbeConfig, UltrasoundConfig
+from .traffic import TrafficConfig
 
 STAGES: dict[str, type[NodeConfig]] = {
     "camera": CameraConfig,
@@ -23,6 +24,7 @@ STAGES: dict[str, type[NodeConfig]] = {
     "pipeline": FactoryConfig,
     "probe": ProbeConfig,
     "ultrasound": UltrasoundConfig,
+    "traffic": TrafficConfig,
     "gateway": GatewayConfig,
 }
 """The config of each stage, by the name that the node and the parameter file use."""

@@ -53,6 +53,7 @@ from .state import (
     packet_to_ros,
 )
 from .ultrasound import UltrasoundTold, ultrasound_to_ros
+from .traffic import crossing_to_ros, flow_to_ros, signal_to_ros
 from .vision import detections2d_to_ros, vision_msgs_present
 
 __all__ = [
@@ -66,6 +67,7 @@ __all__ = [
     "check_deadline",
     "compressed_from_ros",
     "compressed_to_ros",
+    "crossing_to_ros",
     "decision_from_ros",
     "decision_to_ros",
     "detections2d_to_ros",
@@ -75,6 +77,7 @@ __all__ = [
     "diagnostics_to_ros",
     "features_from_ros",
     "features_to_ros",
+    "flow_to_ros",
     "frame_from_ros",
     "frame_key_from_ros",
     "frame_key_to_ros",
@@ -104,6 +107,7 @@ __all__ = [
     "schedule_to_ros",
     "set_frame_from_ros",
     "set_frame_to_ros",
+    "signal_to_ros",
     "stamp_from_ros",
     "stamp_to_ros",
     "superseded_to_ros",

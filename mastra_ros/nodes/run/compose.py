@@ -39,6 +39,7 @@ PAIRS = (
 )
 """Publishers that must have found their subscriber before frames flow."""
 
+TRAFFIC = tuple("traffic" if stage == "pipeline" else stage for stage in ORDER)
 ULTRASOUND = ("ultrasound", "bridge", "probe")
 """Likewise, of tracked ultrasound."""
 ULTRASOUND_PAIRS = (
@@ -51,6 +52,7 @@ ULTRASOUND_PAIRS = (
 PIPELINES: dict[str, tuple[tuple[str, ...], tuple[tuple[str, str], ...]]] = {
     "factory_inspection": (ORDER, PAIRS),
     "medical_ultrasound": (ULTRASOUND, ULTRASOUND_PAIRS),
+    "traffic": (TRAFFIC, PAIRS),
 }
 """The nodes of each pipeline in the order of starting, and who must have found whom."""
 FIRST = "factory_inspection"
