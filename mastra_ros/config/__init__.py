@@ -18,9 +18,9 @@ from .privacy import PrivacyConfig
 from .remote import REMOTE_STAGES, check_remote, remote_parameter, remote_parameters
 from .scheduling import SchedulingConfig
 from .stages import STAGES
+from .traffic import TrafficConfig
 from .ultrasound import ProbeConfig, UltrasoundConfig
 from .volume import VolumeConfig
-from .traffic import TrafficConfig
 
 __all__ = [
     "REMOTE_STAGES",
@@ -37,9 +37,9 @@ __all__ = [
     "PrivacyConfig",
     "ProbeConfig",
     "SchedulingConfig",
+    "TrafficConfig",
     "UltrasoundConfig",
     "VolumeConfig",
-    "TrafficConfig",
     "build",
     "check_remote",
     "parameter",

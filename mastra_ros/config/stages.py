@@ -11,8 +11,8 @@ from .inference import InferenceConfig
 from .parameter import NodeConfig
 from .privacy import PrivacyConfig
 from .scheduling import SchedulingConfig
-from .ultrasound import ProbeConfig, UltrasoundConfig
 from .traffic import TrafficConfig
+from .ultrasound import ProbeConfig, UltrasoundConfig
 
 STAGES: dict[str, type[NodeConfig]] = {
     "camera": CameraConfig,

@@ -52,8 +52,8 @@ from .state import (
     packet_from_ros,
     packet_to_ros,
 )
-from .ultrasound import UltrasoundTold, ultrasound_to_ros
 from .traffic import crossing_to_ros, flow_to_ros, signal_to_ros
+from .ultrasound import UltrasoundTold, ultrasound_to_ros
 from .vision import detections2d_to_ros, vision_msgs_present
 
 __all__ = [
