@@ -224,6 +224,25 @@ def privacy(result: Result) -> Iterator[Bar]:
         yield Bar(what, value, way, bar)
 
 
+SAVED_PERCENT = {
+    "perfect": {"cologne1": 5.0, "cologne3": 20.0, "ingolstadt1": 0.0},
+    "camera": {"cologne1": 0.0, "cologne3": 15.0, "ingolstadt1": 0.0},
+}
+"""Less delay than the better of tuned fixed time and tuned actuated control, by sensing."""
+
+
+def traffic_signals(result: Result) -> Iterator[Bar]:
+    """Our policy of signal timing beside the better of the two that are tuned."""
+    rows = {(row["scenario"], row["policy"], row["sensing"]): row for row in result.get("rows", ())}
+    for sensing, bars in SAVED_PERCENT.items():
+        for name, bar in bars.items():
+            row = rows.get((name, "ours", sensing), {})
+            what = f"{name}, {sensing} sensing: less delay than the better tuned one, %"
+            yield Bar(what, _number(row, "saved_percent"), AT_LEAST, bar)
+            what = f"{name}, {sensing} sensing: seeds of {row.get('seeds', 0)} that gridlock"
+            yield Bar(what, _number(row, "gridlocked"), AT_MOST, 0)
+
+
 OF: dict[str, Callable[[Result], Iterator[Bar]]] = {
     "engines": engines,
     "gateway": gateway,
@@ -234,6 +253,7 @@ OF: dict[str, Callable[[Result], Iterator[Bar]]] = {
     "pipeline": pipeline,
     "compression": compression,
     "privacy": privacy,
+    "traffic_signals": traffic_signals,
 }
 """The bars of each result, by the name of its file."""
 

@@ -24,6 +24,7 @@ from ..config import GatewayConfig
 from ..errors import StoreError
 from .answering import Answering
 from .applications.artefact_desk import ArtefactDesk
+from .applications.figures import ApplicationFigures
 from .applications.hosts import Applications
 from .auth import PERMIT, Gatekeeper, Permit, PublicKeys
 from .bodies import ReadOn
@@ -37,6 +38,7 @@ from .grpc_server import GrpcServer
 from .memory import Memory, resident_bytes, return_to_system
 from .metrics import Metrics
 from .models import Models
+from .questioning import Questioning
 from .reading import CHANGED, PATHS, Reading
 from .reading_devices import DeviceReading
 from .records import MemoryRecordStore, RecordDesk, RecordStore
@@ -91,6 +93,9 @@ class Gateway:
         self.store = store
         self.records = records or MemoryRecordStore()
         self._applications = applications
+        if applications is not None:
+            metrics.registry.register(ApplicationFigures(applications))
+        self._questioning = Questioning(applications)
         self._cargo = CargoDesks(
             RecordDesk(self.records, metrics.on_record),
             None if applications is None else ArtefactDesk(applications.keeping),
@@ -139,6 +144,7 @@ class Gateway:
                 *self._v2.routes(),
                 *self._steering(PublicKeys(keys_dir)),
                 *self._reading(PublicKeys(keys_dir)),
+                *self._questioning.routes(),
             ],
             exception_handlers={HTTPException: _no_such_path, Exception: _fault},
         )
@@ -160,7 +166,7 @@ class Gateway:
             self._gatekeeper,
             starlette,
             keys_dir=keys_dir,
-            paths=PATHS,
+            paths=(*PATHS, *self._questioning.paths),
             changed=CHANGED,
             logs=self._logs,
         )

@@ -8,7 +8,7 @@ from typing import Protocol, cast
 
 HELP = """\
 Traffic at a junction: see docs/traffic.md and docs/traffic_signals.md."""
-EXAMPLE = "mastra traffic simulate cologne1 --policy fullest --direct"
+EXAMPLE = "mastra traffic simulate cologne1 --policy tuned --direct"
 
 ACTIONS = {
     "draw": "show lanes, lines and zones on a frame, and check them",

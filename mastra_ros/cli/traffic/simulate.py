@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import ConfigError, RecordError
-from ...pipeline.traffic.signals.named import POLICIES, make_policy
+from ...pipeline.traffic.signals.named import DEFAULT, POLICIES, make_policy
 
 if TYPE_CHECKING:
     from ...simulation.traffic.closed import Watched
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "scenario", help="cologne1, cologne3 or ingolstadt1 of RESCO, or a file NAME.sumocfg"
     )
     parser.add_argument(
-        "--policy", choices=(*POLICIES, *OWN), default="fullest", help="default: fullest"
+        "--policy", choices=(*POLICIES, *OWN), default=DEFAULT, help="default: tuned"
     )
     parser.add_argument(
         "--sensing",

@@ -15,7 +15,10 @@ from ...pipeline.application import Application
 GROUP = "mastra_ros.applications"
 SEE: dict[str, tuple[str, ...]] = {}
 """What those of ours see besides records; others say so when their process has begun."""
-OURS = {"factory": "mastra_ros.pipeline.factory.statistics:FactoryStatistics"}
+OURS = {
+    "factory": "mastra_ros.pipeline.factory.statistics:FactoryStatistics",
+    "traffic": "mastra_ros.pipeline.traffic.cloud.application:TrafficCloud",
+}
 
 
 def known() -> dict[str, str]:

@@ -110,10 +110,9 @@ class Camera:
         self._within.append((now_s + self._sensing.late_s, standing))
 
     def occupied(self, now_s: int) -> bool:
-        """Whether somebody stands within the junction, as far as is known by now."""
-        while len(self._within) > 1 and self._within[1][0] <= now_s:
-            self._within.popleft()
-        return bool(self._within) and self._within[0][0] <= now_s and self._within[0][1]
+        """Whether somebody stands within the junction, or did a second ago: as far as is known."""
+        known = [stood for at_s, stood in self._within if at_s <= now_s]
+        return any(known[-2:])
 
     # -- inside ----------------------------------------------------------------------------
 

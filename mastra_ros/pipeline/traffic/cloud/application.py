@@ -19,7 +19,7 @@ from ..flow.camera import CameraFlow
 from ..junction import plan as plans
 from ..junction.layout import junction_of
 from ..junction.records import JUNCTION, STATE, state_of
-from ..signals.named import make_policy
+from ..signals.named import DEFAULT, make_policy
 from ..signals.timing import VALID_S, Timing
 from . import flow_answer
 from .figures import figures_of
@@ -181,5 +181,5 @@ def _timing(body: Mapping[str, Any]) -> Timing:
     if not isinstance(parameters, Mapping):
         raise RecordError(f"parameters: expected a map, got {type(parameters).__name__}")
     _cameras(body)
-    policy = make_policy(body.get("policy", "fullest"), parameters)
+    policy = make_policy(body.get("policy", DEFAULT), parameters)
     return Timing(junction_of(body), policy)

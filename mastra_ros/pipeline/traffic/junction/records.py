@@ -61,7 +61,7 @@ def junction_record(
     junction: Junction,
     stamp_ns: int,
     *,
-    policy: str = "fullest",
+    policy: str = "tuned",
     parameters: Mapping[str, float] | None = None,
     cameras: Sequence[str] = (),
     run: str = "",

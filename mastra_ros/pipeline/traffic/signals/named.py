@@ -9,11 +9,13 @@ from collections.abc import Mapping
 from mastra_ros.errors import RecordError
 
 from .cyclic import FixedTime, Webster
-from .fullest import Fullest
+from .fullest import Fullest, Tuned
 from .pressure import MaxPressure
 from .view import Policy
 
+DEFAULT = "tuned"
 POLICIES: dict[str, type] = {
+    "tuned": Tuned,
     "fullest": Fullest,
     "max_pressure": MaxPressure,
     "fixed": FixedTime,
@@ -23,7 +25,7 @@ POLICIES: dict[str, type] = {
 
 def make_policy(name: str, parameters: Mapping[str, float] | None = None) -> Policy:
     """The policy of this name; RecordError where it or a parameter is not known."""
-    made = POLICIES.get(name)
+    made = POLICIES.get(name) if isinstance(name, str) else None
     if made is None:
         raise RecordError(f"policy: expected one of {', '.join(POLICIES)}, got {name!r:.80}")
     known = {one.name for one in dataclasses.fields(made) if one.type in ("float", float)}
