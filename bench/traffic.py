@@ -31,7 +31,7 @@ from mastra_ros.pipeline.traffic.plates.rectify import cut_out, straightened
 from mastra_ros.pipeline.traffic.site.file import load_site
 from mastra_ros.pipeline.traffic.tracks import Tracker
 from mastra_ros.privacy.finders.region import PLATE
-from mastra_ros.types import Frame, FrameKey
+from mastra_ros.types import Detections, Frame, FrameKey
 
 HERE = Path(__file__).parent
 FOLD = str.maketrans("OQI", "001")
@@ -41,7 +41,8 @@ def counts(data: Path, bundle: str) -> dict[str, Any]:
     """Counts by lane and direction at three rates, beside the count by eye."""
     detector = Detector.open(load_bundle(bundle), "local", score_threshold=0.1)
     capture = cv2.VideoCapture(str(data / "videos/crossing.mp4"))
-    found, spent = [], []
+    found: list[Detections] = []
+    spent: list[float] = []
     while True:
         ok, image = capture.read()
         if not ok:

@@ -165,4 +165,4 @@ def _cut(boxes: np.ndarray) -> np.ndarray:
     cut[:, 1:4:2] = cut[:, 1:4:2].clip(0, high)
     area = (cut[:, 2] - cut[:, 0]) * (cut[:, 3] - cut[:, 1])
     whole = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-    return cut[area > 0.2 * whole]
+    return np.asarray(cut[area > 0.2 * whole])

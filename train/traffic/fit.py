@@ -73,7 +73,7 @@ def fit(args: argparse.Namespace) -> None:
             out = model(image.contiguous(memory_format=torch.channels_last))
         losses = detection_loss(out, grid, boxes, kinds)
         optimiser.zero_grad(set_to_none=True)
-        sum(losses.values()).backward()  # type: ignore[union-attr]
+        sum(losses.values()).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 10.0)
         optimiser.step()
         keep = min(0.998, (1 + step) / (10 + step))

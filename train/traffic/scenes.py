@@ -37,7 +37,7 @@ def draw_scene(rng: np.random.Generator) -> tuple[Rgb, Boxes]:
     light = float(rng.choice([rng.uniform(0.75, 1.1), rng.uniform(0.18, 0.5)], p=[0.8, 0.2]))
     image = _ground(rng, view, light)
     night = light < 0.5
-    bodies = []
+    bodies: list[tuple[Body, float, float, float, float]] = []
     heading = rng.normal(0, 0.5) + np.pi / 2
     for _ in range(int(rng.integers(2, 26))):
         kind = TYPES[rng.choice(len(TYPES), p=SHARES)]
@@ -134,7 +134,7 @@ def _ground(rng: np.random.Generator, view: RoadView, light: float) -> Rgb:
                 )
     coarse = rng.normal(0, rng.uniform(2, 14), (high // 8, wide // 8, 1)).astype(np.float32)
     image += cv2.resize(coarse, (wide, high))[..., None]
-    return np.clip(image * light, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(image * light, 0, 255), np.uint8)
 
 
 def _house(rng: np.random.Generator, image: npt.NDArray[np.float32], horizon: int) -> None:
@@ -193,4 +193,4 @@ def _spoiled(rng: np.random.Generator, image: Rgb, night: bool) -> Rgb:
         made = made * (1 - share) + rng.uniform(120, 235) * share
     shade = rng.normal(0, 0.08, (5, 7, 1)).astype(np.float32)
     made *= 1 + cv2.resize(shade, (wide, high))[..., None]
-    return np.clip(made, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(made, 0, 255), np.uint8)

@@ -69,7 +69,7 @@ def draw_ground(view: RoadView, seed: int, light: float) -> Image:
         _tree(image, view, rng, x, rng.uniform(12, 70))
     coarse = rng.normal(0, 3.0, (max(2, high // 10), max(2, wide // 10), 1)).astype(np.float32)
     image += cv2.resize(coarse, (wide, high))[..., None]
-    return np.clip(image * light, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(image * light, 0, 255), np.uint8)
 
 
 def draw_signals(image: Image, view: RoadView, at_s: float) -> None:

@@ -48,7 +48,7 @@ class Body:
         """Points of the body, in the world. A heading of 0 looks along x, pi / 2 away."""
         cos, sin = math.cos(heading_rad), math.sin(heading_rad)
         turn = np.array([[cos, sin], [-sin, cos]])
-        placed = points.copy()
+        placed: Floats = points.copy()
         placed[:, :2] = points[:, :2] @ turn + (x_m, y_m)
         return placed
 

@@ -91,7 +91,7 @@ class Crossings:
         old = {n for n, seen in self._last.items() if stamp_ns - seen.stamp_ns > KEPT_S * 1e9}
         for number in old:
             for kept in (self._last, self._born, self._sides):
-                kept.pop(number, None)  # type: ignore[attr-defined]
+                kept.pop(number, None)
             for done in self._done.values():
                 done.pop(number, None)
 

@@ -52,7 +52,7 @@ def draw_site(image: Image, site: Site, *, names: bool = True) -> Image:
             _name(drawn, line.name, (line.start[0] + 6, line.start[1] - 6), LINE)
     if site.homography is not None and names:
         _grid(drawn, site)
-    return drawn
+    return np.asarray(drawn)
 
 
 def _grid(image: Image, site: Site) -> None:

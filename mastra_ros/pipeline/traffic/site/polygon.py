@@ -74,4 +74,4 @@ def shared_share(a: Sequence[Point], b: Sequence[Point], width_px: int, height_p
         cv2.fillPoly(mask, [np.round(np.array(polygon) * scale).astype(np.int32)], 1)
         masks.append(cv2.erode(mask, np.ones((3, 3), np.uint8)))
     least = min(int(mask.sum()) for mask in masks)
-    return float((masks[0] & masks[1]).sum()) / least if least else 0.0
+    return float(np.logical_and(masks[0], masks[1]).sum()) / least if least else 0.0

@@ -159,7 +159,8 @@ class Site:
             tuple(
                 Line(
                     one.name,
-                    *moved((one.start, one.end)),
+                    moved((one.start,))[0],
+                    moved((one.end,))[0],
                     one.forward,
                     one.backward,
                     one.wrong,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -54,7 +55,7 @@ class TrackView:
     @property
     def sizes_s(self) -> float:
         """Its speed in its own sizes a second."""
-        size = max(1.0, (self.width_px * self.height_px) ** 0.5)
+        size = max(1.0, math.sqrt(self.width_px * self.height_px))
         return float(np.hypot(*self.speed_px_s)) / size
 
     def anchor(self, name: str) -> tuple[float, float]:
