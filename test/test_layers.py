@@ -64,14 +64,19 @@ ROOMS: dict[str, set[str]] = {
     },
     "pipeline/volume": set(),
     "pipeline/traffic/cloud": {"pipeline", "pipeline/traffic"},
-    "pipeline/traffic/counting": {"pipeline/traffic"},
-    "pipeline/traffic/device": {"pipeline/traffic"},
-    "pipeline/traffic/flow": {"pipeline/traffic"},
-    "pipeline/traffic/junction": {"pipeline/traffic"},
-    "pipeline/traffic/plates": {"pipeline/traffic"},
-    "pipeline/traffic/signals": {"pipeline/traffic"},
-    "pipeline/traffic/site": {"pipeline/traffic"},
-    "pipeline/traffic/tracks": {"pipeline/traffic"},
+    **{
+        f"pipeline/traffic/{room}": {"pipeline/traffic"}
+        for room in [
+            "counting",
+            "device",
+            "flow",
+            "junction",
+            "plates",
+            "signals",
+            "site",
+            "tracks",
+        ]
+    },
     "pipeline/traffic": {"pipeline"},
     "privacy/finders": set(),
     "scheduling/arbiter": {"scheduling/estimates"},

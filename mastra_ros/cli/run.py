@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..config.files import apply_sets, load_parameters
-from ..errors import AuthenticationError, ConfigError, DependencyError, MastraError, SourceError
+from ..errors import ConfigError, DependencyError, MastraError, SourceError
 from ..figures import prepare
 from ..leftovers import temporary_folder
 from ..share import share_file
 from ..startup import check_clock
 from .output import check_output, check_output_folder, write_json
 from .report import RunReport
+from .run_signed import signed
 from .run_ultrasound import fit_calibration, run_sweeps
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
         if args.pipeline == ULTRASOUND:
             return run_sweeps(args, parameters, link, stop)
         report = _run_nodes(args, parameters, link, stop)
-        report.signed = _signed(report, parameters)
+        report.signed = signed(report, parameters)
     _compare_with_truth(report, parameters)
     print(f"\n{args.pipeline}\n{report.summary()}")
     if link.spool and report.spooled_now:
@@ -103,28 +104,6 @@ def run(args: argparse.Namespace) -> int:
     if args.pictures:
         print(f"  annotated pictures in {args.pictures}")
     return 0 if report.frames and not report.missing else 1
-
-
-def _signed(report: RunReport, parameters: dict[str, dict[str, Any]]) -> str:
-    """The counts of privacy, signed by the device's key; empty where it has none."""
-    from ..bridge.connection import keys_folder
-    from ..config import BridgeConfig, build
-    from ..protocol.keys import load_device_key
-    from ..protocol.statements import sign_statement
-
-    config = build(BridgeConfig, parameters.get("bridge", {}))
-    try:
-        key = load_device_key(keys_folder(config), config.device)
-    except (AuthenticationError, ConfigError):
-        return ""
-    stated = {
-        "device": config.device,
-        "stream": config.stream,
-        "ended_s": int(time.time()),
-        "frames": report.frames,
-        "privacy": report.to_dict()["privacy"],
-    }
-    return sign_statement(config.device, key, stated)
 
 
 def _compare_with_truth(report: RunReport, parameters: dict[str, dict[str, Any]]) -> None:
