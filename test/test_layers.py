@@ -66,16 +66,7 @@ ROOMS: dict[str, set[str]] = {
     "pipeline/traffic/cloud": {"pipeline", "pipeline/traffic"},
     **{
         f"pipeline/traffic/{room}": {"pipeline/traffic"}
-        for room in [
-            "counting",
-            "device",
-            "flow",
-            "junction",
-            "plates",
-            "signals",
-            "site",
-            "tracks",
-        ]
+        for room in "counting device flow junction plates signals site tracks".split()  # noqa: SIM905
     },
     "pipeline/traffic": {"pipeline"},
     "privacy/finders": set(),

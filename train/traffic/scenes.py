@@ -109,8 +109,7 @@ def _ground(rng: np.random.Generator, view: RoadView, light: float) -> Rgb:
             _polygon(image, view, quad, colour.tolist())
     if horizon > 0:
         top = int(min(horizon, high))
-        sky = rng.uniform(90, 250)
-        image[:top] = sky + rng.normal(0, 12, 3)
+        image[:top] = rng.uniform(90, 250) + rng.normal(0, 12, 3)
         for _ in range(int(rng.integers(2, 22))):
             _house(rng, image, top)
     for _ in range(int(rng.integers(0, 10))):  # trees, poles, signs
