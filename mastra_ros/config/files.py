@@ -25,6 +25,8 @@ Values = dict[str, dict[str, Any]]
 """Values by stage and parameter."""
 
 KEY = "ros__parameters"
+ALONE = ("ultrasound",)
+"""Hears the pictures of a probe, which no other stage does."""
 _OF_RCLPY = ("use_sim_time", "start_type_description_service")
 _GROUPS_OF_RCLPY = ("qos_overrides.",)
 _NAMES = {stage: parameters_of(config) for stage, config in STAGES.items()}
@@ -122,7 +124,11 @@ def check(values: Mapping[str, Mapping[str, Any]]) -> dict[str, NodeConfig]:
 
 def _unlike(configs: Mapping[str, NodeConfig]) -> Iterator[str]:
     """What the stages that hear the same pictures would take them for, where that differs."""
-    hearing = {s: c for s, c in configs.items() if isinstance(c, HeardPictureConfig)}
+    hearing = {
+        stage: config
+        for stage, config in configs.items()
+        if isinstance(config, HeardPictureConfig) and stage not in ALONE
+    }
     for name in SHARED:
         found = {stage: getattr(config, name) for stage, config in hearing.items()}
         if len(set(found.values())) > 1:

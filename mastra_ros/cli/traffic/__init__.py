@@ -11,6 +11,7 @@ Traffic at a junction: see docs/traffic.md and docs/traffic_signals.md."""
 EXAMPLE = "mastra traffic simulate cologne1 --policy tuned --direct"
 
 ACTIONS = {
+    "draw": "show lanes, lines and zones on a frame, and check them",
     "simulate": "time the signals of a junction in SUMO, in a closed loop",
 }
 """What each action does, in a line; its module in this package tells more."""
