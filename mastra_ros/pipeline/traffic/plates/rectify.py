@@ -26,7 +26,7 @@ def cut_out(image: Image, box: tuple[float, float, float, float]) -> Image:
 
 
 def line_of(image: Image, box: tuple[float, float, float, float]) -> Image:
-    """The line of letters, for who reads lines: of a plate with words above and below the middle."""
+    """The line of letters: of a plate with words above and below it, its middle."""
     if box[2] - box[0] >= LONG_RATIO * (box[3] - box[1]):
         return cut_out(image, box)
     x1, x2 = max(0, int(box[0])), max(1, int(box[2]))
