@@ -6,6 +6,13 @@ SHELL := bash
 
 ENV := source ./env.sh &&
 
+PIPELINE ?= factory
+DEMO_factory := mastra run factory_inspection --duration 60 --fault down@25s..35s \
+  --report demo/report.json --pictures demo/pictures
+DEMO_traffic := mastra run traffic --duration 60 --report demo/report.json \
+  --set traffic.log_path=demo/events.jsonl
+DEMO_ultrasound := mastra run medical_ultrasound --fault down@3s..6s --report demo/ultrasound.json
+
 .PHONY: help setup demo test check lint format types bars bench hostile docs clean
 
 help: ## list the targets
@@ -14,16 +21,8 @@ help: ## list the targets
 setup: ## make .venv and build; quick when nothing has changed
 	@scripts/setup.sh
 
-PIPELINE := factory_inspection
-ifeq ($(PIPELINE),traffic)
-demo: setup ## a minute of PIPELINE: factory_inspection (the link cut for 10 s) or traffic
-	@mkdir -p demo && $(ENV) mastra run traffic --duration 60 --report demo/report.json \
-	  --set traffic.log_path=demo/events.jsonl
-else
-demo: setup
-	@$(ENV) mastra run factory_inspection --duration 60 --fault down@25s..35s \
-	  --report demo/report.json --pictures demo/pictures
-endif
+demo: setup ## a minute of factory inspection, the link cut for 10 s; PIPELINE=ultrasound a sweep
+	@$(ENV) $(or $(DEMO_$(PIPELINE)),$(error PIPELINE: expected factory, traffic or ultrasound))
 
 test: setup ## colcon test, with the result per test file and a total
 	@scripts/test.sh

@@ -34,6 +34,7 @@ setup(
         "openvino": requirements("openvino"),
         "nncf": requirements("nncf"),
         "grpc": requirements("grpc"),
+        "medical": requirements("medical"),
         "sumo": requirements("sumo"),
         "torch": requirements("torch"),
         "tensorflow": ["tensorflow>=2.16"],

@@ -121,6 +121,28 @@ def gateway(result: Result) -> Iterator[Bar]:
     beats = _number(many.get("heartbeat_ms", {}), "p99")
     yield Bar("16 devices: round trip of another's heartbeat, p99, ms", beats, AT_MOST, 15.0)
     yield Bar("frames refused", sum(run["refused"] for run in runs.values()), AT_MOST, 0)
+    if "beside" in result:
+        yield from _beside(result["beside"])
+
+
+def _beside(told: Result) -> Iterator[Bar]:
+    """Beside Triton, the better of one and two instances, all behind TLS."""
+    rows = {(name, row["clients"]): row for name, some in told["rows"].items() for row in some}
+
+    def triton(work: str, clients: int, key: str) -> list[float]:
+        found = (rows.get((f"triton of {n}, {work}, TLS", clients), {}) for n in (1, 2))
+        return [_number(one, key) for one in found if key in one]
+
+    v2 = _number(rows.get(("mastra /v2, infer, TLS", 16), {}), "per_s")
+    yield Bar("16 clients: requests a second to /v2 over TLS", v2, AT_LEAST, 4500.0)
+    for clients in (1, 16, 64):
+        ours = _number(rows.get(("mastra stream, commit, TLS", clients), {}), "per_s")
+        best = max(triton("commit", clients, "per_s"), default=math.nan)
+        what = f"{clients} devices: frames kept a second, times Triton's on the equal work"
+        yield Bar(what, round(ours / best, 3), AT_LEAST, 1.0)
+    ours = _number(rows.get(("mastra stream, commit, TLS", 1), {}), "p50_ms")
+    best = min(triton("commit", 1, "p50_ms"), default=math.nan)
+    yield Bar("1 device: p50 of a frame, times Triton's", round(ours / best, 3), AT_MOST, 1.2)
 
 
 def pipeline(result: Result) -> Iterator[Bar]:

@@ -12,6 +12,7 @@ from .parameter import NodeConfig
 from .privacy import PrivacyConfig
 from .scheduling import SchedulingConfig
 from .traffic import TrafficConfig
+from .ultrasound import ProbeConfig, UltrasoundConfig
 
 STAGES: dict[str, type[NodeConfig]] = {
     "camera": CameraConfig,
@@ -21,6 +22,8 @@ STAGES: dict[str, type[NodeConfig]] = {
     "compression": CompressionConfig,
     "bridge": BridgeConfig,
     "pipeline": FactoryConfig,
+    "probe": ProbeConfig,
+    "ultrasound": UltrasoundConfig,
     "traffic": TrafficConfig,
     "gateway": GatewayConfig,
 }

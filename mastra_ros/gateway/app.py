@@ -32,6 +32,7 @@ from .cargo import CargoDesks
 from .changing import Changing
 from .clients import ClientDoor
 from .door.logs import Sparing
+from .express import Express
 from .frames import Frames
 from .grpc_calls import Calls
 from .grpc_server import GrpcServer
@@ -171,6 +172,11 @@ class Gateway:
             logs=self._logs,
         )
         return ReadOn(door, body_bytes_max=self._config.body_bytes_max)
+
+    def express(self) -> Express:
+        """The short way of small requests, once there is an app."""
+        assert self._gatekeeper is not None
+        return Express(self.answering, self._gatekeeper, self._v2.bodies)
 
     def grpc(self) -> GrpcServer:
         """The same models over gRPC, once there is an app. Raises DependencyError."""

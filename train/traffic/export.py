@@ -53,9 +53,9 @@ def export(begin: Path, weights: Path, out: Path, share: float, size_px: tuple[i
     del graph.graph.value_info[:]
     sides = {"images": (3, size_px[1], size_px[0]), "output": (rows, 5 + len(TYPES))}
     for value in (*graph.graph.input, *graph.graph.output):
-        shape = sides[value.name]
+        wanted = sides[value.name]
         value.type.tensor_type.shape.Clear()
-        for k, side in enumerate((1, *shape)):
+        for k, side in enumerate((1, *wanted)):
             dim = value.type.tensor_type.shape.dim.add()
             if k == 0:
                 dim.dim_param = "n"

@@ -203,7 +203,17 @@ def main() -> None:
         for path in sorted(folder.rglob("*"))
         if path.suffix in (".ttf", ".otf")
     }
-    leave = ("Italic", "Oblique", "It-", "Symbol", "Math", "D050000", "Z003", "Thin", "ExtraLight")
+    leave: tuple[str, ...] = (
+        "Italic",
+        "Oblique",
+        "It-",
+        "Symbol",
+        "Math",
+        "D050000",
+        "Z003",
+        "Thin",
+        "ExtraLight",
+    )
     leave += ("cmsy", "cmex", "cmmi", "STIXSiz", "STIXNon", "Display", "BdIta", "Serif", "Roman")
     leave += ("P052", "C059", "cmr", "STIXGeneral", "Caps")
     chosen = [

@@ -109,25 +109,33 @@ def _ground(rng: np.random.Generator, view: RoadView, light: float) -> Rgb:
             _polygon(image, view, quad, colour.tolist())
     if horizon > 0:
         top = int(min(horizon, high))
-        sky = rng.uniform(90, 250)
-        image[:top] = sky + rng.normal(0, 12, 3)
+        image[:top] = rng.uniform(90, 250) + rng.normal(0, 12, 3)
         for _ in range(int(rng.integers(2, 22))):
             _house(rng, image, top)
     for _ in range(int(rng.integers(0, 10))):  # trees, poles, signs
-        x, y = rng.uniform(0, wide), rng.uniform(0, high)
+        across, along = rng.uniform(0, wide), rng.uniform(0, high)
         if rng.random() < 0.5:
             axes = (int(rng.integers(4, 40)), int(rng.integers(6, 50)))
             cv2.ellipse(
-                image, (int(x), int(y)), axes, 0, 0, 360, rng.uniform(10, 110, 3).tolist(), -1
+                image,
+                (int(across), int(along)),
+                axes,
+                0,
+                0,
+                360,
+                rng.uniform(10, 110, 3).tolist(),
+                -1,
             )
         else:
-            down = int(y + rng.uniform(10, 160))
+            down = int(along + rng.uniform(10, 160))
             tone = (float(rng.uniform(20, 200)),) * 3
-            cv2.line(image, (int(x), int(y)), (int(x), down), tone, int(rng.integers(1, 5)))
+            cv2.line(
+                image, (int(across), int(along)), (int(across), down), tone, int(rng.integers(1, 5))
+            )
             if rng.random() < 0.5:
                 cv2.circle(
                     image,
-                    (int(x), int(y)),
+                    (int(across), int(along)),
                     int(rng.integers(3, 12)),
                     rng.uniform(0, 250, 3).tolist(),
                     -1,
