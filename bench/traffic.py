@@ -27,7 +27,6 @@ from mastra_ros.inference.detector import Detector
 from mastra_ros.pipeline.traffic.counting.crossings import Crossings
 from mastra_ros.pipeline.traffic.device.cascade import PlateCascade
 from mastra_ros.pipeline.traffic.plates.formats import formats_of, formatted
-from mastra_ros.pipeline.traffic.plates.rectify import cut_out, straightened
 from mastra_ros.pipeline.traffic.site.file import load_site
 from mastra_ros.pipeline.traffic.tracks import Tracker
 from mastra_ros.privacy.finders.region import PLATE
@@ -89,13 +88,16 @@ def plates(data: Path, reader: str, finder: str) -> dict[str, Any]:
                 _iou((r.x, r.y, r.x + r.width, r.y + r.height), (x, y, x + w, y + h)) > 0.5
                 for r in regions
             )
-            if not regions:
-                continue
-            r = max(regions, key=lambda one: one.score)
-            plate = straightened(cut_out(image, (r.x, r.y, r.x + r.width, r.y + r.height)))
-            said = formatted(cascade.reader.read([plate])[0], formats).text
-            exact += said == text
-            folded += said.translate(FOLD) == text.translate(FOLD)
+            best = ("", -1.0)
+            for r in sorted(regions, key=lambda one: -one.score)[:3]:
+                box_px = (r.x, r.y, r.x + r.width, r.y + r.height)
+                reading = cascade.reader.read([cascade.view_of(image, box_px)])[0]
+                said = formatted(reading, formats)
+                worth = said.confidence * (1.0 if said.format else 0.5) * r.score**0.5
+                if len(said.text) >= 4 and worth > best[1]:
+                    best = said.text, worth
+            exact += best[0] == text
+            folded += best[0].translate(FOLD) == text.translate(FOLD)
         told[name] = {
             "photographs": total,
             "recall": round(hits / total, 3),

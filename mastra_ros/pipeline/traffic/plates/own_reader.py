@@ -22,6 +22,7 @@ class OwnReader:
     """See `Reader`. Any file with the same input and output serves."""
 
     name = "own"
+    whole = True
 
     def __init__(self, path: Path | None = None, *, threads: int = 1) -> None:
         if path is None:

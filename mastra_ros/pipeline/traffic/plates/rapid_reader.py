@@ -34,6 +34,8 @@ SHARE_LEAST = 0.2
 class RapidReader:
     """See `Reader`."""
 
+    whole = False
+
     def __init__(self, path: Path, *, name: str = "rapidocr", threads: int = 1) -> None:
         self.name = name
         self.digest = hashlib.sha256(path.read_bytes()).hexdigest()

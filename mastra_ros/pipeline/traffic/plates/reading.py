@@ -38,6 +38,8 @@ class Reader(Protocol):
     """Reads plates: pictures (height, width) or (height, width, 3), BGR, of any size."""
 
     name: str
+    whole: bool
+    """It wants the whole plate; else the line of letters."""
 
     def read(self, plates: list[Image]) -> list[Reading]:
         """What stands on each of them."""

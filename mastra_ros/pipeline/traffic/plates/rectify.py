@@ -9,6 +9,8 @@ from .reading import Image
 
 MARGIN_SHARE = (0.06, 0.12)
 """Of its width and height, what is cut out around a found plate."""
+LONG_RATIO = 2.9
+"""A plate that is wider than this, as a multiple of its height, holds one line and no more."""
 TURN_MOST_DEG = 22.0
 SEEN_WIDE_PX = 240
 
@@ -21,6 +23,16 @@ def cut_out(image: Image, box: tuple[float, float, float, float]) -> Image:
     a, b = max(0, int(x1 - mx)), max(0, int(y1 - my))
     c, d = min(wide, int(np.ceil(x2 + mx))), min(high, int(np.ceil(y2 + my)))
     return image[b : max(b + 1, d), a : max(a + 1, c)]
+
+
+def line_of(image: Image, box: tuple[float, float, float, float]) -> Image:
+    """The line of letters: of a plate with words above and below it, its middle."""
+    if box[2] - box[0] >= LONG_RATIO * (box[3] - box[1]):
+        return cut_out(image, box)
+    x1, x2 = max(0, int(box[0])), max(1, int(box[2]))
+    high = box[3] - box[1]
+    y1, y2 = max(0, int(box[1] + 0.15 * high)), int(box[1] + 0.85 * high)
+    return image[y1 : max(y1 + 1, y2), x1 : max(x1 + 1, x2)]
 
 
 def straightened(plate: Image) -> Image:
