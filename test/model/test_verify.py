@@ -50,7 +50,7 @@ def test_a_newer_format_is_refused(colours: Bundle, capsys: pytest.CaptureFixtur
     colours.path.write_text(text.replace("format: 1", "format: 7"))
     assert "newer" in problems(colours.path.parent)["bundle.yaml"]
     assert cli.main(["model", "show", str(colours.path.parent)]) == 1
-    assert "format 7 is newer than 2" in capsys.readouterr().err
+    assert "format 7 is newer than 3" in capsys.readouterr().err
 
 
 def test_what_is_no_bundle_is_told(tmp_path: Path) -> None:
