@@ -207,13 +207,11 @@ class Rolling:
         labels, pair = served
         if labels != bundle.labels:
             raise ModelError(
-                f"bundle {bundle.name}: labels {', '.join(bundle.labels):.80}, and the part of this "
-                f"gateway has {', '.join(labels):.80}"
+                f"bundle {bundle.name}: labels {', '.join(bundle.labels):.80}, and this "
+                f"gateway's part has {', '.join(labels):.80}"
             )
         if bundle.split is not None and pair and bundle.split.pair != pair:
-            raise ModelError(
-                f"bundle {bundle.name}: its head does not fit the tail of this gateway"
-            )
+            raise ModelError(f"bundle {bundle.name}: its head does not fit this gateway's tail")
 
     def _asked_devices(self, asked: Any) -> tuple[str, ...]:
         known = sorted(self._devices())

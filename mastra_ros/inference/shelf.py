@@ -126,7 +126,7 @@ class Shelf:
         while self.state.current:
             try:
                 return self._bundle(self.state.current)
-            except MastraError as error:
+            except MastraError as error:  # noqa: PERF203 - each is tried once
                 self._keep(self.state.back(str(error)))
         return self._base
 

@@ -57,9 +57,8 @@ class HeadRunner:
             self._bundle, self._complained = bundle, False
             self._head = head
             self._worker = None if head is None else HeadWorker(head, self._publish, self.fail)
-            if left is None or left.stop():
-                if before is not None:
-                    before.close()
+            if (left is None or left.stop()) and before is not None:
+                before.close()
 
         return change
 

@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from ..errors import MastraError, ModelError
 from ..inference import Bundle
@@ -20,11 +20,8 @@ from ..inference.shelf import Shelf
 from ..msg import Artefact
 from ..scheduling.arbiter.confidence import agreement
 from ..share import home_path
-from ..types import Detections, FrameKey, Result
+from ..types import Detections, Frame, FrameKey, Result
 from .lifecycle import LASTING
-
-if TYPE_CHECKING:
-    from .inference import InferenceNode
 
 KIND, BACK, FITS = "bundle", "application/vnd.mastra.back", "labels=fit"
 COMPARED = 16
@@ -34,10 +31,36 @@ FAILURES_MAX = 5
 CLOSED = "inference.bundles_dir is empty: no bundles are rolled out to this device"
 
 
+class Host(Protocol):
+    """What is needed of the inference node."""
+
+    config: Any
+
+    @property
+    def bundle(self) -> Bundle: ...
+
+    @property
+    def detector(self) -> Any: ...
+
+    def open_bundle(self, bundle: Bundle) -> Any: ...
+
+    def take_bundle(self, bundle: Bundle, detector: Any) -> None: ...
+
+    def frame(self, key: FrameKey) -> Frame | None: ...
+
+    def listen(
+        self, message: type, topic: str, callback: Callable[[Any], None], qos: Any
+    ) -> Any: ...
+
+    def get_logger(self) -> Any: ...
+
+    def fault(self, where: str, error: Exception) -> None: ...
+
+
 class RolledOut:
     """Of one inference node, from its configuration until it is cleaned up."""
 
-    def __init__(self, node: InferenceNode) -> None:
+    def __init__(self, node: Host) -> None:
         self._node = node
         self._shelf: Shelf | None = None
         self._closed = ("", "")  # roll-out and why, where there is no shelf

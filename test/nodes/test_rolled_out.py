@@ -87,7 +87,8 @@ class Site:
         self.statuses: list[Any] = []
         self.results: list[Any] = []
         ears = ros.node("ears")
-        ears.create_subscription(msg.InferenceResult, "local_result", self.results.append, RELIABLE)
+        for topic in ("local_result", "result"):  # without a scheduler it answers by itself
+            ears.create_subscription(msg.InferenceResult, topic, self.results.append, RELIABLE)
         self._frames = ears.create_publisher(Image, "image_raw", RELIABLE)
         self._decisions = ears.create_publisher(msg.Decision, "decision", RELIABLE)
         self.start_device()
@@ -124,7 +125,7 @@ class Site:
 
     @property
     def tls(self) -> ssl.SSLContext:
-        return client_context(self.keys / "server.crt")
+        return client_context(self.keys / "ca.crt")
 
     def digest(self) -> str:
         """What the device's status says."""

@@ -112,7 +112,7 @@ class Rollout:
     def wanted(self) -> dict[str, Wanted]:
         """What each device should be given."""
         going = self.phase in ("running", "done")
-        return {device: "new" if going else "back" for device in self.told}
+        return dict.fromkeys(self.told, "new" if going else "back")
 
     def go_back(self, reason: str, now_s: float) -> Rollout:
         """Every device that was given it shall have the bundle of before."""
@@ -195,14 +195,13 @@ def from_plain(told: Mapping[str, Any]) -> Rollout:
 
 def steps_between(before: Rollout, after: Rollout) -> list[tuple[str, str, str, Any, Any, str]]:
     """For the audit: action, device, name, old, new and outcome of everything that has happened."""
-    rows: list[tuple[str, str, str, Any, Any, str]] = []
     name, digest = after.name, after.digest
-    for device in after.told:
-        if device not in before.told:
-            rows.append(("rollout", device, name, None, digest, "given"))
-    for device in after.switched:
-        if device not in before.switched:
-            rows.append(("rollout", device, name, None, digest, "switched"))
+    given = [device for device in after.told if device not in before.told]
+    switched = [device for device in after.switched if device not in before.switched]
+    rows: list[tuple[str, str, str, Any, Any, str]] = [
+        *(("rollout", device, name, None, digest, "given") for device in given),
+        *(("rollout", device, name, None, digest, "switched") for device in switched),
+    ]
     if after.stage != before.stage:
         share = f"{after.stages[after.stage]:.0%}"
         rows.append(("rollout", "", name, before.stage, after.stage, f"stage {share}"))
