@@ -36,6 +36,7 @@ ROOMS: dict[str, set[str]] = {
     "camera/drawn": set(),
     "cli/model": {"cli"},
     "compression/codecs": set(),
+    "gateway/alarms": set(),
     "gateway/applications": {"gateway/records", "gateway/sets"},
     "gateway/door": set(),
     "gateway/openinference": set(),

@@ -237,3 +237,11 @@ class GatewayConfig(NodeConfig):
         minimum=0.0,
         maximum=1.0,
     )
+    alarm_webhook: str = parameter(
+        "",
+        "https address to which each alarm is POSTed as JSON when it begins and ends (http only on "
+        "this machine); empty: none",
+    )
+    alarm_ca: str = parameter(
+        "", "authority (PEM) of the webhook's certificate; empty: those of the system"
+    )

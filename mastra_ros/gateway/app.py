@@ -22,6 +22,8 @@ from starlette.websockets import WebSocket
 
 from ..config import GatewayConfig
 from ..errors import StoreError
+from .alarms import Webhook
+from .alerting import Alerting
 from .answering import Answering
 from .applications.artefact_desk import ArtefactDesk
 from .applications.hosts import Applications
@@ -77,6 +79,8 @@ class Gateway:
         records: RecordStore | None = None,
         applications: Applications | None = None,
         book: SteeringBook | None = None,
+        webhook: Webhook | None = None,
+        state: Path = Path(),
     ) -> None:
         self._logs = Sparing(logger)
         self._config = config
@@ -100,6 +104,15 @@ class Gateway:
             None if applications is None else applications.sets,
             on_status=metrics.on_status,
             on_set_frame=metrics.on_set_frame,
+        )
+        self._alerting = Alerting(
+            self._cargo.statuses,
+            self._cargo.hearing,
+            metrics,
+            webhook,
+            state=state,
+            connected=lambda: self.sessions.streams,
+            look=self._look_at_hearing,
         )
         self.sessions = Sessions(config.sessions_max, config.sessions_device_max)
         references = References(
@@ -192,6 +205,7 @@ class Gateway:
         for task in filter(None, (self._watcher, self._mover)):
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+        await asyncio.to_thread(self._alerting.close)
         await asyncio.to_thread(self.store.close)
         if self._applications is not None:
             await asyncio.to_thread(self._applications.close)
@@ -215,14 +229,15 @@ class Gateway:
                 logger.exception("the watch failed")
 
     async def _move_rollouts(self) -> None:
-        """Look at the roll-out that is under way, if there is one."""
+        """Look at alarms, and at the roll-out that is under way, if there is one."""
         while True:
             await asyncio.sleep(STEP_S)
             try:
+                self._alerting.step()
                 if self._rolling is not None:
                     await self._rolling.step()
             except Exception as error:  # it is tried again
-                self._logs.warning("rollout", "the roll-out does not go on: %s", error)
+                self._logs.warning("rollout", "alarms and the roll-out do not go on: %s", error)
 
     def _reading(self, keys: PublicKeys) -> list[Route]:
         keeping = None if self._applications is None else self._applications.keeping
@@ -255,6 +270,7 @@ class Gateway:
             Watching(self._cargo.statuses, self._cargo.hearing, self._look_at_hearing),
             served=self.models.promise,
             devices=lambda: keys,
+            on_change=self._alerting.on_rollout,
         )
         return [*self._changing.routes(), *self._rolling.routes()]
 

@@ -121,7 +121,7 @@ def _trace(samples: Sequence[Mapping[str, Any]], start_ms: Any) -> LinkTrace:
         trips.append(rtt_ms if up else max(rtt_ms, CUT_RTT_MS))
         losses.append(min(loss, 0.9) if up and loss >= 0 else 0.0)
     rates[-1] = max(rates[-1], CUT_BPS)
-    table = Table(start_ms, *(np.asarray(column) for column in (rates, trips, losses)), seed=1)
+    table = Table(start_ms, np.asarray(rates), np.asarray(trips), np.asarray(losses), seed=1)
     return LinkTrace("the last minutes", table, table, median(trips))
 
 
@@ -140,7 +140,7 @@ def _load(samples: Sequence[Mapping[str, Any]], start_ms: Any) -> LoadTrace:
 
 
 def _stages(samples: Sequence[Mapping[str, Any]]) -> StageTimes:
-    told: dict[str, float] = {}
+    told: dict[str, Any] = {}
     for origin, name in (("local", "local_ms"), ("cloud", "cloud_ms")):
         known = [_number(one, "models", origin, "inference_ms", "p50") for one in samples]
         if known := [one for one in known if one > 0]:
