@@ -71,7 +71,7 @@ ROS = {"rclpy", "rcl_interfaces", "builtin_interfaces", "rosidl_runtime_py", "cv
 ON_USE = {
     *("ai_edge_litert", "tflite_runtime", "onnxruntime", "av", "nicegui"),
     *("ai_edge_quantizer", "litert_torch", "matplotlib", "onnx", "onnx2torch", "tensorflow"),
-    *("nncf", "openvino", "tflite_micro", "torch", "grpclib", "h2", "google"),
+    *("mcap", "nncf", "openvino", "tflite_micro", "torch", "grpclib", "h2", "google"),
 }
 """Packages that a device may lack: imported where they are used, never with a module."""
 
