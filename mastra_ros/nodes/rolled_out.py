@@ -24,6 +24,8 @@ from ..types import Detections, Frame, FrameKey, Result
 from .lifecycle import LASTING
 
 KIND, BACK, FITS = "bundle", "application/vnd.mastra.back", "labels=fit"
+PROGRAMS = "torch"
+"""The engine whose files are programs, which somebody has to put on the device by hand."""
 COMPARED = 16
 """Frames of this device that both bundles are asked about, at most."""
 FAILURES_MAX = 5
@@ -171,6 +173,8 @@ class RolledOut:
         if digest.hexdigest() != message.sha256:
             raise ModelError(f"{path}: expected SHA-256 {message.sha256}, got {digest.hexdigest()}")
         bundle = shelf.unpack(path)
+        if bundle.part("local").engine == PROGRAMS:
+            raise ModelError("a program (.pt2) is not taken from afar, only models")
         labels = self._node.bundle.labels
         if bundle.labels != labels and FITS not in message.media_type:
             raise ModelError(
