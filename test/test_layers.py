@@ -88,8 +88,7 @@ ON_USE = {
     *("ai_edge_quantizer", "litert_torch", "matplotlib", "onnx", "onnx2torch", "tensorflow"),
     *("mcap", "nncf", "openvino", "tflite_micro", "torch", "grpclib", "h2", "google"),
     *("fhir", "highdicom", "pydicom", "pynetdicom", "reportlab", "scipy", "skimage", "jpeg_ls"),
-    "pyigtl",
-    *("libsumo", "sumolib"),
+    *("libsumo", "pyigtl", "sumolib"),
 }
 """Packages that a device may lack: imported where they are used, never with a module."""
 
