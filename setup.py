@@ -31,6 +31,7 @@ setup(
     extras_require={
         "convert": requirements("convert"),
         "plot": requirements("plot"),
+        "record": requirements("record"),
         "openvino": requirements("openvino"),
         "nncf": requirements("nncf"),
         "grpc": requirements("grpc"),

@@ -125,7 +125,9 @@ SHAPE = _map(
     ),
     privacy=_map(mode=_text, open=_flag, sent=_count, masked=_count, withheld=_count, kept=_count),
     versions=_each(_text),
-    bundle=_map(name=_text, digest=_text),
+    bundle=_map(  # the last three: what became of the latest roll-out
+        name=_text, digest=_text, rollout=_text, refused=_text, agreement=_number
+    ),
     diagnostics=_each(_map(level=_text, message=_text)),  # by node
 )
 """Checks a status whose values are plain; raises StatusError."""

@@ -37,6 +37,7 @@ ROOMS: dict[str, set[str]] = {
     "cli/model": {"cli"},
     "cli/traffic": {"cli"},
     "compression/codecs": set(),
+    "gateway/alarms": set(),
     "gateway/applications": {"gateway/records", "gateway/sets"},
     "gateway/door": set(),
     "gateway/openinference": set(),
@@ -85,10 +86,9 @@ ROS = {"rclpy", "rcl_interfaces", "builtin_interfaces", "rosidl_runtime_py", "cv
 ON_USE = {
     *("ai_edge_litert", "tflite_runtime", "onnxruntime", "av", "nicegui"),
     *("ai_edge_quantizer", "litert_torch", "matplotlib", "onnx", "onnx2torch", "tensorflow"),
-    *("nncf", "openvino", "tflite_micro", "torch", "grpclib", "h2", "google"),
+    *("mcap", "nncf", "openvino", "tflite_micro", "torch", "grpclib", "h2", "google"),
     *("fhir", "highdicom", "pydicom", "pynetdicom", "reportlab", "scipy", "skimage", "jpeg_ls"),
-    "pyigtl",
-    *("libsumo", "sumolib"),
+    *("libsumo", "pyigtl", "sumolib"),
 }
 """Packages that a device may lack: imported where they are used, never with a module."""
 

@@ -30,6 +30,7 @@ VERBS = {
     "privacy": "what would be hidden on pictures of your own",
     "probe": "measure the link to a gateway, and say what each policy would do",
     "proxy": "put a bad link between a device and a gateway",
+    "replay": "tell what a recording says, and publish it again",
     "run": "run a pipeline in one process",
     "simulate": "compare policies on recorded links",
     "ultrasound": "the lag of pictures against poses; doubtful recordings and calibrations",

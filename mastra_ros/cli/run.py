@@ -62,6 +62,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--plot", type=Path, metavar="FILE.png", help="draw age and route of every result there"
     )
+    parser.add_argument(
+        "--record", type=Path, metavar="FILE.mcap", help="record results, routes, link and load"
+    )
     parser.add_argument("--pictures", type=Path, metavar="DIR", help="save annotated pictures")
     parser.add_argument("--params-file", type=Path, metavar="FILE", help="parameter file")
     parser.add_argument(
@@ -257,15 +260,22 @@ def _run_nodes(
 ) -> RunReport:
     from ..nodes.run.compose import Composition
     from ..nodes.run.monitor import MonitorNode
+    from ..nodes.run.record import RecorderNode, Recording
 
     report = RunReport()
     pipeline = STAGES_OF[args.pipeline]
     options: dict[str, Any] = {"namespace": args.namespace, "pipeline": args.pipeline}
-    with Composition(parameters, **options) as composition:
+    with contextlib.ExitStack() as stack:
+        recording = Recording(args.record) if args.record else None
+        if recording is not None:
+            stack.callback(recording.close)
+        composition = stack.enter_context(Composition(parameters, **options))
         composition.configure()
         composition.activate(*(stage for stage in composition.order if stage != "camera"))
         composition.await_discovery()
         composition.add(lambda **options: MonitorNode(report, **options))
+        if recording is not None:
+            composition.add(lambda **options: RecorderNode(recording, **options))
         if link.expected:
             _wait(lambda: report.link is not None and report.link.connected, CONNECT_TIMEOUT_S)
         began_ns = time.monotonic_ns()

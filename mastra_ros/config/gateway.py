@@ -201,3 +201,47 @@ class GatewayConfig(NodeConfig):
         unit="bytes",
         minimum=1048576,
     )
+    rollouts_dir: str = parameter(
+        "", "folder of bundles (folders or NAME.zip) that may be rolled out to devices; empty: none"
+    )
+    rollout_soak_s: float = parameter(
+        600.0,
+        "how long the devices of a stage of a roll-out have to do well before the next",
+        unit="s",
+        minimum=0.0,
+        maximum=1e7,
+    )
+    rollout_switch_s: float = parameter(
+        600.0,
+        "a device that is heard and has not switched for so long ends a roll-out",
+        unit="s",
+        minimum=1.0,
+        maximum=1e7,
+    )
+    rollout_agreement_min: float = parameter(
+        0.7,
+        "least agreement of a new bundle with the one before, on a device's own frames",
+        minimum=0.0,
+        maximum=1.0,
+    )
+    rollout_age_p99_ms_max: float = parameter(
+        2000.0,
+        "a roll-out goes back where the age p99 of a device's results is above this",
+        unit="ms",
+        minimum=1.0,
+        maximum=600000.0,
+    )
+    rollout_errors_max: float = parameter(
+        0.05,
+        "a roll-out goes back where a larger share of a device's results has failed",
+        minimum=0.0,
+        maximum=1.0,
+    )
+    alarm_webhook: str = parameter(
+        "",
+        "https address to which each alarm is POSTed as JSON when it begins and ends (http only on "
+        "this machine); empty: none",
+    )
+    alarm_ca: str = parameter(
+        "", "authority (PEM) of the webhook's certificate; empty: those of the system"
+    )

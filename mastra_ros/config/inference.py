@@ -13,6 +13,9 @@ class InferenceConfig(HeardPictureConfig):
     """Parameters of the inference on the device."""
 
     bundle: str = parameter("models/board_defects", "bundle: a folder, or a name in our share")
+    bundles_dir: str = parameter(
+        "", "folder of bundles that the gateway rolls out to this device; empty: they are refused"
+    )
     engine: str = parameter(
         "auto",
         "runtime: auto measures the installed ones, bundle takes the one that the bundle names",

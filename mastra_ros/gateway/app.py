@@ -22,6 +22,8 @@ from starlette.websockets import WebSocket
 
 from ..config import GatewayConfig
 from ..errors import StoreError
+from .alarms import Webhook
+from .alerting import Alerting
 from .answering import Answering
 from .applications.artefact_desk import ArtefactDesk
 from .applications.figures import ApplicationFigures
@@ -44,6 +46,7 @@ from .reading import CHANGED, PATHS, Reading
 from .reading_devices import DeviceReading
 from .records import MemoryRecordStore, RecordDesk, RecordStore
 from .references import PacketDecoder, References
+from .rolling import STEP_S, Rolling
 from .sessions import Sessions
 from .settings import device_settings
 from .steering import SteeringBook
@@ -51,6 +54,7 @@ from .store import ResultStore
 from .stream import StreamSession
 from .used_tokens import UsedTokens
 from .v2 import OpenInference
+from .watching import Watching
 
 logger = logging.getLogger(__name__)
 
@@ -78,6 +82,8 @@ class Gateway:
         records: RecordStore | None = None,
         applications: Applications | None = None,
         book: SteeringBook | None = None,
+        webhook: Webhook | None = None,
+        state: Path = Path(),
     ) -> None:
         self._logs = Sparing(logger)
         self._config = config
@@ -85,6 +91,7 @@ class Gateway:
         self._defaults = device_settings(config.device_settings)
         self._book = book
         self._changing: Changing | None = None
+        self._rolling: Rolling | None = None
         self._executor = ThreadPoolExecutor(WORKERS, thread_name_prefix="frames")
         self._heavy = ThreadPoolExecutor(
             1, thread_name_prefix="large-frames", initializer=_yield_to_others
@@ -104,6 +111,15 @@ class Gateway:
             on_status=metrics.on_status,
             on_set_frame=metrics.on_set_frame,
         )
+        self._alerting = Alerting(
+            self._cargo.statuses,
+            self._cargo.hearing,
+            metrics,
+            webhook,
+            state=state,
+            connected=lambda: self.sessions.streams,
+            look=self._look_at_hearing,
+        )
         self.sessions = Sessions(config.sessions_max, config.sessions_device_max)
         references = References(
             make_decoder,
@@ -115,6 +131,7 @@ class Gateway:
         self.memory = Memory(config.memory_bytes_max, references)
         self._gatekeeper: Gatekeeper | None = None
         self._watcher: asyncio.Task[None] | None = None
+        self._mover: asyncio.Task[None] | None = None
         self.frames = Frames(
             store=store,
             references=references,
@@ -158,6 +175,7 @@ class Gateway:
             logs=self._logs,
         )
         self._watcher = asyncio.ensure_future(self._watch(resident_bytes()))
+        self._mover = asyncio.ensure_future(self._move_rollouts())
         if self._applications is not None:
             loop = asyncio.get_running_loop()
             self._applications.keeping.listen(
@@ -196,9 +214,10 @@ class Gateway:
         if silent:
             logger.error("not waited for: model %s does not answer", ", ".join(silent))
         await self.frames.close()
-        if self._watcher is not None:
-            self._watcher.cancel()
-            await asyncio.gather(self._watcher, return_exceptions=True)
+        for task in filter(None, (self._watcher, self._mover)):
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        await asyncio.to_thread(self._alerting.close)
         await asyncio.to_thread(self.store.close)
         if self._applications is not None:
             await asyncio.to_thread(self._applications.close)
@@ -220,6 +239,17 @@ class Gateway:
                 self._logs.flush()
             except Exception:  # nothing that is found may end the watch
                 logger.exception("the watch failed")
+
+    async def _move_rollouts(self) -> None:
+        """Look at alarms, and at the roll-out that is under way, if there is one."""
+        while True:
+            await asyncio.sleep(STEP_S)
+            try:
+                self._alerting.step()
+                if self._rolling is not None:
+                    await self._rolling.step()
+            except Exception as error:  # it is tried again
+                self._logs.warning("rollout", "alarms and the roll-out do not go on: %s", error)
 
     def _reading(self, keys: PublicKeys) -> list[Route]:
         keeping = None if self._applications is None else self._applications.keeping
@@ -243,7 +273,18 @@ class Gateway:
         self._changing = Changing(
             self._book, defaults=self._defaults, push=self._push, knows=lambda name: name in keys
         )
-        return self._changing.routes()
+        if self._applications is None:
+            return self._changing.routes()
+        self._rolling = Rolling(
+            self._config,
+            self._book,
+            self._applications.keeping,
+            Watching(self._cargo.statuses, self._cargo.hearing, self._look_at_hearing),
+            served=self.models.promise,
+            devices=lambda: keys,
+            on_change=self._alerting.on_rollout,
+        )
+        return [*self._changing.routes(), *self._rolling.routes()]
 
     def _push(self, device: str, values: Mapping[str, Any]) -> bool:
         """Ask a device that is connected to set these; False where none of its sessions is."""

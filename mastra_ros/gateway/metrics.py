@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -63,6 +64,17 @@ class Metrics:
             "applications",
             "Records that applications have seen, and what came of it",
             *("application", "outcome"),
+        )
+        self.alarms = Gauge(
+            "mastra_gateway_alarms",
+            "Alarms that there are now; kind is silent, cut, gate, dropped, disk or rollout",
+            ("kind",),
+            registry=self.registry,
+        )
+        self.alarm_calls = self._counter(
+            "alarm_calls",
+            "Calls of the webhook; outcome is delivered, failed or dropped",
+            "outcome",
         )
         self.key_frame_requests = self._counter("key_frame_requests", "Key frames asked for")
         self.frame_seconds = self._histogram(
@@ -134,6 +146,11 @@ class Metrics:
     def on_set_frame(self, outcome: str) -> None:
         """Take in what became of a frame of a set."""
         self.set_frames.labels(outcome).inc()
+
+    def on_alarms(self, counts: Mapping[str, int]) -> None:
+        """Take in how many alarms of each kind there are."""
+        for kind, count in counts.items():
+            self.alarms.labels(kind).set(count)
 
     def on_application(self, name: str, outcome: str, count: int) -> None:
         """Take in what an application did."""

@@ -253,6 +253,15 @@ class Models:
         for model in self._models.values():
             model.group = group
 
+    def promise(self, name: str) -> tuple[tuple[str, ...], str] | None:
+        """The labels of the model of this name, and the pair of its tail; None: there is none."""
+        model = self._models.get(name)
+        tail = self._tails.get(name)
+        if model is None:
+            return None
+        detector: Any = None if tail is None else tail.model.detector
+        return tuple(model.detector.labels), detector.pair if isinstance(detector, Tail) else ""
+
     def tail(self, name: str = "") -> ServedTail:
         """The tail of a split model, as `get`. Raises ModelError when there is none."""
         tail = self._tails.get(name or self._default)

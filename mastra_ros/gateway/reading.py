@@ -21,9 +21,17 @@ from .asking import INT64, Refused, answered, name_of, paged, whole_of, whose
 from .records import KeptRecord, RecordStore
 from .records.store import Query
 
-PATHS = ("/v1/records", "/v1/artefacts", "/v1/devices", "/v1/settings", "/v1/audit", "/metrics")
+PATHS = (
+    "/v1/records",
+    "/v1/artefacts",
+    "/v1/devices",
+    "/v1/settings",
+    "/v1/audit",
+    "/v1/rollouts",
+    "/metrics",
+)
 """What clients may ask."""
-CHANGED = ("/v1/devices",)
+CHANGED = ("/v1/devices", "/v1/rollouts")
 """Where an operator may change something."""
 
 

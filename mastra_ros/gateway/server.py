@@ -18,6 +18,7 @@ from ..protocol.keys import audience_of, certificate_dates, check_private, load_
 from ..protocol.tls import server_context
 from ..protocol.tokens import AUDIENCE
 from ..share import home_path
+from .alarms import Webhook
 from .app import Gateway
 from .auth import Allowlist
 from .door.acceptor import Acceptor, Guest, listen
@@ -99,6 +100,14 @@ async def _open(config: GatewayConfig, keys_dir: Path) -> Gateway:
     from ..compression.codecs import readable_formats
 
     metrics = Metrics()
+    calls = metrics.alarm_calls
+    webhook: Webhook | None = None
+    if config.alarm_webhook:
+        webhook = Webhook(
+            config.alarm_webhook,
+            ca=str(home_path(config.alarm_ca)) if config.alarm_ca else "",
+            on_call=lambda outcome: calls.labels(outcome).inc(),
+        )
     if config.video:  # found out before a device waits for it
         await asyncio.to_thread(readable_formats)
     store = await asyncio.to_thread(open_store, config, state_folder(config, keys_dir), metrics)
@@ -119,6 +128,8 @@ async def _open(config: GatewayConfig, keys_dir: Path) -> Gateway:
         records=records,
         applications=applications,
         book=book,
+        webhook=webhook,
+        state=state_folder(config, keys_dir),
         metrics=metrics,
         make_decoder=lambda: Decoder(config.references_kept, config.pixels_max, video=config.video),
     )

@@ -75,6 +75,11 @@ class Tail:
         """Values of the tensor at the cut."""
         return math.prod(self._split.shape)
 
+    @property
+    def pair(self) -> str:
+        """Names the head whose features it takes."""
+        return self._split.pair
+
     def check(self, features: Features) -> None:
         """Raise ModelError unless this tail's own head has made the features."""
         split = self._split

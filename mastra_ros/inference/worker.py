@@ -59,6 +59,7 @@ class InferenceWorker:
         self._dropped: deque[tuple[Frame, str]] = deque()
         self._changed = threading.Condition()
         self._stopping = False
+        self._next: tuple[FrameDetector, Callable[[FrameDetector], None]] | None = None
         self._tell_at_s = 0.0
         self._untold = 0
         self._thread = threading.Thread(target=self._work, name="inference", daemon=True)
@@ -79,6 +80,19 @@ class InferenceWorker:
             self._queue.append((frame, reason))
             self._changed.notify()
 
+    def replace(self, detector: FrameDetector, on_left: Callable[[FrameDetector], None]) -> None:
+        """Take another detector between two frames; it may only be asked for once at a time.
+
+        `on_left` is called in the worker's thread with the one that is used no more: the one
+        before, or this one, where the worker has stopped.
+        """
+        with self._changed:
+            self._next = (detector, on_left)
+            if not self._thread.is_alive():
+                self._next = None
+                on_left(detector)
+            self._changed.notify()
+
     def stop(self, timeout_s: float = STOP_S) -> bool:
         """End after the frame in work; frames that wait get no result. May be called twice.
 
@@ -96,10 +110,20 @@ class InferenceWorker:
     def _work(self) -> None:
         while True:
             with self._changed:
-                while not (self._queue or self._dropped or self._stopping):
+                while not (self._queue or self._dropped or self._stopping or self._next):
                     self._changed.wait()
+                change, self._next = self._next, None
                 if self._stopping:
+                    if change is not None:
+                        change[1](change[0])
                     return
+            if change is not None:
+                left, self._detector = self._detector, change[0]
+                change[1](left)
+                continue
+            with self._changed:
+                if not (self._queue or self._dropped):  # stopped meanwhile
+                    continue
                 overloaded = bool(self._dropped)
                 frame, reason = (self._dropped if overloaded else self._queue).popleft()
             if overloaded:

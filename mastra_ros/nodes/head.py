@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..config import InferenceConfig
@@ -29,15 +30,37 @@ class HeadRunner:
         self._head: Head | None = None
         self._worker: HeadWorker | None = None
         self._complained = False
+        self._config = config
         self._features = node.advertise(FeaturesMsg, "features")
         self._failures = node.advertise(InferenceResult, "cloud_result")
-        if bundle.split is not None:
-            self._head = Head.open(
-                bundle,
-                threads=config.threads,
-                delegate=config.delegate,
-                providers=config.providers,
-            )
+        self._head = self._open(bundle)
+
+    def _open(self, bundle: Bundle) -> Head | None:
+        config = self._config
+        if bundle.split is None:
+            return None
+        return Head.open(
+            bundle,
+            threads=config.threads,
+            delegate=config.delegate,
+            providers=config.providers,
+        )
+
+    def prepare(self, bundle: Bundle) -> Callable[[], None]:
+        """Open and warm up the head of another bundle; the answer makes it the one in use."""
+        head = self._open(bundle)
+        if head is not None:
+            head.warm_up(self._config.warmup_runs)
+
+        def change() -> None:
+            left, before = self._worker, self._head
+            self._bundle, self._complained = bundle, False
+            self._head = head
+            self._worker = None if head is None else HeadWorker(head, self._publish, self.fail)
+            if (left is None or left.stop()) and before is not None:
+                before.close()
+
+        return change
 
     def start(self, warmup_runs: int) -> None:
         """Warm up and take frames."""

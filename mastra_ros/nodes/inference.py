@@ -9,7 +9,7 @@ from std_msgs.msg import Header
 
 from ..config import InferenceConfig
 from ..errors import ModelError
-from ..inference import Detector, EngineOptions, InferenceWorker, load_bundle
+from ..inference import Bundle, Detector, EngineOptions, InferenceWorker, load_bundle
 from ..inference.choosing.auto import AutoDetector, open_detector
 from ..inference.choosing.kept import choices_folder
 from ..inference.stamps import StampWatch
@@ -24,6 +24,7 @@ from .naming import Namer, as_named
 from .own_answers import OwnAnswers
 from .process import run
 from .ring import FrameRing
+from .rolled_out import RolledOut
 
 
 class InferenceNode(StageNode):
@@ -46,16 +47,9 @@ class InferenceNode(StageNode):
 
     def set_up(self) -> None:
         config = self.config
-        bundle = load_bundle(config.bundle)
-        self._detector = open_detector(
-            bundle,
-            ("local",),
-            config.engine,
-            options=EngineOptions(config.threads, config.delegate, config.providers, config.device),
-            score_threshold=config.score_threshold,
-            choices_dir=choices_folder(config.choices_dir),
-        )
-        self._bundle = bundle
+        self._rolled = RolledOut(self)
+        self._bundle, self._detector = self._rolled.open_first(load_bundle(config.bundle))
+        bundle = self._bundle
         self._ring: FrameRing[Decision] = FrameRing(config.ring_frames)
         self._names = Namer()
         self._stamps = StampWatch()
@@ -65,6 +59,18 @@ class InferenceNode(StageNode):
         self._head = HeadRunner(self, bundle, config)
         if self.bus is None:
             self._own = OwnAnswers(self, config.ring_frames, self._infer)
+
+    def open_bundle(self, bundle: Bundle) -> Detector | AutoDetector:
+        """The detector of a bundle. Raises ModelError."""
+        config = self.config
+        return open_detector(
+            bundle,
+            ("local",),
+            config.engine,
+            options=EngineOptions(config.threads, config.delegate, config.providers, config.device),
+            score_threshold=config.score_threshold,
+            choices_dir=choices_folder(config.choices_dir),
+        )
 
     def start(self) -> None:
         if self._detector is None:
@@ -76,12 +82,14 @@ class InferenceNode(StageNode):
         self.listen(Decision, "decision", self._on_decision, RELIABLE)
         if self._own is not None:
             self._own.start()
+        self._rolled.start()
         listen_to_frames(self, "image_raw", self._on_frame)
         self.get_logger().info(
             f"model {self._detector.model} {self._detector.version}: {settings_text(self.config)}"
         )
 
     def halt(self) -> None:
+        self._rolled.stop()
         if self._worker is not None:
             if not self._worker.stop():
                 self.get_logger().error("the model does not answer; it is left as it is")
@@ -118,6 +126,7 @@ class InferenceNode(StageNode):
             "engine": self.engine,
             "bundle": self._bundle.name,
             "bundle_digest": self._bundle.digest,
+            **self._rolled.values,
             "queue_frames": self._worker.queue_frames,
             "frames": self._stamps.frames,
             "repeated_stamps": self._stamps.repeated,
@@ -168,7 +177,38 @@ class InferenceNode(StageNode):
         else:
             self._head.take(frame, message)
 
+    def frame(self, key: FrameKey) -> Frame | None:
+        """A frame that is still here."""
+        return self._ring.get(key)
+
+    def take_bundle(self, bundle: Bundle, detector: Detector | AutoDetector) -> None:
+        """Use another bundle from the next frame on. Raises ModelError before anything changes."""
+        assert self._worker is not None
+        assert self._head is not None
+        change_head = self._head.prepare(bundle)
+        before = self._detector
+
+        def left(detector_left: Any) -> None:
+            if detector_left is before:
+                self._bundle, self._detector = bundle, detector
+                detector.score_threshold = self.config.score_threshold or detector.score_threshold
+                change_head()
+            detector_left.close()
+
+        self._worker.replace(detector, left)
+
+    @property
+    def bundle(self) -> Bundle:
+        """The bundle in use."""
+        return self._bundle
+
+    @property
+    def detector(self) -> Detector | AutoDetector | None:
+        """The detector in use."""
+        return self._detector
+
     def _publish(self, result: Result) -> None:
+        self._rolled.answered(result)
         frame = self._ring.get(result.key)
         frame_id = frame.frame_id if frame else ""
         if self._own is not None and self._own.inferred(result, frame_id):

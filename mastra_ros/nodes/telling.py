@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -38,7 +39,7 @@ class DeviceTeller:
         self._prefix = f"{namespace.strip('/')}/".lstrip("/")
         self._schedule: dict[str, Any] = {}
         self._nodes: dict[str, tuple[str, str, int]] = {}
-        self._bundle: dict[str, str] = {}
+        self._bundle: dict[str, Any] = {}
         self._packets: Counter[str] = Counter()
         self._bytes: Counter[str] = Counter()
         self._gate: GateState | None = None
@@ -65,6 +66,7 @@ class DeviceTeller:
                 values = {pair.key: pair.value for pair in status.values}
                 if digest := values.get("bundle_digest", ""):
                     self._bundle = {"name": values.get("bundle", "")[:64], "digest": digest[:64]}
+                    self._bundle |= _rolled_out(values)
 
     def on_packet(self, message: Packet) -> None:
         """A packet for the gateway."""
@@ -125,6 +127,18 @@ class DeviceTeller:
         self._packets.clear()
         self._bytes.clear()
         return _fitting(told)
+
+
+def _rolled_out(values: Mapping[str, str]) -> dict[str, Any]:
+    """What became of the latest roll-out."""
+    told: dict[str, Any] = {
+        name: values[f"bundle_{name}"][:TEXT_MAX]
+        for name in ("rollout", "refused")
+        if values.get(f"bundle_{name}")
+    }
+    with contextlib.suppress(KeyError, ValueError):
+        told["agreement"] = float(values["bundle_agreement"])
+    return told
 
 
 def _privacy(gate: GateState, bridge: BridgeStatus) -> dict[str, Any]:

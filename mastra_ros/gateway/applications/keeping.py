@@ -89,6 +89,7 @@ class Keeping:
 
     def __init__(self, folder: Path, bytes_max: int = 2**32) -> None:
         self._on_put: Callable[[str, str], object] | None = None
+        self.folder = folder
         self._path = folder / FILE_NAME
         self._artefacts = folder / "artefacts"
         self._bytes_max = bytes_max

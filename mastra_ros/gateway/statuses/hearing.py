@@ -41,6 +41,10 @@ class Hearing:
         if len(self._devices) > DEVICES_MAX:
             self._devices.popitem(last=False)
 
+    def devices(self) -> list[str]:
+        """All devices that were heard."""
+        return list(self._devices)
+
     def of(self, device: str, stream: str, now_s: float) -> Heard:
         """Whether a stream is heard now."""
         streams = self._devices.get(device)

@@ -6,6 +6,7 @@ only grows at its end; beyond `audit_max` rows the oldest are forgotten.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sqlite3
@@ -15,14 +16,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ...errors import StoreError
+from ...errors import ConfigError, StoreError
 from ...private_files import make_private_folder, open_private
 from ...sqlite_files import transaction
+from .rollout import Rollout, from_plain, steps_between, to_plain
 
 T = TypeVar("T")
 
 FILE_NAME = "steering.sqlite3"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 AUDIT_MAX = 100_000
 
 _SCHEMA = (
@@ -42,6 +44,8 @@ _SCHEMA = (
     """,
     "CREATE INDEX audit_of_device ON audit (device, id)",
 )
+_SCHEMA_2 = ("CREATE TABLE rollouts (id INTEGER PRIMARY KEY AUTOINCREMENT, told TEXT NOT NULL)",)
+ROLLOUTS_KEPT = 100
 
 
 @dataclass(frozen=True)
@@ -100,9 +104,9 @@ class SteeringBook:
                     f"{self._path}: made by a newer version (format {version}, this one reads "
                     f"{SCHEMA_VERSION})"
                 )
-            if version == 0:
+            if version < SCHEMA_VERSION:
                 with transaction(db) as cursor:
-                    for statement in _SCHEMA:
+                    for statement in (*(_SCHEMA if version == 0 else ()), *_SCHEMA_2):
                         cursor.execute(statement)
                     cursor.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         except BaseException:
@@ -149,6 +153,45 @@ class SteeringBook:
         """Write down what was done, or tried, without a setting."""
         row = (action, device, name, old, new, outcome)
         self._write(lambda cursor: self._note(cursor, now_s, who, role, *row))
+
+    def begin_rollout(self, make: Callable[[int], Rollout], *, role: str) -> Rollout:
+        """Keep a new roll-out, which `make` makes of its number."""
+
+        def write(cursor: sqlite3.Cursor) -> Rollout:
+            cursor.execute("INSERT INTO rollouts (told) VALUES ('')")
+            rollout = make(int(cursor.lastrowid or 0))
+            told = json.dumps(to_plain(rollout))
+            cursor.execute("UPDATE rollouts SET told = ? WHERE id = ?", (told, rollout.id))
+            cursor.execute("DELETE FROM rollouts WHERE id <= ?", (rollout.id - ROLLOUTS_KEPT,))
+            row = ("rollout", "", rollout.name, None, rollout.digest, "begun")
+            self._note(cursor, rollout.begun_s, rollout.who, role, *row)
+            return rollout
+
+        return self._write(write)
+
+    def keep_rollout(
+        self, before: Rollout, after: Rollout, *, who: str, role: str, now_s: float
+    ) -> None:
+        """Keep how far a roll-out is; each stage, device and end is a row of the audit."""
+
+        def write(cursor: sqlite3.Cursor) -> None:
+            told = json.dumps(to_plain(after))
+            cursor.execute("UPDATE rollouts SET told = ? WHERE id = ?", (told, after.id))
+            for row in steps_between(before, after):
+                self._note(cursor, now_s, who, role, *row)
+
+        self._write(write)
+
+    def rollouts(self) -> list[Rollout]:
+        """All that are kept, the newest first; what cannot be read is left out."""
+        found = self._read(
+            lambda db: db.execute("SELECT told FROM rollouts ORDER BY id DESC").fetchall()
+        )
+        kept = []
+        for (told,) in found:
+            with contextlib.suppress(ConfigError, TypeError, KeyError, ValueError):
+                kept.append(from_plain(json.loads(told)))
+        return kept
 
     def _note(self, cursor: sqlite3.Cursor, now_s: float, who: str, role: str, *row: Any) -> None:
         action, device, name, old, new, outcome = row
