@@ -25,6 +25,7 @@ EXCEPTIONS = {
     "privacy": {"inference"},
     "compression": {"privacy"},
     "pipeline": {"privacy"},
+    "dashboard": {"protocol", "simulation"},
     "simulation": {"scheduling", "protocol", "bridge", "planning"},
 }
 """What else a stage may import."""
