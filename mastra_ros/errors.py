@@ -8,6 +8,7 @@ MastraError
 ├── FrameError             one frame that is not an image we understand; the next may be fine
 ├── MessageError           a ROS message whose fields make no sense; it is dropped
 ├── RecordError            a record of an application that cannot be kept
+├── StatusError            a status of a device that is none
 ├── ModelError             a model or bundle that is missing, damaged or of the wrong shape
 ├── DataError              a folder of labelled pictures that cannot be used
 ├── DependencyError        an optional package is needed and not installed; says how to install it
@@ -56,6 +57,10 @@ class MessageError(MastraError):
 
 class RecordError(MastraError):
     """A record of an application makes no sense, or there is no room for it."""
+
+
+class StatusError(MastraError):
+    """A status of a device is too large, or of no shape that we know."""
 
 
 class ModelError(MastraError):

@@ -15,6 +15,7 @@ PACKAGE = ROOT / "mastra_ros"
 CONTRACTS = {
     *("types", "config", "errors", "pictures", "share"),
     *("redaction", "private_files", "leftovers", "sqlite_files", "figures", "records", "artefacts"),
+    *("statuses", "sets"),
 }
 """Modules that every stage may import."""
 
@@ -36,10 +37,12 @@ ROOMS: dict[str, set[str]] = {
     "camera/drawn": set(),
     "cli/model": {"cli"},
     "compression/codecs": set(),
-    "gateway/applications": {"gateway/records"},
+    "gateway/applications": {"gateway/records", "gateway/sets"},
     "gateway/door": set(),
     "gateway/openinference": set(),
     "gateway/records": set(),
+    "gateway/sets": {"gateway/records"},
+    "gateway/statuses": set(),
     "gateway/steering": set(),
     "gateway/tensors": {"gateway/openinference"},
     "inference/choosing": {"inference", "inference/engines"},

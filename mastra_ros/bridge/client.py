@@ -16,6 +16,7 @@ from ..config import BridgeConfig
 from ..errors import AuthenticationError, ConfigError, LinkError, ProtocolError
 from ..protocol.checks import printable
 from ..records import Record
+from ..sets import SetFrame
 from ..types import STILL_KINDS, FrameKey, GateState, LinkSample, Packet, PacketKind, Result
 from .artefacts import Received
 from .backoff import Backoff
@@ -132,6 +133,15 @@ class BridgeClient:
         if self._config.gateway:
             self._cargo.keep(record)
 
+    def send_set_frame(self, frame: SetFrame) -> None:
+        """As `send_record`, of a frame of a set. Never blocks."""
+        if self._config.gateway:
+            self._cargo.keep_frame(frame, self._gate)
+
+    def send_status(self, status: Mapping[str, Any]) -> None:
+        """Tell how this device is, see `mastra_ros.statuses`; the newest wins. Never blocks."""
+        self._cargo.tell(status)
+
     def gate(self, state: GateState) -> None:
         """How the gate between frame and encoder is; never blocks."""
         self._call(self._gate.told, state)
@@ -200,7 +210,7 @@ class BridgeClient:
         self._loop = asyncio.get_running_loop()
         if self._config.gateway:
             self._spool.start()
-            self._cargo.records.start()
+            self._cargo.start()
         self._ready.set()
         jobs = [asyncio.ensure_future(self._beat())]
         if self._config.gateway:
@@ -301,9 +311,7 @@ class BridgeClient:
             *(websocket, self._config, self._spool, self._tally, self._goodput, self),
             self._gate,
             self._codecs,
-            records=self._cargo.records,
-            artefacts=self._cargo.folder,
-            disk=self._cargo.disk,
+            cargo=self._cargo,
         )
         try:
             await uplink.greet()
@@ -332,7 +340,7 @@ class BridgeClient:
 
     def _wake_records(self) -> None:
         if self._uplink is not None:
-            self._uplink.cargo.records.wake()
+            self._uplink.cargo.wake()
         self.changed()
 
     def _spool_changed(self) -> None:

@@ -24,6 +24,11 @@ class Outbox:
         """Whether a live packet waits."""
         return bool(self._live)
 
+    @property
+    def records_waiting(self) -> int:
+        """Messages with records, and pieces of sets, that wait."""
+        return len(self._records)
+
     def put_control(self, data: bytes) -> None:
         """Queue a small message that goes before all packets."""
         self._control.append(data)

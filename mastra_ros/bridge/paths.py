@@ -22,6 +22,12 @@ def records_path(config: BridgeConfig) -> Path:
     return spool.with_name(f"{spool.name}.records")
 
 
+def sets_path(config: BridgeConfig) -> Path:
+    """File of the frames of sets that wait: likewise."""
+    spool = spool_path(config)
+    return spool.with_name(f"{spool.name}.sets")
+
+
 def artefacts_path(config: BridgeConfig) -> Path:
     """Folder of artefacts: as configured, or one per device and stream in this user's state."""
     if config.artefacts_dir:

@@ -4,28 +4,37 @@ from __future__ import annotations
 
 import asyncio
 import time
-from concurrent.futures import Executor
 from typing import Any
 
 from ..protocol import Event, Message, RecordsAck, Session
 from ..protocol.artefacts import EXTENSION as ARTEFACTS
 from ..protocol.artefacts import ArtefactOffer, ArtefactPiece
 from ..protocol.records import EXTENSION as RECORDS
-from .artefacts import ArtefactFolder, ArtefactLane
+from ..protocol.sets import EXTENSION as SETS
+from ..protocol.sets import SetAck
+from ..protocol.statuses import EXTENSION as STATUS
+from ..protocol.statuses import StatusNack
+from .artefacts import ArtefactLane
+from .cargo import BridgeCargo
+from .clearing import SpoolGate
 from .delivery import Listener
 from .flight import SECOND, Goodput
 from .outbox import Outbox
-from .records import RecordLane, RecordThread
+from .records import RecordLane
 from .scavenger import Scavenger
+from .set_lane import SetLane
+from .statuses import StatusLane
 
-EXTENSIONS = (RECORDS, ARTEFACTS)
+EXTENSIONS = (RECORDS, ARTEFACTS, STATUS, SETS)
 """What the bridge announces."""
+QUEUED_MAX = 2
+"""Pieces of sets that wait for the socket, so that a live packet waits for no more."""
 LIVE_NS = 5 * SECOND
 """So long after a live answer the next ones are expected."""
 
 
 class SessionCargo:
-    """Records and artefacts of one session; sends what they say by way of its outbox."""
+    """What `carried` has, in one session; sends what it says by way of its outbox."""
 
     def __init__(
         self,
@@ -33,10 +42,8 @@ class SessionCargo:
         outbox: Outbox,
         goodput: Goodput,
         listener: Listener,
-        *,
-        records: RecordThread,
-        artefacts: ArtefactFolder,
-        disk: Executor,
+        carried: BridgeCargo,
+        gate: SpoolGate,
     ) -> None:
         self._session = session
         self._outbox = outbox
@@ -45,19 +52,32 @@ class SessionCargo:
         self._live_until_ns = 0
         self.records = RecordLane(
             session.stream,
-            records,
+            carried.records,
             send=self._send_records,
             quiet=self._quiet,
             goodput_bps=lambda: goodput.bps,
             on_refused=listener.record_refused,
         )
+        self._sets = SetLane(
+            session.stream,
+            carried.sets,
+            send=self._send_records,
+            quiet=lambda: self._quiet() and outbox.records_waiting < QUEUED_MAX,
+            goodput_bps=lambda: goodput.bps,
+            on_refused=listener.record_refused,
+            gate=gate,
+        )
         self._artefacts = ArtefactLane(
-            artefacts,
-            disk,
+            carried.folder,
+            carried.disk,
             send=self._send_request,
             quiet=self._quiet,
             live=lambda: time.monotonic_ns() < self._live_until_ns,
             on_received=listener.artefact,
+        )
+        self._refuse_status = carried.statuses.refuse
+        self._statuses = StatusLane(
+            carried.statuses.history, send=self._send_small, quiet=self._quiet
         )
 
     def start(self) -> list[asyncio.Future[Any]]:
@@ -69,16 +89,24 @@ class SessionCargo:
             self._listener.record_refused("the gateway is of an older version: it takes no records")
         if ARTEFACTS in self._session.extensions:
             tasks.append(asyncio.ensure_future(self._artefacts.run()))
+        if SETS in self._session.extensions:
+            tasks.append(asyncio.ensure_future(self._sets.run()))
+        if STATUS in self._session.extensions:
+            tasks.append(asyncio.ensure_future(self._statuses.run()))
         return tasks
 
     def react(self, event: Event) -> None:
         """What the gateway has said, if it is of cargo; ProtocolError where that makes no sense."""
-        if isinstance(event, RecordsAck):
+        if isinstance(event, SetAck):
+            self._sets.answered(event)
+        elif isinstance(event, RecordsAck):
             self.records.answered(event)
         elif isinstance(event, ArtefactOffer):
             self._artefacts.offered(event)
         elif isinstance(event, ArtefactPiece):
             self._artefacts.piece(event)
+        elif isinstance(event, StatusNack):
+            self._refuse_status(event)
 
     def live_answered(self, took_ns: int, allowed_ns: int, now_ns: int) -> None:
         """A live packet was answered after so long, of the time that it had."""
@@ -88,11 +116,19 @@ class SessionCargo:
     def wrote(self) -> None:
         """The socket has taken something: there may be room."""
         if not self._outbox.live_waiting:
-            self.records.wake()
+            self.wake()
+
+    def wake(self) -> None:
+        """There may be something to send."""
+        self.records.wake()
+        self._sets.wake()
 
     def _send_records(self, message: Message) -> None:
         self._scavenger.sent(time.monotonic_ns())
         self._outbox.put_records(self._session.send(message, time.monotonic_ns()))
+
+    def _send_small(self, message: Message) -> None:
+        self._outbox.put_control(self._session.send(message, time.monotonic_ns()))
 
     def _send_request(self, message: Message) -> None:
         self._scavenger.sent(time.monotonic_ns())

@@ -29,6 +29,10 @@ class BridgeStatus:
     records: int = 0  # of applications that wait on disk for the gateway
     records_delivered: int = 0  # of these, committed by the gateway
     records_refused: int = 0  # that never were kept, or that the gateway refused for good
+    set_frames: int = 0  # of sets that wait on disk for the gateway
+    set_frames_delivered: int = 0  # of these, committed by the gateway
+    set_frames_refused: int = 0  # that never were kept, or that the gateway refused for good
+    set_error: str = ""  # last trouble with them, empty while all is well
     artefacts_received: int = 0  # whole, from the gateway
     record_error: str = ""  # last trouble with records, empty while all is well
     error: str = ""  # last trouble with link or spool, empty while all is well

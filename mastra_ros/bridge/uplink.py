@@ -7,7 +7,6 @@ import contextlib
 import logging
 import time
 from collections.abc import Iterator
-from concurrent.futures import Executor
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection
@@ -36,13 +35,12 @@ from ..protocol import (
 )
 from ..protocol.checks import printable
 from ..types import Packet
-from .artefacts import ArtefactFolder
+from .cargo import BridgeCargo
 from .clearing import SpoolGate
 from .connection import fresh_token
 from .delivery import Delivery, Listener, Tally
 from .flight import Entry, Goodput
 from .outbox import Outbox
-from .records import RecordThread
 from .scavenger import Scavenger
 from .session_cargo import EXTENSIONS, SessionCargo
 from .settings import Trickle
@@ -98,9 +96,7 @@ class Uplink:
         gate: SpoolGate,
         codecs: tuple[str, ...] = (),
         *,
-        records: RecordThread,
-        artefacts: ArtefactFolder,
-        disk: Executor,
+        cargo: BridgeCargo,
     ) -> None:
         self.session = Session(
             Role.DEVICE,
@@ -136,12 +132,7 @@ class Uplink:
         self._scavenger = Scavenger(config.backlog_in_flight)
         self._settings = Trickle(SETTINGS_PER_S, SETTINGS_BURST, SETTINGS_FLOOD)
         self._stopping = asyncio.Event()
-        self.cargo = SessionCargo(
-            *(self.session, self._outbox, goodput, listener),
-            records=records,
-            artefacts=artefacts,
-            disk=disk,
-        )
+        self.cargo = SessionCargo(*(self.session, self._outbox, goodput, listener), cargo, gate)
 
     # -- what the client does --------------------------------------------------------------
 

@@ -84,3 +84,9 @@ class BridgeConfig(NodeConfig):
         unit="bytes",
         minimum=65536,
     )
+    sets_bytes_max: int = parameter(
+        4_294_967_296,
+        "room for frames of sets that wait; when it is full, new ones are refused",
+        unit="bytes",
+        minimum=65536,
+    )

@@ -195,3 +195,9 @@ class GatewayConfig(NodeConfig):
     records_age_max_s: float = parameter(
         7_776_000.0, "oldest record of a device kept", unit="s", minimum=60.0, maximum=1e9
     )
+    sets_bytes_max: int = parameter(
+        8_589_934_592,
+        "most bytes of frames of sets kept of one device, until an application closes the set",
+        unit="bytes",
+        minimum=1048576,
+    )

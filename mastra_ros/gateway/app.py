@@ -25,7 +25,6 @@ from ..errors import StoreError
 from .answering import Answering
 from .applications.artefact_desk import ArtefactDesk
 from .applications.hosts import Applications
-from .applications.keeping import Keeping
 from .auth import PERMIT, Gatekeeper, Permit, PublicKeys
 from .bodies import ReadOn
 from .cargo import CargoDesks
@@ -39,11 +38,11 @@ from .memory import Memory, resident_bytes, return_to_system
 from .metrics import Metrics
 from .models import Models
 from .reading import CHANGED, PATHS, Reading
-from .records import MemoryRecordStore, RecordDesk, RecordStore, SqliteRecordStore
+from .reading_devices import DeviceReading
+from .records import MemoryRecordStore, RecordDesk, RecordStore
 from .references import PacketDecoder, References
 from .sessions import Sessions
 from .settings import device_settings
-from .sqlite_store import SqliteStore
 from .steering import SteeringBook
 from .store import ResultStore
 from .stream import StreamSession
@@ -95,6 +94,9 @@ class Gateway:
         self._cargo = CargoDesks(
             RecordDesk(self.records, metrics.on_record),
             None if applications is None else ArtefactDesk(applications.keeping),
+            None if applications is None else applications.sets,
+            on_status=metrics.on_status,
+            on_set_frame=metrics.on_set_frame,
         )
         self.sessions = Sessions(config.sessions_max, config.sessions_device_max)
         references = References(
@@ -136,7 +138,7 @@ class Gateway:
                 WebSocketRoute("/v1/stream", self._stream),
                 *self._v2.routes(),
                 *self._steering(PublicKeys(keys_dir)),
-                *self._reading(PublicKeys(keys_dir)).routes(),
+                *self._reading(PublicKeys(keys_dir)),
             ],
             exception_handlers={HTTPException: _no_such_path, Exception: _fault},
         )
@@ -207,13 +209,21 @@ class Gateway:
             except Exception:  # nothing that is found may end the watch
                 logger.exception("the watch failed")
 
-    def _reading(self, keys: PublicKeys) -> Reading:
-        return Reading(
-            self.records,
-            None if self._applications is None else self._applications.keeping,
+    def _reading(self, keys: PublicKeys) -> list[Route]:
+        keeping = None if self._applications is None else self._applications.keeping
+        devices = DeviceReading(
+            self._cargo.statuses,
+            self._cargo.hearing,
             devices=lambda: keys,
             connected=lambda: self.sessions.streams,
+            look=self._look_at_hearing,
         )
+        return [*Reading(self.records, keeping).routes(), *devices.routes()]
+
+    def _look_at_hearing(self) -> None:
+        for session in self.sessions:
+            if isinstance(session, StreamSession):
+                session.tell_hearing()
 
     def _steering(self, keys: PublicKeys) -> list[Route]:
         if self._book is None:
@@ -315,41 +325,3 @@ async def _no_such_path(request: Request, error: Exception) -> Response:
 async def _fault(_: Request, error: Exception) -> Response:
     """A fault of ours; what it was stands in the log."""
     return JSONResponse({"error": f"a fault of the gateway ({type(error).__name__})"}, 500)
-
-
-def open_store(config: GatewayConfig, folder: Path, metrics: Metrics) -> SqliteStore:
-    """The database of results in `folder`; StoreError when it cannot be used."""
-    return SqliteStore(
-        folder,
-        results_max=config.results_max,
-        age_max_s=config.results_age_max_s,
-        on_commit=metrics.on_commit,
-    )
-
-
-def open_cargo(
-    config: GatewayConfig, folder: Path, metrics: Metrics
-) -> tuple[SqliteRecordStore, Applications]:
-    """The database of records in `folder`, and the applications that see them, started.
-
-    Raises ConfigError for an application that is not known, StoreError for a database.
-    """
-    keeping = Keeping(folder, config.artefacts_bytes_max)
-    try:
-        applications = Applications(
-            config.applications,
-            keeping,
-            on_outcome=metrics.on_application,
-            silence_s=config.application_silence_s,
-        )
-        records = SqliteRecordStore(
-            folder,
-            records_max=config.records_max,
-            age_max_s=config.records_age_max_s,
-            on_commit=applications.wake,
-        )
-    except BaseException:
-        keeping.close()
-        raise
-    applications.start(records)
-    return records, applications

@@ -1,17 +1,26 @@
-"""What handlers of `/v1` share: one clear answer for what is refused, and checked parameters."""
+"""What handlers of `/v1` share: clear refusals, checked parameters, pages, and who may see what."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from ..errors import StoreError
 from ..protocol.checks import is_name
 from .auth import DEVICE
+from .clients import CLIENT
 
-_INT64 = 2**63
+INT64 = 2**63
+LIMIT, LIMIT_MAX = 100, 1000
+NDJSON = "application/x-ndjson"
+
+Page = Callable[[int, int], tuple[list[dict[str, Any]], int]]
+"""From behind a place, so many: what there is, and the place of the last one."""
 
 
 class Refused(Exception):  # noqa: N818 - an answer and no fault of ours
@@ -53,7 +62,7 @@ def name_of(request: Request, what: str) -> str:
     return text
 
 
-def whole_of(request: Request, what: str, low: int, high: int = _INT64 - 1) -> int | None:
+def whole_of(request: Request, what: str, low: int, high: int = INT64 - 1) -> int | None:
     """A whole number of the query, None where there is none."""
     text = request.query_params.get(what)
     if text is None:
@@ -63,3 +72,34 @@ def whole_of(request: Request, what: str, low: int, high: int = _INT64 - 1) -> i
     if not good or not low <= int(text) <= high:
         raise Refused(400, f"{what}: expected a whole number {low} to {high}, got {text!r:.80}")
     return int(text)
+
+
+def whose(request: Request, device: str = "") -> str:
+    """Of which device is read, as the query or the path says; empty: of all of them."""
+    device = device or name_of(request, "device")
+    own = own_device(request)
+    if request.scope.get(CLIENT) is not None:
+        return device
+    if device not in ("", own):
+        raise Refused(403, f"a device may read its own only, not that of {device}")
+    return own
+
+
+async def paged(request: Request, what: str, page: Page) -> Response:
+    """A page of it, or all of it a line each."""
+    after = whole_of(request, "after", 0) or 0
+    limit = whole_of(request, "limit", 1, LIMIT_MAX) or LIMIT
+    if NDJSON in request.headers.get("accept", ""):
+        return StreamingResponse(_lines(page, after), media_type=NDJSON)
+    told, last = await run_in_threadpool(page, after, limit)
+    return JSONResponse({what: told, "next": str(last) if len(told) == limit else None})
+
+
+async def _lines(page: Page, after: int) -> AsyncIterator[str]:
+    while True:
+        told, last = await run_in_threadpool(page, after, LIMIT_MAX)
+        for one in told:
+            yield json.dumps(one) + "\n"
+        if len(told) < LIMIT_MAX:
+            return
+        after = last

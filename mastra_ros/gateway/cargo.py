@@ -1,8 +1,9 @@
-"""The second cargo of one session, beside frames: records up, artefacts down."""
+"""The second cargo of one session, beside frames: records and statuses up, artefacts down."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -11,10 +12,17 @@ from ..protocol.artefacts import ArtefactAck, ArtefactRequest
 from ..protocol.messages import Message
 from ..protocol.records import EXTENSION as RECORDS
 from ..protocol.records import Records
+from ..protocol.sets import EXTENSION as SETS
+from ..protocol.sets import SetPiece
+from ..protocol.statuses import EXTENSION as STATUS
+from ..protocol.statuses import StatusReport
 from .applications.artefact_desk import ArtefactDesk
 from .records import RecordDesk
+from .sets import SetDesk, SqliteSetStore
+from .sets.desk import Budget
+from .statuses import Hearing, StatusBoard
 
-CARGO = (Records, ArtefactRequest, ArtefactAck)
+CARGO = (Records, ArtefactRequest, ArtefactAck, StatusReport, SetPiece)
 """What a device says of it."""
 ASKED_MAX = 128
 """Requests and acknowledgements of one session that wait; more are not listened to."""
@@ -23,14 +31,29 @@ ASKED_MAX = 128
 class CargoDesks:
     """What a gateway has for all its sessions."""
 
-    def __init__(self, records: RecordDesk, artefacts: ArtefactDesk | None) -> None:
+    def __init__(
+        self,
+        records: RecordDesk,
+        artefacts: ArtefactDesk | None,
+        sets: SqliteSetStore | None = None,
+        *,
+        on_status: Callable[[str], None] = lambda _: None,
+        on_set_frame: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """Both count outcomes: kept or committed, or the code of the refusal."""
+        self.sets = sets
+        self.on_set_frame = on_set_frame
         self.records = records
         self.artefacts = artefacts
+        self.statuses = StatusBoard()
+        self.hearing = Hearing()
+        self.on_status = on_status
 
     @property
     def extensions(self) -> tuple[str, ...]:
         """What is announced to devices."""
-        return (RECORDS,) if self.artefacts is None else (RECORDS, ARTEFACTS)
+        there = {ARTEFACTS: self.artefacts, SETS: self.sets}
+        return (RECORDS, STATUS, *(name for name, desk in there.items() if desk is not None))
 
 
 class Cargo:
@@ -45,7 +68,10 @@ class Cargo:
         device: str,
         say: Callable[[Message], None],
         notice: Callable[[asyncio.Task[None]], None],
+        budget: Budget,
     ) -> None:
+        self._budget = budget
+        self._sets: SetDesk | None = None
         self.tasks: set[asyncio.Task[None]] = set()
         self._desks = desks
         self._device = device
@@ -62,6 +88,20 @@ class Cargo:
         if ARTEFACTS in extensions and self._desks.artefacts is not None:
             self._start(self._keep_offering(self._desks.artefacts))
             self._start(self._serve(self._desks.artefacts))
+        if SETS in extensions and self._desks.sets is not None:
+            self._sets = SetDesk(
+                *(self._desks.sets, self._device, stream),
+                say=self._say,
+                budget=self._budget,
+                on_outcome=self._desks.on_set_frame,
+            )
+            self._start(self._sets.run())
+
+    def heard(self, silent_s: float, heartbeat_s: float) -> None:
+        """The device was heard so long ago."""
+        if self._stream:
+            at_s = time.time() - silent_s
+            self._desks.hearing.saw(self._device, self._stream, at_s, heartbeat_s)
 
     def wake(self, device: str, stream: str) -> None:
         """There may be an artefact for a device."""
@@ -72,6 +112,14 @@ class Cargo:
         """What the device has said."""
         if isinstance(message, Records):
             self._start(self._answer_records(message))
+        elif isinstance(message, SetPiece) and self._sets is not None:
+            self._sets.take(message)
+        elif isinstance(message, StatusReport):
+            desks = self._desks
+            nack = desks.statuses.take(self._device, self._stream, message, time.time())
+            desks.on_status("kept" if nack is None else nack.code)
+            if nack is not None:
+                self._say(nack)
         elif isinstance(message, (ArtefactRequest, ArtefactAck)) and not self._asked.full():
             self._asked.put_nowait(message)
 

@@ -51,6 +51,14 @@ class Metrics:
             "Records; outcome is committed, duplicate, missing, or the code of the refusal",
             "outcome",
         )
+        self.statuses = self._counter(
+            "statuses", "Statuses of devices; outcome is kept or the code of the refusal", "outcome"
+        )
+        self.set_frames = self._counter(
+            "set_frames",
+            "Frames of sets; outcome is committed or the code of the refusal",
+            "outcome",
+        )
         self.applications = self._counter(
             "applications",
             "Records that applications have seen, and what came of it",
@@ -118,6 +126,14 @@ class Metrics:
     def on_record(self, outcome: str, count: int) -> None:
         """Take in what became of so many records."""
         self.records.labels(outcome).inc(count)
+
+    def on_status(self, outcome: str) -> None:
+        """Take in what became of a status."""
+        self.statuses.labels(outcome).inc()
+
+    def on_set_frame(self, outcome: str) -> None:
+        """Take in what became of a frame of a set."""
+        self.set_frames.labels(outcome).inc()
 
     def on_application(self, name: str, outcome: str, count: int) -> None:
         """Take in what an application did."""

@@ -18,7 +18,7 @@ from ..protocol.keys import audience_of, certificate_dates, check_private, load_
 from ..protocol.tls import server_context
 from ..protocol.tokens import AUDIENCE
 from ..share import home_path
-from .app import Gateway, open_cargo, open_store
+from .app import Gateway
 from .auth import Allowlist
 from .door.acceptor import Acceptor, Guest, listen
 from .door.greeting import Greeting
@@ -27,6 +27,7 @@ from .door.websocket import WebSocketServer
 from .grpc_server import with_alpn
 from .metrics import Metrics
 from .models import Models
+from .opening import open_cargo, open_store
 from .steering import SteeringBook
 from .used_tokens import UsedTokens
 
@@ -104,7 +105,7 @@ async def _open(config: GatewayConfig, keys_dir: Path) -> Gateway:
     with contextlib.ExitStack() as opened:
         opened.callback(store.close)
         folder = state_folder(config, keys_dir)
-        records, applications = await asyncio.to_thread(open_cargo, config, folder, metrics)
+        records, applications = await asyncio.to_thread(open_cargo, config, folder, metrics, store)
         opened.callback(records.close)
         opened.callback(applications.close)
         book = await asyncio.to_thread(SteeringBook, folder)

@@ -104,6 +104,7 @@ class SqliteStore:
         self._results_max = results_max
         self._age_max_s = age_max_s
         self._on_commit = on_commit
+        self._listeners: list[Callable[[int], None]] = []
         self._problem = ""
         self._closed = False
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
@@ -177,6 +178,10 @@ class SqliteStore:
                 return int(self._reader.execute("SELECT count(*) FROM results").fetchone()[0])
         except sqlite3.Error as error:
             raise StoreError(f"{self._path}: {error}") from error
+
+    def listen(self, listener: Callable[[int], None]) -> None:
+        """Tell of every transaction how many results there were, in the thread of the store."""
+        self._listeners.append(listener)
 
     def check(self) -> None:
         if self._problem:
@@ -269,11 +274,13 @@ class SqliteStore:
         for some, done in group:
             self._tell(done, commits[at : at + len(some)], None)
             at += len(some)
-        if self._on_commit is not None:
-            try:
+        try:
+            if self._on_commit is not None:
                 self._on_commit(len(records), time.perf_counter() - started_s)
-            except Exception:
-                logger.exception("%s: the listener to commits failed", self._path)
+            for tell in self._listeners:
+                tell(len(records))
+        except Exception:
+            logger.exception("%s: the listener to commits failed", self._path)
 
     def _tell(self, done: Committed, commits: Sequence[Commit], error: Exception | None) -> None:
         try:

@@ -56,6 +56,7 @@ from .memory import Memory
 from .metrics import Metrics
 from .outgoing import Outgoing
 from .sessions import Sessions
+from .sets.desk import Budget
 from .store import Record
 
 logger = logging.getLogger(__name__)
@@ -133,7 +134,8 @@ class StreamSession:
         self._in_work = 0
         self.cargo: Cargo | None = None
         if cargo is not None:
-            self.cargo = Cargo(cargo, device, self._say, self._notice_fault)
+            budget = Budget(self._memory.take, self._memory.give)
+            self.cargo = Cargo(cargo, device, self._say, self._notice_fault, budget)
         self._ended: asyncio.Future[End] = asyncio.get_running_loop().create_future()
 
     @property
@@ -148,10 +150,17 @@ class StreamSession:
         try:
             await self._serve()
         finally:
+            self.tell_hearing()
             self._sessions.disconnect(self)
             at = (self._protocol.device, self._protocol.stream)
             self._metrics.forget_privacy(*at, self._protocol.session)
             self._metrics.sessions.dec()
+
+    def tell_hearing(self) -> None:
+        """Say when the device was heard last."""
+        if self.cargo is not None:
+            silent_s = (time.monotonic_ns() - self._protocol.last_heard_ns) / 1e9
+            self.cargo.heard(silent_s, self._protocol.heartbeat_interval_ns / 1e9)
 
     async def _serve(self) -> None:
         self._websocket.scope[MEMORY] = self._memory

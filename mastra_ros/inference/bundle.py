@@ -100,6 +100,7 @@ class Bundle:
     output: BundleOutput
     parts: Mapping[str, BundlePart]
     split: BundleSplit | None = None  # None: there are no parts head and tail
+    digest: str = ""  # SHA-256 of bundle.yaml, which names those of its files
 
     def part(self, name: str) -> BundlePart:
         """The part of this name. Raises ModelError where the bundle has none."""
@@ -168,6 +169,7 @@ def _read(path: Path, fields: Fields) -> Bundle:
         output=read_output(fields.section("output"), task),
         parts=parts,
         split=_read_split(fields, parts),
+        digest=hashlib.sha256(path.read_bytes()).hexdigest(),
     )
     fields.nothing_else()
     return bundle

@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from diagnostic_msgs.msg import DiagnosticArray
+
 from ..bridge import BridgeClient, BridgeStatus
 from ..bridge.artefacts import Received
 from ..bridge.connection import check_config
 from ..bridge.news import News
 from ..compression.codecs import writable_formats
 from ..config import BridgeConfig
-from ..msg import Artefact, InferenceResult, LinkState, Packet, PrivacyState
+from ..msg import Artefact, InferenceResult, LinkState, Packet, PrivacyState, ScheduleState
 from ..msg import FrameKey as FrameKeyMsg
 from ..msg import Record as RecordMsg
 from ..types import Detections, FrameKey, Result, Route
@@ -21,10 +23,13 @@ from .lifecycle import LASTING, LATEST, RELIABLE, Health, StageNode, settings_te
 from .privacy import SECTION, read_section
 from .process import run
 from .settings import SettingsForwarder
+from .telling import DeviceTeller
 
 STOP_TIMEOUT_S = 3.0
 CHANGES_TOLD = 5
 """So often a minute the same change of the link is told; a link that flaps is in diagnostics."""
+STATUS_S = 1.0
+"""How this device is, is told so often."""
 SETTINGS_S = 0.2
 """How soon a setting that the gateway asks for is passed on."""
 
@@ -48,6 +53,7 @@ class BridgeNode(StageNode):
         self._links = self.advertise(LinkState, "link", RELIABLE)
         self._artefacts = self.advertise(Artefact, "artefact", LASTING)
         self._renewals = self.advertise(FrameKeyMsg, "renew", RELIABLE)
+        self._teller = DeviceTeller(self.get_namespace())
         self._settings = SettingsForwarder(self)
         self.on_clean_up(self._settings.close)
 
@@ -69,6 +75,10 @@ class BridgeNode(StageNode):
         self.listen(Packet, "packet", self._on_packet, RELIABLE)
         # Those told while this node was away come again, and are known by their ids.
         self.listen(RecordMsg, "record", self._on_record, LASTING)
+        if self.config.gateway:
+            self.listen(ScheduleState, "schedule", self._teller.on_schedule, RELIABLE)
+            self.listen(DiagnosticArray, "/diagnostics", self._teller.on_diagnostics, RELIABLE)
+            self.every(STATUS_S, self._tell_status)
         self.get_logger().info(
             f"gateway {self.config.gateway or 'none'}: {settings_text(self.config)}"
         )
@@ -89,19 +99,27 @@ class BridgeNode(StageNode):
             "dropped": status.dropped,
             "records": status.records,
             "records_refused": status.records_refused,
+            "set_frames": status.set_frames,
+            "set_frames_refused": status.set_frames_refused,
             "privacy_withheld": status.withheld,
             "privacy_kept": status.kept,
         }
         if status.record_error:
             return "error", f"records: {status.record_error}", values
+        if status.set_error:
+            return "error", f"sets: {status.set_error}", values
         if status.link.connected or not self.config.gateway:
             return "ok", "running", values
         return "warn", status.error or "not connected", values
 
     def _on_packet(self, message: Packet) -> None:
         assert self._client is not None
+        if message.set:
+            self._client.send_set_frame(convert.set_frame_from_ros(message, self.config.stream))
+            return
         packet = convert.packet_from_ros(message, self.config.stream)
         self._client.send(packet, float(message.deadline_ms))
+        self._teller.on_packet(message)
 
     def _on_record(self, message: RecordMsg) -> None:
         assert self._client is not None
@@ -115,7 +133,13 @@ class BridgeNode(StageNode):
 
     def _on_gate(self, message: PrivacyState) -> None:
         assert self._client is not None
-        self._client.gate(convert.privacy_from_ros(message))
+        state = convert.privacy_from_ros(message)
+        self._client.gate(state)
+        self._teller.on_gate(state)
+
+    def _tell_status(self) -> None:
+        if self._client is not None and self.status is not None:
+            self._client.send_status(self._teller.take(self.status, time.time_ns()))
 
     def _on_result(self, result: Result) -> None:
         if self._client is None:  # a client slow to stop may speak after the publishers are gone
@@ -160,6 +184,10 @@ class BridgeNode(StageNode):
                     records_delivered=status.records_delivered,
                     records_refused=status.records_refused,
                     record_error=status.record_error,
+                    set_frames=status.set_frames,
+                    set_frames_delivered=status.set_frames_delivered,
+                    set_frames_refused=status.set_frames_refused,
+                    set_error=status.set_error,
                     key_frames_asked=status.key_frames_asked,
                     codecs=status.codecs,
                 ),

@@ -55,6 +55,7 @@ class InferenceNode(StageNode):
             score_threshold=config.score_threshold,
             choices_dir=choices_folder(config.choices_dir),
         )
+        self._bundle = bundle
         self._ring: FrameRing[Decision] = FrameRing(config.ring_frames)
         self._names = Namer()
         self._stamps = StampWatch()
@@ -115,6 +116,8 @@ class InferenceNode(StageNode):
         values = {
             "model": f"{self._detector.model} {self._detector.version}",
             "engine": self.engine,
+            "bundle": self._bundle.name,
+            "bundle_digest": self._bundle.digest,
             "queue_frames": self._worker.queue_frames,
             "frames": self._stamps.frames,
             "repeated_stamps": self._stamps.repeated,

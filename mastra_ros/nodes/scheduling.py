@@ -8,10 +8,19 @@ import time
 from typing import Any
 
 from ..config import SchedulingConfig
-from ..msg import Decision, FrameKey, InferenceResult, LinkState, LoadState, PrivacyState
+from ..msg import (
+    Decision,
+    FrameKey,
+    InferenceResult,
+    LinkState,
+    LoadState,
+    PrivacyState,
+    ScheduleState,
+)
 from ..scheduling.arbiter.actions import Action, Dispatch, Publish, PublishLate, Superseded
 from ..scheduling.estimates.load import LoadSampler
 from ..scheduling.scheduler import Scheduler
+from ..scheduling.summary import Summariser
 from . import convert
 from .frames import STREAM
 from .lifecycle import LASTING, LATEST, RELIABLE, Health, StageNode, settings_text
@@ -23,6 +32,8 @@ MEET_MIN_S = 2.0
 MEET_MAX_S = 5.0
 """How long a scheduler in a process of its own waits for listeners. Its writers find them at once,
 but a listener may take a second more to hear a new writer; a result would be lost till then."""
+SUMMARY_S = 1.0
+"""What was done is told so often."""
 STAMP_TRUSTED_NS = 10_000_000_000
 """A stamp further from now than this is recorded, and says nothing of the frame's age."""
 
@@ -45,6 +56,10 @@ class SchedulingNode(StageNode):
         self._results = self.advertise(InferenceResult, "result", LASTING)
         self._late_results = self.advertise(InferenceResult, "late_result", RELIABLE)
         self._load = self.advertise(LoadState, "load", RELIABLE)
+        self._schedule = self.advertise(ScheduleState, "schedule", RELIABLE)
+        self._loaded = LoadState(temperature_c=math.nan, clock=math.nan)
+        self._summariser = Summariser()
+        self._superseded = 0
 
     def start(self) -> None:
         self.get_logger().info(f"policy {self.config.policy}: {settings_text(self.config)}")
@@ -77,6 +92,7 @@ class SchedulingNode(StageNode):
         self.listen(PrivacyState, "privacy", self._on_gate, LATEST)
         self.every(self.config.load_interval_ms / 1e3, self._sample_load)
         self.every(TICK_S, self._tick)
+        self.every(SUMMARY_S, self._summarise)
 
     def reconfigured(self) -> None:
         if self.scheduler is not None:
@@ -159,9 +175,18 @@ class SchedulingNode(StageNode):
         if sample is not None:
             smoothed = self.scheduler.on_load(sample)
             throttled = self.scheduler.load_at(sample.at_ns).throttled
-            self._load.publish(
-                convert.load_to_ros(smoothed, self.now_stamp_ns(), throttled=throttled)
+            self._loaded = convert.load_to_ros(smoothed, self.now_stamp_ns(), throttled=throttled)
+            self._load.publish(self._loaded)
+
+    def _summarise(self) -> None:
+        assert self.scheduler is not None
+        before, self._superseded = self._superseded, self.scheduler.counters.superseded
+        self._schedule.publish(
+            convert.schedule_to_ros(
+                *(self._summariser.take(), self.scheduler.route, self._superseded - before),
+                *(self._loaded, self.now_stamp_ns(), time.monotonic_ns()),
             )
+        )
 
     def _tick(self) -> None:
         assert self.scheduler is not None
@@ -172,7 +197,9 @@ class SchedulingNode(StageNode):
 
     def _carry_out(self, actions: list[Action]) -> None:
         assert self.scheduler is not None
-        for switch in self.scheduler.take_switches():
+        switches = self.scheduler.take_switches()
+        self._summariser.switched(switches)
+        for switch in switches:
             took = "" if math.isnan(switch.latency_ms) else f", {switch.latency_ms:.0f} ms"
             self.get_logger().info(
                 f"route {switch.from_route.value} -> {switch.to_route.value}: {switch.reason}{took}"
@@ -195,6 +222,7 @@ class SchedulingNode(StageNode):
             elif isinstance(action, Superseded):
                 self._decisions.publish(convert.superseded_to_ros(action.key, self._frame_id))
             elif isinstance(action, Publish):
+                self._summariser.published(action.result)
                 self._results.publish(convert.result_to_ros(action.result, self._frame_id))
             elif isinstance(action, PublishLate):
                 self._late_results.publish(convert.result_to_ros(action.result, self._frame_id))

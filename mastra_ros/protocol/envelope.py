@@ -18,10 +18,9 @@ from typing import Any
 import msgpack
 
 from ..errors import ProtocolError
-from .artefacts import ARTEFACT_MESSAGES
+from .extensions import EXTENDING
 from .messages import LABELS_MAX, MESSAGES, Message
 from .outline import check_outline
-from .records import RECORD_MESSAGES
 
 MESSAGE_BYTES_MAX = 8_388_608
 """Largest message where nothing else is said."""
@@ -29,7 +28,7 @@ MESSAGE_BYTES_MAX = 8_388_608
 EXTENSIONS = range(64, 128)
 """Types that a peer may use and we may skip."""
 
-ALL_MESSAGES = MESSAGES + RECORD_MESSAGES + ARTEFACT_MESSAGES
+ALL_MESSAGES = MESSAGES + EXTENDING
 _BY_ID = {cls.TYPE_ID: cls for cls in ALL_MESSAGES}
 _NAMES = {cls: tuple(f.name for f in dataclasses.fields(cls)) for cls in ALL_MESSAGES}
 _REQUIRED = {

@@ -5,15 +5,27 @@ Heard otherwise, such a message is skipped, as every extension that is not known
 
 from __future__ import annotations
 
-from .artefacts import ARTEFACT_MESSAGES
+from .artefacts import ARTEFACT_MESSAGES, ArtefactAck, ArtefactOffer, ArtefactPiece, ArtefactRequest
 from .artefacts import EXTENSION as ARTEFACTS
 from .messages import Message
 from .records import EXTENSION as RECORDS
-from .records import RECORD_MESSAGES
+from .records import RECORD_MESSAGES, Records, RecordsAck
+from .sets import EXTENSION as SETS
+from .sets import SET_MESSAGES, SetAck, SetPiece
+from .statuses import EXTENSION as STATUS
+from .statuses import STATUS_MESSAGES, StatusNack, StatusReport
+
+UP: tuple[type[Message], ...] = (Records, ArtefactRequest, ArtefactAck, StatusReport, SetPiece)
+"""What a device may say of them while its session is open."""
+DOWN: tuple[type[Message], ...] = (RecordsAck, ArtefactOffer, ArtefactPiece, StatusNack, SetAck)
+"""What a gateway may."""
+EXTENDING = RECORD_MESSAGES + ARTEFACT_MESSAGES + STATUS_MESSAGES + SET_MESSAGES
 
 _OF = {
     **dict.fromkeys(RECORD_MESSAGES, RECORDS),
     **dict.fromkeys(ARTEFACT_MESSAGES, ARTEFACTS),
+    **dict.fromkeys(STATUS_MESSAGES, STATUS),
+    **dict.fromkeys(SET_MESSAGES, SETS),
 }
 
 

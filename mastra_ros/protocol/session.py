@@ -18,10 +18,9 @@ from enum import Enum
 from typing import Any
 
 from ..errors import ProtocolError
-from .artefacts import ArtefactAck, ArtefactOffer, ArtefactPiece, ArtefactRequest
 from .envelope import MESSAGE_BYTES_MAX, decode, encode
 from .events import Event, Opened, Refused, Send, Silent
-from .extensions import extension_of
+from .extensions import DOWN, UP, extension_of
 from .link import LinkEstimate
 from .messages import (
     PROBE_BYTES_MAX,
@@ -44,7 +43,6 @@ from .messages import (
     Settings,
     Welcome,
 )
-from .records import Records, RecordsAck
 
 MS = 1_000_000
 
@@ -80,15 +78,14 @@ LEGAL: Mapping[tuple[Role, State], tuple[type[Message], ...]] = {
     (Role.DEVICE, State.START): (Hello,),
     (Role.DEVICE, State.GREETED): (Goodbye,),
     (Role.DEVICE, State.OPEN): (
-        *(FrameMessage, Probe, Renewal, PrivacyReport, Records, ArtefactRequest, ArtefactAck),
+        *(FrameMessage, Probe, Renewal, PrivacyReport, *UP),
         *_BOTH,
     ),
     (Role.DEVICE, State.CLOSED): (),
     (Role.GATEWAY, State.START): (Goodbye,),
     (Role.GATEWAY, State.GREETED): (Welcome, Goodbye),
     (Role.GATEWAY, State.OPEN): (
-        *(Ack, ResultMessage, Nack, KeyFrameRequest, Settings, ProbeAck, RecordsAck),
-        *(ArtefactOffer, ArtefactPiece),
+        *(Ack, ResultMessage, Nack, KeyFrameRequest, Settings, ProbeAck, *DOWN),
         *_BOTH,
     ),
     (Role.GATEWAY, State.CLOSED): (),
@@ -159,6 +156,11 @@ class Session:
         self._wrote_ns = now_ns
         # seq: when sent, and until when the answer is in time (None: counted as lost already)
         self._unanswered: dict[int, tuple[int, int | None]] = {}
+
+    @property
+    def heartbeat_interval_ns(self) -> int:
+        """How often this end sends heartbeats, and on a gateway its device; 0 none."""
+        return self._interval_ns
 
     # -- what the owner says ---------------------------------------------------------------
 

@@ -32,9 +32,7 @@ def test_a_frame_whose_turn_comes_when_the_session_is_closed_is_kept(
         uplink = Uplink(
             *(Mock(), config(), spool, Tally(), Goodput(), listener),
             SpoolGate(NothingToHide()),
-            records=Mock(),
-            artefacts=Mock(),
-            disk=Mock(),
+            cargo=Mock(),
         )
         kept = packet(5, late=late)
         if late:

@@ -324,3 +324,16 @@ def http(
             return client.request(method, path, **options)
 
         yield request
+
+
+@pytest.fixture(scope="session")
+def wait_for() -> Callable[..., None]:
+    """Waits for a condition; the test fails when it does not come."""
+
+    def wait(condition: Callable[[], bool], what: str) -> None:
+        until_s = time.monotonic() + 2 * DEADLINE_S
+        while not condition():
+            assert time.monotonic() < until_s, f"waited in vain for {what}"
+            time.sleep(0.02)
+
+    return wait

@@ -12,8 +12,9 @@ import logging
 import math
 import time
 from collections.abc import Callable
+from typing import Any
 
-from ...protocol.records import Records, RecordsAck
+from ...protocol.records import RecordsAck
 from .sending import RecordSending
 from .thread import RecordThread
 
@@ -46,10 +47,11 @@ class RecordLane:
         stream: str,
         spool: RecordThread,
         *,
-        send: Callable[[Records], None],
+        send: Callable[[Any], None],
         quiet: Callable[[], bool],
         goodput_bps: Callable[[], float],
         on_refused: Callable[[str], None],
+        in_flight_max: int = 2,
     ) -> None:
         self._stream = stream
         self._spool = spool
@@ -57,7 +59,7 @@ class RecordLane:
         self._quiet = quiet
         self._goodput_bps = goodput_bps
         self._on_refused = on_refused
-        self._sending = RecordSending()
+        self._sending = RecordSending(in_flight_max)
         self._settling: set[asyncio.Future[None]] = set()
         self._wake = asyncio.Event()
 

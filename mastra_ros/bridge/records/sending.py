@@ -7,7 +7,8 @@ that waits, for the gateway takes those of a kind in their order only.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from ...protocol.records import (
     EPOCH_TAKEN,
@@ -90,11 +91,23 @@ class RecordSending:
 
     def message(self, stream: str, batch: list[Stored], now_ns: int) -> Records:
         """The message for records that are sent now."""
+        number = self.sent(batch, now_ns)
+        items = [RecordItem(r.kind, r.seq, r.after, r.stamp_ns, r.body).to_list() for r in batch]
+        return Records(number, stream, batch[0].epoch, tuple(items))
+
+    def sent(self, batch: Sequence[Stored], now_ns: int) -> int:
+        """Records are sent from now on; the number under which they are answered."""
         self._number += 1
         self._in_flight[self._number] = _Batch(batch[0].epoch, tuple(batch), now_ns)
         self.position = batch[-1].number
-        items = [RecordItem(r.kind, r.seq, r.after, r.stamp_ns, r.body).to_list() for r in batch]
-        return Records(self._number, stream, batch[0].epoch, tuple(items))
+        return self._number
+
+    def sent_whole(self, number: int, now_ns: int) -> bool:
+        """The last piece of what takes long is sent; False where it was answered before."""
+        batch = self._in_flight.get(number)
+        if batch is not None:
+            self._in_flight[number] = replace(batch, sent_ns=now_ns)
+        return batch is not None
 
     def answered(self, ack: RecordsAck, now_ns: int) -> Settlement | None:
         """What an answer means; None for one to nothing that is under way.

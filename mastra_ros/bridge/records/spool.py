@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from ...errors import SpoolError
-from ...records import Record
 from ...sqlite_files import transaction
 from . import spool_file
 from .sending import Settlement, Stored
@@ -31,6 +30,25 @@ ROW_BYTES = 64
 """What a record takes beside its body, about."""
 SEEN_MAX = 1024
 """So many ids of records are remembered, to tell one that comes again."""
+
+
+class Keepable(Protocol):
+    """What is kept: a record, or a frame of a set."""
+
+    @property
+    def kind(self) -> str:
+        """What it is counted with."""
+
+    @property
+    def stamp_ns(self) -> int:
+        """When it was so."""
+
+    @property
+    def id(self) -> str:
+        """Told twice under it, it is kept once; empty: it has none."""
+
+    def packed(self) -> bytes:
+        """What is kept of it."""
 
 
 class Room(Protocol):
@@ -62,8 +80,14 @@ class RecordSpool:
     """
 
     def __init__(
-        self, path: Path, stream: str, bytes_max: int = 2**26, room: Room | None = None
+        self,
+        path: Path,
+        stream: str,
+        bytes_max: int = 2**26,
+        room: Room | None = None,
+        what: str = "records",
     ) -> None:
+        self._what = what
         self._path = path
         self._stream = stream
         self._bytes_max = bytes_max
@@ -76,7 +100,7 @@ class RecordSpool:
         self._error = ""
         self._guarded(self._open)
 
-    def put(self, records: Sequence[Record]) -> list[str]:
+    def put(self, records: Sequence[Keepable]) -> list[str]:
         """Keep records, in one commit; for each why it is not kept, empty where it is."""
         bodies = [record.packed() for record in records]
         answers = self._guarded(lambda: self._with_room(lambda: self._put(records, bodies)))
@@ -184,7 +208,7 @@ class RecordSpool:
 
     # -- records ---------------------------------------------------------------------------
 
-    def _put(self, records: Sequence[Record], bodies: Sequence[bytes]) -> list[str]:
+    def _put(self, records: Sequence[Keepable], bodies: Sequence[bytes]) -> list[str]:
         answers, count, size = [], 0, 0
         with transaction(self._open()) as cursor:
             for record, body in zip(records, bodies, strict=True):
@@ -197,7 +221,7 @@ class RecordSpool:
                 needed = len(body) + ROW_BYTES
                 if self._bytes + size + needed > self._bytes_max:
                     answers.append(
-                        f"the spool of records is full: {self._waiting + count} wait, of "
+                        f"the spool of {self._what} is full: {self._waiting + count} wait, of "
                         f"{self._bytes + size} bytes, and {self._bytes_max} are allowed"
                     )
                     continue

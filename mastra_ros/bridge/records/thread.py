@@ -14,9 +14,8 @@ from concurrent.futures import Future
 from dataclasses import replace
 
 from ...errors import MastraError
-from ...records import Record
 from .sending import Settlement, Stored
-from .spool import RecordSpool, RecordStats
+from .spool import Keepable, RecordSpool, RecordStats
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +25,7 @@ GROUP_MAX = 256
 REOPEN_S = 5.0
 """Pause before a file that could not be opened is tried again."""
 
-Put = tuple[Record, Callable[[str], None]]
+Put = tuple[Keepable, Callable[[str], None]]
 Job = Put | Callable[[], None] | None
 
 
@@ -37,8 +36,15 @@ class RecordThread:
     """
 
     def __init__(
-        self, open_spool: Callable[[], RecordSpool], on_change: Callable[[], object]
+        self,
+        open_spool: Callable[[], RecordSpool],
+        on_change: Callable[[], object],
+        *,
+        name: str = "records",
+        pending_max: int = PENDING_MAX,
     ) -> None:
+        self._name = name
+        self._pending_max = pending_max
         self._open_spool = open_spool
         self._on_change = on_change
         self._jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
@@ -49,7 +55,7 @@ class RecordThread:
         self._tried_s = -REOPEN_S
         self._error = ""
         self._stats = RecordStats()
-        self._thread = threading.Thread(target=self._run, name="records", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
         """Start the thread, which opens the file."""
@@ -61,12 +67,12 @@ class RecordThread:
         """Counts as of the last commit."""
         return replace(self._stats, error=self._error or self._stats.error)
 
-    def put(self, record: Record, done: Callable[[str], None]) -> None:
+    def put(self, record: Keepable, done: Callable[[str], None]) -> None:
         """Keep a record; `done` hears in this thread why it is not kept, empty where it is."""
         with self._lock:
             refused = "the bridge stops" if self._closing else ""
-            if self._pending >= PENDING_MAX:
-                refused = f"{self._pending} records wait for the disk"
+            if self._pending >= self._pending_max:
+                refused = f"{self._pending} {self._name} wait for the disk"
             if not refused:
                 self._pending += 1
                 self._jobs.put((record, done))
@@ -154,7 +160,7 @@ class RecordThread:
             lambda spool: answers.extend(spool.put([record for record, _ in puts]))
         )
         if not kept:
-            answers = [f"the spool of records is in trouble: {self._error}"] * len(puts)
+            answers = [f"the spool of {self._name} is in trouble: {self._error}"] * len(puts)
         with self._lock:
             self._pending -= len(puts)
         if self._spool is not None:

@@ -12,16 +12,30 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ...artefacts import Artefact
 from ...errors import RecordError
-from ...pipeline.application import Answer, Application, SeenRecord
+from ...pipeline.application import (
+    Answer,
+    Application,
+    CloseSet,
+    SeenFrame,
+    SeenRecord,
+    SeenResult,
+)
 from ...records import Record
 from . import pipe
 from .registry import load
+from .seeing import make_frame, make_result
 
+Seen = SeenRecord | SeenFrame | SeenResult
+MAKE: dict[str, Callable[[list[Any]], Seen]] = {
+    "records": lambda raw: SeenRecord(*raw),
+    "frames": make_frame,
+    "results": make_result,
+}
 ANSWERS_MAX = 64
 """Answers to one record."""
 
@@ -33,7 +47,7 @@ def main() -> int:
     os.dup2(2, 1)
     application = load(sys.argv[1])
     kinds = None if application.kinds is None else list(application.kinds)
-    pipe.write(ours, {"kinds": kinds})
+    pipe.write(ours, {"kinds": kinds, "sees": list(application.sees)})
     while True:
         try:
             asked = pipe.read(0)
@@ -53,10 +67,17 @@ def _serve(application: Application, asked: dict[str, Any]) -> dict[str, Any]:
         return {"error": _words(error)}
     answers: dict[Any, list[Any]] = {}
     failures = []
-    for raw in asked["records"]:
-        seen = SeenRecord(*raw)
+    (what,) = asked
+    ways: dict[str, Callable[[Any], Iterable[Answer]]] = {
+        "records": application.on_record,
+        "frames": application.on_frame,
+        "results": application.on_result,
+    }
+    show = ways[what]
+    for raw in asked[what]:
+        seen = MAKE[what](raw)
         try:
-            for number, answer in enumerate(_answers(application.on_record(seen))):
+            for number, answer in enumerate(_answers(show(seen))):
                 answers[_slot(seen, number, answer)] = [seen.place, number, _plain(seen, answer)]
         except Exception as error:
             failures.append([seen.place, _words(error)])
@@ -66,28 +87,37 @@ def _serve(application: Application, asked: dict[str, Any]) -> dict[str, Any]:
 def _answers(given: Iterable[Answer] | None) -> list[Answer]:
     answers = list(given or ())
     for answer in answers:
-        if not isinstance(answer, (Artefact, Record)):
-            raise RecordError(f"expected artefacts and records as answers, got {type(answer)}")
+        if not isinstance(answer, (Artefact, Record, CloseSet)):
+            raise RecordError(
+                f"expected artefacts, records and sets to be closed as answers, got {type(answer)}"
+            )
     if len(answers) > ANSWERS_MAX:
         raise RecordError(f"expected at most {ANSWERS_MAX} answers, got {len(answers)}")
     return answers
 
 
-def _slot(seen: SeenRecord, number: int, answer: Answer) -> tuple[Any, ...]:
+def _slot(seen: Seen, number: int, answer: Answer) -> tuple[Any, ...]:
     """Of artefacts that replace each other only the last one need be told."""
     if isinstance(answer, Artefact) and answer.keep == "newest":
-        whose = (answer.device or seen.device, answer.stream or seen.stream)
+        whose = (answer.device or seen.device, answer.stream or _stream(seen))
         return ("newest", *whose, answer.kind, answer.name)
     return (seen.place, number)
 
 
-def _plain(seen: SeenRecord, answer: Answer) -> dict[str, Any]:
+def _plain(seen: Seen, answer: Answer) -> dict[str, Any]:
     if isinstance(answer, Artefact):
         fields = {f.name: getattr(answer, f.name) for f in dataclasses.fields(answer)}
         fields["device"] = answer.device or seen.device
-        fields["stream"] = answer.stream or seen.stream
+        fields["stream"] = answer.stream or _stream(seen)
         return {"artefact": fields}
-    return {"record": [answer.kind, answer.stamp_ns, answer.packed(), seen.stream]}
+    if isinstance(answer, CloseSet):
+        whose = [answer.device or seen.device, answer.stream or _stream(seen)]
+        return {"close": [*whose, answer.set]}
+    return {"record": [answer.kind, answer.stamp_ns, answer.packed(), _stream(seen)]}
+
+
+def _stream(seen: Seen) -> str:
+    return seen.result.key.stream if isinstance(seen, SeenResult) else seen.stream
 
 
 def _words(error: Exception) -> str:

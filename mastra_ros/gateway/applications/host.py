@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,9 @@ from ...protocol.checks import printable
 from ...protocol.records import RecordItem
 from ..records.store import KeptRecord, Query, RecordBatch, RecordStore
 from . import pipe
+from .feeds import Feed, Item, pack, unpack
 from .keeping import Keeping
+from .registry import sees
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +60,17 @@ class ApplicationHost:
         on_outcome: Callable[[str, str, int], None] = lambda *_: None,
         silence_s: float = 10.0,
         snapshot_records: int = SNAPSHOT_RECORDS,
+        feeds: Sequence[Feed] = (),
+        close_set: Callable[..., None] = lambda *_: None,
     ) -> None:
+        """close_set(device, stream, name): forgets the frames of a set."""
+        self._feeds = feeds
+        self._close_set = close_set
+        self._closing: list[list[str]] = []  # sets, once a snapshot is kept
+        self._fed = 0  # of feeds, since the last snapshot
+        known = sees(name)
+        for feed in feeds:
+            feed.wanted = None if known is None else feed.name in known
         self.name = name
         self.place = 0  # of the last record that it has taken in
         self._records = records
@@ -78,14 +90,16 @@ class ApplicationHost:
 
     def start(self) -> None:
         """Begin, from the last snapshot on."""
-        self.place, _ = self._keeping.snapshot(self.name)
+        self.place, packed = self._keeping.snapshot(self.name)
+        self._restore_places(packed)
         self._snapshot_place = self.place
         self._records.keep_from(self.name, self._snapshot_place + 1)
         self._thread.start()
 
-    def wake(self) -> None:
-        """There are new records."""
-        self._wake.set()
+    def wake(self, what: str = "records") -> None:
+        """There are new records, or what a feed of this name gives."""
+        if what == "records" or any(f.name == what and f.wanted is not False for f in self._feeds):
+            self._wake.set()
 
     def close(self) -> None:
         """End its process, after a last snapshot where it answers."""
@@ -120,7 +134,8 @@ class ApplicationHost:
     def _step(self) -> str | None:
         """Show it some records: None where there were any, empty where not, else the trouble."""
         try:
-            return None if self._feed() else ""
+            fed = [self._feed(), *(self._feed_from(feed) for feed in self._feeds)]
+            return None if any(fed) else ""
         except (Failed, MastraError) as error:
             return str(error)
         except Exception as error:  # a fault of ours must not end the thread
@@ -138,9 +153,14 @@ class ApplicationHost:
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
             bufsize=0,
         )
-        kinds = self._hear(START_S).get("kinds")
+        said = self._hear(START_S)
+        kinds = said.get("kinds")
         self._kinds = None if kinds is None else frozenset(map(str, kinds))
-        self.place, snapshot = self._keeping.snapshot(self.name)
+        for feed in self._feeds:
+            feed.wanted = feed.name in said.get("sees", ())
+        self.place, packed = self._keeping.snapshot(self.name)
+        snapshot = self._restore_places(packed)
+        self._fed = 0
         self._snapshot_place = self.place
         if snapshot:
             error = self._ask({"restore": snapshot}).get("error")
@@ -161,7 +181,7 @@ class ApplicationHost:
             except Failed as error:
                 self._suspect(shown, error)
                 raise
-            self._keep(answer, {kept.id for kept in shown})
+            self._keep(answer, {kept.id: kept.committed_s for kept in shown}, EPOCH)
             self._on_outcome(self.name, "seen", len(shown))
         if page:
             self.place = page[-1].id
@@ -170,6 +190,50 @@ class ApplicationHost:
         if grown >= self._snapshot_records or (grown and waited and self._process is not None):
             self._take_snapshot()
         return bool(page)
+
+    def _feed_from(self, feed: Feed) -> bool:
+        """Show it what comes next of a feed; whether there was any."""
+        if feed.next_items() and self._process is None:
+            self._begin()
+        items = feed.next_items()
+        skipped = self._keeping.passed_over(self.name) if items else set()
+        shown = [item for item in items if -item.id not in skipped]
+        if shown:
+            try:
+                answer = self._ask({feed.name: [feed.as_seen(item) for item in shown]})
+            except Failed as error:
+                self._suspect_of(feed, shown, error)
+                raise
+            self._keep(answer, {item.id: item.committed_s for item in shown}, feed.epoch)
+            self._on_outcome(self.name, "seen", len(shown))
+        if items:
+            feed.place = items[-1].id
+            self._fed += len(items)
+            waited = time.monotonic() - self._snapshot_s > SNAPSHOT_S
+            if self._closing or waited or self._fed >= self._snapshot_records:
+                self._take_snapshot()
+        return bool(items)
+
+    def _suspect_of(self, feed: Feed, shown: Sequence[Item], error: Failed) -> None:
+        place = feed.suspect(shown)
+        if place is not None:
+            self._keeping.pass_over(self.name, -place)
+            self._on_outcome(self.name, "passed_over", 1)
+            text = "application %s: %s at %d of %s, which it is not shown again"
+            logger.error(text, self.name, error, place, feed.name)
+
+    def _restore_places(self, packed: bytes) -> bytes:
+        """Take over the places of feeds in a snapshot; the snapshot itself."""
+        places, self._closing, snapshot = unpack(packed)
+        for feed in self._feeds:
+            feed.place = places.get(feed.name, 0)
+        self._close_sets()
+        return snapshot
+
+    def _close_sets(self) -> None:
+        closing, self._closing = self._closing, []
+        for name in closing:
+            self._close_set(*name)
 
     def _next_page(self) -> list[KeptRecord]:
         """The records that come next; those at which it failed before, one by one."""
@@ -197,7 +261,8 @@ class ApplicationHost:
             *(self.name, error, name.device, name.stream, name.kind, name.seq),
         )
 
-    def _keep(self, answer: dict[str, Any], shown: set[int]) -> None:
+    def _keep(self, answer: dict[str, Any], shown: dict[int, float], epoch: str) -> None:
+        """Keep its answers to what is `shown`: places, and when they were committed."""
         for place, text in answer.get("failures", ()):
             self._on_outcome(self.name, "failed", 1)
             self._say(f"record {place} has no answer: {printable(str(text))[:300]}")
@@ -205,16 +270,26 @@ class ApplicationHost:
             if place not in shown:
                 raise Failed(f"it answers record {place!r:.40}, which it was not shown")
             if "artefact" in said:
-                if self._keeping.put(self.name, Artefact(**said["artefact"]), place, number):
+                made = Artefact(**said["artefact"])
+                if self._keeping.put(self.name, made, self._order(place, shown), number):
                     self._on_outcome(self.name, "artefact", 1)
+            elif "close" in said:
+                self._closing.append([str(part) for part in said["close"]])
             else:
-                self._commit(place, number, *said["record"])
+                self._commit(epoch, place, number, *said["record"])
 
-    def _commit(self, place: int, number: int, kind: str, stamp: int, body: bytes, of: str) -> None:
+    def _order(self, place: int, shown: dict[int, float]) -> int:
+        """By which the newest artefact is told: places, or times where there are feeds as well."""
+        several = any(feed.wanted for feed in self._feeds)
+        return int(shown[place] * 1e6) if several else place
+
+    def _commit(
+        self, epoch: str, place: int, number: int, kind: str, stamp: int, body: bytes, of: str
+    ) -> None:
         """Keep a record of its own; given again it is the same one."""
         seq = (place << ANSWERS_BITS) + number + 1
         item = RecordItem.from_list([kind, seq, 0, stamp, body])
-        batch = RecordBatch(f"@{self.name}", of, EPOCH, (item,))
+        batch = RecordBatch(f"@{self.name}", of, epoch, (item,))
         done = self._records.commit(batch).result()
         if done.new:
             self._on_outcome(self.name, "record", 1)
@@ -223,14 +298,17 @@ class ApplicationHost:
 
     def _take_snapshot(self) -> None:
         self._snapshot_s = time.monotonic()
-        if self.place == self._snapshot_place:
+        if self.place == self._snapshot_place and not self._fed:
             return
         answer = self._ask({"snapshot": None})
         snapshot = answer.get("snapshot")
         if not isinstance(snapshot, bytes) or len(snapshot) > SNAPSHOT_BYTES_MAX:
             self._say(f"no snapshot: {answer.get('error', 'expected bytes, up to 64 MiB')!s:.300}")
             return
-        self._keeping.save_snapshot(self.name, self.place, snapshot)
+        packed = pack(snapshot, self._feeds, self._closing)
+        self._keeping.save_snapshot(self.name, self.place, packed)
+        self._close_sets()
+        self._fed = 0
         self._snapshot_place = self.place
         self._records.keep_from(self.name, self.place + 1)
 

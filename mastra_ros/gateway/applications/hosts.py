@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from ..records.store import RecordStore
+from ..sets import SqliteSetStore
+from .feeds import FRAMES, RESULTS, Feed, Item
 from .host import ApplicationHost
 from .keeping import Keeping
 from .registry import check_names
+from .seeing import frame_as_sent, result_as_sent
+
+
+class ResultReader(Protocol):
+    """Committed results."""
+
+    def since(self, after: int, most: int) -> Sequence[Item]:
+        """Those behind a place."""
+
+    def close(self) -> None:
+        """Nobody reads any more."""
 
 
 class Applications:
@@ -20,7 +34,12 @@ class Applications:
         *,
         on_outcome: Callable[[str, str, int], None] = lambda *_: None,
         silence_s: float = 10.0,
+        sets: SqliteSetStore | None = None,
+        results: ResultReader | None = None,
     ) -> None:
+        """sets and results are shown to those that want to see them, and closed with this."""
+        self.sets = sets
+        self._results = results
         check_names(names)
         self.keeping = keeping
         self._names = tuple(names)
@@ -35,19 +54,33 @@ class Applications:
                 *(name, records, self.keeping),
                 on_outcome=self._on_outcome,
                 silence_s=self._silence_s,
+                feeds=self._feeds(),
+                close_set=self.sets.close_set if self.sets is not None else lambda *_: None,
             )
             for name in self._names
         ]
         for host in self._hosts:
             host.start()
 
-    def wake(self, _: int = 0) -> None:
-        """There are new records."""
+    def _feeds(self) -> list[Feed]:
+        feeds = []
+        if self.sets is not None:
+            feeds.append(Feed(FRAMES, self.sets.committed, frame_as_sent, "0" * 15 + "1"))
+        if self._results is not None:
+            feeds.append(Feed(RESULTS, self._results.since, result_as_sent, "0" * 15 + "2"))
+        return feeds
+
+    def wake(self, _: int = 0, what: str = "records") -> None:
+        """There are new records, frames of sets, or results."""
         for host in self._hosts:
-            host.wake()
+            host.wake(what)
 
     def close(self) -> None:
         """End them all, and what is kept of them."""
         for host in self._hosts:
             host.close()
         self.keeping.close()
+        if self.sets is not None:
+            self.sets.close()
+        if self._results is not None:
+            self._results.close()

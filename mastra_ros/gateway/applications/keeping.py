@@ -137,7 +137,9 @@ class Keeping:
                 "place = excluded.place, snapshot = excluded.snapshot",
                 (name, place, snapshot),
             )
-            self._db.execute("DELETE FROM passed_over WHERE name = ? AND place <= ?", (name, place))
+            self._db.execute(
+                "DELETE FROM passed_over WHERE name = ? AND place BETWEEN 0 AND ?", (name, place)
+            )
 
     def pass_over(self, name: str, place: int) -> None:
         """This application is not shown this record again: it does not come to an end with it."""

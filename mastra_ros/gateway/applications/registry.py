@@ -13,12 +13,19 @@ from ...errors import ConfigError
 from ...pipeline.application import Application
 
 GROUP = "mastra_ros.applications"
+SEE: dict[str, tuple[str, ...]] = {}
+"""What those of ours see besides records; others say so when their process has begun."""
 OURS = {"factory": "mastra_ros.pipeline.factory.statistics:FactoryStatistics"}
 
 
 def known() -> dict[str, str]:
     """`module:Class` of every application, by name; ours cannot be replaced."""
     return {**{one.name: one.value for one in entry_points(group=GROUP)}, **OURS}
+
+
+def sees(name: str) -> tuple[str, ...] | None:
+    """What an application sees besides records; None where only its process can tell."""
+    return SEE.get(name, ()) if name in OURS else None
 
 
 def check_names(names: Sequence[str]) -> None:

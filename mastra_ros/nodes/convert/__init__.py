@@ -35,6 +35,8 @@ from .result import (
     superseded_to_ros,
     verdict_to_ros,
 )
+from .schedule import known, schedule_sections, schedule_to_ros
+from .set_frame import set_frame_from_ros, set_frame_to_ros
 from .state import (
     LinkStatus,
     diagnostic_to_ros,
@@ -75,6 +77,7 @@ __all__ = [
     "frame_to_ros",
     "header_to_ros",
     "key_from_ros",
+    "known",
     "link_from_ros",
     "link_to_ros",
     "load_from_ros",
@@ -88,6 +91,10 @@ __all__ = [
     "record_to_ros",
     "result_from_ros",
     "result_to_ros",
+    "schedule_sections",
+    "schedule_to_ros",
+    "set_frame_from_ros",
+    "set_frame_to_ros",
     "stamp_from_ros",
     "stamp_to_ros",
     "superseded_to_ros",

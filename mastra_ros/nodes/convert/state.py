@@ -57,6 +57,10 @@ class LinkStatus:
     records_delivered: int = 0
     records_refused: int = 0
     record_error: str = ""
+    set_frames: int = 0
+    set_frames_delivered: int = 0
+    set_frames_refused: int = 0
+    set_error: str = ""
 
 
 def features_to_ros(
@@ -205,6 +209,10 @@ def link_to_ros(status: LinkStatus, stamp_ns: int) -> LinkState:
         records_delivered=status.records_delivered,
         records_refused=status.records_refused,
         record_error=status.record_error,
+        set_frames=status.set_frames,
+        set_frames_delivered=status.set_frames_delivered,
+        set_frames_refused=status.set_frames_refused,
+        set_error=status.set_error,
     )
 
 
@@ -245,6 +253,10 @@ def link_from_ros(msg: LinkState, now_ns: int) -> LinkStatus:
         records_delivered=msg.records_delivered,
         records_refused=msg.records_refused,
         record_error=msg.record_error,
+        set_frames=msg.set_frames,
+        set_frames_delivered=msg.set_frames_delivered,
+        set_frames_refused=msg.set_frames_refused,
+        set_error=msg.set_error,
     )
 
 

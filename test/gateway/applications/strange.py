@@ -10,7 +10,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from mastra_ros.artefacts import Artefact
-from mastra_ros.pipeline.application import Answer, Application, SeenRecord
+from mastra_ros.pipeline.application import (
+    Answer,
+    Application,
+    CloseSet,
+    SeenFrame,
+    SeenRecord,
+    SeenResult,
+)
 from mastra_ros.records import Record
 
 
@@ -43,3 +50,38 @@ class Strange(Application):
 
     def restore(self, snapshot: bytes) -> None:
         self.count = json.loads(snapshot)
+
+
+class Framed(Application):
+    """Remembers the frames that it has seen; says them at the end of a set, which it closes."""
+
+    kinds = ()
+    sees = ("frames", "results")
+
+    def __init__(self) -> None:
+        self.seen: dict[str, list[list[int]]] = {}
+        self.results = 0
+
+    def on_frame(self, frame: SeenFrame) -> Iterable[Answer]:
+        if frame.meta.get("do") == "hang":
+            time.sleep(1000)
+        if frame.meta.get("do") == "raise":
+            raise ValueError("as told")
+        seen = self.seen.setdefault(frame.set, [])
+        if frame.ends:
+            told = json.dumps(self.seen.pop(frame.set)).encode()
+            return [Artefact("whole", frame.set, told, keep="all"), CloseSet(frame.set)]
+        pixels = -1 if frame.image is None else int(frame.image.sum())
+        seen.append([frame.sequence, pixels, int(frame.meta.get("pose", [0])[0])])
+        return [Artefact("going", frame.set, str(len(seen)).encode())]
+
+    def on_result(self, result: SeenResult) -> Iterable[Answer]:
+        self.results += 1
+        told = f"{result.device} {result.result.key.stream} {self.results}"
+        return [Artefact("results", "all", told.encode())]
+
+    def snapshot(self) -> bytes:
+        return json.dumps([self.seen, self.results]).encode()
+
+    def restore(self, snapshot: bytes) -> None:
+        self.seen, self.results = json.loads(snapshot)

@@ -1,0 +1,133 @@
+"""Reading how devices are: `/v1/devices`, `/v1/devices/NAME/status`.
+
+A client reads of all devices; a device of itself, and gets 403 for others. Times `*_s` are in s
+since 1970 by the gateway's clock.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from ..protocol.checks import is_name
+from .asking import INT64, Refused, answered, name_of, paged, whole_of, whose
+from .statuses import Entry, Hearing, StatusBoard
+
+
+class DeviceReading:
+    """Handlers of the paths.
+
+    devices(): the names of all devices that have a key. connected(): device and stream of each open
+    session. look(): brings `hearing` up to date.
+    """
+
+    def __init__(
+        self,
+        board: StatusBoard,
+        hearing: Hearing,
+        *,
+        devices: Callable[[], Iterable[str]],
+        connected: Callable[[], Iterable[tuple[str, str]]],
+        look: Callable[[], None],
+    ) -> None:
+        self._board = board
+        self._hearing = hearing
+        self._devices = devices
+        self._connected = connected
+        self._look = look
+
+    def routes(self) -> list[Route]:
+        """The routes."""
+        return [
+            Route("/v1/devices", answered(self._list)),
+            Route("/v1/devices/{device}/status", answered(self._status)),
+        ]
+
+    async def _list(self, request: Request) -> Response:
+        own = whose(request)
+        streams: dict[str, list[str]] = {}
+        for device, stream in self._connected():
+            streams.setdefault(device, []).append(stream)
+        names = sorted({*await run_in_threadpool(lambda: list(self._devices())), *streams})
+        shown = [one for one in names if own in ("", one)]
+        self._look()
+        now_s = time.time()
+        # Everything of the loop's is read here, and not in the thread that makes the page.
+        told = [self._of(device, streams.get(device, []), now_s) for device in shown]
+
+        def page(after: int, most: int) -> tuple[list[dict[str, Any]], int]:
+            part = told[after : after + most]
+            for one in part:
+                one["status"] = {
+                    stream: None if entry is None else _entry(entry)
+                    for stream, entry in one["status"].items()
+                }
+            return part, after + len(part)
+
+        return await paged(request, "devices", page)
+
+    def _of(self, device: str, streams: list[str], now_s: float) -> dict[str, Any]:
+        heard = self._hearing.of_device(device, now_s)
+        return {
+            "device": device,
+            "connected": bool(streams),
+            "streams": streams,
+            "heard": heard.heard,
+            "last_seen_s": heard.last_seen_s,
+            "status": {
+                stream: self._board.newest(device, stream) for stream in self._board.streams(device)
+            },
+        }
+
+    async def _status(self, request: Request) -> Response:
+        """The newest status of each stream, and those since a time."""
+        device = request.path_params["device"]
+        if not is_name(device):
+            raise Refused(404, f"there is no device {device!r:.80}")
+        whose(request, device)
+        only = name_of(request, "stream")
+        since_ns = whole_of(request, "since", -INT64)
+        self._look()
+        now_s = time.time()
+        known = {*self._board.streams(device), *self._hearing.streams(device)}
+        if not known and device not in await run_in_threadpool(lambda: set(self._devices())):
+            raise Refused(404, f"there is no device {device!r:.80}")
+        connected = set(self._connected())
+        told = []
+        for stream in sorted(known):
+            if only not in ("", stream):
+                continue
+            heard = self._hearing.of(device, stream, now_s)
+            since_s = -1.0 if since_ns is None else since_ns / 1e9
+            newest = self._board.newest(device, stream)
+            history = self._board.since(device, stream, since_s, now_s)
+            told.append(
+                {
+                    "stream": stream,
+                    "connected": (device, stream) in connected,
+                    "heard": heard.heard,
+                    "last_seen_s": heard.last_seen_s,
+                    "newest": newest,
+                    "history": history,
+                }
+            )
+        body = {"device": device, "now_ns": int(now_s * 1e9), "streams": told}
+        return JSONResponse(await run_in_threadpool(_unpacked, body))
+
+
+def _unpacked(body: dict[str, Any]) -> dict[str, Any]:
+    for told in body["streams"]:
+        newest = told["newest"]
+        told["newest"] = None if newest is None else _entry(newest)
+        told["history"] = [_entry(entry) for entry in told["history"]]
+    return body
+
+
+def _entry(entry: Entry) -> dict[str, Any]:
+    return {"at_ns": int(entry.at_s * 1e9), "status": entry.status}
