@@ -30,13 +30,17 @@ from bench.bars import judged
 
 RESULTS, PAGE = page.ROOT / "bench/results/hostile.json", "docs/reliability.md"
 FACTOR, MORE_MS = 1.5, 20.0
+TOLD_MAX, TEXT_MAX = 5, 200
+"""Different complaints of a row, and characters of each, in the report."""
 
 
 def told(row: Row, records: list[Record]) -> dict[str, Any]:
     """One row for the report."""
     without = median([record.p99_without_ms for record in records])
     with_attack = median([record.p99_with_ms for record in records])
-    complaints = sorted({text for record in records for text in record.complaints})
+    complaints = sorted({text[:TEXT_MAX] for record in records for text in record.complaints})
+    if len(complaints) > TOLD_MAX:
+        complaints[TOLD_MAX:] = [f"and {len(complaints) - TOLD_MAX} more"]
     # A row that ends its gateway has no device beside it; NaN compares as false.
     if with_attack > max(FACTOR * without, without + MORE_MS):
         complaints.append(

@@ -77,7 +77,8 @@ def failing(sites: Sites, record: Record) -> None:
 def failing_at_the_gateway(sites: Sites, record: Record) -> None:
     """Those of another device, which share groups with them, are answered."""
     folder = write_failing_bundle(sites.folder(f"failing-{time.monotonic_ns()}"))
-    with sites.own_site(bundle=folder) as site:
+    # Another engine may look past the end of a table without a word, which is no failure.
+    with sites.own_site(bundle=folder, engine="onnxruntime") as site:
         record.attempts = sites.over_runs(8, 200)
 
         async def attack() -> None:

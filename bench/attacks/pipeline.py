@@ -61,8 +61,9 @@ class Watch:
 
     def open(self, keys: set[FrameKey]) -> set[FrameKey]:
         """Those of the frames that have no final result, or one that says nothing."""
-        failed = {key for key in keys & set(self.finals) if self.finals[key].error}
-        return (keys - set(self.finals) - self.superseded) | failed
+        finals = self.finals.copy()  # at once: another thread adds to it meanwhile
+        failed = {key for key in keys if key in finals and finals[key].error}
+        return (keys - finals.keys() - self.superseded) | failed
 
 
 class Pipeline(Attacked):
