@@ -1,7 +1,7 @@
 """Records up and artefacts down: how fast, at what cost to live frames, and whether any is lost.
 
-    python -m bench.records [--parts rate cost kills] [--seconds 8] [--kills 20 --records 20000]
-                            [--out bench/results/records.json]
+    python -m bench.records [--parts rate cost kills artefact sets] [--seconds 8]
+                            [--kills 20 --records 20000] [--long] [--out bench/results/records.json]
 
 rate   records committed a second over TLS, from 1 and 16 devices that keep two messages of 64
        records each in flight; beside it SQLite alone, which commits the same groups in this process
@@ -9,6 +9,10 @@ cost   ages of live frames over a link of 5 Mbit/s: alone, with a backlog of rec
        large artefact on its way down
 kills  devices and gateway are killed (SIGKILL) in turn while records go up: none may be lost, none
        counted twice, and each kind in order
+artefact  20 MB (--long: 200 MB) over 5 Mbit/s with cuts, beside live frames and their ages alone
+sets   2,000 frames of a set through kills of both sides and cuts
+
+Parts that are not named keep what `--out` has of them.
 """
 
 from __future__ import annotations
@@ -33,7 +37,9 @@ from websockets.asyncio.client import connect
 import bench.pinned  # noqa: F401
 from bench.bars import ABOVE, AT_LEAST, AT_MOST, Bar
 from bench.record_teller import kind_of
+from bench.records_artefact import artefact
 from bench.records_cost import cost
+from bench.records_sets import sets
 from bench.tiny_model import write_tiny_bundle
 from mastra_ros.config import GatewayConfig
 from mastra_ros.gateway.embedded import EmbeddedGateway
@@ -46,6 +52,8 @@ from mastra_ros.protocol.tls import client_context
 from mastra_ros.protocol.tokens import sign_token
 from mastra_ros.records import pack_body
 
+PARTS = ("rate", "cost", "kills", "artefact", "sets")
+ARTEFACT, ARTEFACT_LONG = 20_000_000, 200_000_000
 GROUP = 64
 IN_FLIGHT = 2
 BODY = {"board": 7, "verdict": "reject", "frames": 9, "reason": "1 short", "defects": [
@@ -221,6 +229,15 @@ def bars(result: dict[str, Any]) -> Iterator[Bar]:
         ratio = by["artefact"]["age_ms"]["p99"] / by["nothing"]["age_ms"]["p99"]
         yield Bar("age of live frames beside an artefact (p99), times", ratio, AT_MOST, 1.2)
         yield Bar("records that went up meanwhile", by["records"]["carried"], ABOVE, 0)
+    if told := result.get("artefact"):
+        yield Bar("artefacts that came whole, once", int(told["whole"] and told["arrived"] == 1),
+                  AT_LEAST, 1)  # fmt: skip
+        ratio = told["age_ms_beside"]["p99"] / told["age_ms_alone"]["p99"]
+        yield Bar("age of live frames beside it through cuts (p99), times", ratio, AT_MOST, 1.2)
+    if told := result.get("sets"):
+        yield Bar("frames of a set lost through kills and cuts", told["lost"], AT_MOST, 0)
+        yield Bar("frames of a set counted twice", told["counted_twice"], AT_MOST, 0)
+        yield Bar("frames of a set out of order", int(not told["in_order"]), AT_MOST, 0)
     if told := result.get("kills"):
         yield Bar("records lost through kills", told["lost"], AT_MOST, 0)
         yield Bar("records counted twice through kills", told["counted_twice"], AT_MOST, 0)
@@ -230,13 +247,17 @@ def bars(result: dict[str, Any]) -> Iterator[Bar]:
 def main() -> int:
     """Measure and write the report."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--parts", nargs="+", default=["rate", "cost", "kills"])
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--seconds", type=float, default=8.0, help="of each run")
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--records", type=int, default=20_000, help="told between the kills")
+    parser.add_argument("--frames", type=int, default=2000, help="of the set")
+    parser.add_argument("--long", action="store_true", help="an artefact of 200 MB")
     parser.add_argument("--out", type=Path, default=Path("bench/results/records.json"))
     args = parser.parse_args()
+    before = json.loads(args.out.read_text()) if args.out.exists() else {}
     result: dict[str, Any] = {
+        **{part: before[part] for part in PARTS if part in before},
         "machine": {"cpu": platform.processor() or platform.machine(), "cores": os.cpu_count()},
         "load_average": os.getloadavg()[0],
         "group": GROUP,
@@ -248,6 +269,10 @@ def main() -> int:
         result["cost"] = cost(args.seconds)
     if "kills" in args.parts:
         result["kills"] = kills(args.kills, args.records)
+    if "artefact" in args.parts:
+        result["artefact"] = artefact(ARTEFACT_LONG if args.long else ARTEFACT, 3 * args.seconds)
+    if "sets" in args.parts:
+        result["sets"] = sets(args.frames, max(2, args.kills // 2))
     result["bars"] = [bar.to_json() for bar in bars(result)]
     args.out.parent.mkdir(parents=True, exist_ok=True)
     args.out.write_text(json.dumps(result, indent=2) + "\n")

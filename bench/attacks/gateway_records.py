@@ -8,7 +8,10 @@ from typing import Any
 from mastra_ros.protocol import Hello, Message, Records, RecordsAck, encode
 from mastra_ros.protocol.artefacts import ArtefactAck, ArtefactPiece, ArtefactRequest
 from mastra_ros.protocol.records import RecordItem
+from mastra_ros.protocol.sets import SetAck, SetHead, SetPiece
+from mastra_ros.protocol.statuses import StatusNack, StatusReport
 from mastra_ros.records import pack_body
+from mastra_ros.statuses import pack_status
 
 from . import client
 from .healthy import open_websocket
@@ -38,7 +41,7 @@ async def _speak(site: Site, stream: str, messages: list[Message]) -> list[Messa
     """Say these as a device that knows records and artefacts, and hear what is answered."""
     heard: list[Message | None] = []
     async with open_websocket(site.port, site.keys, "evil-1", "127.0.0.1", 300.0) as websocket:
-        hello = Hello(1, "evil-1", stream, extensions=("records", "artefacts"))
+        hello = Hello(1, "evil-1", stream, extensions=("records", "artefacts", "status", "sets"))
         await websocket.send(encode(hello))
         for message in messages:
             await websocket.send(encode(message))
@@ -105,3 +108,78 @@ def foreign_artefacts(sites: Sites, record: Record) -> None:
         heard = client.run(_speak(site, "thief", messages))
     pieces = [one for one in heard if isinstance(one, ArtefactPiece)]
     record.expect(all(piece.gone and not piece.data for piece in pieces), "a piece was given")
+
+
+STATUSES = (
+    b"",
+    b"\xc1",
+    b"\x90",
+    b"\xdf\xff\xff\xff\xff",
+    b"\x81\xa1x" * 1300 + b"\xc0",
+    b"\x81\xa1x\xcb\x7f\xf8" + bytes(6),  # NaN
+    b"\x81\xa4link\xa2up",
+    bytes(60_000),
+)
+
+
+@row(RECORDS, "statuses of wrong types, sizes and depth, and a flood of them")
+def wrong_statuses(sites: Sites, record: Record) -> None:
+    """One refusal each, and the session goes on."""
+    site = sites.site()
+    messages: list[Message] = [StatusReport(1, n, body) for n, body in enumerate(STATUSES)]
+    flood = sites.many(200, 20_000)
+    good = pack_status({"at_ns": 1})
+    messages += [StatusReport(1, 100 + n, good) for n in range(flood)]
+    messages.append(Records(0, "status", EPOCH, (_good(1),)))
+    record.attempts = len(messages)
+    heard: list[Any] = []
+    with site.watched(record, least_s=sites.least_s):
+        heard = client.run(_speak(site, "status", messages))
+    nacks = [one.number for one in heard if isinstance(one, StatusNack)]
+    wrong = sorted(number for number in nacks if number < len(STATUSES))
+    record.expect(wrong == list(range(len(STATUSES))), f"refused of the wrong ones: {wrong}")
+    record.expect(len(nacks) > len(STATUSES) + flood // 2, "the flood was not refused")
+    record.expect(any(isinstance(one, RecordsAck) for one in heard), "the session did not go on")
+
+
+def _head(seq: int, size: int, **other: Any) -> tuple[Any, ...]:
+    told = {"set": "sweep", "after": seq - 1, "stamp_ns": 5, "epoch": EPOCH, **other}
+    return SetHead(seq=seq, size=size, **told).to_tuple()
+
+
+@row(RECORDS, "frames of sets with wrong heads, bodies and pieces")
+def wrong_frames_of_sets(sites: Sites, record: Record) -> None:
+    """One refusal each, nothing of them is kept, and the session goes on."""
+    site = sites.site()
+    heads: list[tuple[Any, ...]] = [
+        (),
+        ("sweep", 1),
+        _head(1, 1, set="../sweep"),
+        _head(1, 2**40),
+        _head(1, -1),
+        _head(1, 1, after=7),
+        _head(1, 1, epoch="../../epoch"),
+        _head(1, 1, stamp_ns=2**70 // 2**8),
+        ([[[[[]]]]], 1, 0, 5, 1, EPOCH),
+    ]
+    messages: list[Message] = [SetPiece(n, "set", 0, b"x", head) for n, head in enumerate(heads)]
+    wrong = len(heads)
+    bodies = (b"\xc1", b"\x80", b"\x81\xa8sequence\xc0", b"\x82\xa8sequence\x01\xa5frame\xc4\x01x")
+    for body in bodies:
+        messages.append(SetPiece(wrong, "set", 0, body, _head(1, len(body))))
+        wrong += 1
+    messages.append(SetPiece(wrong, "somebody", 0, b"x", _head(1, 1)))
+    messages.append(SetPiece(wrong + 1, "set", 0, b"xx", _head(1, 9)))  # a piece is missing
+    messages.append(SetPiece(wrong + 1, "set", 5, b"xxxx"))
+    wrong += 2
+    messages += [SetPiece(10**6 + n, "set", 77, b"x") for n in range(sites.many(50, 5000))]
+    messages.append(Records(0, "set", EPOCH, (_good(1),)))
+    record.attempts = len(messages)
+    heard: list[Any] = []
+    with site.watched(record, least_s=sites.least_s):
+        heard = client.run(_speak(site, "set", messages))
+    acks = [one for one in heard if isinstance(one, SetAck)]
+    numbers = sorted(one.number for one in acks)
+    record.expect(numbers == list(range(wrong)), f"answered: {numbers}")
+    record.expect(all(len(one.refused) == 1 for one in acks), "one of them was taken")
+    record.expect(any(type(one) is RecordsAck for one in heard), "the session did not go on")

@@ -91,6 +91,10 @@ class SessionCargo:
             tasks.append(asyncio.ensure_future(self._artefacts.run()))
         if SETS in self._session.extensions:
             tasks.append(asyncio.ensure_future(self._sets.run()))
+        elif self._sets.waiting:
+            self._listener.record_refused(
+                "the gateway is of an older version: frames of sets wait on this device"
+            )
         if STATUS in self._session.extensions:
             tasks.append(asyncio.ensure_future(self._statuses.run()))
         return tasks

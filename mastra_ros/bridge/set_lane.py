@@ -81,6 +81,11 @@ class SetLane(RecordLane):
         self._gate = gate
         self._rest_until_s = 0.0
 
+    @property
+    def waiting(self) -> int:
+        """Frames that wait on this device."""
+        return self._spool.stats.waiting
+
     async def _send_some(self) -> bool:
         sending = self._sending
         if not self._spool.stats.waiting or time.monotonic() < self._rest_until_s:

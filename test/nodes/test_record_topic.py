@@ -17,7 +17,19 @@ from mastra_ros.nodes.frames import FramePublisher
 from mastra_ros.nodes.lifecycle import LASTING, RELIABLE
 from mastra_ros.protocol.keys import add_device, init_keys
 from mastra_ros.records import Record, unpack_body
-from mastra_ros.types import Detections, Frame, FrameKey, Result, Route
+from mastra_ros.sets import SetFrame
+from mastra_ros.types import (
+    Detections,
+    Frame,
+    FrameKey,
+    Packet,
+    PacketKind,
+    Result,
+    Route,
+)
+
+CLEARED = "off:"
+"""A promise of the mode that the bridge of these tests has."""
 
 
 def bridge(ros: Any, folder: Path) -> BridgeNode:
@@ -66,6 +78,25 @@ def test_a_record_that_makes_no_sense_is_skipped_and_the_next_one_is_kept(
     told.publish(msg.Record(kind="event", body=[0xC1] * 9))
     told.publish(convert.record_to_ros(Record("event", 3, {})))
     wait_until(lambda: waits(node, 1), "the good one")
+    node.close()
+
+
+def test_frames_of_a_set_are_kept_once_and_their_end_with_them(
+    ros: Any, wait_until: Callable[..., None], tmp_path: Path
+) -> None:
+    node = bridge(ros, tmp_path)
+    told = ros.node("teller").create_publisher(msg.Packet, "packet", RELIABLE)
+    wait_until(lambda: told.get_subscription_count() > 0, "the bridge")
+    key = FrameKey("main", 5)
+    packet = Packet(key, PacketKind.KEY, b"x", 8, 8, "mono8", meta={"a": 1}, clearance=CLEARED)
+    frames = [SetFrame("sweep", 1, packet), SetFrame("sweep", 2, packet), SetFrame("sweep", 3)]
+    for frame in (*frames, *frames):
+        message = convert.set_frame_to_ros(frame, "lens")
+        assert convert.set_frame_from_ros(message, "main") == frame
+        told.publish(message)
+    told.publish(msg.Packet(set="../..", set_ends=True))
+    wait_until(lambda: node.status is not None and node.status.set_frames == 3, "three of them")
+    wait_until(lambda: node._intakes["packet"].refused == 1, "word of the one that is none")
     node.close()
 
 

@@ -1,5 +1,7 @@
 """Records in SQLite: committed in groups by one thread, so that one sync to disk serves many.
 
+Devices take turns in a group, so that one which sends much keeps no other waiting.
+
 A database of its own, beside that of results: write-ahead log, synchronous=FULL. What a future has
 reported survives the loss of the process and of power. The folder belongs to one gateway, by the
 lock that the store of results holds.
@@ -7,10 +9,8 @@ lock that the store of results holds.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
-import queue
 import sqlite3
 import threading
 import time
@@ -23,6 +23,7 @@ from ...errors import StoreError
 from ...private_files import make_private_folder, open_private
 from ...records import RecordName
 from ...sqlite_files import transaction
+from .fair import FairQueue
 from .order import Sorted, Source, sort_out
 from .store import BatchCommit, KeptRecord, Query, RecordBatch, begin_refusal, epochs_too_many
 
@@ -97,7 +98,7 @@ class SqliteRecordStore:
         self._holders: dict[str, int] = {}
         self._problem = ""
         self._closed = False
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._jobs = FairQueue[_Job]()
         self._read_lock = threading.Lock()
         self._open(folder)
         self._thread = threading.Thread(target=self._work, name="records", daemon=True)
@@ -108,7 +109,7 @@ class SqliteRecordStore:
         if self._closed:
             done.set_exception(StoreError(f"{self._path}: closed"))
         else:
-            self._jobs.put((batch, done))
+            self._jobs.put(batch.device, (batch, done))
         return done
 
     def page(self, query: Query, after_id: int, records_max: int) -> list[KeptRecord]:
@@ -146,7 +147,7 @@ class SqliteRecordStore:
         if self._closed:
             return
         self._closed = True
-        self._jobs.put(None)
+        self._jobs.close()
         self._thread.join()
         self._reader.close()
         self._writer.close()
@@ -196,15 +197,7 @@ class SqliteRecordStore:
         next_trim_s = time.monotonic()
         stop = False
         while not stop:
-            group: list[_Job] = []
-            with contextlib.suppress(queue.Empty):
-                job = self._jobs.get(timeout=self._trim_interval_s)
-                while job is not None:
-                    group.append(job)
-                    if len(group) == GROUP_MAX or self._jobs.empty():
-                        break
-                    job = self._jobs.get()
-                stop = job is None
+            group, stop = self._jobs.take(GROUP_MAX, self._trim_interval_s)
             if group:
                 self._commit_group(group)
             if time.monotonic() >= next_trim_s:

@@ -7,9 +7,7 @@ an application closes the set.
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import queue
 import sqlite3
 import threading
 import time
@@ -21,13 +19,15 @@ from typing import Any
 from ...errors import StoreError
 from ...protocol.records import Committed, NotTaken
 from ...sqlite_files import transaction
+from ..records.fair import FairQueue
 from ..records.order import Sorted, sort_out
 from .rows import FILE_NAME, KeptFrame, KeptSet, SetBatch, SetName, open_sets
 
 logger = logging.getLogger(__name__)
 
-GROUP_MAX, GROUP_BYTES_MAX = 64, 33_554_432
-"""Most frames in one transaction, and about how many bytes."""
+GROUP_MAX = 32
+"""Most frames in one transaction."""
+LOOK_S = 60.0
 SETS_MAX = 1024
 """Sets of one device that are known at once, closed ones among them: the oldest of those go."""
 DELETED_AT_ONCE = 200
@@ -70,7 +70,7 @@ class SqliteSetStore:
                 " JOIN frame_set ON frame_set.id = frame.set_id GROUP BY device"
             )
         )
-        self._jobs: queue.SimpleQueue[_Job | SetName | None] = queue.SimpleQueue()
+        self._jobs = FairQueue[_Job | SetName]()
         self._thread = threading.Thread(target=self._work, name="sets", daemon=True)
         self._thread.start()
 
@@ -82,12 +82,12 @@ class SqliteSetStore:
         if self._closed:
             done.set_exception(StoreError(f"{self._path}: closed"))
         else:
-            self._jobs.put((batch, done))
+            self._jobs.put(batch.device, (batch, done))
         return done
 
     def close_set(self, device: str, stream: str, name: str) -> None:
         """Forget the frames of a set, soon; what still comes of it is refused for good."""
-        self._jobs.put(SetName(device, stream, name))
+        self._jobs.put(device, SetName(device, stream, name))
 
     def frames(
         self, device: str, stream: str, name: str, after: int = -1, frames_max: int = 64
@@ -127,7 +127,7 @@ class SqliteSetStore:
         if self._closed:
             return
         self._closed = True
-        self._jobs.put(None)
+        self._jobs.close()
         self._thread.join()
         self._reader.close()
         self._writer.close()
@@ -149,32 +149,24 @@ class SqliteSetStore:
         forgetting: list[SetName] = self._closed_before()
         stop = False
         while not stop:
+            jobs, stop = self._jobs.take(GROUP_MAX, 0.0 if forgetting else LOOK_S)
             group: list[_Job] = []
-            closing: SetName | None = None
-            size = 0
-            with contextlib.suppress(queue.Empty):
-                job = self._jobs.get(timeout=0.0 if forgetting else None)
-                while True:
-                    if job is None:
-                        stop = True
-                        break
-                    if isinstance(job, SetName):  # what came before it is committed first
-                        closing = job
-                        break
+            for job in jobs:
+                if isinstance(job, SetName):  # what came before it is committed first
+                    self._commit_group(group)
+                    group = []
+                    if self._tried(self._mark_closed, job):
+                        forgetting.append(job)
+                else:
                     group.append(job)
-                    size += len(job[0].data)
-                    if len(group) == GROUP_MAX or size > GROUP_BYTES_MAX or self._jobs.empty():
-                        break
-                    job = self._jobs.get()
-            if group:
-                self._commit_group(group)
-            if closing is not None and self._tried(self._mark_closed, closing):
-                forgetting.append(closing)
+            self._commit_group(group)
             if forgetting and not stop and not self._tried(self._forget, forgetting[0]):
                 forgetting.pop(0)
 
     def _commit_group(self, group: list[_Job]) -> None:
         group = [job for job in group if job[1].set_running_or_notify_cancel()]
+        if not group:
+            return
         before = dict(self._bytes)
         try:
             with transaction(self._writer):
