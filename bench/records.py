@@ -252,6 +252,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--records", type=int, default=20_000, help="told between the kills")
     parser.add_argument("--frames", type=int, default=2000, help="of the set")
+    parser.add_argument("--artefact-bytes", type=int, default=ARTEFACT)
     parser.add_argument("--long", action="store_true", help="an artefact of 200 MB")
     parser.add_argument("--out", type=Path, default=Path("bench/results/records.json"))
     args = parser.parse_args()
@@ -270,7 +271,8 @@ def main() -> int:
     if "kills" in args.parts:
         result["kills"] = kills(args.kills, args.records)
     if "artefact" in args.parts:
-        result["artefact"] = artefact(ARTEFACT_LONG if args.long else ARTEFACT, 3 * args.seconds)
+        size = ARTEFACT_LONG if args.long else args.artefact_bytes
+        result["artefact"] = artefact(size, 3 * args.seconds)
     if "sets" in args.parts:
         result["sets"] = sets(args.frames, max(2, args.kills // 2))
     result["bars"] = [bar.to_json() for bar in bars(result)]

@@ -27,7 +27,7 @@ from mastra_ros.protocol.keys import add_device, init_keys
 
 CUT_EVERY_S, CUT_S = 15.0, 1.0
 STEP_S = 2.0
-BITS_PER_S_LEAST = 1e6
+BITS_PER_S_LEAST = 2e5
 """Slower than that the part has failed."""
 
 
