@@ -33,6 +33,7 @@ setup(
         "plot": requirements("plot"),
         "openvino": requirements("openvino"),
         "nncf": requirements("nncf"),
+        "dashboard": requirements("dashboard"),
         "grpc": requirements("grpc"),
         "torch": requirements("torch"),
         "tensorflow": ["tensorflow>=2.16"],

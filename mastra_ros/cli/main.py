@@ -20,6 +20,7 @@ from ..share import share_file
 from ..startup import command_line, drop_output, flush_output, log_to_stderr, prepare
 
 VERBS = {
+    "dashboard": "show the devices of a gateway in a browser, and change what may be changed",
     "gateway": "serve devices: authenticate, infer in batches, keep the results",
     "keys": "make and show the keys of gateway and devices",
     "model": "convert, quantise, split and judge models",

@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 PERSON = "mastra.person"
 """Where the scope of a request names who is logged in."""
-OPEN_PATHS = ("/login", "/healthz")
+OPEN_PATHS = ("/login", "/logout", "/healthz", "/favicon.ico")
 COOKIE_BYTES_MAX = 4096
 BODY_BYTES_MAX = 65_536
 """Of a request; nothing is uploaded here."""
@@ -40,7 +40,8 @@ HEADERS = {
     ),
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
-    "referrer-policy": "no-referrer",
+    # With no-referrer a browser says Origin: null of our own forms.
+    "referrer-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
 }
@@ -103,7 +104,9 @@ class Guard:
     def _watched(self, cookie: str, receive: Receive, send: Send) -> Receive:
         async def watched() -> Message:
             message = await receive()
-            if message["type"] == "websocket.receive" and not self._logins.person(cookie, touch=False):
+            if message["type"] == "websocket.receive" and not self._logins.person(
+                cookie, touch=False
+            ):
                 await send({"type": "websocket.close", "code": POLICY_VIOLATION})
                 return {"type": "websocket.disconnect", "code": POLICY_VIOLATION}
             return message

@@ -43,12 +43,23 @@ class Login:
             routes=[
                 Route("/login", self._form, methods=["GET"]),
                 Route("/login", self._enter, methods=["POST"]),
+                Route("/logout", self._leave, methods=["POST"]),
                 Route("/healthz", self._health, methods=["GET"]),
+                Route("/favicon.ico", self._no_icon, methods=["GET"]),
             ]
         )
 
+    async def _no_icon(self, _: Request) -> Response:
+        return Response(status_code=204)
+
     async def _health(self, _: Request) -> Response:
         return PlainTextResponse("ok")
+
+    async def _leave(self, request: Request) -> Response:
+        self._logins.close(cookie_of(request.scope))
+        left = RedirectResponse("/login", 303)
+        left.delete_cookie(COOKIE, path="/")
+        return left
 
     async def _form(self, request: Request) -> Response:
         return self._page(request, "")
