@@ -95,9 +95,11 @@ class Video:
         self._decoder = decoder
 
     def encode(self, image: Picture) -> tuple[bytes, int]:
-        if self._gray:
-            image = np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR), np.uint8)
-        planes = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2YUV_I420), np.uint8)
+        if self._gray:  # as it is: by way of BGR its range would be cut, and never be widened again
+            chroma = np.full((image.shape[0] // 2, image.shape[1]), 128, np.uint8)
+            planes = np.concatenate((image, chroma))
+        else:
+            planes = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2YUV_I420), np.uint8)
         frame = av.VideoFrame.from_ndarray(planes, "yuv420p")
         frame.pts = self._count
         self._count += 1
@@ -194,16 +196,20 @@ def _ours(curve: str, **values: Any) -> Setting:
     )
 
 
-def settings(qualities: Sequence[int] = (35, 50, 60, 75)) -> list[Setting]:
+QUALITIES = (25, 35, 45, 55, 60, 65, 75, 85)
+
+
+def settings(qualities: Sequence[int] = QUALITIES) -> list[Setting]:
     """All curves."""
     made = [Setting("JPEG", f"q{q}", lambda _, q=q: Jpeg(q)) for q in (85,)]  # type: ignore[misc]
     made += [_ours("tiles", codec="jpeg", quality=85)]
     low = {"tune": "zerolatency"}
-    made += _video("x264 ultrafast", "libx264", {**low, "preset": "ultrafast"}, (23, 28), KEY_EVERY)
+    ultra = {**low, "preset": "ultrafast"}
+    made += _video("x264 ultrafast", "libx264", ultra, (18, 23, 28, 33), KEY_EVERY)
     very = {**low, "preset": "veryfast"}
-    made += _video("x264 veryfast", "libx264", very, (23, 28, 34), KEY_EVERY)
+    made += _video("x264 veryfast", "libx264", very, (18, 23, 28, 34, 40), KEY_EVERY)
     fast = {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0", "b": "0"}
-    made += _video("VP9 realtime 8", "libvpx-vp9", fast, (20, 30, 40, 50), KEY_EVERY)
+    made += _video("VP9 realtime 8", "libvpx-vp9", fast, (12, 20, 30, 40, 50, 58), KEY_EVERY)
     hevc = {
         **low,
         "preset": "ultrafast",
@@ -212,7 +218,7 @@ def settings(qualities: Sequence[int] = (35, 50, 60, 75)) -> list[Setting]:
     made += _video("x265 ultrafast", "libx265", hevc, (26, 32), KEY_EVERY)
     delay = f"pred-struct=1:lp=1:rtc=1:lookahead=0:keyint={KEY_EVERY}"
     free = {"preset": "12", "svtav1-params": delay}
-    made += _video("SVT-AV1 12 low delay", "libsvtav1", free, (30, 40, 50), KEY_EVERY)
+    made += _video("SVT-AV1 12 low delay", "libsvtav1", free, (20, 30, 40, 50), KEY_EVERY)
     made += [_ours("auto", quality=q) for q in qualities]
-    made += [_ours("auto, royalty-free", quality=q, royalty_free=True) for q in qualities[1:3]]
+    made += [_ours("auto, royalty-free", quality=q, royalty_free=True) for q in qualities[1::2]]
     return made

@@ -1,4 +1,5 @@
-"""Writes the measurements of docs/compression.md from bench/results/compression.json.
+"""Writes the measurements of docs/compression.md from bench/results/compression.json, and draws its
+curves into docs/images.
 
     python -m bench.compression_table [--check]
 
@@ -11,6 +12,7 @@ import sys
 from typing import Any
 
 from bench import page
+from bench.compression_plots import FOLDER, draw
 from bench.published import result
 
 PAGE = "docs/compression.md"
@@ -35,7 +37,8 @@ def tables(document: dict[str, Any]) -> str:
             f"| {name} | {at} | {jpeg} | {tiles} | {found.get('best', '-')} | {best} | {ours} | "
             f"{ratio} |"
         )
-    return "\n".join([*lines, "", *_ours(scenes), "", *page.missed(document)])
+    pictures = [f"![{name}](images/compression_{name}.png)" for name in scenes]
+    return "\n".join([*lines, "", *pictures, "", *_ours(scenes), "", *page.missed(document)])
 
 
 def _ours(scenes: dict[str, dict[str, Any]]) -> list[str]:
@@ -60,9 +63,12 @@ def _ours(scenes: dict[str, dict[str, Any]]) -> list[str]:
 
 def main() -> int:
     """Bring the page up to date, or say that it is old."""
-    made = tables(result(page.ROOT, "compression"))
-    new = page.between(page.read(PAGE), f"\n{made}\n")
-    return page.write(PAGE, new, check=page.asked_to_check(__doc__))
+    check = page.asked_to_check(__doc__)
+    document = result(page.ROOT, "compression")
+    new = page.between(page.read(PAGE), f"\n{tables(document)}\n")
+    if not check:
+        draw(document, page.ROOT / FOLDER)
+    return page.write(PAGE, new, check=check)
 
 
 if __name__ == "__main__":

@@ -1,25 +1,41 @@
-"""Numbers between the points of rate-accuracy curves. Pure."""
+"""Numbers between the points of rate-accuracy curves. Pure.
+
+Of some hundreds of frames F says the same to 0.03 only, by chance. The best that any point up to
+some bytes has would favour the curve of the most points, so a curve is first made to rise: the
+least squares fit that never falls, by pooling neighbours that do (Ayer et al., "An empirical
+distribution function for sampling with incomplete information", 1955).
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from statistics import fmean
 
 Point = tuple[float, float]
 """Bytes a frame, and what they buy: F, or dB."""
 
 
+def rising(points: Sequence[Point]) -> list[Point]:
+    """The curve that never falls and is nearest to the points: a point for each pool of them, at
+    the geometric mean of its bytes."""
+    pools: list[list[Point]] = []
+    for point in sorted(points):
+        pools.append([point])
+        while len(pools) > 1 and _value(pools[-2]) >= _value(pools[-1]):
+            last = pools.pop()
+            pools[-1] += last
+    return [(math.exp(fmean(math.log(size) for size, _ in pool)), _value(pool)) for pool in pools]
+
+
 def bytes_at(points: Sequence[Point], wanted: float) -> float:
     """Bytes a frame at which a curve reaches what is wanted; infinite where it never does.
 
-    By the best that is had for no more bytes, so that a curve with noise never falls; between
-    points the logarithm of the bytes goes straight. Where the smallest point is good enough
-    already, its bytes count: less is not known.
+    Between points the logarithm of the bytes goes straight. Where the smallest point is good
+    enough already, its bytes count: less is not known.
     """
     before: Point | None = None
-    for size, value in sorted(points):
-        if before is not None and value <= before[1]:
-            continue
+    for size, value in rising(points):
         if value >= wanted:
             if before is None:
                 return size
@@ -29,6 +45,5 @@ def bytes_at(points: Sequence[Point], wanted: float) -> float:
     return math.inf
 
 
-def value_at(points: Sequence[Point], size: float) -> float:
-    """The best value of a curve for at most so many bytes; NaN below its smallest point."""
-    return max((value for bytes_, value in points if bytes_ <= size), default=math.nan)
+def _value(pool: Sequence[Point]) -> float:
+    return fmean(value for _, value in pool)

@@ -1,14 +1,17 @@
 """All policies on recorded links, against an offline optimum that knows the future.
 
     python -m bench.policies [--seeds 3] [--seconds 0] [--jobs 1]
-        [--out bench/results/policies.json]
+        [--coding video|tiles] [--out bench/results/policies.json]
 
 The traces are those of $MASTRA_DATA/traces. The cases, laid down before the first run on them:
 
-- traffic: car-detection.mp4's frame sizes and rate (bench/results/compression.json: 6.1 KB a frame,
-  whole pictures 19.8 KB, 12.5 Hz), deadline 150 ms, the default.
-- inspection: the synthetic line 640x640 (29.7 KB, 76 KB), 10 Hz, deadline 300 ms: 150 ms is less
-  than what uploading one such frame takes on these links.
+- traffic: car-detection.mp4's frame sizes and rate (12.5 Hz), deadline 150 ms, the default.
+- inspection: the synthetic line 640x640, 10 Hz, deadline 300 ms: 150 ms was less than what
+  uploading one of its frames took on these links while they were stills and tiles.
+
+Sizes are those of video, the default (bench/results/compression.json, `auto` at the default
+quality): the mean, and the largest, which is a key frame. `--coding tiles` takes those of JPEG
+tiles, of which the cases were laid down: 6.1 and 29.7 KB, whole pictures 19.8 and 76 KB.
 
 - reference: traffic's frames on a device as fast as the reference machine's share of this model
   allows (10 ms a frame): it never needs the cloud, and a policy should see that. Added later.
@@ -42,8 +45,11 @@ from typing import Any
 import numpy as np
 
 from bench.bars import judged
+from bench.page import ROOT
+from bench.published import result
 from mastra_ros.cli.simulate import f_scores
 from mastra_ros.config import SchedulingConfig
+from mastra_ros.config.compression import VIDEO_QUALITY
 from mastra_ros.planning.prices import Prices, load_prices
 from mastra_ros.share import share_file
 from mastra_ros.simulation.accuracy import AccuracyTable
@@ -56,16 +62,13 @@ from mastra_ros.simulation.trace import Opportunities, open_trace
 from mastra_ros.simulation.world import Scenario
 
 TRACES = ("ATT-LTE-driving-2016", "TMobile-UMTS-driving")
-CASES = {
-    "traffic": {"rate_hz": 12.5, "deadline_ms": 150.0, "sizes": (6121.0, 19823.0)},
-    "inspection": {"rate_hz": 10.0, "deadline_ms": 300.0, "sizes": (29740.0, 75970.0)},
-    "reference": {
-        "rate_hz": 12.5,
-        "deadline_ms": 150.0,
-        "sizes": (6121.0, 19823.0),
-        "local_ms": 10.0,
-    },
+CASES: dict[str, dict[str, Any]] = {
+    "traffic": {"rate_hz": 12.5, "deadline_ms": 150.0, "scene": "cars"},
+    "inspection": {"rate_hz": 10.0, "deadline_ms": 300.0, "scene": "line"},
+    "reference": {"rate_hz": 12.5, "deadline_ms": 150.0, "scene": "cars", "local_ms": 10.0},
 }
+TILES = {"cars": (6121.0, 19823.0), "line": (29740.0, 75970.0)}
+"""Bytes of a delta and of a whole picture, quality 85."""
 RTT_MS = 40.0
 SHOWN = ("hit_rate", "regret", "accuracy_in_time", "cloud_share", "switches", "energy_j", "money")
 BAR = 0.9
@@ -74,13 +77,26 @@ PRICES = (1e-6, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 1.0)
 """Of a cloud frame, in frames in time, for `money_floor`."""
 
 
-def scenario(folder: Path, trace: str, case: str, seconds: float, seed: int) -> Scenario:
+def sizes_of(scene: str, coding: str) -> tuple[float, float]:
+    """Bytes of a frame that rests on others, and of one that stands alone."""
+    if coding == "tiles":
+        return TILES[scene]
+    points = result(ROOT, "compression")["scenes"][scene]["points"]
+    wanted = ("auto", f"quality {VIDEO_QUALITY}")
+    point = next(p for p in points if (p["curve"], p["quality"]) == wanted)
+    header = point["header_bytes"]
+    return point["bytes"] + header, point.get("key_bytes", point["largest_bytes"]) + header
+
+
+def scenario(
+    folder: Path, trace: str, case: str, seconds: float, seed: int, coding: str
+) -> Scenario:
     """One trace in one case."""
     link = open_trace(folder / trace, RTT_MS, seed)
     assert isinstance(link.up, Opportunities)
     length_s = seconds or link.up.period_ms / 1e3
     values: dict[str, Any] = CASES[case]
-    delta, key = values["sizes"]
+    delta, key = sizes_of(values["scene"], coding)
     return Scenario(
         trace=link,
         stages=replace(
@@ -161,11 +177,11 @@ class Seed:
     rows: list[Measures]
 
 
-def measure(folder: Path, trace: str, case: str, seconds: float, seed: int) -> Seed:
+def measure(folder: Path, trace: str, case: str, seconds: float, seed: int, coding: str) -> Seed:
     """All policies on one trace in one case."""
     prices = load_prices(share_file("config/prices.yaml"))
     base = SchedulingConfig(local_in_flight=1)
-    world = scenario(folder, trace, case, seconds, seed)
+    world = scenario(folder, trace, case, seconds, seed, coding)
     optimum, rows = compare(world, base, CHOICES, prices)
     for name, config in (
         ("dta, no hedging", replace(base, hedge=False)),
@@ -214,6 +230,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=0.0, help="of each trace; 0: all of it")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
+    parser.add_argument("--coding", choices=("video", "tiles"), default="video")
     parser.add_argument("--out", type=Path, default=Path("bench/results/policies.json"))
     arguments = parser.parse_args()
     data = os.environ.get("MASTRA_DATA")
@@ -225,7 +242,7 @@ def main() -> int:
     with ProcessPoolExecutor(arguments.jobs) as pool:
         running = {
             (trace, case): [
-                pool.submit(measure, folder, trace, case, arguments.seconds, seed)
+                pool.submit(measure, folder, trace, case, arguments.seconds, seed, arguments.coding)
                 for seed in range(1, arguments.seeds + 1)
             ]
             for trace in TRACES
@@ -237,6 +254,8 @@ def main() -> int:
     report = {
         "command": "python -m bench.policies",
         "seeds": arguments.seeds,
+        "coding": arguments.coding,
+        "sizes": {case: sizes_of(v["scene"], arguments.coding) for case, v in CASES.items()},
         "assumptions": (__doc__ or "").split("\n\n", 2)[2],
         "stages": str(load_stage_times()),
         "results": results,

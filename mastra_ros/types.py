@@ -46,6 +46,9 @@ class PacketKind(str, Enum):
     REPEAT = "repeat"  # nothing has changed since the video packet that it names
 
 
+LEFT_OUT = "the link carries fewer frames than these in time"
+"""The error of a frame that was not sent so that others arrive: no fault of the gateway."""
+
 STILL_KINDS = frozenset({PacketKind.KEY, PacketKind.DELTA, PacketKind.FEATURES})
 """What every version reads; others go only to a peer that has announced their codec."""
 

@@ -157,6 +157,8 @@ def _plot(
 
 
 def _parameters(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    from ..config import InferenceConfig, build
+
     path = args.params_file or share_file(f"config/{args.pipeline}.yaml")
     parameters = load_parameters(path)
     camera = parameters.setdefault("camera", {})
@@ -172,7 +174,10 @@ def _parameters(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
         camera["rate_hz"] = args.rate
     if args.pictures:
         parameters.setdefault("pipeline", {})["pictures_dir"] = str(args.pictures)
-    return apply_sets(parameters, args.sets)
+    parameters = apply_sets(parameters, args.sets)
+    bundle = build(InferenceConfig, parameters.get("inference", {})).bundle
+    parameters.setdefault("compression", {}).setdefault("bundle", bundle)
+    return parameters
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from .codecs import CODECS, opens
+from .pace import Pace
 from .tiles import Image
 from .trials import Trial, choose, try_codec
 
@@ -58,11 +60,23 @@ class Chooser:
     """Proposes one of `names`; used by the stream's thread, trials run where `run` puts them."""
 
     def __init__(
-        self, names: Sequence[str], *, first: str, budget_ms: float, run: Runner = beside
+        self,
+        names: Sequence[str],
+        *,
+        first: str,
+        budget_ms: float,
+        measured: Collection[str] = (),
+        run: Runner = beside,
     ) -> None:
-        """`budget_ms`: time to encode a frame of 640x480 px; others have it in proportion."""
+        """budget_ms: time to encode a frame of 640x480 px; others have it in proportion.
+
+        measured: codecs whose quality was measured to give equal detections.
+        """
+        self._measured = frozenset(measured)
         self.names = tuple(names)
         self.present = first
+        self._too_slow: set[str] = set()  # in this scene
+        self._pace = Pace()
         self.trials: tuple[Trial, ...] = ()
         self._budget_ms = budget_ms
         self._run = run
@@ -79,11 +93,26 @@ class Chooser:
         self._mean_bytes = 0.0
         self._tried_bytes = 0.0
 
-    def saw(self, image: Image, encoding: str, size: int, quality: int) -> str:
-        """A frame was sent in so many bytes, 0 if it was a key; the codec to use for the next."""
+    def saw(
+        self,
+        image: Image,
+        encoding: str,
+        size: int,
+        quality_of: Callable[[str], int],
+        *,
+        spent_ms: float = math.nan,
+    ) -> str:
+        """A frame was sent in so many bytes, 0 if it was a key; the codec to use for the next.
+
+        quality_of: what is wanted of each encoder. spent_ms: what encoding took; NaN where
+        nothing was encoded, or where it cannot be told.
+        """
+        self._keep_time(image, spent_ms)
         with self._lock:
             if self._running:
                 return self.present
+            if self.present != self._proposed:
+                self._pace.begin_anew()
             self.present = self._proposed
         if len(self.names) < 2:
             return self.present
@@ -91,6 +120,7 @@ class Chooser:
             self._mean_bytes += (size - self._mean_bytes) / 30 if self._mean_bytes else size
         if self._another_scene():
             self._wait, self._again = 0, FIRST_AGAIN
+            self._too_slow.clear()
         if self._wait > 0:
             self._wait -= 1
             return self.present
@@ -103,8 +133,30 @@ class Chooser:
         if len(self._pictures) >= PICTURES:
             pictures, self._pictures = self._pictures, []
             self._running = True
-            self._thread = self._run(lambda: self._try(pictures, encoding, quality))
+            qualities = {name: quality_of(name) for name in self.names}
+            self._thread = self._run(lambda: self._try(pictures, encoding, qualities))
         return self.present
+
+    def _keep_time(self, image: Image, spent_ms: float) -> None:
+        """Go over to what is faster where frames take longer than they may."""
+        if math.isfinite(spent_ms):
+            self._pace.took(spent_ms)
+        budget_ms = self._budget_ms * image.shape[0] * image.shape[1] / VGA_PX
+        if not self._pace.too_slow(budget_ms):
+            return
+        self._pace.begin_anew()
+        with self._lock:
+            faster = self._faster()
+            if faster:
+                self._too_slow.add(self.present)
+                log.info("compression: %s took too long, now %s", self.present, faster)
+                self._proposed = faster
+
+    def _faster(self) -> str:
+        """The next of the same codec: of one family the slower ones come first. "" without."""
+        family = [n for n in self.names if CODECS[n].family == CODECS[self.present].family]
+        later = family[family.index(self.present) + 1 :] if self.present in family else []
+        return next((name for name in later if opens(name)), "")
 
     def drop(self, name: str) -> bool:
         """Propose this one no more; False where none is left."""
@@ -126,7 +178,7 @@ class Chooser:
         ratio = max(1.0, self._mean_bytes) / max(1.0, self._tried_bytes)
         return not 1 / SIZE_CHANGED < ratio < SIZE_CHANGED
 
-    def _try(self, pictures: list[Image], encoding: str, quality: int) -> None:
+    def _try(self, pictures: list[Image], encoding: str, qualities: dict[str, int]) -> None:
         height, width = pictures[0].shape[:2]
         budget_ms = self._budget_ms * width * height / VGA_PX
         trials = []
@@ -134,16 +186,23 @@ class Chooser:
         too_slow: set[str] = set()
         for name in reversed(self.names):
             spec = CODECS[name]
-            if spec.family in too_slow:
+            if spec.family in too_slow or name in self._too_slow:
                 continue
             trial = try_codec(
-                spec, pictures, encoding, quality, stopped=lambda: self._closed, rest=self._rest
+                spec,
+                pictures,
+                encoding,
+                qualities[name],
+                stopped=lambda: self._closed,
+                rest=self._rest,
             )
             if trial is not None:
                 trials.append(trial)
                 if trial.encode_ms > 2 * budget_ms:
                     too_slow.add(spec.family)
-        chosen = choose(trials, self.present, budget_ms)
+        families = {CODECS[trial.codec].family for trial in trials}
+        equal = families <= self._measured
+        chosen = choose(trials, self.present, budget_ms, equal=equal)
         with self._lock:
             changed = chosen != self.present and chosen in self.names
             self._proposed = chosen if changed else self.present

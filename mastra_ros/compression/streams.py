@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from ..config import CompressionConfig
-from ..config.compression import STILL_CODECS
+from ..config.compression import STILL_CODECS, VIDEO_QUALITY
 from ..errors import CodecError
 from ..pictures import eight_bits
 from ..privacy import ClearedFrame
-from ..types import Frame, Packet
+from ..types import Frame, Packet, PacketKind
+from .chain import SCALED
 from .chooser import Chooser, Runner, beside
-from .codecs import CODECS, FORMATS, fault_of, open_encoder, opens
+from .codecs import CODECS, FORMATS, fault_of, open_encoder
 from .encoder import Encoder
+from .first import MOST_MOVES, first_of, spent_s
 from .payload import TILE_STEP_PX
 from .rate import RateControl, Room
 from .tiles import Image
@@ -23,10 +25,6 @@ from .trials import candidates
 from .video import VideoChain
 
 log = logging.getLogger(__name__)
-
-FIRST = ("x264-superfast", "vp9-8", "av1-12")
-"""What `auto` begins with, before it has seen the scene."""
-
 
 VIDEO_MIN_PX = 64
 """Pictures with a smaller side are stills: not every codec holds them, and they cost little."""
@@ -43,11 +41,20 @@ class StreamEncoder:
     """
 
     def __init__(
-        self, config: CompressionConfig, stream: str = "main", *, run: Runner = beside
+        self,
+        config: CompressionConfig,
+        stream: str = "main",
+        *,
+        qualities: Mapping[str, int] | None = None,
+        run: Runner = beside,
     ) -> None:
-        """`run`: where codecs are tried while frames are encoded."""
+        """qualities: by codec, what a quality of 0 means, where that was measured.
+
+        run: where codecs are tried while frames are encoded.
+        """
         self._run = run
-        self._stills = Encoder(config, stream)
+        self._qualities = dict(qualities or {})
+        self._stills = Encoder(self._of_stills(config), stream)
         self._stream = stream
         self._config = config
         self._formats: frozenset[str] = frozenset()
@@ -65,14 +72,32 @@ class StreamEncoder:
     def in_force(self) -> str:
         """Codec and quality of the next frame, for people."""
         if self._chooser is None:
-            return f"tiles {self._config.still_codec} quality {self._config.still_quality}"
-        quality = self.rate.quality(self._config.video_quality)
-        return f"{self._chooser.present} quality {quality}"
+            config = self._of_stills(self._config)
+            return f"tiles {config.still_codec} quality {config.still_quality}"
+        setting = self.rate.setting(self._wanted)
+        told = f"{self._chooser.present} quality {setting.quality}"
+        told += f" side {setting.scale:.0%}" if setting.scale < 1 else ""
+        return told + (f" one frame in {setting.every}" if setting.every > 1 else "")
+
+    @property
+    def _wanted(self) -> int:
+        """The quality of video where the link carries it."""
+        return self._quality_of("" if self._chooser is None else self._chooser.present)
+
+    def _quality_of(self, name: str) -> int:
+        """The quality wanted of an encoder: as asked for, else as measured for its codec."""
+        measured = self._qualities.get(CODECS[name].family, 0) if name else 0
+        return self._config.quality or measured or VIDEO_QUALITY
+
+    def _of_stills(self, config: CompressionConfig) -> CompressionConfig:
+        """The parameters for tiles and stills, with the quality that was measured for them."""
+        measured = self._qualities.get(config.still_codec, 0)
+        return replace(config, quality=measured) if measured and not config.quality else config
 
     def configure(self, config: CompressionConfig) -> None:
         """Use other parameters from the next frame on (DependencyError: a codec is missing)."""
         before, self._config = self._config, config
-        self._stills.configure(config)
+        self._stills.configure(self._of_stills(config))
         names = ("codec", "royalty_free", "encode_budget_ms", "tile_px", "change_threshold")
         if any(getattr(before, name) != getattr(config, name) for name in names):
             self._prepare()
@@ -80,18 +105,25 @@ class StreamEncoder:
     def peer(self, formats: Iterable[str]) -> None:
         """The gateway decodes these bitstreams and stills; it is sent no others."""
         told = frozenset(formats)
-        self._stills.peer(told.difference(FORMATS))
+        self._stills.peer(told.difference((*FORMATS, SCALED)))
+        self.rate.takes(scaled=SCALED in told)
         known = told.intersection(FORMATS)
         if known != self._formats:
             self._formats = known
             self._prepare()
 
-    def fit(self, left_ms: float, now_s: float) -> None:
+    def fit(self, left_ms: float, now_s: float) -> bool:
         """Before a frame is encoded: the time left until its deadline (0: none), and the time.
 
-        The quality of video comes down so far that the frame arrives in time, and goes up again.
+        The quality of video comes down so far that the frame arrives in time, then the size of
+        its picture, then the rate of frames; and all go up again. False: this frame is not to be
+        sent, for the link does not carry as many.
         """
-        self.rate.decide(Room.of(self._goodput_bps, left_ms), self._config.video_quality, now_s)
+        if self._chooser is None:
+            return True
+        wanted = self._wanted
+        self.rate.decide(Room.of(self._goodput_bps, left_ms), wanted, now_s)
+        return self.rate.due(wanted)
 
     def encode(self, cleared: ClearedFrame, *, hard: bool = False, late: bool = False) -> Packet:
         """Encode a frame; a late one becomes a still that stands outside the sequence.
@@ -184,13 +216,16 @@ class StreamEncoder:
                 self._say(f"{config.codec} is not to be had here, auto takes its place")
                 names = candidates("auto", self._formats, free_only=free_only)
         # Only the first is tried before it is used; the others are, when they are measured.
-        usual = [name for name in FIRST if name in names]
-        first = next((name for name in (*usual, *names) if opens(name)), "")
+        first = first_of(names, MOST_MOVES * config.encode_budget_ms)
         if not first:
             self._say("no video codec is to be had here, so changed tiles are sent")
             return
         self._chooser = Chooser(
-            names, budget_ms=config.encode_budget_ms, run=self._run, first=first
+            names,
+            budget_ms=config.encode_budget_ms,
+            run=self._run,
+            first=first,
+            measured=() if config.quality else self._qualities,
         )
 
     def _works(self, name: str) -> bool:
@@ -211,16 +246,29 @@ class StreamEncoder:
                     tile_px=-(-config.tile_px // TILE_STEP_PX) * TILE_STEP_PX,
                     change_threshold=config.change_threshold,
                 )
-            quality = self.rate.quality(config.video_quality)
-            packet = self._chain.encode(frame, quality, hard=hard)
+            wanted, live = self._wanted, CODECS[self._name].live_range > 0
+            key = self._chain.broken
+            scale = self.rate.setting(wanted).scale
+            # Of the others, another quality would be another key.
+            quality = self.rate.next_quality(wanted, key=key) if live else self.rate.quality(wanted)
+            began_s = spent_s(self._name)
+            packet = self._chain.encode(frame, quality, scale=scale, hard=hard)
+            spent_ms = (spent_s(self._name) - began_s) * 1e3
         except CodecError as error:
             self._give_up(chooser, str(error))
             return None
         image: Image = frame.image
-        size = 0 if packet.stands_alone else len(packet.payload)
-        if size:
-            self.rate.sent(size)
-        chooser.saw(image, frame.encoding, size, config.video_quality)
+        alone = packet.stands_alone
+        self.rate.sent(len(packet.payload), key=alone, quality=quality)
+        size = 0 if alone else len(packet.payload)
+        idle = alone or packet.kind is PacketKind.REPEAT
+        chooser.saw(
+            image,
+            frame.encoding,
+            size,
+            self._quality_of,
+            spent_ms=math.nan if idle else spent_ms,
+        )
         return packet
 
     def _give_up(self, chooser: Chooser, reason: str) -> None:

@@ -13,12 +13,18 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import cv2
+import numpy as np
+
 from ..errors import CodecError, ReferenceMissing
 from ..types import Frame, Packet, PacketKind
 from .chain import Link, VideoPayload, pack_video, unpack_video
 from .changes import changed_tiles
 from .codecs import VideoDecoder, VideoEncoder, open_decoder
 from .tiles import Image
+
+SCALED_MIN_PX = 64
+"""No picture is made smaller than this on a side."""
 
 DecoderMaker = Callable[[str, str, int, int], VideoDecoder]
 
@@ -32,6 +38,7 @@ class _State:
     encoding: str
     image: Image
     quality: int
+    scale: float
 
 
 class VideoChain:
@@ -55,8 +62,12 @@ class VideoChain:
         """Something was not carried or is not there: the next packet is a key."""
         self._state = None
 
-    def encode(self, frame: Frame, quality: int, *, hard: bool = False) -> Packet:
+    def encode(
+        self, frame: Frame, quality: int, *, scale: float = 1.0, hard: bool = False
+    ) -> Packet:
         """Encode a frame of 8 bits; unchanged, it becomes a repeat.
+
+        scale: of the sides of the picture that the codec holds, 1 at most.
 
         Raises:
             CodecError: the encoder does not take it; the next packet is a key.
@@ -64,27 +75,37 @@ class VideoChain:
         if frame.key.stamp_ns == 0:
             raise CodecError("a picture with the stamp 0 cannot be rested on")
         before, self._state = self._state, None
-        if before is not None and not _alike(before, frame):
+        if before is not None and not (_alike(before, frame) and before.scale == scale):
             before = None
         if before is not None and before.quality == quality and self._unchanged(before, frame):
             self._state = before
             payload = VideoPayload(Link.REPEAT, self._encoder.format, before.check, b"")
             return _packet(frame, PacketKind.REPEAT, payload, before.stamp_ns, hard)[0]
-        coded = self._encoder.encode(
-            frame.image, frame.encoding, key=before is None, quality=quality
-        )
+        image = _smaller(frame.image, scale)
+        coded = self._encoder.encode(image, frame.encoding, key=before is None, quality=quality)
         if coded.key or before is None:
-            payload = VideoPayload(Link.KEY, self._encoder.format, 0, coded.data)
+            coded_px = None if image is frame.image else (image.shape[1], image.shape[0])
+            payload = VideoPayload(Link.KEY, self._encoder.format, 0, coded.data, coded_px)
             packet, check = _packet(frame, PacketKind.VIDEO, payload, 0, hard)
         else:
             payload = VideoPayload(Link.INTER, self._encoder.format, before.check, coded.data)
             packet, check = _packet(frame, PacketKind.VIDEO, payload, before.stamp_ns, hard)
-        self._state = _State(frame.key.stamp_ns, check, frame.encoding, frame.image, quality)
+        state = (frame.key.stamp_ns, check, frame.encoding, frame.image, quality, scale)
+        self._state = _State(*state)
         return packet
 
     def _unchanged(self, before: _State, frame: Frame) -> bool:
         mask = changed_tiles(frame.image, before.image, self._tile_px, self._threshold)
         return not mask.any()
+
+
+def _smaller(image: Image, scale: float) -> Image:
+    """The picture at this share of its sides, itself for 1 and where too little would be left."""
+    height, width = image.shape[:2]
+    size = (round(width * scale), round(height * scale))
+    if scale >= 1.0 or min(size) < SCALED_MIN_PX:
+        return image
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _alike(before: _State, frame: Frame) -> bool:
@@ -163,20 +184,25 @@ class VideoReceiver:
         if payload.link is Link.REPEAT:
             return held.image
         self._held = None  # of no use any more where decoding fails
-        held.image = _read_only(held.decoder.decode(payload.data))
+        held.image = _whole(held.decoder.decode(payload.data), packet)
         held.name = (packet.key.stamp_ns, check)
         self._held = held
         return held.image
 
     def _key(self, packet: Packet, payload: VideoPayload, check: int) -> Image:
         """Each key has a decoder of its own: nothing of what came before can reach its picture."""
-        decoder = self._make(payload.format, packet.encoding, packet.width_px, packet.height_px)
-        image = _read_only(decoder.decode(payload.data))
+        size = payload.coded_px or (packet.width_px, packet.height_px)
+        decoder = self._make(payload.format, packet.encoding, *size)
+        image = _whole(decoder.decode(payload.data), packet)
         name = (packet.key.stamp_ns, check)
         self._held = _Held(decoder, payload.format, packet.encoding, name, image)
         return image
 
 
-def _read_only(image: Image) -> Image:
+def _whole(image: Image, packet: Packet) -> Image:
+    """Read-only, and of the frame's size: boxes found in it are the frame's."""
+    size = (packet.width_px, packet.height_px)
+    if image.shape[:2] != size[::-1]:
+        image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), np.uint8)
     image.setflags(write=False)
     return image

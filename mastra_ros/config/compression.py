@@ -37,10 +37,16 @@ class CompressionConfig(HeardPictureConfig):
     )
     quality: int = parameter(
         0,
-        "quality of lossy codecs, 1 to 100, alike between them; 0: chosen for the codec",
+        "quality of lossy codecs, 1 to 100, alike between them; 0: the one measured for the "
+        "codec in `bundle`, else chosen for the codec",
         minimum=0,
         maximum=100,
         live=True,
+    )
+    bundle: str = parameter(
+        "",
+        "bundle whose measured qualities a quality of 0 takes (mastra model evaluate --codec); "
+        "empty: none, and with `mastra run` inference.bundle",
     )
     royalty_free: bool = parameter(
         False, "auto takes VP9 and AV1 only, whose patents are free of royalties"
@@ -98,5 +104,5 @@ class CompressionConfig(HeardPictureConfig):
 
     @property
     def video_quality(self) -> int:
-        """The quality of video."""
+        """The quality of video, where none was measured for the codec."""
         return self.quality or VIDEO_QUALITY

@@ -23,6 +23,7 @@ from typing import Any
 
 from starlette.websockets import WebSocket
 
+from ..compression.chain import SCALED
 from ..compression.codecs import readable_formats
 from ..compression.stills import readable_stills
 from ..config import GatewayConfig
@@ -116,7 +117,10 @@ class StreamSession:
             silence_timeout_ns=int(config.heartbeat_timeout_ms * 1e6),
             bytes_max=config.message_bytes_max,
             extensions=cargo.extensions if cargo is not None else (),
-            codecs=(*(readable_formats() if config.video else ()), *readable_stills()),
+            codecs=(
+                *((*readable_formats(), SCALED) if config.video else ()),
+                *readable_stills(),
+            ),
         )
         self._outgoing = Outgoing(websocket, self._memory, metrics, self._gone)
         self._incoming = Incoming(

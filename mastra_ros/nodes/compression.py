@@ -11,10 +11,12 @@ from typing import Any
 
 from ..compression import FeatureEncoder, StreamEncoder
 from ..config import CompressionConfig
-from ..errors import CodecError, MessageError, Withheld
+from ..errors import CodecError, MessageError, ModelError, Withheld
+from ..inference import load_bundle
+from ..inference.coding import qualities_of
 from ..msg import Decision, Features, FrameKey, InferenceResult, LinkState, Packet
 from ..privacy.gate import OFF
-from ..types import Detections, Frame, Result, Route
+from ..types import LEFT_OUT, Detections, Frame, Result, Route
 from ..types import FrameKey as FrameKeyValue
 from ..types import Packet as PacketValue
 from . import convert
@@ -52,7 +54,7 @@ class CompressionNode(StageNode):
     def set_up(self) -> None:
         self._gate = open_node_gate(self)
         self.on_clean_up(self._gate.close)
-        self._encoder = StreamEncoder(self.config, STREAM)
+        self._encoder = StreamEncoder(self.config, STREAM, qualities=self._measured())
         self._feature_encoder = FeatureEncoder()
         self._ring: FrameRing[Decision] = FrameRing(self.config.ring_frames)
         self._tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
@@ -60,6 +62,16 @@ class CompressionNode(StageNode):
         self._failures = self.advertise(InferenceResult, "cloud_result")
         self._news = GateNews(self, self._gate)
         self._newest: Frame | None = None
+
+    def _measured(self) -> dict[str, int]:
+        """By codec, the quality that was measured to be good enough for the network."""
+        if not self.config.bundle:
+            return {}
+        try:
+            return qualities_of(load_bundle(self.config.bundle))
+        except ModelError as error:
+            self.get_logger().warning(f"qualities as by default: {error}")
+            return {}
 
     def start(self) -> None:
         self._thread = threading.Thread(target=self._work, name="encode", daemon=True)
@@ -137,9 +149,7 @@ class CompressionNode(StageNode):
 
     def _enqueue(self, frame: Frame, decision: Decision) -> None:
         if not self._add(partial(self._encode, frame, decision)) and not decision.archive:
-            reason = f"{WAITING_MAX} frames wait to be encoded"
-            failure = Result(frame.key, Route.CLOUD, Detections.empty(), error=reason)
-            self._failures.publish(convert.result_to_ros(failure, ""))
+            self._fail(frame.key, Route.CLOUD, f"{WAITING_MAX} frames wait to be encoded")
 
     def _add(self, task: Callable[[], None]) -> bool:
         """Let the thread do it, unless too much waits; whether it will."""
@@ -185,8 +195,9 @@ class CompressionNode(StageNode):
     def _encode(self, frame: Frame, decision: Decision) -> None:
         assert self._encoder is not None
         began = time.perf_counter()
-        if not decision.archive:
-            self._encoder.fit(decision.deadline_ms, time.monotonic())
+        if not decision.archive and not self._encoder.fit(decision.deadline_ms, time.monotonic()):
+            self._fail(frame.key, Route.CLOUD, LEFT_OUT)
+            return
         try:
             cleared = self._gate.clear(frame, late=decision.archive)
             packet = self._encoder.encode(cleared, hard=decision.hard, late=decision.archive)
@@ -213,9 +224,13 @@ class CompressionNode(StageNode):
         reason = f"{SECTION}: withheld: {error}"
         self.get_logger().warning(f"frame {key.stamp_ns}: {reason}", throttle_duration_sec=5.0)
         if told:
-            failure = Result(key, route, Detections.empty(), error=reason)
-            self._failures.publish(convert.result_to_ros(failure, ""))
+            self._fail(key, route, reason)
         self._news.tell_change()
+
+    def _fail(self, key: FrameKeyValue, route: Route, reason: str) -> None:
+        """The arbiter hears at once that a frame does not leave."""
+        failure = Result(key, route, Detections.empty(), error=reason)
+        self._failures.publish(convert.result_to_ros(failure, ""))
 
     def _count(self, packet: PacketValue) -> None:
         self.encoded += 1

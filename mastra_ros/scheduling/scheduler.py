@@ -23,7 +23,16 @@ from mastra_ros.scheduling.estimates.load_estimate import LoadEstimate, LoadEsti
 from mastra_ros.scheduling.estimates.outcome import Observer, Outcome
 from mastra_ros.scheduling.policies.hysteresis import Hysteresis
 from mastra_ros.scheduling.policies.policy import Follower, Policy, make_policy
-from mastra_ros.types import Decision, FrameKey, GateState, LinkSample, LoadSample, Result, Route
+from mastra_ros.types import (
+    LEFT_OUT,
+    Decision,
+    FrameKey,
+    GateState,
+    LinkSample,
+    LoadSample,
+    Result,
+    Route,
+)
 
 REMEMBERED = 256
 """So many outcomes are told to a policy that takes over."""
@@ -143,13 +152,16 @@ class Scheduler:
         if not result.error:
             self._link.heard(now_ns)
         now, events = self._begin(now_ns)
+        left_out = result.error == LEFT_OUT
+        if left_out:
+            self._frame_bytes.left_out()
         if result.error:
             self._flow.dropped(result.key, now)
         else:
             self._flow.answered(result.key, now)
         sent_ns = self._arbiter.sent_ns(result.key)
         events += self._arbiter.cloud_result(result, now_ns)
-        if sent_ns is not None:
+        if sent_ns is not None and not left_out:
             self._judge(result, sent_ns, now)
         return self._carry_out(events, now)
 

@@ -9,14 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mastra_ros.compression import Decoder, StreamEncoder
+from mastra_ros.compression.chain import SCALED
 from mastra_ros.compression.chooser import at_once
 from mastra_ros.compression.codecs import FORMATS
+from mastra_ros.compression.rate import ladder
 from mastra_ros.config import CompressionConfig, build
+from mastra_ros.config.compression import VIDEO_QUALITY
 from mastra_ros.errors import CodecError
 from mastra_ros.privacy import hiding_nothing
 from mastra_ros.types import Frame, FrameKey, Packet
 
-SIDE_PX, CELL_PX = 64, 16
+CELL_PX = 32
 CODECS = ("x264", "vp9", "jpeg")
 GATE = hiding_nothing("pictures made for this test")
 
@@ -52,7 +55,7 @@ class Path:
     count: int = 0
 
     def __post_init__(self) -> None:
-        self.encoder.peer(FORMATS)
+        self.encoder.peer((*FORMATS, SCALED))
 
     def encode(self, stamp_ns: int, *, still: bool, late: bool) -> Packet:
         self.count += not still
@@ -104,12 +107,14 @@ def act(path: Path, action: str, choice: int) -> None:
         values = {"codec": CODECS[choice % 3], "quality": (0, 80)[choice // 3 % 2]}
         path.encoder.configure(build(CompressionConfig, values))
     elif action == "peer":
-        path.encoder.peer(FORMATS[: choice % 4])
+        path.encoder.peer((*FORMATS[: choice % 4], SCALED))
+    elif action == "narrow":  # the link: another quality, another size
+        path.encoder.rate.steps = choice % len(ladder(VIDEO_QUALITY, scaled=True))
 
 
 ACTIONS = (
     *("send", "send", "send", "still", "lose", "hold", "release", "again"),
-    *("refuse", "reconnect", "restart", "memory", "codec", "peer"),
+    *("refuse", "reconnect", "restart", "memory", "codec", "peer", "narrow"),
 )
 
 
@@ -133,3 +138,13 @@ def test_a_long_random_walk_shows_most_of_what_arrives() -> None:
         act(path, str(rng.choice(ACTIONS[:9])), int(rng.integers(1000)))
     assert path.shown > 100
     assert path.refused > 20
+
+
+def test_pictures_of_every_size_are_shown_on_a_link_that_narrows_and_widens() -> None:
+    path, sides = Path(), set()
+    for number in range(60):
+        path.encoder.rate.steps = number // 6 % len(ladder(VIDEO_QUALITY, scaled=True))
+        sides.add(path.encoder.rate.setting(VIDEO_QUALITY).scale)
+        path.deliver(path.encode(1000 + number, still=False, late=False))
+    assert sides == {1.0, 0.75, 0.5}
+    assert path.shown == 60

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mastra_ros.msg import Decision, Packet
+from mastra_ros.msg import Decision, InferenceResult, Packet
 from mastra_ros.nodes import convert
 from mastra_ros.nodes.compression import WAITING_MAX, CompressionNode
 from mastra_ros.nodes.lifecycle import RELIABLE
-from mastra_ros.types import Frame, FrameKey, Route
+from mastra_ros.types import LEFT_OUT, Frame, FrameKey, Route
 
 
 class Bench:
@@ -86,3 +86,20 @@ def test_more_frames_than_may_wait_are_refused_and_later_ones_are_encoded(
     wait_until(lambda: len(bench.packets) == 1 + WAITING_MAX, "those that waited")
     bench.send(99)
     wait_until(lambda: bench.packets[-1] == 99, "one that came later")
+
+
+def test_a_frame_that_the_link_does_not_carry_is_left_to_the_device_at_once(
+    bench: Bench, ros: Any, wait_until: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed: list[str] = []
+    ros.node("beside").create_subscription(
+        InferenceResult, "cloud_result", lambda m: failed.append(m.error), RELIABLE
+    )
+    publisher = bench.node._failures
+    wait_until(lambda: publisher.get_subscription_count() > 0, "a listener")
+    due = iter((True, False, True))
+    monkeypatch.setattr(bench.node._encoder, "fit", lambda *_: next(due))
+    for stamp_ns in (1, 2, 3):
+        bench.send(stamp_ns)
+    wait_until(lambda: bench.packets == [1, 3], "those that are due")
+    wait_until(lambda: failed == [LEFT_OUT], "the news")

@@ -14,12 +14,16 @@ if TYPE_CHECKING:
     from ...inference import Bundle
     from ...model.dataset import Dataset
 
+from .. import coding
 from ..output import check_output, write_json
 
 HELP = """\
 Accuracy of each way of answering on labelled pictures (local, cloud, and split where the bundle
 is), and of joint inference: the device answers, and the cloud is asked again where the device's
 confidence is below a threshold.
+With --codec instead: what coding costs, accuracy against bytes for each codec and quality, and the
+lowest quality that loses at most so many points, which --write enters into the bundle and
+compression.quality 0 uses.
 DATA: for detectors a folder with images/ and labels/*.txt (x1 y1 x2 y2 class in px, or YOLO's
 class cx cy w h) or COCO's annotations.json; for classifiers one with a folder for each label."""
 
@@ -52,8 +56,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="find the score threshold of each part for each number of views, and nothing else",
     )
+    coding.add_arguments(parser)
     parser.add_argument(
-        "--write", action="store_true", help="enter the fitted thresholds into bundle.yaml"
+        "--write",
+        action="store_true",
+        help="enter the fitted thresholds, or the qualities found, into bundle.yaml",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers there")
     parser.add_argument("--plot", type=Path, metavar="FILE.png", help="draw the joint curve there")
@@ -67,10 +74,16 @@ def run(args: argparse.Namespace) -> int:
     from ...model.progress import Bar
 
     check_output(args.json, "--json")
-    if args.write and not args.fit_threshold:
-        raise ConfigError("--write: goes with --fit-threshold")
+    if args.write and not (args.fit_threshold or args.codec):
+        raise ConfigError("--write: goes with --fit-threshold or --codec")
+    if args.codec and args.fit_threshold:
+        raise ConfigError("--codec, --fit-threshold: expected one of them")
+    if not args.codec and (args.qualities or args.lose is not None):
+        raise ConfigError("--qualities, --lose: go with --codec")
     prepare(args.plot)
     bundle = load_bundle(args.bundle)
+    if args.codec:
+        return coding.evaluate_coding(args, bundle)
     dataset = open_dataset(args.data, bundle.task, bundle.labels, names=args.names)
     dataset = dataset.some(args.limit) if args.limit else dataset
     if args.fit_threshold:

@@ -14,6 +14,7 @@ from .opening import (
     open_encoder,
     opens,
     readable_formats,
+    spends_ms,
     writable_formats,
 )
 from .registry import CODECS, FORMATS, FREE_FORMATS, CodecSpec
@@ -31,5 +32,6 @@ __all__ = [
     "open_encoder",
     "opens",
     "readable_formats",
+    "spends_ms",
     "writable_formats",
 ]

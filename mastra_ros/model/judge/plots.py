@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...figures import new_figure
+from .coding import Coding
 from .evaluate import Evaluation
 
 SIZE_INCH = (7.0, 4.2)
@@ -40,6 +41,26 @@ def joint(evaluation: Evaluation, path: Path) -> None:
         axes.set_ylabel("accuracy")
         above = axes.secondary_xaxis("top", functions=_bytes_axis(evaluation))
         above.set_xlabel("mean bytes a frame")
+        axes.legend()
+
+
+def coding(done: Coding, name: str, lose_points: float, path: Path) -> None:
+    """Accuracy against bytes a frame, a line a codec, with its qualities beside the points."""
+    with figure(path, f"{name}: accuracy by bytes a frame") as axes:
+        for codec in dict.fromkeys(point.codec for point in done.points):
+            curve = done.of(codec)
+            axes.plot(
+                [p.bytes_mean for p in curve], [p.accuracy for p in curve], "o-", ms=3, label=codec
+            )
+            for point in curve:
+                place = (point.bytes_mean, point.accuracy)
+                axes.annotate(str(point.quality), place, fontsize=6, alpha=0.7)
+        least = done.raw_accuracy - lose_points / 100.0
+        axes.axhline(done.raw_accuracy, color="gray", linestyle="--", label="as they are")
+        axes.axhline(least, color="gray", linestyle=":", label=f"{lose_points:g} points less")
+        axes.set_xscale("log")
+        axes.set_xlabel("bytes a frame")
+        axes.set_ylabel(done.measure)
         axes.legend()
 
 

@@ -24,6 +24,10 @@ class FrameBytes:
         """One frame was given to the compression."""
         self._frames += 1
 
+    def left_out(self) -> None:
+        """The last one was not sent after all, so that others arrive."""
+        self._frames = max(0, self._frames - 1)
+
     def uploaded(self, total_bytes: int, *, backlog: bool) -> None:
         """The bridge has uploaded so much since its start."""
         if backlog or total_bytes < self._uploaded:  # or it was started again
