@@ -46,6 +46,13 @@ def _text(name: str, value: Any) -> None:
         raise StatusError(f"status: {name}: expected text, got {type(value).__name__}")
 
 
+def _scalar(name: str, value: Any) -> None:
+    if type(value) not in (bool, int, float, str):
+        raise StatusError(
+            f"status: {name}: expected a number, text or truth, got {type(value).__name__}"
+        )
+
+
 def _map(**known: Check) -> Check:
     def check(name: str, value: Any) -> None:
         if type(value) is not dict:
@@ -125,6 +132,8 @@ SHAPE = _map(
     ),
     privacy=_map(mode=_text, open=_flag, sent=_count, masked=_count, withheld=_count, kept=_count),
     versions=_each(_text),
+    # What the gateway asked for, by stage.parameter: taken, or refused and why.
+    settings=_map(values=_each(_scalar), refused=_each(_text)),
     bundle=_map(name=_text, digest=_text),
     diagnostics=_each(_map(level=_text, message=_text)),  # by node
 )

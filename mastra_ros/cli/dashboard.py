@@ -44,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="URL",
         help="where people find it, such as https://dash.example; default: the address itself",
     )
+    parser.add_argument("--parent", type=int, default=0, help=argparse.SUPPRESS)
     actions = parser.add_subparsers(dest="action", metavar="ACTION")
     person = actions.add_parser(
         "add-person", help="add a person, or give a new role and password (asked for, or stdin)"
@@ -77,6 +78,7 @@ def run(args: argparse.Namespace) -> int:
             Path(args.people) if args.people else keys / PEOPLE,
             place,
             lambda url: print(f"ready {url}", flush=True),
+            parent_pid=args.parent,
         )
 
     asyncio.run(work())

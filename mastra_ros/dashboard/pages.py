@@ -20,11 +20,21 @@ from .views import (
     facts,
     fleet_row,
     matching,
+    said,
     switches,
 )
 
 REFRESH_S = 1.0
 """A page is brought up to date this often; five times a second would be the most."""
+CONNECT_S = 60.0
+COLOURS = {"auto": None, "light": False, "dark": True}
+COLOURS_COOKIE = "mastra_colours"
+CSS = """
+.skip { position: absolute; left: -99em; }
+.skip:focus { left: 1em; top: .2em; }
+.q-table a { color: inherit; text-decoration: underline; }
+.nicegui-content > * { max-width: 100%; }
+"""
 STATES = ("", "connected", "silent", "away")
 FLEET_COLUMNS = (
     *("name", "state", "seen", "route", "age", "cpu", "temperature", "spool", "version"),
@@ -67,6 +77,11 @@ class Show:
         """A text in the language of who looks."""
         return text(key, self.language, **values)
 
+    def table(self, columns: tuple[str, ...], key: str) -> ui.table:
+        """An empty table."""
+        table = ui.table(columns=self.columns(columns), rows=[], row_key=key).classes("w-full")
+        return table.props(f'no-data-label="{self.text("table.empty")}"')
+
     def columns(self, names: tuple[str, ...]) -> list[dict[str, Any]]:
         """Columns of a table."""
         return [
@@ -80,18 +95,19 @@ def _frame(request: Request, fleet: Fleet, title: str, **values: str) -> Show:
     show = Show(request.scope[PERSON], language_of(request.headers.get("accept-language", "")))
     ui.page_title(f"Mastra: {show.text(title, **values)}")
     ui.query("html").props(f'lang="{show.language}"')
-    dark = ui.dark_mode(None)
-    with ui.header().classes("items-center gap-4 px-4 py-2"):
+    ui.colors(primary="#1c5a94")
+    ui.add_css(CSS)
+    with ui.header().classes("items-center gap-4 px-4 py-2 flex-wrap"):
+        ui.link(show.text("page.skip"), "#content").classes("skip text-white")
         ui.link("Mastra", "/").classes("text-white font-bold no-underline")
         ui.link(show.text("page.fleet"), "/").classes("text-white")
         ui.link(show.text("page.audit"), "/audit").classes("text-white")
         ui.space()
         ui.label(f"{show.person.name} ({show.person.role})")
-        ui.switch(show.text("page.dark"), on_change=lambda e: dark.set_value(e.value)).props(
-            "color=white keep-color"
-        )
+        _choose_colours(request, show)
         button = f"<button>{show.text('page.leave')}</button>"
         ui.html(f'<form method="post" action="/logout">{button}</form>', sanitize=False)
+    ui.link_target("content")
     ui.label(show.text(title, **values)).classes("text-xl").props('role="heading" aria-level="1"')
     problem = ui.label().classes("text-red-700 font-bold").props('role="alert"')
 
@@ -101,6 +117,26 @@ def _frame(request: Request, fleet: Fleet, title: str, **values: str) -> Show:
     look()
     ui.timer(REFRESH_S, look)
     return show
+
+
+def _choose_colours(request: Request, show: Show) -> None:
+    """Light, dark, or as the system has it; the browser remembers it in a cookie."""
+    chosen = request.cookies.get(COLOURS_COOKIE, "auto")
+    chosen = chosen if chosen in COLOURS else "auto"
+    dark = ui.dark_mode(COLOURS[chosen])
+
+    def choose(event: Any) -> None:
+        if event.value in COLOURS:
+            dark.set_value(COLOURS[event.value])
+            ui.run_javascript(
+                f"document.cookie = '{COLOURS_COOKIE}={event.value}; path=/; "
+                "max-age=31536000; SameSite=Strict'"
+            )
+
+    options = {one: show.text(f"colours.{one}") for one in COLOURS}
+    ui.select(options, value=chosen, on_change=choose).props(
+        f'dark dense borderless aria-label="{show.text("page.colours")}"'
+    )
 
 
 class FleetPage:
@@ -121,9 +157,7 @@ class FleetPage:
                 f'aria-label="{show.text("col.state")}"'
             )
             self._count = ui.label()
-        self._table = ui.table(
-            columns=show.columns(FLEET_COLUMNS), rows=[], row_key="name"
-        ).classes("w-full")
+        self._table = show.table(FLEET_COLUMNS, "name")
         self._table.add_slot(
             "body-cell-name",
             '<q-td :props="props"><a :href="\'/device/\' + encodeURIComponent(props.value)">'
@@ -177,16 +211,21 @@ class DevicePage:
         ui.label(show.text("device.switches")).classes("text-lg").props(
             'role="heading" aria-level="2"'
         )
-        self._table = ui.table(columns=show.columns(SWITCH_COLUMNS), rows=[], row_key="key")
+        self._table = show.table(SWITCH_COLUMNS, "key")
         self._told: list[tuple[str, str]] = []
         self._refresh()
         ui.timer(REFRESH_S, self._refresh)
         ui.label(show.text("device.settings")).classes("text-lg").props(
             'role="heading" aria-level="2"'
         )
-        await SettingsForm(self._gateway, self._name, show.person, show.text).build(
-            lambda: self._fleet.devices.get(self._name)
-        )
+        # What is typed before the page has its socket would be lost.
+        try:
+            await ui.context.client.connected(timeout=CONNECT_S)
+        except TimeoutError:
+            return
+        form = SettingsForm(self._gateway, self._name, show.person, show.language)
+        await form.build(lambda: self._fleet.devices.get(self._name))
+        ui.timer(REFRESH_S, lambda: form.show(self._fleet.devices.get(self._name)))
 
     def _refresh(self) -> None:
         show = self._show
@@ -211,13 +250,16 @@ class DevicePage:
                         ui.label(value)
         history = self._fleet.history(self._name)
         samples = next(iter(history.values()), [])
-        charts = device_charts(samples, now_s, show.language)
+        silent = not device.heard
+        charts = device_charts(samples, now_s, show.language, silent=silent)
         while len(self._charts) < len(charts):
             with self._grid:
-                self._charts.append(ui.echart(charts[len(self._charts)]).classes("h-64 w-full"))
+                drawn = ui.echart(charts[len(self._charts)]).classes("h-64 w-full min-w-0")
+                self._charts.append(drawn.props("role=img"))
         for drawn, options in zip(self._charts, charts, strict=False):
             drawn.options.clear()
             drawn.options.update(options)
+            drawn.props["aria-label"] = said(options, show.language)
             drawn.update()
         rows = [
             {
@@ -234,7 +276,7 @@ class DevicePage:
 
 
 async def _show_audit(gateway: GatewayClient, show: Show) -> None:
-    table = ui.table(columns=show.columns(AUDIT_COLUMNS), rows=[], row_key="id").classes("w-full")
+    table = show.table(AUDIT_COLUMNS, "id")
 
     async def refresh() -> None:
         try:

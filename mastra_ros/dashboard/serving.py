@@ -6,16 +6,24 @@ import asyncio
 import contextlib
 import ipaddress
 import logging
+import os
 import socket
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import ConfigError, DependencyError
 from .fleet import Fleet
 from .gateway import GatewayClient
 
+if TYPE_CHECKING:
+    import uvicorn
+
 logger = logging.getLogger(__name__)
+
+MESSAGE_BYTES_MAX = 2**20
+"""Of what a page says over its socket."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +68,13 @@ async def serve(
     people_path: Path,
     place: Place,
     on_ready: Callable[[str], None],
+    *,
+    parent_pid: int = 0,
 ) -> None:
-    """Serve until SIGINT or SIGTERM. Raises ConfigError or DependencyError before it listens."""
+    """Serve until SIGINT or SIGTERM, or until the process `parent_pid` ends.
+
+    Raises ConfigError or DependencyError before it listens.
+    """
     try:
         import uvicorn
         from fastapi import FastAPI
@@ -112,12 +125,23 @@ async def serve(
             ssl_keyfile=str(place.key) if place.key else None,
             log_level="warning",
             lifespan="on",
+            ws_max_size=MESSAGE_BYTES_MAX,
             server_header=False,
             timeout_graceful_shutdown=2,
         )
     )
     on_ready(origins[0])
+    watch = asyncio.ensure_future(_outlived(parent_pid, server))
     await server.serve(sockets=[listener])
+    watch.cancel()
+
+
+async def _outlived(parent_pid: int, server: uvicorn.Server) -> None:
+    while parent_pid and os.getppid() == parent_pid:
+        await asyncio.sleep(1.0)
+    if parent_pid:
+        logger.warning("the process that started the dashboard has ended")
+        server.should_exit = True
 
 
 def _listen(place: Place) -> socket.socket:

@@ -10,7 +10,8 @@ from nicegui import ui
 from .fleet import Device
 from .gateway import GatewayClient, GatewayError
 from .people import Person
-from .views import at
+from .texts import text
+from .views import at, setting_state
 
 STEPS = 100
 """Of a slider over its range."""
@@ -20,12 +21,17 @@ class SettingsForm:
     """What is wanted of a device, to be changed by an operator."""
 
     def __init__(
-        self, gateway: GatewayClient, device: str, person: Person, text: Callable[..., str]
+        self,
+        gateway: GatewayClient,
+        device: str,
+        person: Person,
+        language: str,
     ) -> None:
         self._gateway = gateway
         self._device = device
         self._person = person
-        self._text = text
+        self._language = language
+        self._states: dict[str, Any] = {}
         self._wanted: dict[str, Any] = {}
         self._shown: dict[str, Any] = {}
         self._fields: dict[str, Any] = {}
@@ -57,13 +63,25 @@ class SettingsForm:
                     name = one["name"]
                     value = self._wanted.get(name, in_force.get(name, one["default"]))
                     self._shown[name] = value
-                    self._fields[name] = _field(one, value, may=may)
+                    with ui.element("div").classes("min-w-0"):
+                        self._fields[name] = _field(one, value, may=may)
+                        self._states[name] = ui.label().classes("text-sm break-words")
         with ui.row():
             apply = ui.button(self._text("device.apply"), on_click=self._apply)
             self._back = ui.button(self._text("device.undo"), on_click=self._take_back)
         apply.set_enabled(may)
         self._back.set_enabled(False)
         self._said = ui.label().props('role="status"')
+        self.show(known)
+
+    def show(self, device: Device | None) -> None:
+        """Say of each setting what the device has done with it."""
+        status = device.status if device else {}
+        for name, label in self._states.items():
+            label.set_text(setting_state(name, self._wanted, status, self._language))
+
+    def _text(self, key: str) -> str:
+        return text(key, self._language)
 
     async def _apply(self) -> None:
         changed = {
@@ -104,17 +122,16 @@ def _field(one: Mapping[str, Any], value: Any, *, may: bool) -> Any:
     """The element for a parameter; its `value` is of the parameter's type."""
     unit = f" ({one['unit']})" if one["unit"] else ""
     label = f"{one['name'].partition('.')[2]}{unit}"
-    with ui.element("div"):
-        if one["choices"]:
-            field: Any = ui.select(list(one["choices"]), value=value, label=label)
-        elif one["type"] == "bool":
-            field = ui.switch(label, value=bool(value))
-        elif one["type"] in ("int", "float"):
-            field = _number(one, value, label)
-        else:
-            field = ui.input(label, value=str(value))
-        field.tooltip(one["doc"])
-        field.set_enabled(may)
+    if one["choices"]:
+        field: Any = ui.select(list(one["choices"]), value=value, label=label)
+    elif one["type"] == "bool":
+        field = ui.switch(label, value=bool(value))
+    elif one["type"] in ("int", "float"):
+        field = _number(one, value, label)
+    else:
+        field = ui.input(label, value=str(value))
+    field.tooltip(one["doc"])
+    field.set_enabled(may)
     return field
 
 

@@ -5,6 +5,7 @@ What a device has not told is None here and absent on the page: a missing sensor
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,8 @@ GAP_S = 5.0
 """A line is broken where nothing was told for longer."""
 ORIGINS = ("local", "split", "cloud", "cache")
 ROWS_MAX = 50
+INK = "#7d828a"
+"""Of texts in charts: read on white and on black."""
 
 
 def at(status: Mapping[str, Any], path: str) -> Any:
@@ -116,8 +119,11 @@ def percent(value: Any) -> str:
     return f"{100 * value:.0f} %" if isinstance(value, (int, float)) else ""
 
 
-def cuts(samples: Sequence[Sample]) -> list[tuple[float, float]]:
-    """From when to when the link was down, as far as the device has told."""
+def cuts(samples: Sequence[Sample], silent_until_s: float = 0.0) -> list[tuple[float, float]]:
+    """From when to when the link was down: as the device has told, or when nothing is heard of it.
+
+    silent_until_s: it is not heard, from the last sample to this moment at least; 0 where it is.
+    """
     found: list[tuple[float, float]] = []
     begun: float | None = None
     for sample in samples:
@@ -127,8 +133,10 @@ def cuts(samples: Sequence[Sample]) -> list[tuple[float, float]]:
         elif connected is True and begun is not None:
             found.append((begun, sample.at_s))
             begun = None
+    if samples and begun is None and silent_until_s > samples[-1].at_s:
+        begun = samples[-1].at_s
     if begun is not None:
-        found.append((begun, samples[-1].at_s))
+        found.append((begun, max(silent_until_s, samples[-1].at_s)))
     return found
 
 
@@ -153,6 +161,7 @@ def chart(
     unit_name: str,
     now_s: float,
     cut_name: str,
+    silent: bool = False,
     scale: float = 1.0,
     stacked: bool = False,
 ) -> dict[str, Any]:
@@ -180,15 +189,15 @@ def chart(
             "label": {"show": False},
             "data": [
                 [{"name": cut_name, "xAxis": 1000 * begin}, {"xAxis": 1000 * end}]
-                for begin, end in cuts(samples)
+                for begin, end in cuts(samples, now_s if silent else 0.0)
             ],
         }
     return {
-        "aria": {"enabled": True},
         "animation": False,
-        "title": {"text": title, "textStyle": {"fontSize": 14}},
+        "title": {"text": title, "textStyle": {"fontSize": 14, "color": INK}},
         "tooltip": {"trigger": "axis"},
-        "legend": {"top": 0, "right": 0},
+        "textStyle": {"color": INK},
+        "legend": {"top": 0, "right": 0, "textStyle": {"color": INK}},
         # Told apart by who does not see red and green (Okabe and Ito).
         "color": ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9"],
         "grid": {"left": 55, "right": 12, "top": 40, "bottom": 25},
@@ -202,8 +211,14 @@ def chart(
     }
 
 
-def device_charts(samples: Sequence[Sample], now_s: float, language: str) -> list[dict[str, Any]]:
-    """The charts of a device: ages, routes, link, load, temperature (where there is a sensor)."""
+def device_charts(
+    samples: Sequence[Sample], now_s: float, language: str, *, silent: bool = False
+) -> list[dict[str, Any]]:
+    """The charts of a device: ages, routes, link, load, temperature (where there is a sensor).
+
+    silent: the device is not heard, which is a cut until it is.
+    """
+    samples = [one for one in samples if now_s - one.at_s <= WINDOW_S]
 
     def of(key: str, unit_name: str, lines: Mapping[str, str], **more: Any) -> dict[str, Any]:
         return chart(
@@ -213,6 +228,7 @@ def device_charts(samples: Sequence[Sample], now_s: float, language: str) -> lis
             unit_name=unit_name,
             now_s=now_s,
             cut_name=text("chart.cut", language),
+            silent=silent,
             **more,
         )
 
@@ -228,6 +244,41 @@ def device_charts(samples: Sequence[Sample], now_s: float, language: str) -> lis
     if _any(samples, "load.temperature_c"):
         charts.append(of("temperature", "°C", {"°C": "load.temperature_c"}))
     return charts
+
+
+def said(options: Mapping[str, Any], language: str) -> str:
+    """A chart in words, for who does not see it: its title, the latest values, the cuts."""
+    parts = [str(options["title"]["text"])]
+    unit_name = options["yAxis"]["name"]
+    for one in options["series"]:
+        values = [value for _, value in one["data"] if value is not None]
+        if values:
+            parts.append(f"{one['name']} {values[-1]:.1f} {unit_name}".rstrip())
+    bands = options["series"][0]["markArea"]["data"] if options["series"] else []
+    for begin, end in bands:
+        moments = (_clock(begin["xAxis"] / 1000), _clock(end["xAxis"] / 1000))
+        parts.append(text("chart.cut_from", language, begin=moments[0], end=moments[1]))
+    return ", ".join(parts)
+
+
+def _clock(at_s: float) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(at_s))
+
+
+def setting_state(
+    name: str, wanted: Mapping[str, Any], status: Mapping[str, Any], language: str
+) -> str:
+    """What a device has done with a setting; empty where nothing was asked of it."""
+    settings = at(status, "settings")
+    settings = settings if isinstance(settings, Mapping) else {}
+    taken = settings.get("values", {}).get(name)
+    if name not in wanted:
+        return text("setting.taken", language, value=taken) if taken is not None else ""
+    if taken == wanted[name]:
+        return text("setting.taken", language, value=taken)
+    if reason := settings.get("refused", {}).get(name):
+        return text("setting.refused", language, reason=reason)
+    return text("setting.asked", language, value=wanted[name])
 
 
 def switches(samples: Sequence[Sample], most: int = 20) -> list[dict[str, Any]]:
