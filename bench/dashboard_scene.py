@@ -17,12 +17,18 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mastra_ros.bridge import BridgeClient, BridgeStatus
 from mastra_ros.bridge.clearing import NothingToHide
-from mastra_ros.config import BridgeConfig
+from mastra_ros.compression import Encoder
+from mastra_ros.config import BridgeConfig, CompressionConfig
 from mastra_ros.gateway.embedded import EmbeddedGateway
+from mastra_ros.privacy import hiding_nothing
 from mastra_ros.protocol.clients import add_client
 from mastra_ros.protocol.keys import add_device, init_keys
+from mastra_ros.types import Frame, FrameKey
 
 NAME, PASSWORD = "ada", "correct horse battery"
 READY_S = 120.0
@@ -48,6 +54,7 @@ class ScriptedDevice:
             artefacts_dir=str(folder / f"{name}-artefacts"),
             reconnect_delay_max_s=0.2,
         )
+        self._encoder = Encoder(CompressionConfig(codec="png"), "main")
         self._client = BridgeClient(
             config,
             on_result=lambda _: None,
@@ -60,6 +67,12 @@ class ScriptedDevice:
     def start(self) -> None:
         """Connect."""
         self._client.start()
+
+    def show(self, image: NDArray[np.uint8]) -> None:
+        """Send a picture."""
+        frame = Frame(FrameKey("main", time.time_ns()), image, "mono8")
+        packet = self._encoder.encode(hiding_nothing("made up").clear(frame))
+        self._client.send(packet, 10_000.0)
 
     def tell(self, status: Mapping[str, Any]) -> None:
         """Send a status."""
@@ -154,12 +167,16 @@ class Scene:
         stop = threading.Event()
 
         def tell() -> None:
-            began_s = time.monotonic()
+            began_s, was_cut = time.monotonic(), False
             while not stop.wait(1.0):
                 passed_s = time.monotonic() - began_s
                 cut = cut_from_s <= passed_s < cut_to_s
                 for place, device in enumerate(self.devices.values()):
-                    device.tell(status(time.time(), place, cut=cut and place == 0))
+                    told = status(time.time(), place, cut=cut and place == 0)
+                    if cut != was_cut and place == 0:
+                        told["route"]["switches"] = [_switch(told["at_ns"], to_local=cut)]
+                    device.tell(told)
+                was_cut = cut
 
         thread = threading.Thread(target=tell, daemon=True)
         thread.start()
@@ -197,6 +214,12 @@ def status(at_s: float, place: int = 0, *, cut: bool = False, **sections: Any) -
     if place % 2 == 0:  # the others have no sensor
         told["load"]["temperature_c"] = 61.0 + 3 * wave
     return {**told, **sections}
+
+
+def _switch(at_ns: int, *, to_local: bool) -> dict[str, Any]:
+    before, after = ("cloud", "local") if to_local else ("local", "cloud")
+    reason = "the link is silent" if to_local else "the link is back"
+    return {"at_ns": at_ns, "from": before, "to": after, "reason": reason}
 
 
 def _ready(stream: IO[str] | None) -> str:

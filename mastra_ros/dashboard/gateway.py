@@ -18,6 +18,7 @@ from ..protocol.tokens import sign_token
 TOKEN_LIFE_S, RENEW_S = 300.0, 240.0
 TIMEOUT_S = 5.0
 ANSWER_BYTES_MAX = 8 * 2**20
+JPEG = b"\xff\xd8"
 
 
 class GatewayError(LinkError):
@@ -46,6 +47,13 @@ class GatewayClient:
         """The JSON at a path. Raises GatewayError."""
         return await self._ask("GET", path, params=query)
 
+    async def picture(self, device: str) -> bytes:
+        """The newest picture of a device as JPEG. Raises GatewayError, also where there is none."""
+        status, body = await self._fetch("GET", f"/v1/devices/{device}/picture")
+        if status != 200 or not body.startswith(JPEG):
+            raise GatewayError("there is no picture")
+        return body
+
     async def set(self, device: str, values: Mapping[str, Any], person: str) -> Any:
         """Ask for settings of a device on behalf of a person; None takes one back."""
         headers = {"X-Mastra-Person": person}
@@ -56,7 +64,7 @@ class GatewayClient:
         """Hang up."""
         await self._http.aclose()
 
-    async def _ask(self, method: str, path: str, **options: Any) -> Any:
+    async def _fetch(self, method: str, path: str, **options: Any) -> tuple[int, bytes]:
         headers = {**options.pop("headers", {}), "Authorization": f"Bearer {self._fresh()}"}
         try:
             async with self._http.stream(method, path, headers=headers, **options) as answer:
@@ -67,13 +75,17 @@ class GatewayClient:
                         raise GatewayError(f"{path}: the answer is larger than expected")
         except httpx.HTTPError as error:
             raise GatewayError(f"the gateway does not answer ({type(error).__name__})") from None
+        return answer.status_code, body
+
+    async def _ask(self, method: str, path: str, **options: Any) -> Any:
+        status, body = await self._fetch(method, path, **options)
         try:
             told = json.loads(body)
         except ValueError:
             told = {}
-        if answer.status_code >= 400:
+        if status >= 400:
             why = told.get("error", "") if isinstance(told, dict) else ""
-            raise GatewayError(str(why)[:300] or f"the gateway answers {answer.status_code}")
+            raise GatewayError(str(why)[:300] or f"the gateway answers {status}")
         return told
 
     def _fresh(self) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import time
 from typing import Any
+from urllib.parse import quote
 
 from nicegui import ui
 from starlette.requests import Request
@@ -12,6 +14,7 @@ from .fleet import Fleet
 from .gateway import GatewayClient, GatewayError
 from .guard import PERSON
 from .people import Person
+from .pictures import Pictures
 from .settings_form import SettingsForm
 from .texts import language_of, text
 from .views import (
@@ -44,7 +47,7 @@ AUDIT_COLUMNS = ("at", "who", "name", "setting", "old", "new", "outcome")
 SWITCH_COLUMNS = ("at", "from", "to", "reason")
 
 
-def add_pages(fleet: Fleet, gateway: GatewayClient) -> None:
+def add_pages(fleet: Fleet, gateway: GatewayClient, pictures: Pictures) -> None:
     """Declare the pages."""
 
     @ui.page("/")
@@ -58,7 +61,7 @@ def add_pages(fleet: Fleet, gateway: GatewayClient) -> None:
         if name not in fleet.devices:
             ui.label(text("page.none", show.language, name=name[:80]))
             return
-        await DevicePage(fleet, gateway, name, show).build()
+        await DevicePage(fleet, gateway, pictures, name, show).build()
 
     @ui.page("/audit")
     async def audit_page(request: Request) -> None:
@@ -194,11 +197,14 @@ class FleetPage:
 class DevicePage:
     """One device, live."""
 
-    def __init__(self, fleet: Fleet, gateway: GatewayClient, name: str, show: Show) -> None:
+    def __init__(
+        self, fleet: Fleet, gateway: GatewayClient, pictures: Pictures, name: str, show: Show
+    ) -> None:
         self._fleet = fleet
         self._gateway = gateway
         self._name = name
         self._show = show
+        self._pictures = pictures
         self._charts: list[Any] = []
         self._stream = ""
 
@@ -207,6 +213,10 @@ class DevicePage:
         show = self._show
         self._state = ui.label().classes("font-bold").props('role="status"')
         self._facts = ui.element("dl").classes("grid grid-cols-2 sm:grid-cols-4 gap-x-6 gap-y-1")
+        alt = html.escape(show.text("page.picture", name=self._name), quote=True)
+        self._picture = ui.element("img").props(f'alt="{alt}"').style("max-width: 100%")
+        self._picture.set_visibility(False)
+        self._seen = 0
         self._grid = ui.element("div").classes("grid grid-cols-1 md:grid-cols-2 gap-4 w-full")
         ui.label(show.text("device.switches")).classes("text-lg").props(
             'role="heading" aria-level="2"'
@@ -215,6 +225,7 @@ class DevicePage:
         self._told: list[tuple[str, str]] = []
         self._refresh()
         ui.timer(REFRESH_S, self._refresh)
+        ui.timer(REFRESH_S, self._refresh_picture)
         ui.label(show.text("device.settings")).classes("text-lg").props(
             'role="heading" aria-level="2"'
         )
@@ -273,6 +284,14 @@ class DevicePage:
         ]
         if rows != self._table.rows:
             self._table.rows = rows
+
+    async def _refresh_picture(self) -> None:
+        number = await self._pictures.look(self._name)
+        if number != self._seen:
+            self._seen = number
+            self._picture.props["src"] = f"/picture/{quote(self._name, safe='')}?{number}"
+            self._picture.update()
+            self._picture.set_visibility(number > 0)
 
 
 async def _show_audit(gateway: GatewayClient, show: Show) -> None:

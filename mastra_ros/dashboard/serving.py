@@ -85,6 +85,7 @@ async def serve(
         from .logins import Logins
         from .pages import add_pages
         from .people import People
+        from .pictures import Pictures
     except ImportError as error:
         raise DependencyError(
             f'the dashboard needs more packages ({error.name}): pip install "mastra-ros[dashboard]"'
@@ -110,7 +111,9 @@ async def serve(
             await gateway.close()
 
     inner = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
-    add_pages(fleet, gateway)
+    pictures = Pictures(gateway)
+    inner.router.routes.extend(pictures.routes())
+    add_pages(fleet, gateway, pictures)
     ui.run_with(inner, title="Mastra", dark=None, show_welcome_message=False)
     listener = _listen(place)
     port = int(listener.getsockname()[1])

@@ -20,6 +20,7 @@ _TEXTS = {
     "page.device": ("Device {name}", "设备 {name}"),
     "page.audit": ("Changes", "变更记录"),
     "page.leave": ("Log out", "退出"),
+    "page.picture": ("Newest picture of {name}", "{name} 的最新画面"),
     "page.colours": ("Colours", "配色"),
     "colours.auto": ("as the system", "跟随系统"),
     "colours.light": ("light", "浅色"),

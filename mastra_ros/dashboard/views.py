@@ -194,7 +194,7 @@ def chart(
         }
     return {
         "animation": False,
-        "title": {"text": title, "textStyle": {"fontSize": 14, "color": INK}},
+        "title": {"text": title, "left": 0, "textStyle": {"fontSize": 14, "color": INK}},
         "tooltip": {"trigger": "axis"},
         "textStyle": {"color": INK},
         "legend": {"top": 0, "right": 0, "textStyle": {"color": INK}},
@@ -205,8 +205,15 @@ def chart(
             "type": "time",
             "min": 1000 * (now_s - WINDOW_S),
             "max": 1000 * now_s,
+            "axisLabel": {"color": INK},
         },
-        "yAxis": {"type": "value", "name": unit_name, "min": 0},
+        "yAxis": {
+            "type": "value",
+            "name": unit_name,
+            "min": 0,
+            "axisLabel": {"color": INK},
+            "splitLine": {"lineStyle": {"color": INK, "opacity": 0.3}},
+        },
         "series": series,
     }
 

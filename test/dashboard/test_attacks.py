@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,7 +10,7 @@ import httpx
 import pytest
 
 pytest.importorskip("argon2", reason="the extra dashboard is not installed")
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from bench.dashboard_scene import NAME, PASSWORD
@@ -44,6 +45,13 @@ def socket_status(url: str, origin: str, cookie: str) -> int:
             return 101
     except InvalidStatus as error:
         return error.response.status_code
+
+
+def flood(socket: Any) -> None:
+    """Say more at once than a page may, and listen."""
+    socket.send("4" + "x" * 3_000_000)
+    while True:
+        socket.recv(60)
 
 
 def test_without_a_session_nothing_is_answered(scene: Any, client: httpx.Client) -> None:
@@ -99,15 +107,15 @@ def test_what_is_too_large_is_refused_and_the_page_goes_on(
     scene: Any, client: httpx.Client
 ) -> None:
     cookie = enter(client, scene.url)
-    large = b"x" * 1_000_000
-    assert client.post("/login", content=large, headers={"Origin": scene.url}).status_code >= 400
+    with contextlib.suppress(httpx.TransportError):  # hung up in the midst of it
+        large = b"x" * 1_000_000
+        answer = client.post("/login", content=large, headers={"Origin": scene.url})
+        assert answer.status_code >= 400
     assert client.get("/", headers={"Cookie": "a=" + "x" * 8000}).status_code in (303, 400, 431)
     address = scene.url.replace("http", "ws", 1) + SOCKET
     headers = {"Cookie": f"mastra_session={cookie}"}
     with connect(address, additional_headers=headers, origin=scene.url, proxy=None) as socket:
         socket.recv(60)
-        with pytest.raises(Exception, match=r".+"):
-            socket.send("4" + "x" * 3_000_000)
-            while True:
-                socket.recv(60)
+        with pytest.raises(ConnectionClosed):
+            flood(socket)
     assert client.get("/audit").status_code == 200

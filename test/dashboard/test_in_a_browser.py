@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("argon2", reason="the extra dashboard is not installed")
@@ -93,6 +94,27 @@ def test_a_threshold_reaches_the_device_and_back_and_is_in_the_audit(
 
 def asked(device: Any, name: str) -> list[Any]:
     return [values[name] for _, values in device.heard if name in values]
+
+
+def test_the_newest_picture_is_shown_while_somebody_looks(
+    scene: Any, tab: Callable[..., Any], wait_for: Callable[..., None]
+) -> None:
+    device = scene.devices["cam-2"]
+    device.show(board())
+    page = tab("/device/cam-2")
+    assert page.locator("img[alt='Newest picture of cam-2']").is_hidden()
+
+    def seen() -> bool:
+        device.show(board())
+        page.wait_for_timeout(500)
+        return bool(page.evaluate("[...document.images].some(one => one.naturalWidth === 320)"))
+
+    wait_for(seen, "a picture")
+
+
+def board() -> Any:
+    """Something to look at."""
+    return np.tile(np.arange(320, dtype=np.uint8), (240, 1))
 
 
 def test_what_devices_say_is_shown_as_text(scene: Any, tab: Callable[..., Any]) -> None:
