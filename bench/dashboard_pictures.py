@@ -52,11 +52,12 @@ def draw(scene: Scene, chromium: Any, folder: Path) -> None:
         page.set_viewport_size({"width": 1100, "height": 490})
         save(page, folder / "dashboard_fleet.png")
         cookies = context.cookies()
-        for name, options in {
+        looks: dict[str, dict[str, Any]] = {
             "device": {"viewport": {"width": 1100, "height": 1180}},
             "dark": {"viewport": {"width": 1100, "height": 720}, "color_scheme": "dark"},
             "phone": {"viewport": {"width": 360, "height": 740}},
-        }.items():
+        }
+        for name, options in looks.items():
             other = chromium.new_context(locale="en-GB", **options)
             other.add_cookies(cookies)
             page = other.new_page()
