@@ -6,6 +6,13 @@ SHELL := bash
 
 ENV := source ./env.sh &&
 
+PIPELINE ?= factory
+DEMO_factory := mastra run factory_inspection --duration 60 --fault down@25s..35s \
+  --report demo/report.json --pictures demo/pictures
+DEMO_traffic := mastra run traffic --duration 60 --report demo/report.json \
+  --set traffic.log_path=demo/events.jsonl
+DEMO_ultrasound := mastra run medical_ultrasound --fault down@3s..6s --report demo/ultrasound.json
+
 .PHONY: help setup demo test check lint format types bars bench hostile docs clean
 
 help: ## list the targets
@@ -14,9 +21,8 @@ help: ## list the targets
 setup: ## make .venv and build; quick when nothing has changed
 	@scripts/setup.sh
 
-demo: setup ## a minute of factory inspection, the link cut for 10 s
-	@$(ENV) mastra run factory_inspection --duration 60 --fault down@25s..35s \
-	  --report demo/report.json --pictures demo/pictures
+demo: setup ## a minute of factory inspection, the link cut for 10 s; PIPELINE=ultrasound a sweep
+	@$(ENV) $(or $(DEMO_$(PIPELINE)),$(error PIPELINE: expected factory, traffic or ultrasound))
 
 test: setup ## colcon test, with the result per test file and a total
 	@scripts/test.sh
@@ -48,7 +54,8 @@ hostile: setup ## what an attacker brings, with the latency beside it: an hour
 docs: setup ## bring the table of parameters and the measured numbers up to date
 	@$(ENV) mastra params --markdown > docs/parameters.md && python -m bench.table && \
 	  python -m bench.models_table && python -m bench.policies_table && \
-	  python -m bench.privacy_table && python -m bench.compression_table
+	  python -m bench.privacy_table && python -m bench.compression_table && \
+	  python -m bench.traffic_signals_table
 
 clean: ## remove what was built; .venv stays (rm -rf .venv for that)
 	@rm -rf build install log

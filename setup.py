@@ -35,6 +35,8 @@ setup(
         "nncf": requirements("nncf"),
         "dashboard": requirements("dashboard"),
         "grpc": requirements("grpc"),
+        "medical": requirements("medical"),
+        "sumo": requirements("sumo"),
         "torch": requirements("torch"),
         "tensorflow": ["tensorflow>=2.16"],
         "dev": requirements("test"),

@@ -121,6 +121,28 @@ def gateway(result: Result) -> Iterator[Bar]:
     beats = _number(many.get("heartbeat_ms", {}), "p99")
     yield Bar("16 devices: round trip of another's heartbeat, p99, ms", beats, AT_MOST, 15.0)
     yield Bar("frames refused", sum(run["refused"] for run in runs.values()), AT_MOST, 0)
+    if "beside" in result:
+        yield from _beside(result["beside"])
+
+
+def _beside(told: Result) -> Iterator[Bar]:
+    """Beside Triton, the better of one and two instances, all behind TLS."""
+    rows = {(name, row["clients"]): row for name, some in told["rows"].items() for row in some}
+
+    def triton(work: str, clients: int, key: str) -> list[float]:
+        found = (rows.get((f"triton of {n}, {work}, TLS", clients), {}) for n in (1, 2))
+        return [_number(one, key) for one in found if key in one]
+
+    v2 = _number(rows.get(("mastra /v2, infer, TLS", 16), {}), "per_s")
+    yield Bar("16 clients: requests a second to /v2 over TLS", v2, AT_LEAST, 4500.0)
+    for clients in (1, 16, 64):
+        ours = _number(rows.get(("mastra stream, commit, TLS", clients), {}), "per_s")
+        best = max(triton("commit", clients, "per_s"), default=math.nan)
+        what = f"{clients} devices: frames kept a second, times Triton's on the equal work"
+        yield Bar(what, round(ours / best, 3), AT_LEAST, 1.0)
+    ours = _number(rows.get(("mastra stream, commit, TLS", 1), {}), "p50_ms")
+    best = min(triton("commit", 1, "p50_ms"), default=math.nan)
+    yield Bar("1 device: p50 of a frame, times Triton's", round(ours / best, 3), AT_MOST, 1.2)
 
 
 def pipeline(result: Result) -> Iterator[Bar]:
@@ -224,6 +246,25 @@ def privacy(result: Result) -> Iterator[Bar]:
         yield Bar(what, value, way, bar)
 
 
+SAVED_PERCENT = {
+    "perfect": {"cologne1": 5.0, "cologne3": 20.0, "ingolstadt1": 0.0},
+    "camera": {"cologne1": 0.0, "cologne3": 15.0, "ingolstadt1": 0.0},
+}
+"""Less delay than the better of tuned fixed time and tuned actuated control, by sensing."""
+
+
+def traffic_signals(result: Result) -> Iterator[Bar]:
+    """Our policy of signal timing beside the better of the two that are tuned."""
+    rows = {(row["scenario"], row["policy"], row["sensing"]): row for row in result.get("rows", ())}
+    for sensing, bars in SAVED_PERCENT.items():
+        for name, bar in bars.items():
+            row = rows.get((name, "ours", sensing), {})
+            what = f"{name}, {sensing} sensing: less delay than the better tuned one, %"
+            yield Bar(what, _number(row, "saved_percent"), AT_LEAST, bar)
+            what = f"{name}, {sensing} sensing: seeds of {row.get('seeds', 0)} that gridlock"
+            yield Bar(what, _number(row, "gridlocked"), AT_MOST, 0)
+
+
 OF: dict[str, Callable[[Result], Iterator[Bar]]] = {
     "engines": engines,
     "gateway": gateway,
@@ -234,6 +275,7 @@ OF: dict[str, Callable[[Result], Iterator[Bar]]] = {
     "pipeline": pipeline,
     "compression": compression,
     "privacy": privacy,
+    "traffic_signals": traffic_signals,
 }
 """The bars of each result, by the name of its file."""
 

@@ -36,6 +36,7 @@ from websockets.asyncio.client import ClientConnection
 import bench.pinned  # noqa: F401
 from bench.attacks.healthy import open_websocket
 from bench.bars import judged
+from bench.serving.beside import measure as beside
 from bench.serving.stream import IN_FLIGHT
 from bench.tiny_model import TINY_PX, write_tiny_bundle
 from mastra_ros.config import GatewayConfig
@@ -193,6 +194,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=8.0, help="of each run")
     parser.add_argument("--devices", type=int, nargs="+", default=[1, 4, 16, 64])
     parser.add_argument("--only", choices=["tiny", "board_defects"], help="one of the models")
+    parser.add_argument("--beside", type=Path, help="environment of others: serving/others.py")
     parser.add_argument("--out", type=Path, default=Path("bench/results/gateway.json"))
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -210,6 +212,8 @@ def main() -> int:
                 if args.only in (None, name)
             },
         }
+    if args.beside is not None:
+        report["beside"] = beside(args.beside.absolute(), args.seconds, [*args.devices, 256])
     args.out.parent.mkdir(parents=True, exist_ok=True)
     args.out.write_text(json.dumps(judged("gateway", report), indent=2) + "\n")
     print(f"wrote {args.out}")

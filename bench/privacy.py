@@ -1,11 +1,12 @@
 """What the finders of the stage privacy find, what that costs, and what can still be read.
 
-    python -m bench.privacy [--parts plates,faces,reading,video,cost] [--placements N] [--out FILE]
+    python -m bench.privacy [--parts recall|cost|plates,faces,…] [--placements N] [--out FILE]
 
-Needs MASTRA_DATA, and the default finders (`make setup`). The optional ones are taken where they
-are: `mastra model get yunet` and `plates`, or --models FOLDER of those. A part that is not run
-keeps what the file in bench/results/ says of it. Reading needs the recogniser of module
-plate_reader.
+The parts plates, faces, reading, video and bands (`--parts recall`) do not depend on how busy the
+machine is; cost does. Needs MASTRA_DATA, and the default finders (`make setup`). The optional ones
+are taken where they are: `mastra model get yunet` and `plates`, or --models FOLDER of those. A part
+that is not run keeps what the file in bench/results/ says of it, with the day and the model of its
+run. Reading needs the recogniser of module plate_reader.
 """
 
 from __future__ import annotations
@@ -25,13 +26,14 @@ import numpy as np
 
 from bench.bars import RESULTS, judged
 from bench.plate_reader import PlateReader, plain
+from bench.privacy_bands import of_bands
 from bench.privacy_pictures import (
     Image,
     Truth,
+    carried,
     covered,
     faces,
     interval,
-    paste,
     placements,
     plate_of_width,
     plates,
@@ -41,6 +43,8 @@ from mastra_ros.config import PrivacyConfig
 from mastra_ros.errors import ModelError
 from mastra_ros.privacy import Finder, Region
 from mastra_ros.privacy.finders import ALL, DEFAULT, FINDERS, PacedFinders
+from mastra_ros.privacy.finders.files import own_model
+from mastra_ros.privacy.finders.network import open_network
 from mastra_ros.privacy.hide import hide_inside
 from mastra_ros.privacy.tracks import Tracks
 
@@ -51,6 +55,8 @@ PLATE_SHARE, FACE_SHARE = 0.9, 0.8
 READING_PX = 112
 """Plates are read at this width, or at their own where it is smaller."""
 VIDEO_FRAMES = 200
+RECALL = ("plates", "faces", "reading", "video", "bands")
+GROUPS = {"all": (*RECALL, "cost"), "recall": RECALL}
 SIZES = {"vga": (640, 480), "720p": (1280, 720)}
 
 Result = dict[str, Any]
@@ -66,6 +72,14 @@ class Bench:
             if (finder := self._opened(name)) is not None:
                 self.finders[name] = finder
         self.sets = {"default": DEFAULT, "all": tuple(self.finders)}
+
+    def run(self) -> Result:
+        """When this is, and with what: parts may be measured on different days."""
+        return {
+            "on": time.strftime("%Y-%m-%d"),
+            "plates_and_heads": self.finders["plates_and_heads"].digest[:12],
+            "engine": open_network(own_model()[0]).name,
+        }
 
     def _opened(self, name: str) -> Finder | None:
         try:
@@ -129,12 +143,12 @@ def _area_px(image: Image, regions: list[Region]) -> float:
     return float(np.count_nonzero(under == 0))
 
 
-def of_plates(bench: Bench, data: Path) -> list[Result]:
+def of_plates(bench: Bench, data: Path, widths: list[int]) -> list[Result]:
     """Photographs of cars, made smaller until their plate has each width."""
     names = tuple(bench.sets)
     told = []
     cars = list(plates(data))
-    for width in PLATE_PX:
+    for width in _those(PLATE_PX, widths):
         tally = Tally(names)
         for image, truth in cars:
             if (made := plate_of_width(image, truth, width)) is not None:
@@ -144,12 +158,16 @@ def of_plates(bench: Bench, data: Path) -> list[Result]:
     return told
 
 
-def of_faces(bench: Bench, data: Path, count: int) -> list[Result]:
+def _those(known: tuple[int, ...], wanted: list[int]) -> list[int]:
+    return [width for width in known if not wanted or width in wanted]
+
+
+def of_faces(bench: Bench, data: Path, count: int, widths: list[int]) -> list[Result]:
     """Faces pasted into street frames. The finder of plates alone is left out: it finds none."""
     names = tuple(bench.sets)
     told = []
     frames, heads = street(data, 200), faces(data)
-    for width in FACE_PX:
+    for width in _those(FACE_PX, widths):
         tally = Tally(names)
         for image, truths in placements(frames, heads, width, count):
             tally.add(image, truths, bench.masks(image, without="plates"), "faces")
@@ -194,7 +212,7 @@ def video(bench: Bench, data: Path, frames: int) -> Result:
     gaps: dict[str, int] = {}
     shares, spent = [], []
     for number, image in enumerate(street(data, frames, SIZES["720p"])):
-        there = _carried(image, number, heads, cars)
+        there = carried(image, number, heads, cars)
         began = time.perf_counter()
         found = [r.widened(bench.config.widen) for r in paced.find(image)]
         spent.append((time.perf_counter() - began) * 1e3)
@@ -212,30 +230,6 @@ def video(bench: Bench, data: Path, frames: int) -> Result:
     }
     print(json.dumps(told), flush=True)
     return told
-
-
-def _carried(
-    image: Image, number: int, heads: list[tuple[Image, Truth]], cars: list[tuple[Image, Truth]]
-) -> dict[str, Truth]:
-    """Paste three faces and three plates where their paths have brought them by this frame."""
-    there = {}
-    for k, width in enumerate((16, 24, 40)):
-        head, truth = heads[k * 11]
-        left, top = 60 + 3.1 * number + 150 * k, 90 + 190 * k + 0.4 * number
-        there[f"face {width} px"] = paste(image, head, truth, width, left % 1100, top % 600)
-    for k, width in enumerate((48, 64, 96)):
-        photograph, truth = cars[k * 31 + 5]
-        by = width / truth.width
-        pad = 0.08 * truth.height
-        x, y = int(truth.x - pad), int(truth.y - pad)
-        plate = photograph[y : y + int(truth.height + 2 * pad), x : x + int(truth.width + 2 * pad)]
-        plate = cv2.resize(plate, None, fx=by, fy=by, interpolation=cv2.INTER_AREA)
-        left, top = int((900 - 2.3 * number + 60 * k) % 1100), int(170 + 180 * k)
-        image[top : top + plate.shape[0], left : left + plate.shape[1]] = plate
-        there[f"plate {width} px"] = Truth(
-            left + (truth.x - x) * by, top + (truth.y - y) * by, width, truth.height * by
-        )
-    return there
 
 
 def cost(bench: Bench, data: Path, frames: int) -> Result:
@@ -280,7 +274,8 @@ def _timed(find: Callable[[Image], Any], images: list[Image]) -> Result:
 def main() -> int:
     """Measure and write the result; status 2 without the data."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--parts", default="plates,faces,reading,video,cost")
+    parser.add_argument("--parts", default="all", help="all, recall, or names of parts")
+    parser.add_argument("--widths", default="", help="of plates and faces: only these, px")
     parser.add_argument("--placements", type=int, default=1000, help="faces of each size")
     parser.add_argument("--frames", type=int, default=VIDEO_FRAMES)
     parser.add_argument("--models", default="", help="folder that `mastra model get` filled")
@@ -295,16 +290,25 @@ def main() -> int:
     if options.out.exists():
         told = json.loads(options.out.read_text("utf-8"))
     told["finders"] = {name: list(names) for name, names in bench.sets.items()}
-    wanted = options.parts.split(",")
+    wanted = GROUPS.get(options.parts) or tuple(options.parts.split(","))
+    widths = [int(width) for width in options.widths.split(",") if width]
     parts: dict[str, Callable[[], Any]] = {
-        "plates": lambda: of_plates(bench, data),
-        "faces": lambda: of_faces(bench, data, options.placements),
+        "plates": lambda: of_plates(bench, data, widths),
+        "faces": lambda: of_faces(bench, data, options.placements, widths),
         "reading": lambda: reading(bench, data),
         "video": lambda: video(bench, data, options.frames),
+        "bands": lambda: of_bands(
+            [bench.finders[name] for name in DEFAULT], data, bench.config, options.frames
+        ),
         "cost": lambda: cost(bench, data, options.frames),
     }
     for name in wanted:
-        told[name] = parts[name]()
+        made = parts[name]()
+        if name in ("plates", "faces"):
+            rows = {row["width_px"]: row for row in [*told.get(name, ()), *made]}
+            made = [rows[width] for width in sorted(rows)]
+        told[name] = made
+        told.setdefault("runs", {})[name] = bench.run()
         options.out.write_text(json.dumps(judged("privacy", told), indent=2) + "\n", "utf-8")
     return 0
 

@@ -30,6 +30,13 @@ def privacy_values(result: dict[str, Any]) -> Iterator[tuple[str, float, str, fl
     yield "plates read exactly under their masks", read, "at most", 0.0
     gaps = result.get("video", {}).get("frames_uncovered")
     yield "frames of a video with something uncovered", _sum(gaps), "at most", 0.0
+    for hide, counted in result.get("journey", {}).items():
+        place = f"through the nodes to the gateway, {hide}"
+        seen = counted["faces_found_after"] + counted["plates_found_after"]
+        yield f"{place}: pasted faces and plates that a finder still finds", seen, "at most", 0.0
+        yield f"{place}: plates read", counted["plates_read_after"], "at most", 0.0
+    share = result.get("bands", {}).get("street", {}).get("share_with_median", math.nan)
+    yield "share of a street frame masked, heads and bands included, median", share, "at most", 0.1
     costs = result.get("cost", {})
     for size in FULL_MS:
         told = costs.get(size, {})

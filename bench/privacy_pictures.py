@@ -127,6 +127,47 @@ def paste(
     return truth.scaled(by, x, y)
 
 
+def carried(
+    image: Image, number: int, heads: list[tuple[Image, Truth]], cars: list[tuple[Image, Truth]]
+) -> dict[str, Truth]:
+    """Paste three faces and three plates where their paths have brought them by this frame.
+
+    A face that a plate is pasted over is not in sight, and so not among what is given back.
+    """
+    there = {}
+    for k, width in enumerate((16, 24, 40)):
+        head, truth = heads[k * 11]
+        left, top = 60 + 3.1 * number + 150 * k, 90 + 190 * k + 0.4 * number
+        there[f"face {width} px"] = paste(image, head, truth, width, left % 1100, top % 600)
+    for k, width in enumerate((48, 64, 96)):
+        photograph, truth = cars[k * 31 + 5]
+        by = width / truth.width
+        pad = 0.08 * truth.height
+        x, y = int(truth.x - pad), int(truth.y - pad)
+        plate = photograph[y : y + int(truth.height + 2 * pad), x : x + int(truth.width + 2 * pad)]
+        plate = cv2.resize(plate, None, fx=by, fy=by, interpolation=cv2.INTER_AREA)
+        left, top = int((900 - 2.3 * number + 60 * k) % 1100), int(170 + 180 * k)
+        image[top : top + plate.shape[0], left : left + plate.shape[1]] = plate
+        there[f"plate {width} px"] = Truth(
+            left + (truth.x - x) * by,
+            top + (truth.y - y) * by,
+            width,
+            truth.height * by,
+            truth.text,
+        )
+    plates_there = [truth for name, truth in there.items() if name.startswith("plate")]
+    return {
+        name: truth
+        for name, truth in there.items()
+        if truth in plates_there or not any(_meet(truth, plate) for plate in plates_there)
+    }
+
+
+def _meet(a: Truth, b: Truth) -> bool:
+    across = a.x < b.x + b.width and b.x < a.x + a.width
+    return across and a.y < b.y + b.height and b.y < a.y + a.height
+
+
 def placements(
     frames: Sequence[Image], heads: Sequence[tuple[Image, Truth]], width_px: int, count: int
 ) -> Iterator[tuple[Image, list[Truth]]]:

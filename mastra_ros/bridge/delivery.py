@@ -161,7 +161,7 @@ class Delivery:
         if entry is None:
             return
         idle = not (self.flight.live or self.flight.in_spool())
-        self._goodput.acknowledged(entry.size, now_ns, idle)
+        self._goodput.acknowledged(entry.size, now_ns, idle, ack.held_us * 1000)
         if spooled:
             self._spool.acknowledge(key)
             self._tally.delivered_late += 1

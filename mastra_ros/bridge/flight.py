@@ -123,11 +123,16 @@ class Goodput:
         if self._busy_since_ns is None:
             self._busy_since_ns = now_ns
 
-    def acknowledged(self, size: int, now_ns: int, idle: bool) -> None:
-        """`size` bytes arrived; `idle`: nothing else is under way."""
+    def acknowledged(self, size: int, now_ns: int, idle: bool, held_ns: int = 0) -> None:
+        """`size` bytes arrived, which the peer held so long; `idle`: nothing else is under way.
+
+        What a slow gateway takes is not the link's: smaller frames would not be there sooner. The
+        link keeps a tenth of the time, since others may be under way while one is held.
+        """
         self._bytes += size
         if self._busy_since_ns is not None:
-            self._busy_ns += now_ns - self._busy_since_ns
+            passed_ns = now_ns - self._busy_since_ns
+            self._busy_ns += max(passed_ns - max(0, held_ns), passed_ns // 10)
             self._busy_since_ns = None if idle else now_ns
         if self._busy_ns >= self._window_ns:
             bps = self._bytes * 8e9 / self._busy_ns

@@ -30,6 +30,10 @@ def open_source(
     stamper = stamper or Stamper(config.stamps)
     reader = reader or PictureReader(config)
     if uri.kind == "synthetic":
+        if uri.target == "crossing":
+            from .crossing import CrossingSource, crossing_options
+
+            return CrossingSource(crossing_options(uri, config), config, stream, stamper)
         from .synthetic import SyntheticSource, line_options
 
         return SyntheticSource(line_options(uri, config), config, stream, stamper)
@@ -55,6 +59,11 @@ def check_source(config: CameraConfig) -> None:
     PictureReader(config)
     uri = parse_uri(config.source)
     if uri.kind == "synthetic":
+        if uri.target == "crossing":
+            from .crossing import crossing_options
+
+            crossing_options(uri, config)
+            return
         from .synthetic import line_options
 
         line_options(uri, config)

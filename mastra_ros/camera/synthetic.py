@@ -77,30 +77,32 @@ class SyntheticSource:
 def line_options(uri: SourceUri, config: CameraConfig) -> LineOptions:
     """The options in `uri`; size and rate that it does not name come from the configuration."""
     given = dict(uri.options)
-    width = _number(given, "width", config.width_px or 640)
-    height = _number(given, "height", config.height_px or 640)
+    width = whole_number(given, "width", config.width_px or 640)
+    height = whole_number(given, "height", config.height_px or 640)
     return LineOptions(
-        seed=_number(given, "seed", 1),
+        seed=whole_number(given, "seed", 1),
         width_px=width,
         height_px=height,
-        boards_per_minute=_real(given, "boards_per_minute", 30.0),
+        boards_per_minute=real_number(given, "boards_per_minute", 30.0),
         motion=given.get("motion", "index"),
-        gap_px=_number(given, "gap_px", 0) if "gap_px" in given else None,
-        noise=_real(given, "noise", 1.5),
-        defect_rate=_real(given, "defect_rate", 0.5),
+        gap_px=whole_number(given, "gap_px", 0) if "gap_px" in given else None,
+        noise=real_number(given, "noise", 1.5),
+        defect_rate=real_number(given, "defect_rate", 0.5),
         encoding=given.get("encoding", "bgr8"),
         rate_hz=config.rate_hz or DEFAULT_RATE_HZ,
     )
 
 
-def _number(given: dict[str, str], name: str, default: int) -> int:
+def whole_number(given: dict[str, str], name: str, default: int) -> int:
+    """An option that is a whole number; ConfigError where it is not."""
     try:
         return int(given.get(name, default))
     except ValueError:
         raise ConfigError(f"source: {name}: expected a whole number, got {given[name]!r}") from None
 
 
-def _real(given: dict[str, str], name: str, default: float) -> float:
+def real_number(given: dict[str, str], name: str, default: float) -> float:
+    """An option that is a number; ConfigError where it is not."""
     try:
         return float(given.get(name, default))
     except ValueError:

@@ -11,12 +11,15 @@ from ..redaction import redact, redact_uri
 
 FORMS = (
     "synthetic:pcb?seed=N&…",
+    "synthetic:crossing?seed=N&…",
     "folder:DIR",
     "file:VIDEO",
     "v4l2:/dev/videoN",
     "rtsp://…",
     "http(s)://…",
 )
+CROSSING = ("seed", "width", "height", "vehicles_per_minute", "light", "encoding")
+"""Options of the drawn crossing."""
 OPTIONS: dict[str, tuple[str, ...]] = {
     "synthetic": (
         "seed",
@@ -31,6 +34,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     ),
     "v4l2": ("fourcc",),
 }
+SCENES = ("pcb", "crossing")
 NETWORK = ("rtsp", "rtsps", "http", "https")
 
 
@@ -61,18 +65,18 @@ def parse_uri(text: str) -> SourceUri:
         return SourceUri(kind, rest[2:] if rest.startswith("///") else rest)
     if kind in OPTIONS and rest:
         target, _, query = rest.partition("?")
-        uri = SourceUri(kind, target, _options(text, kind, query))
-        if kind != "synthetic" or target == "pcb":
+        known = CROSSING if (kind, target) == ("synthetic", "crossing") else OPTIONS[kind]
+        uri = SourceUri(kind, target, _options(text, known, query))
+        if kind != "synthetic" or target in SCENES:
             return uri
     raise ConfigError(f"source: expected {', '.join(FORMS)}; got {redact_uri(text)!r}")
 
 
-def _options(text: str, kind: str, query: str) -> dict[str, str]:
+def _options(text: str, known: tuple[str, ...], query: str) -> dict[str, str]:
     try:
         pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
     except ValueError as error:
         raise ConfigError(f"source: expected ?option=value&… in {text!r}") from error
-    known = OPTIONS[kind]
     unknown = [name for name, _ in pairs if name not in known]
     if unknown:
         raise ConfigError(

@@ -20,6 +20,7 @@ from ..share import share_file
 from ..startup import command_line, drop_output, flush_output, log_to_stderr, prepare
 
 VERBS = {
+    "casting": "find and judge voids in a stack of CT slices of a part",
     "dashboard": "show the devices of a gateway in a browser, and change what may be changed",
     "gateway": "serve devices: authenticate, infer in batches, keep the results",
     "keys": "make and show the keys of gateway and devices",
@@ -32,6 +33,8 @@ VERBS = {
     "proxy": "put a bad link between a device and a gateway",
     "run": "run a pipeline in one process",
     "simulate": "compare policies on recorded links",
+    "ultrasound": "the lag of pictures against poses; doubtful recordings and calibrations",
+    "traffic": "lanes and signals of a road",
 }
 """What each verb does, in a line; its module in this package tells more."""
 
@@ -83,7 +86,7 @@ def top_parser() -> argparse.ArgumentParser:
     """The parser of what stands before the verb's own arguments."""
     parser = Parser(prog="mastra")
     parser.description = "Hybrid inference between a device and a server."
-    parser.epilog = "verbs:\n" + "".join(f"  {name:9} {doc}\n" for name, doc in VERBS.items())
+    parser.epilog = "verbs:\n" + "".join(f"  {name:10} {doc}\n" for name, doc in VERBS.items())
     parser.epilog += "\nmastra VERB --help tells more, with an example."
     parser.add_argument("--version", action="store_true", help="print the version and stop")
     parser.add_argument("--log-level", choices=LEVELS, default="info", help="default: info")

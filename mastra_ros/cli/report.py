@@ -59,6 +59,7 @@ class RunReport:
         self.gate = GateState()
         self.signed = ""  # the counts of privacy, by the device's key
         self.compression: dict[str, Any] = {}  # told by the compression node
+        self.told: dict[str, Any] = {}  # what the pipeline has counted
 
     def on_frame(self, key: FrameKey) -> None:
         with self._lock:
@@ -136,6 +137,7 @@ class RunReport:
         with self._lock:
             link = self._link_counters
             return {
+                "told": self.told,
                 "frames": len(self._entered),
                 "flow_s": round(self._last_s - self._first_s, 3) if self._finals else 0.0,
                 "results": len(self._finals) - len(self._failed),

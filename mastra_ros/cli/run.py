@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..config.files import apply_sets, load_parameters
-from ..errors import AuthenticationError, ConfigError, DependencyError, MastraError, SourceError
+from ..errors import ConfigError, DependencyError, MastraError, SourceError
 from ..figures import prepare
 from ..leftovers import temporary_folder
 from ..share import share_file
@@ -23,16 +23,22 @@ from ..startup import check_clock
 from . import run_dashboard
 from .output import check_output, check_output_folder, write_json
 from .report import RunReport
+from .run_signed import signed
+from .run_ultrasound import fit_calibration, run_sweeps
 
 if TYPE_CHECKING:
     from ..config import BridgeConfig
 
 HELP = """\
 Run a pipeline in one process, over real DDS: camera, inference, scheduling,
-compression, bridge and pipeline, with a gateway of its own unless told otherwise.
-Exit status 0 only when every frame has its result."""
+compression, bridge and pipeline (or probe, ultrasound and bridge), with a
+gateway of its own unless told otherwise. Exit status 0 only when every frame
+has its result, or every sweep its report."""
 EXAMPLE = "mastra run factory_inspection --duration 60 --fault down@25s..35s --report r.json"
-PIPELINES = ("factory_inspection",)
+ULTRASOUND = "medical_ultrasound"
+PIPELINES = ("factory_inspection", ULTRASOUND, "traffic")
+STAGES_OF = {"factory_inspection": "pipeline", "traffic": "traffic"}
+"""The stage that makes something of the results."""
 CONNECT_TIMEOUT_S = 10.0
 DELIVERY_TIMEOUT_S = 30.0
 LIVE_PERIOD_S = 0.5
@@ -42,7 +48,7 @@ LIVE_PERIOD_PLAIN_S = 5.0  # where the output is no terminal
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("pipeline", choices=PIPELINES, help="which pipeline")
-    parser.add_argument("--source", help="where frames come from; see camera.source")
+    parser.add_argument("--source", help="where frames come from; see camera.source, probe.source")
     end = parser.add_mutually_exclusive_group()
     end.add_argument("--frames", type=int, help="stop after so many frames")
     end.add_argument("--duration", type=float, metavar="S", help="stop after so many seconds")
@@ -84,8 +90,10 @@ def run(args: argparse.Namespace) -> int:
     stop = threading.Event()
     with _signals(stop), contextlib.ExitStack() as stack:
         link = _open_link(args, parameters, stack)
+        if args.pipeline == ULTRASOUND:
+            return run_sweeps(args, parameters, link, stop)
         report = _run_nodes(args, parameters, link, stop)
-        report.signed = _signed(report, parameters)
+        report.signed = signed(report, parameters)
     _compare_with_truth(report, parameters)
     print(f"\n{args.pipeline}\n{report.summary()}")
     if link.spool and report.spooled_now:
@@ -101,28 +109,6 @@ def run(args: argparse.Namespace) -> int:
     return 0 if report.frames and not report.missing else 1
 
 
-def _signed(report: RunReport, parameters: dict[str, dict[str, Any]]) -> str:
-    """The counts of privacy, signed by the device's key; empty where it has none."""
-    from ..bridge.connection import keys_folder
-    from ..config import BridgeConfig, build
-    from ..protocol.keys import load_device_key
-    from ..protocol.statements import sign_statement
-
-    config = build(BridgeConfig, parameters.get("bridge", {}))
-    try:
-        key = load_device_key(keys_folder(config), config.device)
-    except (AuthenticationError, ConfigError):
-        return ""
-    stated = {
-        "device": config.device,
-        "stream": config.stream,
-        "ended_s": int(time.time()),
-        "frames": report.frames,
-        "privacy": report.to_dict()["privacy"],
-    }
-    return sign_statement(config.device, key, stated)
-
-
 def _compare_with_truth(report: RunReport, parameters: dict[str, dict[str, Any]]) -> None:
     from ..camera import Line, parse_uri
     from ..camera.synthetic import line_options
@@ -130,7 +116,9 @@ def _compare_with_truth(report: RunReport, parameters: dict[str, dict[str, Any]]
 
     camera = build(CameraConfig, parameters.get("camera", {}))
     uri = parse_uri(camera.source)
-    if uri.kind == "synthetic" and parameters.get("pipeline", {}).get("trigger") != "frame":
+    if (uri.kind, uri.target) == ("synthetic", "pcb") and parameters.get("pipeline", {}).get(
+        "trigger"
+    ) != "frame":
         line = Line(line_options(uri, camera))
         report.compare(lambda board: bool(line.board_truth(board)))
         line.close()
@@ -164,17 +152,23 @@ def _parameters(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
 
     path = args.params_file or share_file(f"config/{args.pipeline}.yaml")
     parameters = load_parameters(path)
-    camera = parameters.setdefault("camera", {})
+    camera = parameters.setdefault("probe" if args.pipeline == ULTRASOUND else "camera", {})
     if args.source:
         camera["source"] = args.source
+        if args.pipeline == ULTRASOUND:
+            fit_calibration(parameters.setdefault("ultrasound", {}), args.source)
     if args.frames is not None:
         if args.frames < 1:
             raise ConfigError(f"--frames: expected at least 1, got {args.frames}")
         camera["frame_limit"] = args.frames
     if args.duration is not None and not args.duration > 0:
         raise ConfigError(f"--duration: expected more than 0 s, got {args.duration:g}")
+    if args.pipeline == ULTRASOUND and (args.rate is not None or args.pictures or args.plot):
+        raise ConfigError(f"{ULTRASOUND} knows no --rate, --pictures and --plot")
     if args.rate is not None:
         camera["rate_hz"] = args.rate
+    if args.pictures and args.pipeline != "factory_inspection":
+        raise ConfigError(f"--pictures: {args.pipeline} saves no pictures")
     if args.pictures:
         parameters.setdefault("pipeline", {})["pictures_dir"] = str(args.pictures)
     parameters = apply_sets(parameters, args.sets)
@@ -265,13 +259,15 @@ def _run_nodes(
     link: _Link,
     stop: threading.Event,
 ) -> RunReport:
-    from ..nodes.run.compose import ORDER, Composition
+    from ..nodes.run.compose import Composition
     from ..nodes.run.monitor import MonitorNode
 
     report = RunReport()
-    with Composition(parameters, namespace=args.namespace) as composition:
+    pipeline = STAGES_OF[args.pipeline]
+    options: dict[str, Any] = {"namespace": args.namespace, "pipeline": args.pipeline}
+    with Composition(parameters, **options) as composition:
         composition.configure()
-        composition.activate(*(stage for stage in ORDER if stage != "camera"))
+        composition.activate(*(stage for stage in composition.order if stage != "camera"))
         composition.await_discovery()
         composition.add(lambda **options: MonitorNode(report, **options))
         if link.expected:
@@ -318,10 +314,12 @@ def _run_nodes(
                 lambda: settled() and (report.undelivered == 0 or not _connected(report)),
                 DELIVERY_TIMEOUT_S,
             )
-        finish = getattr(composition.nodes["pipeline"], "finish", None)
+        finish = getattr(composition.nodes[pipeline], "finish", None)
         if finish is not None:
             verdicts_due = finish()
-            _wait(lambda: report.boards >= verdicts_due, 2.0)
+            if pipeline == "pipeline":
+                _wait(lambda: report.boards >= verdicts_due, 2.0)
+        report.told = getattr(composition.nodes[pipeline], "told", dict)()
         update()
         if composition.failure is not None:
             raise MastraError(f"a node failed: {composition.failure}")

@@ -1,9 +1,10 @@
 """How far a stream has to come down for its frames to be there in time. Pure.
 
 Bytes allowed = goodput x time left. The goodput of the bridge is measured from the first byte of a
-frame to its acknowledgement, so that it holds round trip and gateway; for frames that are answered
-in time the product is more than their own size, whatever the link could carry beyond, and for
-those that are not it says by how much they are too large.
+frame to its acknowledgement, less what the gateway held it, so that it holds the round trip; for
+frames that are answered in time the product is more than their own size, whatever the link could
+carry beyond, and for those that are late by the link it says by how much they are too large. A late
+gateway makes no frame smaller.
 
 First the quality comes down, then the size of the picture, then the rate of frames: those left out
 are answered by the device, while the others find a link that carries nothing else. Down at once,

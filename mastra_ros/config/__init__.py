@@ -8,6 +8,7 @@ float, str or tuple[str, ...]. `live=True` marks what may change while the node 
 
 from .bridge import BridgeConfig
 from .camera import CameraConfig
+from .casting import CastingConfig
 from .compression import CompressionConfig
 from .factory import FactoryConfig
 from .gateway import GatewayConfig
@@ -17,12 +18,16 @@ from .privacy import PrivacyConfig
 from .remote import REMOTE_STAGES, check_remote, remote_parameter, remote_parameters
 from .scheduling import SchedulingConfig
 from .stages import STAGES
+from .traffic import TrafficConfig
+from .ultrasound import ProbeConfig, UltrasoundConfig
+from .volume import VolumeConfig
 
 __all__ = [
     "REMOTE_STAGES",
     "STAGES",
     "BridgeConfig",
     "CameraConfig",
+    "CastingConfig",
     "CompressionConfig",
     "FactoryConfig",
     "GatewayConfig",
@@ -30,7 +35,11 @@ __all__ = [
     "NodeConfig",
     "Parameter",
     "PrivacyConfig",
+    "ProbeConfig",
     "SchedulingConfig",
+    "TrafficConfig",
+    "UltrasoundConfig",
+    "VolumeConfig",
     "build",
     "check_remote",
     "parameter",

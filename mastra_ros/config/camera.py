@@ -14,7 +14,8 @@ class CameraConfig(PictureConfig):
 
     source: str = parameter(
         "synthetic:pcb?seed=1",
-        "synthetic:pcb?seed=N, folder:DIR, file:VIDEO, v4l2:/dev/videoN or rtsp://…",
+        "synthetic:pcb?seed=N, synthetic:crossing?seed=N, folder:DIR, file:VIDEO, "
+        "v4l2:/dev/videoN or rtsp://…",
     )
     rate_hz: float = parameter(
         15.0,

@@ -25,6 +25,10 @@ Values = dict[str, dict[str, Any]]
 """Values by stage and parameter."""
 
 KEY = "ros__parameters"
+ALONE = ("ultrasound",)
+"""Hears the pictures of a probe, which no other stage does."""
+PIPELINES = ("pipeline", "traffic")
+"""Of these one runs, and the parameters of the others are nobody's."""
 _OF_RCLPY = ("use_sim_time", "start_type_description_service")
 _GROUPS_OF_RCLPY = ("qos_overrides.",)
 _NAMES = {stage: parameters_of(config) for stage, config in STAGES.items()}
@@ -114,15 +118,31 @@ def check(values: Mapping[str, Mapping[str, Any]]) -> dict[str, NodeConfig]:
             configs[stage] = build(config_class, given)
         except ConfigError as error:
             problems += [f"{stage}.{problem}" for problem in str(error).split("; ")]
-    problems += _unlike(configs)
+    problems += _unlike(_hearing(configs, values))
     if problems:
         raise ConfigError("; ".join(problems))
     return configs
 
 
-def _unlike(configs: Mapping[str, NodeConfig]) -> Iterator[str]:
+def _hearing(
+    configs: Mapping[str, NodeConfig], values: Mapping[str, Mapping[str, Any]]
+) -> dict[str, NodeConfig]:
+    """The stages that hear the pictures of the camera: of several pipelines the one that is named.
+
+    Where none is named, it is the first.
+    """
+    absent = {stage for stage in PIPELINES if stage not in values}
+    if len(absent) == len(PIPELINES):
+        absent.discard(PIPELINES[0])
+    return {
+        stage: config
+        for stage, config in configs.items()
+        if isinstance(config, HeardPictureConfig) and stage not in (*ALONE, *absent)
+    }
+
+
+def _unlike(hearing: Mapping[str, NodeConfig]) -> Iterator[str]:
     """What the stages that hear the same pictures would take them for, where that differs."""
-    hearing = {s: c for s, c in configs.items() if isinstance(c, HeardPictureConfig)}
     for name in SHARED:
         found = {stage: getattr(config, name) for stage, config in hearing.items()}
         if len(set(found.values())) > 1:

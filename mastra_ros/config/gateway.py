@@ -47,7 +47,7 @@ class GatewayConfig(NodeConfig):
     engine: str = parameter(
         "auto",
         "runtime: auto measures the installed ones, bundle takes the one that the bundle names",
-        choices=("auto", "bundle", "onnxruntime", "openvino", "litert"),
+        choices=("auto", "bundle", "onnxruntime", "openvino", "litert", "torch"),
     )
     part: str = parameter(
         "auto",

@@ -61,7 +61,7 @@ class PrivacyConfig(NodeConfig):
         choices=("mosaic", "solid"),
     )
     blocks: int = parameter(
-        8, "at most so many blocks across a hidden region", unit="blocks", minimum=1, maximum=8
+        4, "at most so many blocks across a hidden region", unit="blocks", minimum=1, maximum=8
     )
     hold_frames: int = parameter(
         5,
@@ -86,6 +86,12 @@ class PrivacyConfig(NodeConfig):
     )
     threads: int = parameter(
         1, "threads of each finder's engine", unit="threads", minimum=1, maximum=64
+    )
+    engine: str = parameter(
+        "auto",
+        "runtime of the finders: onnxruntime, openvino, or auto: OpenVINO where it is installed "
+        "and the processor multiplies bfloat16, which takes about half the time",
+        choices=("auto", "onnxruntime", "openvino"),
     )
     features: str = parameter(
         "refuse",

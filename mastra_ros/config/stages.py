@@ -11,6 +11,8 @@ from .inference import InferenceConfig
 from .parameter import NodeConfig
 from .privacy import PrivacyConfig
 from .scheduling import SchedulingConfig
+from .traffic import TrafficConfig
+from .ultrasound import ProbeConfig, UltrasoundConfig
 
 STAGES: dict[str, type[NodeConfig]] = {
     "camera": CameraConfig,
@@ -20,6 +22,9 @@ STAGES: dict[str, type[NodeConfig]] = {
     "compression": CompressionConfig,
     "bridge": BridgeConfig,
     "pipeline": FactoryConfig,
+    "probe": ProbeConfig,
+    "ultrasound": UltrasoundConfig,
+    "traffic": TrafficConfig,
     "gateway": GatewayConfig,
 }
 """The config of each stage, by the name that the node and the parameter file use."""

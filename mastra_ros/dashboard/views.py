@@ -194,7 +194,11 @@ def chart(
         }
     return {
         "animation": False,
-        "title": {"text": title, "left": 0, "textStyle": {"fontSize": 14, "color": INK}},
+        "title": {
+            "text": f"{title} ({unit_name})" if unit_name else title,
+            "left": 0,
+            "textStyle": {"fontSize": 14, "color": INK},
+        },
         "tooltip": {"trigger": "axis"},
         "textStyle": {"color": INK},
         "legend": {"top": 0, "right": 0, "textStyle": {"color": INK}},
@@ -209,7 +213,6 @@ def chart(
         },
         "yAxis": {
             "type": "value",
-            "name": unit_name,
             "min": 0,
             "axisLabel": {"color": INK},
             "splitLine": {"lineStyle": {"color": INK, "opacity": 0.3}},
@@ -256,11 +259,10 @@ def device_charts(
 def said(options: Mapping[str, Any], language: str) -> str:
     """A chart in words, for who does not see it: its title, the latest values, the cuts."""
     parts = [str(options["title"]["text"])]
-    unit_name = options["yAxis"]["name"]
     for one in options["series"]:
         values = [value for _, value in one["data"] if value is not None]
         if values:
-            parts.append(f"{one['name']} {values[-1]:.1f} {unit_name}".rstrip())
+            parts.append(f"{one['name']} {values[-1]:.1f}")
     bands = options["series"][0]["markArea"]["data"] if options["series"] else []
     for begin, end in bands:
         moments = (_clock(begin["xAxis"] / 1000), _clock(end["xAxis"] / 1000))

@@ -24,6 +24,7 @@ from ..config import GatewayConfig
 from ..errors import StoreError
 from .answering import Answering
 from .applications.artefact_desk import ArtefactDesk
+from .applications.figures import ApplicationFigures
 from .applications.hosts import Applications
 from .auth import PERMIT, Gatekeeper, Permit, PublicKeys
 from .bodies import ReadOn
@@ -31,6 +32,7 @@ from .cargo import CargoDesks
 from .changing import Changing
 from .clients import ClientDoor
 from .door.logs import Sparing
+from .express import Express
 from .frames import Frames
 from .grpc_calls import Calls
 from .grpc_server import GrpcServer
@@ -38,6 +40,7 @@ from .memory import Memory, resident_bytes, return_to_system
 from .metrics import Metrics
 from .models import Models
 from .picturing import Picturing
+from .questioning import Questioning
 from .reading import CHANGED, PATHS, Reading
 from .reading_devices import DeviceReading
 from .records import MemoryRecordStore, RecordDesk, RecordStore
@@ -92,6 +95,9 @@ class Gateway:
         self.store = store
         self.records = records or MemoryRecordStore()
         self._applications = applications
+        if applications is not None:
+            metrics.registry.register(ApplicationFigures(applications))
+        self._questioning = Questioning(applications)
         self._cargo = CargoDesks(
             RecordDesk(self.records, metrics.on_record),
             None if applications is None else ArtefactDesk(applications.keeping),
@@ -142,6 +148,7 @@ class Gateway:
                 *self._steering(PublicKeys(keys_dir)),
                 *self._reading(PublicKeys(keys_dir)),
                 *self._picturing.routes(),
+                *self._questioning.routes(),
             ],
             exception_handlers={HTTPException: _no_such_path, Exception: _fault},
         )
@@ -163,11 +170,16 @@ class Gateway:
             self._gatekeeper,
             starlette,
             keys_dir=keys_dir,
-            paths=PATHS,
+            paths=(*PATHS, *self._questioning.paths),
             changed=CHANGED,
             logs=self._logs,
         )
         return ReadOn(door, body_bytes_max=self._config.body_bytes_max)
+
+    def express(self) -> Express:
+        """The short way of small requests, once there is an app."""
+        assert self._gatekeeper is not None
+        return Express(self.answering, self._gatekeeper, self._v2.bodies)
 
     def grpc(self) -> GrpcServer:
         """The same models over gRPC, once there is an app. Raises DependencyError."""

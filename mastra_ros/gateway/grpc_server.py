@@ -12,7 +12,7 @@ import functools
 import logging
 import ssl
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 from ..errors import (
     AuthenticationError,
@@ -182,8 +182,7 @@ def _connection(
 
     class Connection(grpclib.protocol.H2Protocol):  # type: ignore[misc]
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
-            assert isinstance(transport, asyncio.Transport)
-            guest.transport = transport
+            guest.transport = cast(asyncio.Transport, transport)
             super().connection_made(transport)
 
         def connection_lost(self, exc: BaseException | None) -> None:

@@ -129,12 +129,13 @@ class ServedModel(Generic[T]):
         detector: Any = self.detector
         return detector.fit(frame) if isinstance(detector, (Detector, AutoDetector)) else frame
 
-    def put(self, job: Job) -> asyncio.Future[Inferred | None]:
-        """Take in a job, which `group` gives back unless the future has an error.
+    def put(self, item: T | Job) -> asyncio.Future[Inferred | None]:
+        """Take in a frame; or a job, which `group` gives back unless the future has an error.
 
         Raises LinkError when too many wait.
         """
-        return self._batcher.put(job, LATE if job.message.late else LIVE)
+        late = isinstance(item, Job) and item.message.late
+        return self._batcher.put(item, LATE if late else LIVE)
 
     @property
     def silent_s(self) -> float:
@@ -321,7 +322,12 @@ def _open(path: str, config: GatewayConfig) -> tuple[str, Detector | AutoDetecto
             bundle,
             _parts(bundle, config),
             config.engine,
-            options=EngineOptions(config.threads, providers=config.providers, device=config.device),
+            options=EngineOptions(
+                config.threads,
+                providers=config.providers,
+                device=config.device,
+                torch_device=config.torch_device,
+            ),
             choices_dir=choices_folder(config.choices_dir),
         )
     detector.warm_up(WARM_UP_RUNS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import time
@@ -75,6 +76,14 @@ class Servable(Protocol):
         """What the model is fed; work for a thread. Raises ProtocolError."""
         ...
 
+    def put(self, prepared: Any) -> asyncio.Future[Any]:
+        """What `read` makes outputs of, for who does not wait. Raises LinkError at once."""
+        ...
+
+    def read(self, given: Any) -> dict[str, Array]:
+        """The outputs."""
+        ...
+
     async def infer(self, prepared: Any) -> dict[str, Array]:
         """The outputs. Raises LinkError or ModelError."""
         ...
@@ -145,10 +154,16 @@ class Pictures:
     async def infer(self, prepared: Frame) -> dict[str, Array]:
         began = time.perf_counter()
         try:
-            found = (await self._model.infer(prepared)).detections
+            return self.read(await self._model.infer(prepared))
         except Exception:
             self.statistics.failed((time.perf_counter() - began) * 1e3)
             raise
+
+    def put(self, prepared: Frame) -> asyncio.Future[Any]:
+        return self._model.put(prepared)
+
+    def read(self, given: Any) -> dict[str, Array]:
+        found = given.detections
         return {
             "boxes": np.asarray(found.boxes, np.float32),
             "scores": np.asarray(found.scores, np.float32),
@@ -198,6 +213,10 @@ class RawTensors:
     def prepare(self, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
         check_shapes(self._model.inputs, inputs)
         return inputs
+
+    def read(self, given: Any) -> dict[str, Array]:
+        outputs: dict[str, Array] = given
+        return outputs
 
 
 def versioned(

@@ -131,12 +131,13 @@ def _open_door(config: GatewayConfig, keys_dir: Path, gateway: Gateway) -> Accep
     used = UsedTokens(state_folder(config, keys_dir))
     listener = listen(config.host, config.port)
     app = gateway.app(keys_dir, _audiences(config, keys_dir), used)
+    express = gateway.express()
 
     def greet(acceptor: Acceptor, guest: Guest) -> Greeting:
         return Greeting(
             acceptor,
             guest,
-            http=lambda a, g, transport: HttpServer(a, g, transport, app),
+            http=lambda a, g, transport: HttpServer(a, g, transport, app, express.take),
             websocket=lambda a, g, transport: WebSocketServer(
                 a, g, transport, app, config.message_bytes_max
             ),

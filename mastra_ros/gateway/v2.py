@@ -155,7 +155,7 @@ class OpenInference:
             body = await loop.run_in_executor(
                 self._executor, decoded, body, coding, self._body_bytes_max
             )
-        header_bytes = _header_bytes(request.headers.get(BINARY_HEADER), len(body))
+        header_bytes = header_bytes_of(request.headers.get(BINARY_HEADER), len(body))
         size = await loop.run_in_executor(self._executor, memory_of, body, header_bytes)
         device = request.scope[DEVICE]
         async with self._memory.picture(device, size, PATIENCE_S) as picture:
@@ -196,13 +196,19 @@ def memory_of(body: bytes, header_bytes: int) -> int:
     return OBJECT_BYTES * objects + 2 * len(body)
 
 
+def refused(text: str) -> bytes:
+    """The body of a refusal."""
+    return json.dumps({"error": printable(text)}, separators=(",", ":")).encode()
+
+
 def _refusal(error: BadRequest) -> Response:
     headers = {"Accept-Encoding": "gzip, deflate"} if error.status == 415 else None
     told: dict[str, Any] = {"error": printable(error.text)}
     return JSONResponse(told, error.status, headers)
 
 
-def _header_bytes(text: str | None, body_bytes: int) -> int:
+def header_bytes_of(text: str | None, body_bytes: int) -> int:
+    """How much of a body is JSON, by its header. Raises BadRequest."""
     if text is None:
         return body_bytes
     # Beyond so many digits Python converts none, and no body has them.

@@ -14,7 +14,7 @@ import yaml
 from ..errors import ConfigError, ModelError
 from ..share import home_path, share_file
 from .fields import Fields
-from .formats import of_format_2
+from .formats import newer_than
 from .interface import (
     LAYOUTS,
     TYPES,
@@ -33,12 +33,12 @@ __all__ = [
     "load_bundle",
 ]
 
-FORMAT = 2
+FORMAT = 3
 """The newest format of `bundle.yaml` that this code reads; see module formats for what it added."""
 
 FILE_NAME = "bundle.yaml"
 TASKS = ("detection", "classification")
-ENGINES = ("litert", "onnxruntime", "openvino")
+ENGINES = ("litert", "onnxruntime", "openvino", "torch")
 PARTS = ("local", "cloud", "cloud_int8", "head", "tail")
 HALVES = ("head", "tail")
 PAIR_DIGITS = 16
@@ -132,9 +132,9 @@ def load_bundle(path_or_name: str) -> Bundle:
         raise ModelError(f"{path}: format {version} is newer than {FORMAT}, please update Mastra")
     fields = Fields(document)
     bundle = _read(path, fields)
-    if version == 1:
-        for place in of_format_2(document):
-            fields.problem(place, "is of format 2, and this says format 1")
+    if version in (1, 2):
+        for place, format_ in newer_than(version, document):
+            fields.problem(place, f"is of format {format_}, and this says format {version}")
     if fields.problems:
         raise ModelError(f"{path}: {'; '.join(fields.problems)}")
     return bundle

@@ -12,6 +12,8 @@ Format 2 added:
 - the part `cloud_int8`, which stands beside `cloud`, and the engine `openvino`;
 - the kinds of output `yolov8` and `yolov5`, with `output.box_unit`;
 - `output.scores` of detectors.
+
+Format 3 added the engine `torch`, which reads exported programs (.pt2).
 """
 
 from __future__ import annotations
@@ -24,11 +26,22 @@ from .interface import YOLO
 OF_PARTS = ("score_thresholds", "input")
 NEW_PARTS = ("cloud_int8",)
 NEW_ENGINES = ("openvino",)
+ENGINES_OF_3 = ("torch",)
 
 
 def least_format(document: Mapping[str, Any]) -> int:
     """The oldest format that can say what the content of a bundle.yaml says."""
-    return 2 if any(True for _ in of_format_2(document)) else 1
+    return max((format_ for _, format_ in newer_than(1, document)), default=1)
+
+
+def newer_than(format_: int, document: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+    """Places in the content of a bundle.yaml that this format does not know, and whose they are."""
+    if format_ < 2:
+        yield from ((place, 2) for place in of_format_2(document))
+    parts = document.get("parts")
+    for name, part in parts.items() if format_ < 3 and isinstance(parts, dict) else ():
+        if isinstance(part, dict) and part.get("engine") in ENGINES_OF_3:
+            yield f"parts.{name}.engine", 3
 
 
 def of_format_2(document: Mapping[str, Any]) -> Iterator[str]:

@@ -17,6 +17,7 @@ PACKAGES: Mapping[str, tuple[str, ...]] = {
     "litert": ("ai_edge_litert", "tflite_runtime"),
     "onnxruntime": ("onnxruntime",),
     "openvino": ("openvino",),
+    "torch": ("torch",),
 }
 """Every engine, and the packages of which it needs one."""
 
@@ -24,6 +25,7 @@ SUFFIXES: Mapping[str, tuple[str, ...]] = {
     "litert": (".tflite",),
     "onnxruntime": (".onnx",),
     "openvino": (".tflite", ".onnx"),
+    "torch": (".pt2",),
 }
 """What each engine reads."""
 
@@ -33,13 +35,14 @@ class EngineOptions:
     """How engines are opened, whichever it is.
 
     `delegate` (xnnpack, none or the path of a library) is for LiteRT, `providers` for ONNX
-    Runtime, `device` (CPU, GPU, NPU, …) for OpenVINO.
+    Runtime, `device` (CPU, GPU, NPU, …) for OpenVINO, `torch_device` (cpu, cuda, …) for PyTorch.
     """
 
     threads: int = 1
     delegate: str = "xnnpack"
     providers: tuple[str, ...] = ("CPUExecutionProvider",)
     device: str = "CPU"
+    torch_device: str = "cpu"
 
 
 def readers(part: BundlePart) -> tuple[str, ...]:
@@ -68,6 +71,7 @@ def open_engine(
     delegate: str = "xnnpack",
     providers: Sequence[str] = ("CPUExecutionProvider",),
     device: str = "CPU",
+    torch_device: str = "cpu",
 ) -> Engine:
     """Load the model of a part with a runtime, its own without another; nothing else is imported.
 
@@ -90,6 +94,10 @@ def open_engine(
         from .engines.onnx import OnnxEngine
 
         return OnnxEngine(part.path, threads=threads, providers=providers)
+    if name == "torch":
+        from .engines.torch import TorchEngine
+
+        return TorchEngine(part.path, threads=threads, device=torch_device)
     from .engines.openvino import OpenVinoEngine
 
     return OpenVinoEngine(part.path, threads=threads, device=device)

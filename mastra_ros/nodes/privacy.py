@@ -108,6 +108,11 @@ class GateNews:
         self._shut: str | None = None  # as last told
         self._publisher = node.advertise(PrivacyState, "privacy", LATEST)
 
+    def follow(self, gate: Gate) -> None:
+        """Tell of another gate from now on."""
+        self._gate = gate
+        self.tell()
+
     def tell_change(self) -> None:
         """Tell at once where the gate has shut or opened since last time."""
         shut = self._gate.shut

@@ -25,7 +25,7 @@ from .strangers import strangers
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 NOT_STARTED = 1
 """Exit status of what cannot start, as of a Python that lacks a module: trying again is no help."""
-WITH_A_GATE = ("compression", "bridge", "pipeline")
+WITH_A_GATE = ("compression", "bridge", "pipeline", "traffic", "ultrasound")
 """Stages that read the section `privacy`, which has no node of its own."""
 FAILED = 70
 """Exit status after an error while running (EX_SOFTWARE of sysexits.h): trying again may help."""

@@ -14,6 +14,7 @@ coefficients, and random bits before the end mark must change nothing, which tak
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -33,6 +34,8 @@ PROGRESSIVE = 0xC2
 _SIZES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _WITHOUT_LENGTH = frozenset(range(0xD0, 0xDA))
 _COEFFICIENTS = 64
+_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
+"""One that ends the data of a scan."""
 
 
 @dataclass(frozen=True)
@@ -113,11 +116,8 @@ def _decode(data: bytes, flags: int) -> Any:
 
 def _scan_end(data: bytes, start: int) -> int:
     """Where the first marker behind a scan's data is; restart markers belong to the data."""
-    values = np.frombuffer(data, np.uint8, offset=start)
-    marks = np.flatnonzero(values[:-1] == 0xFF)
-    after = values[marks + 1]
-    found = marks[(after != 0) & (after != 0xFF) & ((after < 0xD0) | (after > 0xD7))]
-    end = start + int(found[0]) if found.size else len(data)
+    found = _MARKER.search(data, start)
+    end = found.start() if found else len(data)
     while end > start and data[end - 1] == 0xFF:  # fill before the marker
         end -= 1
     return end

@@ -8,14 +8,17 @@ told apart by the record that it answers, so an answer that is given again count
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mastra_ros.artefacts import Artefact
+from mastra_ros.errors import RecordError
 from mastra_ros.records import Record
 from mastra_ros.types import Result
 
@@ -82,6 +85,44 @@ class SeenResult:
     result: Result
 
 
+@dataclass(frozen=True)
+class Question:
+    """What somebody asks of an application by `GET /v1/NAME/PATH`.
+
+    query: the parameters, each once. device: who asks may know of this device alone; empty: of all.
+    """
+
+    path: str
+    query: Mapping[str, str]
+    device: str = ""
+
+
+FIGURE = re.compile(r"[a-z][a-z0-9_]{0,63}")
+FIGURES_MAX = 2000
+"""Of one application."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One number for `/metrics`, as `mastra_APPLICATION_NAME{LABELS}`. RecordError: no such name.
+
+    counter: it only grows, and its name there ends with `_total`; else it is a gauge.
+    """
+
+    name: str
+    doc: str
+    value: float
+    labels: Mapping[str, str] = field(default_factory=dict)
+    counter: bool = False
+
+    def __post_init__(self) -> None:
+        for name in (self.name, *self.labels):
+            if type(name) is not str or not FIGURE.fullmatch(name):
+                raise RecordError(f"figure: expected a name {FIGURE.pattern}, got {name!r:.80}")
+        if not isinstance(self.value, (int, float)) or not math.isfinite(self.value):
+            raise RecordError(f"figure {self.name}: expected a number, got {self.value!r:.80}")
+
+
 class Application:
     """The base of all: sees nothing and answers nothing. Use it from one thread."""
 
@@ -89,6 +130,8 @@ class Application:
     """Kinds of records that it wants to see; None all of them."""
     sees: tuple[str, ...] = ()
     """What else: `frames` of sets, `results`."""
+    paths: tuple[str, ...] = ()
+    """What may be asked of it: `flow` is `GET /v1/NAME/flow`."""
 
     def on_record(self, record: SeenRecord) -> Iterable[Answer]:  # noqa: ARG002 - to be overridden
         """Take in one record, and answer it. An exception costs the answers to this record."""
@@ -100,6 +143,18 @@ class Application:
 
     def on_result(self, result: SeenResult) -> Iterable[Answer]:  # noqa: ARG002
         """Take in one result, likewise."""
+        return ()
+
+    def on_get(self, question: Question) -> Mapping[str, Any]:
+        """Answer with plain values, which become JSON.
+
+        ValueError or RecordError where the question makes no sense (400), LookupError where there
+        is no such thing (404); their texts are told to who asks.
+        """
+        raise LookupError(f"there is nothing at {question.path!r:.80}")
+
+    def figures(self) -> Iterable[Figure]:
+        """Numbers for `/metrics`, as they are now."""
         return ()
 
     def snapshot(self) -> bytes:

@@ -206,29 +206,46 @@ class Gate:
         config = self._config
         if config.mode == OFF:
             return ClearedFrame(frame, OFF, 0, SEAL)
+        self._check(frame)
+        if config.mode == "regions":
+            if not self._polygons:
+                raise Withheld("regions: no polygon is given, so nothing is sent")
+            hidden = hide_outside(frame.image, self._polygons, config.hide, config.blocks)
+            return self._made(frame, hidden, 1)
+        if config.mode == "whole":
+            _, objects = self._find(frame)
+            hidden = hide_around(frame.image, objects, config.hide, config.blocks)
+            return self._made(frame, hidden, 1)
+        regions = self._regions(frame, late)
+        hidden = hide_inside(frame.image, regions, config.hide, config.blocks)
+        return self._made(frame, hidden, len(regions))
+
+    def look(self, frame: Frame, *, late: bool = False) -> list[Region]:
+        """What `clear` would hide in the mode faces_and_plates; nothing is made, or counted.
+
+        Raises Withheld, or whatever went wrong.
+        """
+        self._check(frame)
+        return self._regions(frame, late)
+
+    def _check(self, frame: Frame) -> None:
+        """Withheld for what cannot be searched."""
         if frame.encoding not in CHANNELS:
             raise Withheld(f"expected one of {', '.join(CHANNELS)}, got {frame.encoding!r}")
         if self._opened is None:
             again = time.monotonic() - self._tried_s > REOPEN_S
             if not (again and self.open()):
                 raise Withheld(self._problem)
-        pixels = frame.width_px * frame.height_px
-        if pixels > config.pixels_max:
-            raise Withheld(f"expected at most {config.pixels_max} px to search, got {pixels}")
-        if config.mode == "regions":
-            if not self._polygons:
-                raise Withheld("regions: no polygon is given, so nothing is sent")
-            hidden = hide_outside(frame.image, self._polygons, config.hide, config.blocks)
-            return self._made(frame, hidden, 1)
+        pixels, most = frame.width_px * frame.height_px, self._config.pixels_max
+        if pixels > most:
+            raise Withheld(f"expected at most {most} px to search, got {pixels}")
+
+    def _regions(self, frame: Frame, late: bool) -> list[Region]:
         found, objects = self._find(frame)
-        if config.mode == "whole":
-            hidden = hide_around(frame.image, objects, config.hide, config.blocks)
-            return self._made(frame, hidden, 1)
         known = [replace(o, kind=LABELS.get(o.kind.lower(), o.kind)) for o in objects]
-        private = [r.widened(config.widen) for r in [*found, *bands(known, found)]]
-        regions = self._held(private, frame, late)
-        hidden = hide_inside(frame.image, regions, config.hide, config.blocks)
-        return self._made(frame, hidden, len(regions))
+        added = bands(known, found)  # not widened: they are wide of what they hide already
+        private = [*(r.widened(self._config.widen) for r in found), *added]
+        return self._held(private, frame, late)
 
     def _find(self, frame: Frame) -> tuple[list[Region], list[Region]]:
         """What the finders find, and the objects of the task."""

@@ -10,12 +10,13 @@ from .objects import TaskFinder
 from .region import Finder
 
 
-def open_gate(config: PrivacyConfig, *, lazily: bool = False) -> Gate:
+def open_gate(config: PrivacyConfig, *, lazily: bool = False, stills: bool = False) -> Gate:
     """The gate as configured; one whose finders cannot be opened is shut, and says why.
 
-    lazily: the finders are opened when the first frame comes.
+    lazily: the finders are opened when the first frame comes. stills: for pictures that have
+    nothing to do with each other, each of which is searched as a whole.
     """
-    return Gate(config, open_all, lazily=lazily)
+    return Gate(config, open_stills if stills else open_all, lazily=lazily)
 
 
 def hiding_nothing(reason: str) -> Gate:
@@ -25,10 +26,14 @@ def hiding_nothing(reason: str) -> Gate:
 
 def open_all(config: PrivacyConfig) -> Opened:
     """The finders and the task's detector, as far as the mode needs them."""
-    whole = config.mode == "whole"
-    finders = [] if whole else [PacedFinders(open_finders(config))]
-    objects = TaskFinder.open(config) if config.bundle else None
-    return Opened(finders, objects)
+    stills = open_stills(config)
+    return Opened([PacedFinders(stills.finders)] if stills.finders else [], stills.objects)
+
+
+def open_stills(config: PrivacyConfig) -> Opened:
+    """The same, without what rests on the picture before."""
+    finders = [] if config.mode == "whole" else open_finders(config)
+    return Opened(finders, TaskFinder.open(config) if config.bundle else None)
 
 
 def open_finders(config: PrivacyConfig) -> list[Finder]:

@@ -21,6 +21,7 @@ from ..errors import ProtocolError
 from .extensions import EXTENDING
 from .messages import LABELS_MAX, MESSAGES, Message
 from .outline import check_outline
+from .quick import quick_frame
 
 MESSAGE_BYTES_MAX = 8_388_608
 """Largest message where nothing else is said."""
@@ -57,6 +58,13 @@ def encode(message: Message, bytes_max: int = MESSAGE_BYTES_MAX) -> bytes:
 
 def decode(data: bytes, bytes_max: int = MESSAGE_BYTES_MAX) -> Message | None:
     """The message in `data`; None for an extension that we do not know; else ProtocolError."""
+    if len(data) <= bytes_max and (frame := quick_frame(data)) is not None:
+        return frame
+    return decode_slowly(data, bytes_max)
+
+
+def decode_slowly(data: bytes, bytes_max: int = MESSAGE_BYTES_MAX) -> Message | None:
+    """As `decode`, of whatever message: the one place where any is refused."""
     type_id, fields = _unpack(data, bytes_max)
     cls = _BY_ID.get(type_id)
     if cls is None:

@@ -72,6 +72,17 @@ def test_goodput_counts_bits_while_something_is_under_way() -> None:
     assert goodput.bps == pytest.approx(0.7 * 1e6 + 0.3 * 2e6)
 
 
+def test_what_the_gateway_holds_is_no_time_of_the_link() -> None:
+    goodput = Goodput()
+    goodput.sent(0)
+    goodput.acknowledged(125_000, 2 * SECOND, idle=True, held_ns=SECOND)
+    assert goodput.bps == 1e6
+    lying = Goodput()
+    lying.sent(0)
+    lying.acknowledged(125_000, 10 * SECOND, idle=True, held_ns=1000 * SECOND)
+    assert lying.bps == 1e6  # a tenth of the time counts whatever a gateway says
+
+
 def test_pauses_double_up_to_the_longest_and_start_again_after_success() -> None:
     backoff = Backoff(0.1, 1.0, random.Random(1))
     pauses = [backoff.next_s() for _ in range(200)]

@@ -48,10 +48,10 @@ def test_a_missing_sensor_is_absent_and_not_nought() -> None:
     row = views.fleet_row(of(bare), 1000.0, "en")
     assert (row["temperature"], row["cpu"], row["age"], row["seen"]) == ("", "", "", "1 s")
     titles = [one["title"]["text"] for one in views.device_charts(samples(bare), 1001.0, "en")]
-    assert "Temperature" not in titles
+    assert "Temperature (°C)" not in titles
     assert views.facts(of(bare), "en") == [("Route", "local")]
     full = [one["title"]["text"] for one in views.device_charts(samples(status(1)), 1001.0, "en")]
-    assert "Temperature" in full
+    assert "Temperature (°C)" in full
     assert views.fleet_row(of({"load": {"cpu": 0.0}}), 1000.0, "en")["cpu"] == "0 %"
 
 

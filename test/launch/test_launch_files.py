@@ -21,8 +21,10 @@ ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted(ROOT.glob("launch/*.launch.py"))
 USUAL = ["namespace", "params_file", "use_sim_time", "autostart", "use_respawn", "log_level"]
 FACTORY = ROOT / "launch/factory_inspection.launch.py"
-STAGES_OF_FACTORY = set(STAGES) - {"gateway", "privacy"}
+STAGES_OF_FACTORY = set(STAGES) - {"gateway", "privacy", "probe", "ultrasound"}
 EVERY_FILE = pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.name))
+
+EVERY_PIPELINE = pytest.mark.parametrize("pipeline", ["factory_inspection", "medical_ultrasound"])
 
 
 def stages_calls(path: Path) -> Iterator[ast.Call]:
@@ -50,10 +52,11 @@ def test_what_an_argument_sets_is_declared(path: Path) -> None:
             assert parameter in parameters_of(STAGES[stage])
 
 
-def test_the_views_show_topics_that_we_publish() -> None:
-    rviz = yaml.safe_load((ROOT / "config/factory_inspection.rviz").read_text(encoding="utf-8"))
+@EVERY_PIPELINE
+def test_the_views_show_topics_that_we_publish(pipeline: str) -> None:
+    rviz = yaml.safe_load((ROOT / f"config/{pipeline}.rviz").read_text(encoding="utf-8"))
     shown = {display["Topic"]["Value"] for display in rviz["Visualization Manager"]["Displays"]}
-    layout = (ROOT / "config/factory_inspection.foxglove.json").read_text(encoding="utf-8")
+    layout = (ROOT / f"config/{pipeline}.foxglove.json").read_text(encoding="utf-8")
     json.loads(layout)
     shown |= set(re.findall(r'"(/[a-z_]+)[."]', layout))
     assert {topic.lstrip("/") for topic in shown} <= topics_published() | {"diagnostics"}
@@ -65,6 +68,13 @@ def test_rviz_looks_at_the_coordinate_frame_of_the_camera() -> None:
     parameters = yaml.safe_load((ROOT / "config/factory_inspection.yaml").read_text("utf-8"))
     frame_id = parameters["/**/camera"]["ros__parameters"]["frame_id"]
     assert rviz["Visualization Manager"]["Global Options"]["Fixed Frame"] == frame_id
+
+
+def test_rviz_looks_at_the_reference_of_the_probe() -> None:
+    rviz = yaml.safe_load((ROOT / "config/medical_ultrasound.rviz").read_text(encoding="utf-8"))
+    frame_id = rviz["Visualization Manager"]["Global Options"]["Fixed Frame"]
+    for stage in ("probe", "ultrasound"):
+        assert parameters_of(STAGES[stage])["reference_frame"].default == frame_id
 
 
 def test_frames_are_named_as_rep_103_names_those_of_cameras() -> None:
@@ -80,8 +90,9 @@ def test_no_view_asks_for_a_calibration_that_nobody_has() -> None:
         assert "calibration" not in text
 
 
-def test_the_layout_of_foxglove_shows_each_panel_once() -> None:
-    layout = json.loads((ROOT / "config/factory_inspection.foxglove.json").read_text("utf-8"))
+@EVERY_PIPELINE
+def test_the_layout_of_foxglove_shows_each_panel_once(pipeline: str) -> None:
+    layout = json.loads((ROOT / f"config/{pipeline}.foxglove.json").read_text("utf-8"))
 
     def panels(part: Any) -> list[str]:
         return [part] if isinstance(part, str) else panels(part["first"]) + panels(part["second"])

@@ -27,6 +27,8 @@ WAYS = ("by reference", "as messages")
 def make(stage: str, ros: Any, folder: Path, bus: FrameBus | None) -> Any:
     given: dict[str, Any] = {
         "camera": {"source": "synthetic:pcb?width=160&height=120", "rate_hz": 20.0},
+        "probe": {"source": "synthetic:ultrasound?width=64&height=64"},
+        "ultrasound": {"calibration": "synthetic:ultrasound?width=64&height=64"},
         "bridge": {"spool_path": str(folder / "spool.sqlite")},
         "gateway": {"keys_dir": str(folder / "keys"), "state_dir": str(folder / "state")},
     }.get(stage, {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import cv2
@@ -9,8 +10,11 @@ import numpy as np
 import pytest
 
 from mastra_ros.cli import main as cli
-from mastra_ros.privacy import Region
+from mastra_ros.config import PrivacyConfig
+from mastra_ros.privacy import Region, open_gate
 from mastra_ros.privacy.check import Check, hidden_share, is_hidden
+
+from .conftest import frame_of
 
 IMAGE = np.zeros((100, 200, 3), np.uint8)
 
@@ -92,3 +96,93 @@ def test_a_place_that_is_not_there_is_one_line(
     )
     assert status == 2
     assert "not found" in capsys.readouterr().err
+
+
+def _checked(*arguments: str) -> int:
+    return cli.main(["privacy", "check", *arguments, "--finders", "plates_and_heads"])
+
+
+def _car(data_folder: Path) -> np.ndarray:
+    image = cv2.imread(str(data_folder / "plates" / "eu" / "eu1.jpg"))
+    assert image is not None
+    return cv2.resize(image, (320, 240), interpolation=cv2.INTER_AREA)
+
+
+def test_every_frame_of_a_video_is_searched_and_drawn(
+    data_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    video, drawn = tmp_path / "drive.mp4", tmp_path / "drawn"
+    writer = cv2.VideoWriter(str(video), cv2.VideoWriter.fourcc(*"mp4v"), 10, (320, 240))
+    for shift in range(5):
+        writer.write(np.roll(_car(data_folder), 3 * shift, axis=1))
+    writer.release()
+    assert _checked(str(video), "--draw", str(drawn)) == 0
+    assert "5 pictures" in capsys.readouterr().out
+    assert sorted(path.name for path in drawn.iterdir()) == [f"{n:06d}.png" for n in range(5)]
+    assert _checked(str(video), "--every", "2") == 0
+    assert "3 pictures" in capsys.readouterr().out
+
+
+def test_pictures_of_all_depths_are_searched_and_those_that_are_none_are_named(
+    data_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, drawn = tmp_path / "street", tmp_path / "drawn"
+    folder.mkdir()
+    car = _car(data_folder)
+    kinds = {
+        "1_colours": car,
+        "2_deep": car.astype(np.uint16) * 257,
+        "3_gray": car[..., 1],
+        "4_see_through": cv2.cvtColor(car, cv2.COLOR_BGR2BGRA),
+        "5_speck": car[:5, :7],
+    }
+    for name, image in kinds.items():
+        assert cv2.imwrite(str(folder / f"{name}.png"), image)
+    (folder / "6_cut.png").write_bytes((folder / "1_colours.png").read_bytes()[:999])
+    assert _checked(str(folder), "--draw", str(drawn)) == 0
+    told = capsys.readouterr()
+    assert "5 pictures" in told.out
+    assert "1 pictures could not be read or searched" in told.out
+    assert "6_cut.png" in told.err
+    assert len(list(drawn.iterdir())) == 5
+    for name in ("000000.png", "000001.png"):
+        after = cv2.imread(str(drawn / name))
+        assert after is not None
+        assert after.dtype == np.uint8
+        assert 0.001 < (after != car).any(2).mean() < 0.5  # what is hidden, and nothing else
+
+
+def test_a_folder_of_which_nothing_can_be_read_is_no_success(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.png").write_bytes(b"none")
+    assert _checked(str(tmp_path)) == 1
+    assert "0 pictures" in capsys.readouterr().out
+
+
+def test_pictures_are_not_drawn_over_themselves_and_those_of_one_name_not_over_each_other(
+    labelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "street"
+    shutil.copytree(labelled, folder)
+    image = folder / "images" / "eu1.png"
+    assert cv2.imwrite(str(image.with_suffix(".bmp")), cv2.imread(str(image)))  # type: ignore[arg-type]
+    before = image.read_bytes()
+    drawn = tmp_path / "drawn"
+    for place in (folder / "images", folder):
+        assert _checked(str(folder), "--labels", "plate", "--draw", str(place)) == 2
+        assert "written over" in capsys.readouterr().err
+    assert image.read_bytes() == before
+    assert _checked(str(folder), "--labels", "plate", "--draw", str(drawn)) == 0
+    assert {p.name for p in drawn.iterdir()} == {"eu1.png.png", "eu1.bmp.png", "eu10.png"}
+
+
+def test_pictures_of_a_folder_have_nothing_to_do_with_each_other(labelled: Path) -> None:
+    gate = open_gate(PrivacyConfig(finders=("plates_and_heads",), hold_frames=9), stills=True)
+    image = cv2.imread(str(labelled / "images" / "eu1.png"))
+    assert image is not None
+    with_plate = gate.look(frame_of(np.asarray(image, np.uint8)), late=True)
+    without = gate.look(frame_of(np.full_like(image, 90)), late=True)
+    gate.close()
+    assert with_plate
+    assert not without

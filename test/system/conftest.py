@@ -34,15 +34,15 @@ PATIENT = (
 
 
 class Run:
-    """One `mastra run factory_inspection` as a process, and what it reports."""
+    """One `mastra run` as a process, and what it reports."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    def __init__(self, folder: Path, *options: str, pipeline: str = "factory_inspection") -> None:
         self.report_path = folder / "report.json"
         self.output_path = folder / "output.txt"
         with self.output_path.open("w") as output:
             self.process = subprocess.Popen(
                 [
-                    *(*MASTRA, "run", "factory_inspection", *PATIENT),
+                    *(*MASTRA, "run", pipeline, *PATIENT),
                     *("--report", str(self.report_path), *options),
                 ],
                 stdout=output,

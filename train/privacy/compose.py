@@ -9,11 +9,12 @@ import math
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from train.privacy.plates import CANVAS_PX
+from train.privacy.packing import CANVAS_PX, unpack
 
 SIDE_PX = 256
 LEVELS = (2, 2, 2, 1, 1, 0, 3)
@@ -26,20 +27,47 @@ LEAST_PX = {0: 13.0, 1: 5.5}
 """Width under which a plate, a head is not learned (and not pasted)."""
 
 
+MARKED_SHARE, PHOTOGRAPH_SHARE = 0.2, 0.4
+"""Of the pictures: how many have a scene with a plate of its own, and one that is a photograph."""
+PATCHES = 1500
+
+
+def patches(
+    scenes: npt.NDArray[np.uint8], empty: npt.NDArray[np.bool_], seed: int
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
+    """Sprites cut out of scenes without a plate, and their sizes: four edges make no plate."""
+    rng = np.random.default_rng(seed)
+    canvas = np.zeros((PATCHES, CANVAS_PX[1], CANVAS_PX[0], 4), np.uint8)
+    chosen = rng.choice(np.nonzero(empty)[0], PATCHES)
+    sizes = np.stack([rng.integers(24, 184, PATCHES), rng.integers(14, 92, PATCHES)], 1)
+    for sprite, scene, (wide, high) in zip(canvas, scenes[chosen], sizes, strict=True):
+        x, y = (int(rng.integers(0, side - size)) for side, size in ((320, wide), (320, high)))
+        left, top = (CANVAS_PX[0] - wide) // 2, (CANVAS_PX[1] - high) // 2
+        place = sprite[top : top + high, left : left + wide]
+        place[..., :3] = scene[y : y + high, x : x + wide]
+        place[..., 3] = 255
+    return canvas, sizes.astype(np.float32)
+
+
 class Composer:
     """Makes batches from a bank: images, boxes (N, K, 4) in px, classes (N, K)."""
 
     def __init__(self, bank: Path, device: str, seed: int = 0) -> None:
-        data = np.load(bank)
+        data = unpack(bank)
+        cut, cut_sizes = patches(data["scenes"], np.isnan(data["boxes"][:, 0]), seed)
+        sprites = np.concatenate([data["sprites"], cut])
         self.device = device
         self.random = torch.Generator(device=device).manual_seed(seed)
-        self.sprites = torch.from_numpy(data["sprites"]).permute(0, 3, 1, 2).contiguous().to(device)
-        self.sizes = torch.from_numpy(data["sizes"]).to(device)
-        classes = torch.from_numpy(data["classes"]).to(device)
+        self.sprites = torch.from_numpy(sprites).permute(0, 3, 1, 2).contiguous().to(device)
+        sizes = np.concatenate([data["sizes"], cut_sizes])
+        self.sizes = torch.from_numpy(sizes).to(device)
+        kinds = np.concatenate([data["classes"], np.full(len(cut), -1)])
+        classes = torch.from_numpy(kinds).to(device)
         self.classes = classes
         self.scenes = torch.from_numpy(data["scenes"]).permute(0, 3, 1, 2).contiguous().to(device)
         self.scene_boxes = torch.from_numpy(data["boxes"]).to(device)
         self.kinds = [torch.nonzero(classes == c)[:, 0] for c in (0, 1, -1)]
+        self.photographs = int(data["photographs"])
         self.marked = torch.nonzero(~self.scene_boxes[:, 0].isnan())[:, 0]
 
     def _uniform(self, *shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
@@ -70,9 +98,11 @@ class Composer:
         chosen = torch.randint(
             len(self.scenes), (count,), generator=self.random, device=self.device
         )
-        marked = self._uniform(count) < 0.12
-        some = torch.randint(len(self.marked), (count,), generator=self.random, device=self.device)
-        chosen = torch.where(marked, self.marked[some], chosen)
+        photograph = (self._uniform(count) * self.photographs).long()
+        marked = self.marked[(self._uniform(count) * len(self.marked)).long()]
+        which = self._uniform(count)
+        chosen = torch.where(which < MARKED_SHARE, marked, chosen)
+        chosen = torch.where(which > 1 - PHOTOGRAPH_SHARE, photograph, chosen)
         full = self.scenes.shape[-1]
         zoom = torch.exp2(self._uniform(count, low=-0.9, high=0.3))  # scene px a picture's px
         zoom = zoom.clamp(max=full / SIDE_PX)
@@ -113,7 +143,7 @@ class Composer:
         which = self._uniform(count)
         pick = self._uniform(count)
         sprite = torch.zeros(count, dtype=torch.long, device=self.device)
-        for low, high, kind in ((0.0, 0.46, 0), (0.46, 0.82, 1), (0.82, 1.01, 2)):
+        for low, high, kind in ((0.0, 0.42, 0), (0.42, 0.72, 1), (0.72, 1.01, 2)):
             own = self.kinds[kind]
             sprite = torch.where(
                 (which >= low) & (which < high), own[(pick * len(own)).long()], sprite
@@ -209,9 +239,25 @@ class Composer:
             grey[:, None, None, None], colour.mean(1, keepdim=True).expand_as(colour), colour
         ), cover
 
-    def _spoil(self, image: Tensor) -> Tensor:
-        """Blur, motion, resampling, compression, noise, as cameras and codecs add them."""
+    def _lit(self, image: Tensor) -> Tensor:
+        """Dusk and night, haze, and colours from none to strong, over the whole picture."""
         count = len(image)
+
+        def some(share: float, low: float, high: float, otherwise: float) -> Tensor:
+            drawn = self._uniform(count, 1, 1, 1, low=low, high=high)
+            chosen = self._uniform(count, 1, 1, 1) < share
+            return torch.where(chosen, drawn, torch.full_like(drawn, otherwise))
+
+        grey = image.mean(1, keepdim=True)
+        image = grey + (image - grey) * some(0.5, 0.0, 1.4, 1.0)
+        haze = some(0.15, 0.0, 0.55, 0.0)
+        image = image * (1 - haze) + self._uniform(count, 3, 1, 1) * haze
+        return (image * some(0.15, 0.3, 0.6, 1.0)).clamp(0, 1)
+
+    def _spoil(self, image: Tensor) -> Tensor:
+        """Light, blur, motion, resampling, compression, noise, as cameras and codecs add them."""
+        count = len(image)
+        image = self._lit(image)
         radius = torch.arange(-5, 6, device=self.device).float()
         spread = (self._uniform(count, 1) ** 2 * 1.6 + 0.15).expand(-1, 11)
         row = torch.exp(-((radius / spread) ** 2) / 2)

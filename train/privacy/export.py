@@ -1,17 +1,22 @@
-"""Writes the detector as an ONNX model whose weights are kept in half precision:
+"""Writes the detector as an ONNX model of eight bits:
 
-    python -m train.privacy.export privacy.pt models/privacy/plates_and_heads.onnx
+    python -m train.privacy.export privacy.pt models/privacy/plates_and_heads.onnx --bank BANK.npz
 
 Input `image` (N, 3, H, W), BGR in 0..255 as float32, H and W multiples of 16. Outputs `heat`
 (N, 2, H/4, W/4), chances of a plate and of a head, and `boxes` (N, 4, H/4, W/4): left, top, right,
-bottom as distances in px from the cell's centre. It computes in float32: halves are only stored.
+bottom as distances in px from the cell's centre. All convolutions but the last two are computed
+with integers, their ranges taken from pictures composed of the bank; without one the model computes
+in float32, and only its weights are stored in half precision.
 """
 
 from __future__ import annotations
 
 import argparse
 import copy
+import importlib
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -20,9 +25,12 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from mastra_ros.inference.engines.reporting import load_onnxruntime
+from train.privacy.compose import Composer
 from train.privacy.network import UNIT_PX, PrivacyDetector
 
 BYTES_MAX = 1_000_000
+CALIBRATION_PICTURES, CALIBRATION_SEED = 48, 9
 
 
 class Exported(nn.Module):
@@ -43,7 +51,7 @@ class Exported(nn.Module):
         return torch.sigmoid(heat), torch.exp(sides.clamp(-4, 5)) * UNIT_PX
 
 
-def export(weights: Path, out: Path) -> None:
+def export(weights: Path, out: Path, bank: Path | None = None) -> None:
     """Write the model; SystemExit if it is larger than one megabyte."""
     model = PrivacyDetector()
     model.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
@@ -58,13 +66,54 @@ def export(weights: Path, out: Path) -> None:
         opset_version=17,
         dynamo=False,
     )
-    graph = onnx.load(out)
-    _halve(graph)
-    onnx.checker.check_model(graph)
-    onnx.save(graph, out)
+    if bank is None:
+        graph = onnx.load(out)
+        _halve(graph)
+        onnx.checker.check_model(graph)
+        onnx.save(graph, out)
+    else:
+        _quantise(out, bank)
     if (size := out.stat().st_size) > BYTES_MAX:
         raise SystemExit(f"{out}: expected at most {BYTES_MAX} bytes, got {size}")
     print(f"{out}: {size} bytes")
+
+
+class _Pictures:
+    """Composed pictures, as the model takes them and the runtime asks for them."""
+
+    def __init__(self, bank: Path) -> None:
+        composer = Composer(bank, "cpu", CALIBRATION_SEED)
+        batches = [composer.batch(8)[0].flip(1) * 255 for _ in range(CALIBRATION_PICTURES // 8)]
+        self._left = iter(torch.cat(batches).round().numpy())
+
+    def get_next(self) -> dict[str, Any] | None:
+        picture = next(self._left, None)
+        return None if picture is None else {"image": picture[None]}
+
+
+def _quantise(path: Path, bank: Path) -> None:
+    """Eight bits for all convolutions but the two whose outputs are chances and distances."""
+    load_onnxruntime()  # without its reports, before more of it is imported
+    tools = importlib.import_module("onnxruntime.quantization")
+    shapes = importlib.import_module("onnxruntime.quantization.shape_inference")
+    reader = type("Reader", (_Pictures, tools.CalibrationDataReader), {})
+    with tempfile.TemporaryDirectory() as folder:
+        plain = Path(folder) / "plain.onnx"
+        shapes.quant_pre_process(str(path), str(plain), skip_symbolic_shape=True)
+        nodes = onnx.load(plain).graph.node
+        last = [node.name for node in nodes if node.op_type == "Conv"][-2:]
+        last += [n.name for n in nodes if n.op_type in ("Sigmoid", "Exp", "Clip", "Mul")]
+        tools.quantize_static(
+            str(plain),
+            str(path),
+            reader(bank),
+            quant_format=tools.QuantFormat.QDQ,
+            per_channel=True,
+            activation_type=tools.QuantType.QUInt8,
+            weight_type=tools.QuantType.QInt8,
+            calibrate_method=tools.CalibrationMethod.MinMax,
+            nodes_to_exclude=last,
+        )
 
 
 def _halve(model: onnx.ModelProto) -> None:
@@ -84,5 +133,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("weights", type=Path)
     parser.add_argument("out", type=Path)
+    parser.add_argument("--bank", type=Path, help="that of train.privacy.bank, for eight bits")
     args = parser.parse_args()
-    export(args.weights, args.out)
+    export(args.weights, args.out, args.bank)

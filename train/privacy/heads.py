@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from train.privacy.plates import CANVAS_PX, Rgba
+from train.privacy.packing import CANVAS_PX
+from train.privacy.plates import Rgba
 
 Floats = npt.NDArray[np.float32]
 

@@ -9,13 +9,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
+from train.privacy.packing import CANVAS_PX
+
 Rgba = npt.NDArray[np.uint8]
 Colour = tuple[int, int, int]
 Colours = tuple[Colour, ...]
 Box = tuple[float, float, float, float]
-
-CANVAS_PX = (192, 96)
-"""Width and height of a drawn sprite; its object lies in the middle."""
 
 LAYOUTS: tuple[tuple[str, float, float, Colours, Colours], ...] = (
     # name, width / height, share of plates, ground colours, letter colours

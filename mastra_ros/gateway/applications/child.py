@@ -8,6 +8,8 @@ What the application prints goes to stderr. The process ends with its gateway.
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import json
 import os
 import sys
 import threading
@@ -18,9 +20,11 @@ from typing import Any
 from ...artefacts import Artefact
 from ...errors import RecordError
 from ...pipeline.application import (
+    FIGURES_MAX,
     Answer,
     Application,
     CloseSet,
+    Question,
     SeenFrame,
     SeenRecord,
     SeenResult,
@@ -63,6 +67,11 @@ def _serve(application: Application, asked: dict[str, Any]) -> dict[str, Any]:
             return {}
         if "snapshot" in asked:
             return {"snapshot": application.snapshot()}
+        if "get" in asked:
+            return _get(application, Question(*asked["get"]))
+        if "figures" in asked:
+            told = list(itertools.islice(application.figures(), FIGURES_MAX))
+            return {"figures": [[*dataclasses.astuple(one)] for one in told]}
     except Exception as error:  # whatever the application does is told, and no fault of ours
         return {"error": _words(error)}
     answers: dict[Any, list[Any]] = {}
@@ -82,6 +91,18 @@ def _serve(application: Application, asked: dict[str, Any]) -> dict[str, Any]:
         except Exception as error:
             failures.append([seen.place, _words(error)])
     return {"answers": list(answers.values()), "failures": failures}
+
+
+def _get(application: Application, question: Question) -> dict[str, Any]:
+    """The answer as JSON, or a status and why."""
+    try:
+        if question.path not in application.paths:
+            raise LookupError(f"there is nothing at {question.path!r:.80}")
+        return {"json": json.dumps(application.on_get(question), allow_nan=False)}
+    except LookupError as error:
+        return {"status": 404, "error": str(error)[:300]}
+    except (RecordError, ValueError) as error:
+        return {"status": 400, "error": str(error)[:300]}
 
 
 def _answers(given: Iterable[Answer] | None) -> list[Answer]:

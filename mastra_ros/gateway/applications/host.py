@@ -26,6 +26,7 @@ from ..records.store import KeptRecord, Query, RecordBatch, RecordStore
 from . import pipe
 from .feeds import Feed, Item, pack, unpack
 from .keeping import Keeping
+from .questions import Answer, Questions
 from .registry import sees
 
 logger = logging.getLogger(__name__)
@@ -84,6 +85,7 @@ class ApplicationHost:
         self._kinds: frozenset[str] | None = None
         self._suspected = (0, -1)  # places of the records at which it failed
         self._said = ""
+        self._questions = Questions(name)
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"application-{name}", daemon=True)
@@ -100,6 +102,18 @@ class ApplicationHost:
         """There are new records, or what a feed of this name gives."""
         if what == "records" or any(f.name == what and f.wanted is not False for f in self._feeds):
             self._wake.set()
+
+    def ask(self, message: dict[str, Any], *, begin: bool = True) -> Answer:
+        """Ask its process; the future fails with StoreError.
+
+        begin: whether a process is begun for it, which is shown all that is committed first; else
+        the answer is an empty one where there is none.
+        """
+        answer = self._questions.ask(message, begin=begin)
+        self._wake.set()
+        if self._stopping.is_set():
+            self._questions.refuse("the gateway stops")
+        return answer
 
     def close(self) -> None:
         """End its process, after a last snapshot where it answers."""
@@ -130,12 +144,28 @@ class ApplicationHost:
             with contextlib.suppress(Failed, MastraError):
                 self._take_snapshot()
         self._kill()
+        self._questions.refuse("the gateway stops")
+
+    def _serve(self, message: dict[str, Any], begin: bool) -> dict[str, Any]:
+        """Ask it something; what it says rests on all that was there, unless ever more comes."""
+        if self._process is None and begin:
+            self._begin()
+        until_s = time.monotonic() + self._silence_s
+        while self._process is not None and time.monotonic() < until_s and self._feed_all():
+            pass
+        return {} if self._process is None else self._ask(message)
+
+    def _feed_all(self) -> bool:
+        return any([self._feed(), *(self._feed_from(feed) for feed in self._feeds)])
 
     def _step(self) -> str | None:
-        """Show it some records: None where there were any, empty where not, else the trouble."""
+        """Show it some records, and ask it what is asked.
+
+        None where there was anything, empty where not, else the trouble.
+        """
         try:
-            fed = [self._feed(), *(self._feed_from(feed) for feed in self._feeds)]
-            return None if any(fed) else ""
+            fed = self._feed_all()
+            return None if self._questions.answer(self._serve) or fed else ""
         except (Failed, MastraError) as error:
             return str(error)
         except Exception as error:  # a fault of ours must not end the thread

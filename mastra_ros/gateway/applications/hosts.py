@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from ..records.store import RecordStore
 from ..sets import SqliteSetStore
 from .feeds import FRAMES, RESULTS, Feed, Item
 from .host import ApplicationHost
 from .keeping import Keeping
+from .questions import Answer
 from .registry import check_names
 from .seeing import frame_as_sent, result_as_sent
 
@@ -61,6 +62,15 @@ class Applications:
         ]
         for host in self._hosts:
             host.start()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of those that run."""
+        return self._names
+
+    def ask(self, name: str, message: dict[str, Any], *, begin: bool = True) -> Answer:
+        """Ask the process of one of them; the future fails with StoreError."""
+        return self._hosts[self._names.index(name)].ask(message, begin=begin)
 
     def _feeds(self) -> list[Feed]:
         feeds = []

@@ -13,9 +13,13 @@ from ...errors import ConfigError
 from ...pipeline.application import Application
 
 GROUP = "mastra_ros.applications"
-SEE: dict[str, tuple[str, ...]] = {}
+SEE: dict[str, tuple[str, ...]] = {"ultrasound": ("frames",)}
 """What those of ours see besides records; others say so when their process has begun."""
-OURS = {"factory": "mastra_ros.pipeline.factory.statistics:FactoryStatistics"}
+OURS = {
+    "factory": "mastra_ros.pipeline.factory.statistics:FactoryStatistics",
+    "ultrasound": "mastra_ros.pipeline.ultrasound.cloud.application:UltrasoundVolumes",
+    "traffic": "mastra_ros.pipeline.traffic.cloud.application:TrafficCloud",
+}
 
 
 def known() -> dict[str, str]:

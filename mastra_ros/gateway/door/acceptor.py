@@ -22,6 +22,7 @@ from ...errors import ConfigError
 from .ending import abort
 from .lobby import Lobby, Turnstile
 from .logs import Sparing
+from .transports import open_tls, quiet
 
 logger = logging.getLogger(__name__)
 
@@ -94,6 +95,7 @@ class Acceptor:
 
     def start(self) -> None:
         """Accept from now on."""
+        self._loop.set_exception_handler(quiet)
         self._loop.add_reader(self._listener, self._accept)
 
     def close(self) -> None:
@@ -211,11 +213,8 @@ class Acceptor:
         assert sock is not None
         word = sock.dup()  # asyncio hangs up without the alert that says why
         try:
-            transport, _ = await self._loop.connect_accepted_socket(
-                lambda: self._make_protocol(self, guest),
-                sock,
-                ssl=self._context,
-                ssl_handshake_timeout=PATIENCE_S,
+            transport = await open_tls(
+                lambda: self._make_protocol(self, guest), sock, self._context, PATIENCE_S
             )
         except (OSError, asyncio.TimeoutError) as error:  # ssl.SSLError is an OSError
             self.gone(guest)

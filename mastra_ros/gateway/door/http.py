@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote
 
@@ -18,6 +19,7 @@ from starlette.types import ASGIApp, Message, Scope
 
 from .acceptor import LINGER_S, Acceptor, Guest
 from .ending import abort
+from .ordinary import Ordinary, ordinary
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +32,9 @@ BODY_S = 300.0
 UNREAD_BYTES = 262_144
 """Body that waits for the application before the transport is paused."""
 
+Express = Callable[[Ordinary, Callable[[], None], Callable[[bytes], None]], bool]
+"""Takes an ordinary request, the function that admits it, and the one that is told the answer."""
+
 ADMIT = "mastra.admit"
 """Where the scope of a request or WebSocket has the function that takes it out of the lobby."""
 
@@ -38,8 +43,18 @@ class HttpServer(asyncio.Protocol):
     """Speaks with one client."""
 
     def __init__(
-        self, acceptor: Acceptor, guest: Guest, transport: asyncio.Transport, app: ASGIApp
+        self,
+        acceptor: Acceptor,
+        guest: Guest,
+        transport: asyncio.Transport,
+        app: ASGIApp,
+        express: Express | None = None,
     ) -> None:
+        """`express` may take ordinary requests; the application gets all others."""
+        self._express = express
+        self._on_express: asyncio.TimerHandle | None = None
+        self._later = b""  # what came during a request that was taken by it
+        self._fresh = True  # whether h11 has been given nothing of the next request
         self._acceptor = acceptor
         self._guest = guest
         self._transport = transport
@@ -60,8 +75,55 @@ class HttpServer(asyncio.Protocol):
         """See asyncio."""
         if self._draining:
             return
-        self._h11.receive_data(data)
-        self._advance()
+        if self._on_express is not None:
+            self._later += data
+            self._transport.pause_reading()
+        elif not (self._fresh and self._took(data)):
+            self._fresh = False
+            self._h11.receive_data(data)
+            self._advance()
+
+    def _took(self, data: bytes) -> bool:
+        """Whether what came is a request that is answered on the short way."""
+        asked = ordinary(data) if self._express is not None else None
+        if asked is None or self._express is None:
+            return False
+        self._on_express = self._loop.call_later(BODY_S, abort, self._transport)
+        if self._express(asked, self._admit, self._reply):
+            return True
+        self._on_express.cancel()
+        self._on_express = None
+        return False
+
+    def _reply(self, response: bytes) -> None:
+        """The answer to a request that was taken."""
+        assert self._on_express is not None
+        self._on_express.cancel()
+        if self._gone:
+            return
+        self._transport.write(response)
+        if self._writable.is_set():
+            self._replied()
+        else:
+            self._request_task = self._loop.create_task(self._reply_taken_in())
+
+    async def _reply_taken_in(self) -> None:
+        """Wait while the client does not take in the answer."""
+        try:
+            await asyncio.wait_for(self._writable.wait(), STALL_S)
+        except asyncio.TimeoutError:
+            abort(self._transport)
+        if not self._gone:
+            self._replied()
+
+    def _replied(self) -> None:
+        self._on_express = None
+        self._admitted = False
+        self._acceptor.wait_again(self._guest, IDLE_S)
+        if self._later:
+            data, self._later = self._later, b""
+            self._transport.resume_reading()
+            self.data_received(data)
 
     def eof_received(self) -> None:
         """See asyncio: who closes its side is not answered any more."""
@@ -192,6 +254,7 @@ class HttpServer(asyncio.Protocol):
             self._hang_up()
             return
         self._h11.start_next_cycle()
+        self._fresh = not self._h11.trailing_data[0]
         if self._admitted:
             self._admitted = False
         else:

@@ -23,6 +23,7 @@ from .datatypes import (
 BINARY_HEADER = "inference-header-content-length"
 """The header of requests and answers that says how much of the body is JSON."""
 ID_MAX = 256
+_JSON = json.JSONEncoder(separators=(",", ":")).encode
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -112,7 +113,7 @@ def write_answer(request: InferRequest, answer: InferAnswer) -> tuple[bytes, int
         outputs.append(told)
     document = {"model_name": answer.model, "model_version": answer.version}
     document |= {"id": request.id} if request.id else {}
-    head = json.dumps({**document, "outputs": outputs}, separators=(",", ":")).encode()
+    head = _JSON({**document, "outputs": outputs}).encode()
     return head + b"".join(tail), len(head) if tail else 0
 
 

@@ -123,15 +123,22 @@ class ServedTensors:
     async def infer(self, inputs: Tensors) -> dict[str, Array]:
         """The outputs. LinkError when too many wait or nobody answers, ModelError on failure."""
         began = time.perf_counter()
-        idle = min(
-            self._instances,
-            key=lambda one: (not one.backend.ready, one.batcher.queued + (one.silent_s > 0)),
-        )
         try:
-            return await idle.batcher.submit(inputs)
+            return await self._idle().batcher.submit(inputs)
         except Exception:
             self.statistics.failed((time.perf_counter() - began) * 1e3)
             raise
+
+    def put(self, inputs: Tensors) -> asyncio.Future[dict[str, Array]]:
+        """As `infer`, for who does not wait: LinkError at once, other errors in the future."""
+        return self._idle().batcher.put(inputs)
+
+    def _idle(self) -> _Instance:
+        """The one where the fewest wait."""
+        return min(
+            self._instances,
+            key=lambda one: (not one.backend.ready, one.batcher.queued + (one.silent_s > 0)),
+        )
 
     async def close(self, timeout_s: float | None = None) -> bool:
         """Refuse those that wait and free the model; False when a run does not end in time."""

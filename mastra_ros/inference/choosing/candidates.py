@@ -22,6 +22,7 @@ DISTRIBUTIONS = {
     "litert": ("ai-edge-litert", "tflite-runtime"),
     "onnxruntime": ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino"),
     "openvino": ("openvino",),
+    "torch": ("torch",),
 }
 CPU_INFO = Path("/proc/cpuinfo")
 CPU_FIELDS = {"model name", "flags", "Features", "CPU part"}

@@ -6,6 +6,7 @@ What cannot be understood raises FrameError (pictures) or MessageError (everythi
 from __future__ import annotations
 
 from .artefact import artefact_to_ros
+from .cloud import meshes_to_ros, points_to_ros
 from .compressed import compressed_from_ros, compressed_to_ros
 from .draw import markers_to_ros
 from .image import (
@@ -20,6 +21,7 @@ from .image import (
     stamp_from_ros,
     stamp_to_ros,
 )
+from .pose import pose_from_ros, pose_to_ros, probe_to_ros
 from .privacy import privacy_from_ros, privacy_to_ros
 from .record import record_from_ros, record_to_ros
 from .result import (
@@ -50,18 +52,22 @@ from .state import (
     packet_from_ros,
     packet_to_ros,
 )
+from .traffic import crossing_to_ros, flow_to_ros, signal_to_ros
+from .ultrasound import UltrasoundTold, ultrasound_to_ros
 from .vision import detections2d_to_ros, vision_msgs_present
 
 __all__ = [
     "SUPERSEDED",
     "DecisionRequest",
     "LinkStatus",
+    "UltrasoundTold",
     "artefact_to_ros",
     "bytes_to_ros",
     "camera_info_to_ros",
     "check_deadline",
     "compressed_from_ros",
     "compressed_to_ros",
+    "crossing_to_ros",
     "decision_from_ros",
     "decision_to_ros",
     "detections2d_to_ros",
@@ -71,6 +77,7 @@ __all__ = [
     "diagnostics_to_ros",
     "features_from_ros",
     "features_to_ros",
+    "flow_to_ros",
     "frame_from_ros",
     "frame_key_from_ros",
     "frame_key_to_ros",
@@ -83,10 +90,15 @@ __all__ = [
     "load_from_ros",
     "load_to_ros",
     "markers_to_ros",
+    "meshes_to_ros",
     "packet_from_ros",
     "packet_to_ros",
+    "points_to_ros",
+    "pose_from_ros",
+    "pose_to_ros",
     "privacy_from_ros",
     "privacy_to_ros",
+    "probe_to_ros",
     "record_from_ros",
     "record_to_ros",
     "result_from_ros",
@@ -95,9 +107,11 @@ __all__ = [
     "schedule_to_ros",
     "set_frame_from_ros",
     "set_frame_to_ros",
+    "signal_to_ros",
     "stamp_from_ros",
     "stamp_to_ros",
     "superseded_to_ros",
+    "ultrasound_to_ros",
     "verdict_to_ros",
     "vision_msgs_present",
 ]

@@ -26,7 +26,6 @@ log = logging.getLogger(__name__)
 ORDER = ("pipeline", "scheduling", "bridge", "compression", "inference", "camera")
 """Listeners start before those they listen to, so that the first frame already gets its way."""
 
-NODES = {stage: (f"mastra_ros.nodes.{stage}", f"{stage.capitalize()}Node") for stage in ORDER}
 PAIRS = (
     ("inference", "entered"),
     ("inference", "local_result"),
@@ -39,6 +38,24 @@ PAIRS = (
     ("bridge", "link"),
 )
 """Publishers that must have found their subscriber before frames flow."""
+
+TRAFFIC = tuple("traffic" if stage == "pipeline" else stage for stage in ORDER)
+ULTRASOUND = ("ultrasound", "bridge", "probe")
+"""Likewise, of tracked ultrasound."""
+ULTRASOUND_PAIRS = (
+    ("probe", "pose"),
+    ("ultrasound", "record"),
+    ("ultrasound", "privacy"),
+    ("bridge", "artefact"),
+)
+
+PIPELINES: dict[str, tuple[tuple[str, ...], tuple[tuple[str, str], ...]]] = {
+    "factory_inspection": (ORDER, PAIRS),
+    "medical_ultrasound": (ULTRASOUND, ULTRASOUND_PAIRS),
+    "traffic": (TRAFFIC, PAIRS),
+}
+"""The nodes of each pipeline in the order of starting, and who must have found whom."""
+FIRST = "factory_inspection"
 
 DISCOVERY_TIMEOUT_S = 10.0
 
@@ -53,13 +70,16 @@ class Composition:
         namespace: str = "",
         domain_id: int | None = None,
         arguments: Sequence[str] | None = None,
+        pipeline: str = FIRST,
     ) -> None:
         """Make the nodes, unconfigured.
 
-        parameters: by stage. arguments: a command line whose `--ros-args` (remaps, parameters,
-        their files, namespace) the nodes obey; without it they obey `parameters` alone.
+        pipeline: one of PIPELINES. parameters: by stage. arguments: a command line whose
+        `--ros-args` (remaps, parameters, their files, namespace) the nodes obey; without it they
+        obey `parameters` alone.
         """
         self.failure: BaseException | None = None
+        self.order, self._pairs = PIPELINES[pipeline]
         self._context = Context()
         start_ros(
             args=() if arguments is None else arguments, context=self._context, domain_id=domain_id
@@ -77,9 +97,9 @@ class Composition:
         self._others: list[Node] = []
         bus = FrameBus()
         try:
-            for stage in ORDER:
-                module, name = NODES[stage]
-                node_class: type[StageNode] = getattr(importlib.import_module(module), name)
+            for stage in self.order:
+                module = importlib.import_module(f"mastra_ros.nodes.{stage}")
+                node_class: type[StageNode] = getattr(module, f"{stage.capitalize()}Node")
                 overrides = [
                     Parameter(key, value=list(value) if isinstance(value, tuple) else value)
                     for key, value in parameters.get(stage, {}).items()
@@ -124,14 +144,14 @@ class Composition:
 
     def configure(self) -> None:
         """Configure all the nodes, so that every mistake shows before anything runs."""
-        for stage in ORDER:
+        for stage in self.order:
             self._transition(stage, "configure")
 
     def activate(self, *stages: str) -> None:
         """Activate these stages, in the order of starting."""
         if self._thread.ident is None:
             self._thread.start()
-        for stage in ORDER:
+        for stage in self.order:
             if stage in stages:
                 self._transition(stage, "activate")
 
@@ -140,7 +160,7 @@ class Composition:
 
         False when one refuses, which it has logged.
         """
-        started = [stage for stage in ORDER if self.nodes[stage].config.autostart]
+        started = [stage for stage in self.order if self.nodes[stage].config.autostart]
         try:
             for stage in started:
                 self._transition(stage, "configure")
@@ -151,7 +171,7 @@ class Composition:
 
     def await_discovery(self) -> None:
         """Wait until every internal publisher has found its subscriber."""
-        inner = {self.nodes[stage].resolve_topic_name(topic) for stage, topic in PAIRS}
+        inner = {self.nodes[stage].resolve_topic_name(topic) for stage, topic in self._pairs}
         self._await(lambda: [t for t, n in self._audience().items() if t in inner and not n])
 
     def stop(self, stage: str) -> None:
@@ -165,7 +185,7 @@ class Composition:
         if self._thread.is_alive():
             self._executor.wake()
             self._thread.join()
-        for stage in reversed(ORDER):
+        for stage in reversed(self.order):
             if stage in self.nodes:
                 self.nodes[stage].close()
         self._executor.shutdown()

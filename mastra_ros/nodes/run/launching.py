@@ -29,7 +29,7 @@ from ...errors import ConfigError, MastraError
 from ...share import share_file
 from ..process import NOT_STARTED
 from ..strangers import strangers_in_file
-from .compose import ORDER
+from .compose import FIRST, PIPELINES
 
 log = launch.logging.get_logger("mastra_ros")
 
@@ -119,8 +119,11 @@ def stages(*names: str, **overrides: str) -> OpaqueFunction:
         ):
             log.warning(line)
         given = {name: _given(context, name, overrides) for name in names}
-        if set(names) == set(ORDER) and _together(context):
-            return [_process(context, "composed", "", [file, *_written(given)], alone=True)]
+        whole = [name for name, (order, _) in PIPELINES.items() if set(order) == set(names)]
+        if whole and _together(context):
+            which = [] if whole == [FIRST] else ["--pipeline", *whole]
+            parameters = [file, *_written(given)]
+            return [_process(context, "composed", "", parameters, alone=True, which=which)]
         alone = len(names) == 1
         return [
             _process(context, name, name, [file, *_typed(given[name])], alone=alone)
@@ -170,7 +173,13 @@ def _typed(values: Mapping[str, Any]) -> list[dict[str, ParameterValue]]:
 
 
 def _process(
-    context: LaunchContext, executable: str, name: str, parameters: Sequence[Any], *, alone: bool
+    context: LaunchContext,
+    executable: str,
+    name: str,
+    parameters: Sequence[Any],
+    *,
+    alone: bool,
+    which: Sequence[str] = (),
 ) -> Node:
     """A process that ends the launch, with the reason, when it cannot start.
 
@@ -201,6 +210,7 @@ def _process(
         name=name or None,
         namespace=LaunchConfiguration("namespace"),
         parameters=parameters,
+        arguments=list(which),
         ros_arguments=["--log-level", LaunchConfiguration("log_level")],
         respawn=use_respawn,
         respawn_delay=RESPAWN_DELAY_S,

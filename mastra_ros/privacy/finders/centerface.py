@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ...inference.engines.onnx import OnnxEngine
 from .boxes import best, bgr, checked, padded, resized, scaled, tensor
+from .network import AUTO, open_network
 from .region import FACE, Image, Region
 
 SCALE = 0.75
@@ -27,9 +27,11 @@ class CenterFace:
 
     name = "centerface"
 
-    def __init__(self, model: Path, digest: str, *, score_min: float, threads: int = 1) -> None:
+    def __init__(
+        self, model: Path, digest: str, *, score_min: float, threads: int = 1, engine: str = AUTO
+    ) -> None:
         self.digest = digest
-        self._engine = OnnxEngine(model, threads=threads)
+        self._engine = open_network(model, engine=engine, threads=threads)
         self._score_min = score_min
 
     def find(self, image: Image) -> list[Region]:

@@ -15,10 +15,16 @@ BLOCK_PX = 8
 """A face of 8 px that comes into sight changes the mean of a block; noise of a camera does not."""
 LEVELS = 5.0
 """Of 255, in one colour: a block whose mean difference is larger has changed."""
-MARGIN_PX = 40
+MARGIN_PX = 24
 """Around what changed, so that a thing at its border is seen whole and with its surroundings."""
 GRID_PX = 32
 """Rectangles are made of whole steps of this, so that few different sizes go to the networks."""
+
+STEP_PX = 128
+"""Sides are multiples of this, the sides of small rectangles of half of it."""
+EACH_PX = 64 * 64
+"""What a rectangle costs beside its area, as an area."""
+PARTS_MAX = 100
 
 Blocks = NDArray[np.bool_]
 
@@ -36,15 +42,6 @@ class Part:
     def area_px(self) -> int:
         return (self.right - self.left) * (self.bottom - self.top)
 
-    def touches(self, other: Part) -> bool:
-        """Whether they share a pixel, or an edge."""
-        return (
-            self.left <= other.right
-            and other.left <= self.right
-            and self.top <= other.bottom
-            and other.top <= self.bottom
-        )
-
     def with_(self, other: Part) -> Part:
         """The least rectangle around both."""
         return Part(
@@ -53,11 +50,6 @@ class Part:
             max(self.right, other.right),
             max(self.bottom, other.bottom),
         )
-
-    def meets(self, r: Region) -> bool:
-        """Whether a region reaches into it."""
-        across = r.x < self.right and self.left < r.x + r.width
-        return across and r.y < self.bottom and self.top < r.y + r.height
 
 
 def changed_blocks(image: Image, before: Image) -> Blocks:
@@ -74,10 +66,18 @@ def changed_blocks(image: Image, before: Image) -> Blocks:
     return np.asarray(means > LEVELS)
 
 
-def parts(changed: Blocks, known: Sequence[Region], high: int, wide: int) -> list[Part]:
-    """Rectangles around all that changed, apart from each other, each with a margin.
+def is_stale(r: Region, changed: Blocks) -> bool:
+    """Whether something has changed in a region, or right beside it."""
+    left, top = max(0, int(r.x) // BLOCK_PX - 1), max(0, int(r.y) // BLOCK_PX - 1)
+    right, bottom = int(r.x + r.width) // BLOCK_PX + 2, int(r.y + r.height) // BLOCK_PX + 2
+    return bool(changed[top : max(0, bottom), left : max(0, right)].any())
 
-    A region known from before that reaches into one lies in it as a whole: half a face is none.
+
+def parts(changed: Blocks, stale: Sequence[Region], high: int, wide: int) -> list[Part]:
+    """Rectangles around all that changed, each with a margin.
+
+    Each region known from before in which something changed lies in one as a whole: half a face is
+    none. Rectangles may overlap where one around both would cost more to search than the two.
     """
     near = cv2.dilate(changed.astype(np.uint8), np.ones((3, 3), np.uint8))
     count, _, stats, _ = cv2.connectedComponentsWithStats(near, connectivity=8)
@@ -85,28 +85,33 @@ def parts(changed: Blocks, known: Sequence[Region], high: int, wide: int) -> lis
     for left, top, across, down, _ in stats[1:count].tolist():
         corners = (left, top, left + across, top + down)
         core = Part(*(corner * BLOCK_PX for corner in corners))
-        made.append(_grown(core, high, wide))
-    while True:
-        wider = [_around(part, known, high, wide) for part in made]
-        merged = _merged(wider)
-        if merged == made:
-            return merged
-        made = merged
+        made.append(_grown(core, MARGIN_PX, high, wide))
+    for r in stale:
+        core = Part(int(r.x), int(r.y), int(r.x + r.width) + 1, int(r.y + r.height) + 1)
+        made.append(_grown(core, BLOCK_PX, high, wide))
+    return [_in_steps(part, high, wide) for part in _merged(made)]
 
 
-def _around(part: Part, known: Sequence[Region], high: int, wide: int) -> Part:
-    for r in known:
-        if part.meets(r):
-            whole = Part(
-                int(r.x) - 8, int(r.y) - 8, int(r.x + r.width) + 9, int(r.y + r.height) + 9
-            )
-            part = _on_grid(part.with_(whole), high, wide)
-    return part
+def _grown(core: Part, margin: int, high: int, wide: int) -> Part:
+    grown = (core.left - margin, core.top - margin, core.right + margin, core.bottom + margin)
+    return _on_grid(Part(*grown), high, wide)
 
 
-def _grown(core: Part, high: int, wide: int) -> Part:
-    m = MARGIN_PX
-    return _on_grid(Part(core.left - m, core.top - m, core.right + m, core.bottom + m), high, wide)
+def _in_steps(part: Part, high: int, wide: int) -> Part:
+    """The part, larger: its sides in whole steps, so that few shapes go to the networks.
+
+    A runtime prepares itself for each new shape, which takes longer than a small search.
+    """
+    left, right = _stretched(part.left, part.right, wide)
+    top, bottom = _stretched(part.top, part.bottom, high)
+    return Part(left, top, right, bottom)
+
+
+def _stretched(low: int, high: int, room: int) -> tuple[int, int]:
+    step = STEP_PX if high - low > STEP_PX else STEP_PX // 2
+    size = min(room, -(-(high - low) // step) * step)
+    low = min(low, room - size)
+    return low, low + size
 
 
 def _on_grid(part: Part, high: int, wide: int) -> Part:
@@ -119,17 +124,30 @@ def _on_grid(part: Part, high: int, wide: int) -> Part:
 
 
 def _merged(found: Sequence[Part]) -> list[Part]:
-    """The rectangles, those that touch taken together."""
-    left = list(found)
-    made: list[Part] = []
-    while left:
-        part = left.pop()
-        touching = [other for other in left if part.touches(other)]
-        if not touching:
-            made.append(part)
-            continue
-        left = [other for other in left if other not in touching]
-        for other in touching:
-            part = part.with_(other)
-        left.append(part)
-    return sorted(made, key=lambda p: (p.top, p.left))
+    """The rectangles; two whose hull is cheaper to search than both are made one, best first."""
+    if len(found) > PARTS_MAX:  # noise all over the picture: one search costs less
+        hull = found[0]
+        for part in found[1:]:
+            hull = hull.with_(part)
+        return [hull]
+    left = np.array([(p.left, p.top, p.right, p.bottom) for p in found], np.int64).reshape(-1, 4)
+    saved = np.array([_saved(left, one) for one in left]).reshape(len(left), len(left))
+    np.fill_diagonal(saved, 0)
+    while saved.size and saved.max() > 0:
+        one, other = divmod(int(saved.argmax()), len(left))
+        left[one, :2] = np.minimum(left[one, :2], left[other, :2])
+        left[one, 2:] = np.maximum(left[one, 2:], left[other, 2:])
+        left = np.delete(left, other, 0)
+        saved = np.delete(np.delete(saved, other, 0), other, 1)
+        one -= other < one
+        saved[one] = saved[:, one] = _saved(left, left[one])
+        saved[one, one] = 0
+    return [Part(*sides) for sides in sorted(left.tolist(), key=lambda s: (s[1], s[0]))]
+
+
+def _saved(left: NDArray[np.int64], one: NDArray[np.int64]) -> NDArray[np.int64]:
+    """What is saved by searching the hull of `one` and each of the others, px."""
+    low, high = np.minimum(left[:, :2], one[:2]), np.maximum(left[:, 2:], one[2:])
+    both = (left[:, 2:] - left[:, :2]).prod(1) + int((one[2:] - one[:2]).prod())
+    saved: NDArray[np.int64] = both + EACH_PX - (high - low).prod(1)
+    return saved

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ...inference.engines.onnx import OnnxEngine
 from .boxes import Floats, best, bgr, checked, joined, padded, resized, scaled, tensor
+from .network import AUTO, open_network
 from .region import PLATE, Image, Region
 
 SCALES = (1.0, 2.0)
@@ -29,9 +29,11 @@ class PlatesByClp:
 
     name = "plates"
 
-    def __init__(self, model: Path, digest: str, *, score_min: float, threads: int = 1) -> None:
+    def __init__(
+        self, model: Path, digest: str, *, score_min: float, threads: int = 1, engine: str = AUTO
+    ) -> None:
         self.digest = digest
-        self._engine = OnnxEngine(model, threads=threads)
+        self._engine = open_network(model, engine=engine, threads=threads)
         self._score_min = score_min
 
     def find(self, image: Image) -> list[Region]:

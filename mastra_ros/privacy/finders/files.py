@@ -11,7 +11,7 @@ from ...errors import ConfigError, ModelError
 from ...share import share_file
 
 OWN_FILE = "models/privacy/plates_and_heads.onnx"
-OWN_SHA256 = "dbf0dfc76ebdcf3cd5bf3e7e77ca1e5f8462b6abb5264618e24f8354eefb0cc2"
+OWN_SHA256 = "36e27f26599204be7f7efabd950ac08494e920774f8e1d0156b572e9b58f0240"
 MADE_BY_SETUP = ("centerface",)
 
 

@@ -12,12 +12,12 @@ import hashlib
 from collections.abc import Sequence
 
 from .boxes import joined
-from .changed import Part, changed_blocks, parts
+from .changed import Part, changed_blocks, is_stale, parts
 from .region import Finder, Image, Region
 
 FULL_EVERY = 50
 """Frames between full searches of a scene in which not everything moves."""
-FULL_SHARE = 0.6
+FULL_SHARE = 0.75
 """Where more of the picture is to be searched than this, all of it is."""
 
 
@@ -43,11 +43,13 @@ class PacedFinders:
         if before is None or before.shape != image.shape or self._since_full >= FULL_EVERY:
             return self._full(image)
         changed = changed_blocks(image, before)
-        wanted = parts(changed, self._found, *image.shape[:2])
+        stale = [is_stale(r, changed) for r in self._found]
+        known = list(zip(self._found, stale, strict=True))
+        wanted = parts(changed, [r for r, old in known if old], *image.shape[:2])
         self.searched_px = sum(part.area_px for part in wanted)
         if self.searched_px > FULL_SHARE * whole:
             return self._full(image)
-        kept = [r for r in self._found if not any(part.meets(r) for part in wanted)]
+        kept = [r for r, old in known if not old]
         found = [region for part in wanted for region in self._in(image, part)]
         for part in wanted:
             place = (slice(part.top, part.bottom), slice(part.left, part.right))

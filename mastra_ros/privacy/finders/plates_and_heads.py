@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ...inference.engines.onnx import OnnxEngine
 from .boxes import Floats, best, bgr, checked, joined, padded, resized, scaled, tensor
+from .network import AUTO, open_network
 from .region import HEAD, PLATE, Image, Region
 
 STRIDE_PX = 4
@@ -39,10 +39,11 @@ class PlatesAndHeads:
         *,
         score_min: float,
         threads: int = 1,
+        engine: str = AUTO,
         scales: Sequence[float] = SCALES,
     ) -> None:
         self.digest = digest
-        self._engine = OnnxEngine(model, threads=threads)
+        self._engine = open_network(model, engine=engine, threads=threads)
         self._score_min = score_min
         self._scales = tuple(scales)
 

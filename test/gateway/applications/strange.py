@@ -14,6 +14,8 @@ from mastra_ros.pipeline.application import (
     Answer,
     Application,
     CloseSet,
+    Figure,
+    Question,
     SeenFrame,
     SeenRecord,
     SeenResult,
@@ -44,6 +46,26 @@ class Strange(Application):
         own = Record("seen", record.stamp_ns, {"count": self.count})
         each = Artefact("each", "one", str(self.count).encode(), keep="all")
         return [told, own, each]
+
+    paths = ("count", "nonsense", "hang")
+
+    def on_get(self, question: Question) -> dict[str, Any]:
+        if question.path == "nonsense":
+            return {"count": float("nan")}
+        if question.path == "hang":
+            time.sleep(1000)
+        if "at" in question.query:
+            raise ValueError("at: as told")
+        if "of" in question.query:
+            raise LookupError(f"nothing of {question.query['of']}")
+        if "fail" in question.query:
+            os._exit(4)
+        return {"count": self.count, "device": question.device}
+
+    def figures(self) -> Iterable[Figure]:
+        yield Figure("seen", "Records seen", self.count, counter=True)
+        yield Figure("level", "A gauge", 0.5, {"side": "north"})
+        yield Figure("level", "A gauge", 0.25, {"side": "south"})
 
     def snapshot(self) -> bytes:
         return json.dumps(self.count).encode()

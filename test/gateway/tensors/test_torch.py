@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
@@ -14,6 +17,8 @@ from mastra_ros.config import GatewayConfig  # noqa: E402
 from mastra_ros.errors import ModelError  # noqa: E402
 from mastra_ros.gateway.tensors.opening import open_tensors  # noqa: E402
 from mastra_ros.gateway.tensors.torch import TorchBackend  # noqa: E402
+from mastra_ros.inference import Detector, load_bundle  # noqa: E402
+from mastra_ros.types import Frame, FrameKey  # noqa: E402
 
 
 class Scorer(torch.nn.Module):  # type: ignore[misc]
@@ -80,3 +85,45 @@ def test_a_gateway_serves_it(program: tuple[Path, Any]) -> None:
     assert opened[0].batch_size_max == GatewayConfig().batch_size_max
     for instance in opened[0]._instances:
         instance.backend.close()
+
+
+class Cells(torch.nn.Module):  # type: ignore[misc]
+    """White cells of 8x8 px, as a detector gives them."""
+
+    def forward(self, image: Any) -> Any:
+        means = torch.nn.functional.avg_pool2d(image, 8).flatten(1)[..., None]
+        return {"scores": means * 40.0 - 28.0, "boxes": means.expand(-1, -1, 4) * 0.0 + 0.5}
+
+
+def test_the_network_of_a_bundle_runs_in_pytorch_as_in_onnx_runtime(
+    tmp_path: Path, bundle: Path
+) -> None:
+    rows = torch.export.Dim("rows", min=1, max=64)
+    exported = torch.export.export(
+        Cells(), (torch.zeros(2, 1, 64, 64),), dynamic_shapes=({0: rows},)
+    )
+    folder = tmp_path / "cells"
+    shutil.copytree(bundle, folder)
+    torch.export.save(exported, str(folder / "cloud.pt2"))
+    document = yaml.safe_load((folder / "bundle.yaml").read_text())
+    part = document["parts"]["cloud"]
+    digest = hashlib.sha256((folder / "cloud.pt2").read_bytes()).hexdigest()
+    part.update(file="cloud.pt2", engine="torch", sha256=digest)
+    (folder / "bundle.yaml").write_text(yaml.safe_dump(document))
+    with pytest.raises(ModelError, match="is of format 3, and this says format 1"):
+        load_bundle(str(folder))
+    document["format"] = 3
+    (folder / "bundle.yaml").write_text(yaml.safe_dump(document))
+    ours, theirs = (Detector.open(load_bundle(str(one)), "cloud") for one in (folder, bundle))
+    image = np.zeros((64, 64), np.uint8)
+    image[8:16, 16:24] = image[40:48, 0:8] = 255
+    frame = Frame(FrameKey("main", 1), image, "mono8")
+    for found, expected in zip(
+        ours.detect_batch([frame] * 3), theirs.detect_batch([frame] * 3), strict=True
+    ):
+        assert len(found) == 2
+        np.testing.assert_allclose(found.boxes, expected.boxes, atol=1e-5)
+        np.testing.assert_allclose(found.scores, expected.scores, atol=1e-5)
+    assert ours.chosen == "torch on cloud"
+    ours.close()
+    theirs.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
 import cv2
@@ -10,9 +11,9 @@ import numpy as np
 import pytest
 
 from mastra_ros.config import PrivacyConfig, build
-from mastra_ros.errors import ConfigError, ModelError
+from mastra_ros.errors import ConfigError, DependencyError, ModelError
 from mastra_ros.privacy import Finder, Region
-from mastra_ros.privacy.finders import DEFAULT, FINDERS, files
+from mastra_ros.privacy.finders import DEFAULT, FINDERS, files, network
 from mastra_ros.privacy.finders.boxes import best, checked, joined, padded
 from mastra_ros.privacy.opening import open_finders
 
@@ -122,3 +123,39 @@ def test_padding_goes_to_the_right_and_below_alone() -> None:
     assert made.shape == (32, 64, 3)
     assert np.array_equal(made[:30, :50], image)
     assert padded(made, 16) is made
+
+
+def test_both_runtimes_find_the_same_and_openvino_is_taken_only_where_it_is_faster(
+    data_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("openvino", reason="OpenVINO is not installed")
+    image = cv2.imread(str(data_folder / "faces" / "2007_007763.jpg"))
+    assert image is not None
+    found = {}
+    for engine in ("onnxruntime", "openvino"):
+        finder = FINDERS["plates_and_heads"](build(PrivacyConfig, {"engine": engine}))
+        found[engine] = [r for r in finder.find(np.asarray(image, np.uint8)) if r.score > 0.5]
+        finder.close()
+    for region in found["onnxruntime"]:
+        assert max(region.iou(other) for other in found["openvino"]) > 0.7
+    model, _ = files.own_model()
+    for faster, name in ((True, "openvino"), (False, "onnxruntime")):
+        monkeypatch.setattr(network, "_is_faster", lambda faster=faster: faster)
+        engine = network.open_network(model)
+        assert engine.name == name
+        engine.close()
+
+
+def test_without_openvino_the_finders_run_and_asking_for_it_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    network._is_faster.cache_clear()
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    monkeypatch.setattr(network, "is_installed", lambda _: False)
+    model, _ = files.own_model()
+    engine = network.open_network(model)
+    assert engine.name == "onnxruntime"
+    engine.close()
+    with pytest.raises(DependencyError, match="pip install openvino"):
+        network.open_network(model, engine="openvino")
+    network._is_faster.cache_clear()

@@ -175,12 +175,39 @@ def test_noise_of_a_camera_is_no_change_and_a_face_of_8_px_is() -> None:
     assert changed_blocks(scene((101, 103), side_px=8), before).any()
 
 
-def test_rectangles_of_changes_do_not_touch_and_hold_them_all() -> None:
+def _inside(row: int, column: int, made: list[Part]) -> bool:
+    left, top = column * 8, row * 8
+    return any(
+        p.left <= left and left + 8 <= p.right and p.top <= top and top + 8 <= p.bottom
+        for p in made
+    )
+
+
+@pytest.mark.parametrize("share", [0.0005, 0.003, 0.02, 0.3])
+def test_rectangles_hold_all_changes_and_cost_no_more_than_the_whole(share: float) -> None:
     rng = np.random.default_rng(2)
-    changed = rng.random((HIGH // 8, WIDE // 8)) < 0.003
+    changed = rng.random((HIGH // 8, WIDE // 8)) < share
     made = parts(changed, [], HIGH, WIDE)
-    for row, column in np.argwhere(changed):
-        block = Part(column * 8, row * 8, column * 8 + 8, row * 8 + 8)
-        assert any(p.left <= block.left and block.right <= p.right for p in made)
-    for index, part in enumerate(made):
-        assert not any(part.touches(other) for other in made[index + 1 :])
+    assert all(_inside(row, column, made) for row, column in np.argwhere(changed).tolist())
+    image = np.where(changed.repeat(8, 0).repeat(8, 1)[..., None], scene() + 60, scene())
+    paced = PacedFinders([WhiteSquares()])
+    paced.find(scene())
+    paced.find(image.astype(np.uint8))
+    assert 0 < paced.searched_px <= HIGH * WIDE
+
+
+def test_two_things_far_apart_are_searched_apart_and_near_ones_together() -> None:
+    changed = np.zeros((HIGH // 8, WIDE // 8), bool)
+    changed[5, 5] = changed[50, 70] = True
+    assert len(parts(changed, [], HIGH, WIDE)) == 2
+    changed[50, 66] = True
+    assert len(parts(changed, [], HIGH, WIDE)) == 2
+
+
+@pytest.mark.parametrize("side_px", [24, 60, 120])
+def test_a_plain_thing_that_moves_is_seen_whole_though_only_its_edges_change(side_px: int) -> None:
+    paced = PacedFinders([WhiteSquares(side_px)])
+    for number in range(60):
+        at = 40 + 3 * number
+        there = {(at, 200), (500, 20)}
+        assert spots(paced.find(scene((at, 200), (500, 20), side_px=side_px))) == there

@@ -1,0 +1,207 @@
+"""The gateway and other servers with equal work, in turn, under the same clients.
+
+    python -m bench.serving.beside SERVING [--seconds 5] [--clients 1 4 16 64 256] [--out FILE]
+
+SERVING is the environment of the others (`others.py` says how to make it). The work of a frame: a
+64x64 JPEG, all different, decoded, run through the tiny model, kept in SQLite with synchronous
+FULL, answered; two in flight a device, which are two connections where a protocol has one on its
+way. `infer` is the same without keeping: `/v2` of ours and of Triton. All is behind TLS 1.3, ours
+with a token; the figures without TLS are Triton's and mosec's own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+import bench.pinned  # noqa: F401
+from bench.serving.others import Missing, haproxy, mosec, triton
+from bench.serving.requests import request
+from bench.tiny_model import TINY_PX, write_tiny_bundle
+from mastra_ros.config import GatewayConfig
+from mastra_ros.gateway.embedded import EmbeddedGateway
+from mastra_ros.gateway.openinference.exchange import write_request
+from mastra_ros.protocol.keys import add_device, audience_of, init_keys, load_device_key
+from mastra_ros.protocol.tokens import sign_token
+
+DEVICES = [f"bench{n}" for n in range(8)]
+REQUESTS = 128
+REQUESTS_MAX = 64
+"""The gateway answers so many requests over HTTP at once, and refuses more."""
+TOKEN_S = 3600.0
+
+
+def pictures() -> list[bytes]:
+    """JPEG files, all different."""
+    rng = np.random.default_rng(1)
+    made = []
+    for n in range(REQUESTS):
+        image = np.full((TINY_PX, TINY_PX), n, np.uint8)
+        for row, column in rng.integers(0, TINY_PX // 8, (6, 2)) * 8:
+            image[row : row + 8, column : column + 8] = rng.integers(256)
+        made.append(cv2.imencode(".jpg", image)[1].tobytes())
+    return made
+
+
+def write_requests(folder: Path, path: str, *, tokens: list[str], raw: bool = False) -> Path:
+    """Requests for one server as files; `raw`: the body is the picture itself."""
+    folder.mkdir(parents=True)
+    for n, picture in enumerate(pictures()):
+        headers = {"Content-Type": "application/octet-stream"}
+        body = picture
+        if not raw:
+            shape = (1,) if tokens else (1, 1)  # Triton's has the side of the batch
+            array = np.array([picture], object).reshape(shape)
+            outputs = ["boxes", "scores", "classes"] if tokens else ["boxes", "scores"]
+            body, head = write_request({"image": array}, outputs)
+            headers["Inference-Header-Content-Length"] = str(head)
+        if tokens:
+            headers["Authorization"] = f"Bearer {tokens[n % len(tokens)]}"
+        (folder / f"{n:03}.http").write_bytes(request(path, body, headers))
+    return folder
+
+
+def drive(command: list[str], clients: int) -> dict[str, Any]:
+    """Run clients; what they saw."""
+    told = subprocess.run(
+        [sys.executable, "-m", *command], capture_output=True, text=True, check=False
+    )
+    if told.returncode:
+        return {"clients": clients, "failed": told.stderr.strip().splitlines()[-1][:300]}
+    seen = json.loads(told.stdout)
+    taken = seen["latencies_ms"] or [float("nan")]
+    return {
+        "clients": clients,
+        "per_s": round(len(seen["latencies_ms"]) / seen["took_s"], 1),
+        "p50_ms": round(float(np.percentile(taken, 50)), 2),
+        "p99_ms": round(float(np.percentile(taken, 99)), 2),
+        "refused": seen["refused"],
+    }
+
+
+def measure(venv: Path, seconds: float, numbers: Sequence[int]) -> dict[str, Any]:
+    """All servers are up; each number of clients meets one after the other."""
+    skipped: dict[str, str] = {}
+    rows: dict[str, list[dict[str, Any]]] = {}
+    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
+        folder = Path(name)
+        runs = _ours(folder, stack, seconds, max(numbers))
+        runs |= _others(venv, folder, stack, seconds, skipped)
+        for clients in dict.fromkeys(numbers):
+            for row, run in runs.items():
+                rows.setdefault(row, []).append(run(clients))
+                print(row, json.dumps(rows[row][-1]), flush=True)
+    return {"seconds": seconds, "rows": rows, "skipped": skipped}
+
+
+Run = Callable[[int], dict[str, Any]]
+
+
+def _ours(
+    folder: Path, stack: contextlib.ExitStack, seconds_each: float, most: int
+) -> dict[str, Run]:
+    keys, bundle = folder / "keys", folder / "bundle"
+    bundle.mkdir()
+    write_tiny_bundle(bundle)
+    init_keys(keys, own_audience=True)
+    for device in DEVICES:
+        add_device(keys, device)
+    tokens = [
+        sign_token(one, load_device_key(keys, one), audience_of(keys), TOKEN_S) for one in DEVICES
+    ]
+    config = GatewayConfig(sessions_max=4 * most + 32, sessions_device_max=2 * most + 16)
+    gateway = stack.enter_context(EmbeddedGateway(keys, [str(bundle)], config=config))
+    requests = write_requests(folder / "v2", "/v2/models/tiny/infer", tokens=tokens)
+    seconds, port = str(seconds_each), str(gateway.port)
+
+    def stream(clients: int) -> dict[str, Any]:
+        command = ["bench.serving.stream", port, str(keys), DEVICES[0], str(clients), seconds]
+        return drive([*command, str(TINY_PX)], clients)
+
+    def v2(clients: int) -> dict[str, Any]:
+        if clients > REQUESTS_MAX:
+            return {"clients": clients, "skipped": f"more than {REQUESTS_MAX} requests at once"}
+        command = ["bench.serving.requests", port, str(clients), seconds, str(requests)]
+        return drive([*command, str(keys / "ca.crt")], clients)
+
+    return {"mastra stream, commit, TLS": stream, "mastra /v2, infer, TLS": v2}
+
+
+def _others(
+    venv: Path,
+    folder: Path,
+    stack: contextlib.ExitStack,
+    seconds: float,
+    skipped: dict[str, str],
+) -> dict[str, Run]:
+    keys, model = folder / "keys", folder / "bundle" / "cloud.onnx"
+    runs: dict[str, Run] = {}
+
+    def add(row: str, port: int, requests: Path, connections: int, *, secure: bool) -> None:
+        def run(clients: int) -> dict[str, Any]:
+            command = ["bench.serving.requests", str(port), str(clients * connections)]
+            command += [str(seconds), str(requests)]
+            return drive([*command, *([str(keys / "ca.crt")] if secure else [])], clients)
+
+        runs[row] = run
+
+    of_triton = {
+        name: write_requests(folder / name, f"/v2/models/{name}/infer", tokens=[])
+        for name in ("frames", "infer")
+    }
+    raw = write_requests(folder / "raw", "/inference", tokens=[], raw=True)
+    for instances in (1, 2):
+        server = f"triton of {instances}"
+        try:
+            port = stack.enter_context(
+                triton(venv, folder / f"triton{instances}", model, instances)
+            )
+            door = stack.enter_context(haproxy(folder / f"door{instances}", port, keys))
+        except (Missing, RuntimeError, OSError) as error:
+            skipped[server] = str(error)
+            continue
+        add(f"{server}, commit, TLS", door, of_triton["frames"], 2, secure=True)
+        add(f"{server}, infer, TLS", door, of_triton["infer"], 1, secure=True)
+        add(f"{server}, commit, plain", port, of_triton["frames"], 2, secure=False)
+        add(f"{server}, infer, plain", port, of_triton["infer"], 1, secure=False)
+    for commit in (True, False):
+        work = "commit" if commit else "infer"
+        try:
+            port = stack.enter_context(mosec(venv, folder / f"mosec-{work}", model, commit=commit))
+            door = stack.enter_context(haproxy(folder / f"door-{work}", port, keys))
+        except (Missing, RuntimeError, OSError) as error:
+            skipped[f"mosec, {work}"] = str(error)
+            continue
+        add(f"mosec, {work}, TLS", door, raw, 2 if commit else 1, secure=True)
+        add(f"mosec, {work}, plain", port, raw, 2 if commit else 1, secure=False)
+    return runs
+
+
+def main() -> int:
+    """Measure, and print or write what was measured."""
+    assert __doc__ is not None
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("venv", type=Path, help="environment of the other servers")
+    parser.add_argument("--seconds", type=float, default=5.0, help="of each run")
+    parser.add_argument("--clients", type=int, nargs="+", default=[1, 4, 16, 64, 256])
+    parser.add_argument("--out", type=Path, help="a JSON file")
+    args = parser.parse_args()
+    report = {"cores": os.cpu_count(), **measure(args.venv.absolute(), args.seconds, args.clients)}
+    if args.out:
+        args.out.write_text(json.dumps(report, indent=2) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,1 @@
+"""Reports of what was measured in a volume: FHIR, PDF and DICOM. They make no findings."""

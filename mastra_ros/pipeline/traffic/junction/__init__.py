@@ -1,0 +1,1 @@
+"""A junction with signals: its layout, the plans for it, and the guard that shows them."""

@@ -1,0 +1,67 @@
+"""What a reader says of a plate: chances of each letter at each place, and the text they make."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+Floats = NDArray[np.float32]
+Image = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """letters: float32 (n, 36), of each letter of the text the chances of what it is.
+
+    An empty one is a plate on which nothing was read.
+    """
+
+    letters: Floats
+
+    @cached_property
+    def text(self) -> str:
+        """By the likeliest of each."""
+        return "".join(LETTERS[k] for k in self.letters.argmax(1).tolist())
+
+    @property
+    def confidence(self) -> float:
+        """The chance of its least sure letter; 0 of none."""
+        return float(self.letters.max(1).min()) if len(self.letters) else 0.0
+
+
+class Reader(Protocol):
+    """Reads plates: pictures (height, width) or (height, width, 3), BGR, of any size."""
+
+    name: str
+
+    def read(self, plates: list[Image]) -> list[Reading]:
+        """What stands on each of them."""
+
+    def close(self) -> None:
+        """Free the network."""
+
+
+def of_places(chances: Floats) -> Reading:
+    """The reading of places (n, 37), the last of which means nothing: CTC by the best path.
+
+    Of places that say the same one after the other the mean counts.
+    """
+    blank = chances.shape[1] - 1
+    best = chances.argmax(1)
+    letters: list[Floats] = []
+    start = 0
+    for k in range(1, len(best) + 1):
+        if k == len(best) or best[k] != best[start]:
+            if best[start] != blank:
+                weight = chances[start:k, best[start]]
+                mean = (chances[start:k] * weight[:, None]).sum(0) / weight.sum()
+                letters.append(mean[:blank] / max(1e-6, 1 - float(mean[blank])))
+            start = k
+    if not letters:
+        return Reading(np.zeros((0, blank), np.float32))
+    return Reading(np.clip(np.stack(letters), 0, 1).astype(np.float32))

@@ -1,0 +1,63 @@
+"""Straightens the picture of a plate: turned upright, its slant taken out, cut to its letters."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from .reading import Image
+
+MARGIN_SHARE = (0.06, 0.12)
+"""Of its width and height, what is cut out around a found plate."""
+TURN_MOST_DEG = 22.0
+SEEN_WIDE_PX = 240
+
+
+def cut_out(image: Image, box: tuple[float, float, float, float]) -> Image:
+    """The part of the picture with the plate, with a margin; x1 y1 x2 y2 in px."""
+    high, wide = image.shape[:2]
+    x1, y1, x2, y2 = box
+    mx, my = MARGIN_SHARE[0] * (x2 - x1), MARGIN_SHARE[1] * (y2 - y1)
+    a, b = max(0, int(x1 - mx)), max(0, int(y1 - my))
+    c, d = min(wide, int(np.ceil(x2 + mx))), min(high, int(np.ceil(y2 + my)))
+    return image[b : max(b + 1, d), a : max(a + 1, c)]
+
+
+def straightened(plate: Image) -> Image:
+    """The same, its lines of letters level. What cannot be told is left as it is."""
+    high, wide = plate.shape[:2]
+    if high < 10 or wide < 24:
+        return plate
+    grey = plate if plate.ndim == 2 else cv2.cvtColor(plate, cv2.COLOR_BGR2GRAY)
+    scale = SEEN_WIDE_PX / wide
+    small = cv2.resize(grey, (SEEN_WIDE_PX, max(12, round(high * scale))))
+    slope = _slope(np.asarray(small, np.float32))
+    if abs(slope) < 0.015:
+        return plate
+    # Upright strokes stay upright: a plate seen from a side is sheared more than it is turned.
+    shift = slope * wide / 2
+    move = np.array([[1, 0, 0], [-slope, 1, shift]], np.float32)
+    how = cv2.BORDER_REPLICATE
+    return np.asarray(
+        cv2.warpAffine(plate, move, (wide, high), flags=cv2.INTER_LINEAR, borderMode=how)
+    )
+
+
+def _slope(grey: Image) -> float:
+    """How much the lines fall, px a px: that which makes the rows differ most from one another."""
+    edges = np.abs(cv2.Sobel(grey, cv2.CV_32F, 0, 1, ksize=3))
+    high, wide = edges.shape
+    most = np.tan(np.radians(TURN_MOST_DEG))
+    best, found = -1.0, 0.0
+    flat = 0.0
+    for slope in np.linspace(-most, most, 33):
+        move = np.array([[1, 0, 0], [-slope, 1, slope * wide / 2]], np.float32)
+        moved = cv2.warpAffine(edges, move, (wide, high))
+        inner = moved[high // 10 : high - high // 10]
+        sharp = float(inner.mean(1).var())
+        if abs(slope) < 1e-6:
+            flat = sharp
+        if sharp > best:
+            best, found = sharp, float(slope)
+    # A weak line says nothing.
+    return found if best > 1.25 * flat else 0.0

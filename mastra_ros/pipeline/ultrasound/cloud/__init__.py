@@ -1,0 +1,1 @@
+"""The half of it at the gateway: sweeps become volumes, measurements and reports."""

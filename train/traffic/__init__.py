@@ -1,0 +1,1 @@
+"""Training of the detector of vehicles and of the reader of plates."""
