@@ -34,6 +34,7 @@ setup(
         "record": requirements("record"),
         "openvino": requirements("openvino"),
         "nncf": requirements("nncf"),
+        "dashboard": requirements("dashboard"),
         "grpc": requirements("grpc"),
         "medical": requirements("medical"),
         "sumo": requirements("sumo"),

@@ -2,7 +2,7 @@
 
 from launch import LaunchDescription
 
-from mastra_ros.nodes.run.launching import arguments, stages
+from mastra_ros.nodes.run.launching import arguments, dashboard, stages
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -14,6 +14,7 @@ def generate_launch_description() -> LaunchDescription:
                 host="address to listen on",
                 keys_dir="folder with the server's key and the devices' public keys",
             ),
+            *dashboard(),
             stages("gateway", host="gateway.host", keys_dir="gateway.keys_dir"),
         ]
     )

@@ -46,6 +46,13 @@ def _text(name: str, value: Any) -> None:
         raise StatusError(f"status: {name}: expected text, got {type(value).__name__}")
 
 
+def _scalar(name: str, value: Any) -> None:
+    if type(value) not in (bool, int, float, str):
+        raise StatusError(
+            f"status: {name}: expected a number, text or truth, got {type(value).__name__}"
+        )
+
+
 def _map(**known: Check) -> Check:
     def check(name: str, value: Any) -> None:
         if type(value) is not dict:
@@ -128,6 +135,8 @@ SHAPE = _map(
     bundle=_map(  # the last three: what became of the latest roll-out
         name=_text, digest=_text, rollout=_text, refused=_text, agreement=_number
     ),
+    # What the gateway asked for, by stage.parameter: taken, or refused and why.
+    settings=_map(values=_each(_scalar), refused=_each(_text)),
     diagnostics=_each(_map(level=_text, message=_text)),  # by node
 )
 """Checks a status whose values are plain; raises StatusError."""

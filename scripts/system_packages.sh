@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Finds what the build needs from the system and installs it through apt where that is allowed.
-# Usage: system_packages.sh [PYTHON]; prints nothing when all is there.
+# Usage: system_packages.sh [PYTHON]; prints nothing when all is there. Where MASTRA_EXTRAS names
+# dashboard, its tests get a browser.
 set -euo pipefail
 
 python=${1:-${PYTHON:-python3}}
@@ -22,6 +23,9 @@ missing() {
   command -v g++ >/dev/null || echo g++
   command -v flock >/dev/null || echo util-linux
   [[ -z ${ROS_DISTRO:-} ]] || command -v cmake >/dev/null || echo cmake
+  # Ubuntu has Chromium as a snap alone: there its package is of no use, and the tests are skipped.
+  [[ " ${MASTRA_EXTRAS:-} " != *" dashboard "* || -e /usr/bin/chromium || ! -e /etc/debian_version ]] ||
+    grep -q "^ID=ubuntu" /etc/os-release || echo chromium
   if ! command -v "$python" >/dev/null; then
     printf '%s\n' python3 python3-venv python3-dev
     return

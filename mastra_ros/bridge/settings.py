@@ -7,7 +7,7 @@ and minute.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..config import check_remote
@@ -25,8 +25,10 @@ TOLD_MAX = 64
 class RemoteSettings:
     """The wishes of the gateway that wait to be passed on. Not thread-safe."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_refused: Callable[[str, str], None] = lambda *_: None) -> None:
+        """on_refused(name, reason): each that may not be set."""
         self.refused = 0  # since start
+        self._on_refused = on_refused
         self._waiting: dict[str, dict[str, Any]] = {}
         self._applied_ns: dict[str, int] = {}
         self._news = News(kinds_max=TOLD_MAX)
@@ -39,6 +41,7 @@ class RemoteSettings:
                 accepted = check_remote(name, value)
             except ConfigError as error:
                 self.refused += 1
+                self._on_refused(name, str(error))
                 if self.is_news(name, now_ns):
                     news.append(f"a setting of the gateway is refused: {error}"[:300])
                 continue

@@ -21,6 +21,7 @@ from ..startup import command_line, drop_output, flush_output, log_to_stderr, pr
 
 VERBS = {
     "casting": "find and judge voids in a stack of CT slices of a part",
+    "dashboard": "show the devices of a gateway in a browser, and change what may be changed",
     "gateway": "serve devices: authenticate, infer in batches, keep the results",
     "keys": "make and show the keys of gateway and devices",
     "model": "convert, quantise, split and judge models",

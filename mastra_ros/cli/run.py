@@ -20,6 +20,7 @@ from ..figures import prepare
 from ..leftovers import temporary_folder
 from ..share import share_file
 from ..startup import check_clock
+from . import run_dashboard
 from .output import check_output, check_output_folder, write_json
 from .report import RunReport
 from .run_signed import signed
@@ -75,6 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest="sets",
         help="change one value; may be given several times",
     )
+    run_dashboard.add_arguments(parser)
     parser.add_argument("--namespace", default="", help="ROS namespace of the nodes")
     parser.add_argument("--quiet", action="store_true", help="print the summary only")
 
@@ -84,6 +86,7 @@ def run(args: argparse.Namespace) -> int:
     parameters = _parameters(args)
     check_clock()
     check_output(args.report, "--report")
+    run_dashboard.check(args)
     check_output_folder(args.pictures, "--pictures")
     _check_ros(args)
     prepare(args.plot)
@@ -222,6 +225,7 @@ def _open_link(
     gateway = stack.enter_context(
         EmbeddedGateway(keys, served.bundles, state_dir=folder / "gateway", config=served)
     )
+    stack.enter_context(run_dashboard.beside(args.dashboard, gateway.url, keys))
     proxy = stack.enter_context(ShapingProxy("127.0.0.1", gateway.port, faults))
     bridge["gateway"] = f"wss://127.0.0.1:{proxy.port}"
     bridge["keys_dir"] = str(keys)

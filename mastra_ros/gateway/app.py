@@ -41,6 +41,7 @@ from .grpc_server import GrpcServer
 from .memory import Memory, resident_bytes, return_to_system
 from .metrics import Metrics
 from .models import Models
+from .picturing import Picturing
 from .questioning import Questioning
 from .reading import CHANGED, PATHS, Reading
 from .reading_devices import DeviceReading
@@ -128,6 +129,7 @@ class Gateway:
             heavy=self._heavy,
             bytes_max=min(config.references_bytes_max, config.memory_bytes_max // 2),
         )
+        self._picturing = Picturing(references, store, self._heavy)
         self.memory = Memory(config.memory_bytes_max, references)
         self._gatekeeper: Gatekeeper | None = None
         self._watcher: asyncio.Task[None] | None = None
@@ -162,6 +164,7 @@ class Gateway:
                 *self._v2.routes(),
                 *self._steering(PublicKeys(keys_dir)),
                 *self._reading(PublicKeys(keys_dir)),
+                *self._picturing.routes(),
                 *self._questioning.routes(),
             ],
             exception_handlers={HTTPException: _no_such_path, Exception: _fault},

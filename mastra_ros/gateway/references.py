@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -19,6 +20,10 @@ R = TypeVar("R")
 
 HEAVY_PX = 4_000_000
 """Decoding a larger picture takes many times as long as a frame may wait."""
+
+
+LOOK_S = 10.0
+"""Somebody looks at a device for so long after each picture."""
 
 
 def _unchanged(frame: Frame) -> Any:
@@ -48,6 +53,8 @@ class _Stream:
     def __init__(self, decoder: PacketDecoder) -> None:
         self.turn = asyncio.Lock()
         self.bytes_kept = 0
+        self.looked_until_s = 0.0  # monotonic
+        self.newest: Frame | None = None
         self._decoder = decoder
         self._in_use = threading.Lock()
 
@@ -59,9 +66,18 @@ class _Stream:
     def decode(self, packet: Packet) -> Frame:
         with self._in_use:
             try:
-                return self._decoder.decode(packet)
+                frame = self._decoder.decode(packet)
+                self._remember(frame)
+                return frame
             finally:
                 self.bytes_kept = self._decoder.bytes_kept
+
+    def _remember(self, frame: Frame) -> None:
+        """Keep the newest frame while somebody looks."""
+        if time.monotonic() > self.looked_until_s:
+            self.newest = None
+        elif self.newest is None or frame.key.stamp_ns >= self.newest.key.stamp_ns:
+            self.newest = frame
 
     def forget(self, size: int) -> None:
         """Keep so much less, if as much is kept; nothing happens while it decodes."""
@@ -161,6 +177,17 @@ class References:
             stream = self._streams[key] = _Stream(self._make())
         self._streams.move_to_end(key)
         return stream
+
+    def look(self, device: str, now_s: float) -> Frame | None:
+        """The newest frame of a device; None where none has come since somebody looks."""
+        streams = [one for (whose, _), one in self._streams.items() if whose == device]
+        found: Frame | None = None
+        for stream in streams:
+            if now_s > stream.looked_until_s:  # what was kept when somebody looked before is old
+                stream.newest = None
+            stream.looked_until_s = now_s + LOOK_S
+            found = stream.newest or found  # the stream that was used last comes last
+        return found
 
     def shrink(self, bytes_max: int) -> None:
         """Keep no more memory than this: the streams used least recently go, of the last a part.

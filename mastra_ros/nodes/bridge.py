@@ -139,7 +139,8 @@ class BridgeNode(StageNode):
 
     def _tell_status(self) -> None:
         if self._client is not None and self.status is not None:
-            self._client.send_status(self._teller.take(self.status, time.time_ns()))
+            told = self._teller.take(self.status, time.time_ns(), self._settings.told())
+            self._client.send_status(told)
 
     def _on_result(self, result: Result) -> None:
         if self._client is None:  # a client slow to stop may speak after the publishers are gone

@@ -13,6 +13,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.parameter_client import AsyncParameterClient
 
+from ..bridge.outcomes import SettingOutcomes
 from ..bridge.settings import RemoteSettings
 from ..redaction import shown
 
@@ -27,13 +28,19 @@ class SettingsForwarder:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._lock = threading.Lock()
-        self._settings = RemoteSettings()
+        self._outcomes = SettingOutcomes()
+        self._settings = RemoteSettings(self._outcomes.refused)
         self._clients: dict[str, AsyncParameterClient] = {}
 
     @property
     def refused(self) -> int:
         """Settings of the gateway that were not taken, since start."""
         return self._settings.refused
+
+    def told(self) -> dict[str, Any]:
+        """What became of what was asked for, for the status."""
+        with self._lock:
+            return self._outcomes.told()
 
     def take(self, values: Mapping[str, Any]) -> None:
         """The gateway wants these, by `stage.parameter`; from any thread."""
@@ -74,6 +81,10 @@ class SettingsForwarder:
         results = [] if response is None else response.results
         for (name, value), result in zip(values.items(), results, strict=False):
             with self._lock:
+                if result.successful:
+                    self._outcomes.taken(f"{stage}.{name}", value)
+                else:
+                    self._outcomes.refused(f"{stage}.{name}", result.reason)
                 kind = f"{stage}.{name} {result.successful}"
                 told = not self._settings.is_news(kind, time.monotonic_ns())
             if told:

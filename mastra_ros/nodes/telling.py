@@ -25,7 +25,7 @@ CODECS_MAX = 4
 LEVELS = {b"\x00": "ok", b"\x01": "warn", b"\x02": "error", b"\x03": "stale"}
 STALE = 5
 """So many statuses after its diagnostics came last, a node is told as stale."""
-SECTIONS_LEFT_OUT = ("diagnostics", "codecs", "models")
+SECTIONS_LEFT_OUT = ("diagnostics", "codecs", "models", "settings")
 """In this order, where a status would be too large."""
 
 
@@ -80,8 +80,10 @@ class DeviceTeller:
         """What the gate of privacy does."""
         self._gate = state
 
-    def take(self, bridge: BridgeStatus, now_ns: int) -> dict[str, Any]:
-        """The status now; `now_ns` is since 1970."""
+    def take(
+        self, bridge: BridgeStatus, now_ns: int, settings: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """The status now; `now_ns` is since 1970, `settings` what became of the gateway's."""
         self._told += 1
         link = bridge.link
         told: dict[str, Any] = {
@@ -119,6 +121,8 @@ class DeviceTeller:
                 for name, (level, text, at) in self._nodes.items()
             },
         }
+        if settings:
+            told["settings"] = settings
         if self._bundle:
             told["bundle"] = self._bundle
         if self._gate is not None and self._gate.mode:

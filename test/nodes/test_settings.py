@@ -58,6 +58,9 @@ def test_live_parameters_follow_the_gateway_and_all_else_stays(
         wait_until(lambda: compression.config.quality == 60, "the quality asked for")
         assert compression.config.codec == "auto"
         assert node.config.device == "camera-1"
+        told = node._settings.told
+        wait_until(lambda: told().get("values") == {"compression.quality": 60}, "what was taken")
+        assert set(told()["refused"]) == set(ASKED) - {"compression.quality"}
         compression.close()
         node.close()
 

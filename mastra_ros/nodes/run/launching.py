@@ -6,6 +6,7 @@ Needs `launch` and `launch_ros`, which the ROS wheels of PyPI lack.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -13,16 +14,16 @@ from typing import Any
 
 import launch.logging
 import yaml
-from launch import LaunchContext
-from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch import LaunchContext, LaunchDescriptionEntity
+from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction
 from launch.event_handlers import OnProcessIO
 from launch.events.process import ProcessExited, ProcessIO
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
-from ...config import STAGES, parameters_of
-from ...config.files import KEY
+from ...config import STAGES, GatewayConfig, build, parameters_of
+from ...config.files import KEY, load_parameters
 from ...config.parameter import parse_value
 from ...errors import ConfigError, MastraError
 from ...share import share_file
@@ -71,6 +72,30 @@ def arguments(config: str, **own: str) -> list[DeclareLaunchArgument]:
             for n, d in own.items()
         ),
     ]
+
+
+def dashboard() -> list[LaunchDescriptionEntity]:
+    """An argument that starts the dashboard beside the gateway of the same launch."""
+    about = (
+        "port of the dashboard beside the gateway, for the people in the folder of keys and with "
+        "the key of its client `dashboard`; empty: none"
+    )
+    return [
+        DeclareLaunchArgument("dashboard", default_value="", description=about),
+        OpaqueFunction(function=_dashboard),
+    ]
+
+
+def _dashboard(context: LaunchContext) -> list[ExecuteProcess]:
+    port = LaunchConfiguration("dashboard").perform(context)
+    if not port:
+        return []
+    file = LaunchConfiguration("params_file").perform(context)
+    config = build(GatewayConfig, load_parameters(Path(file)).get("gateway", {}))
+    keys = LaunchConfiguration("keys_dir").perform(context) or config.keys_dir
+    command = [sys.executable, "-m", "mastra_ros.cli.main", "dashboard", "--port", port]
+    command += ["--gateway", f"https://127.0.0.1:{config.port}", "--keys", keys]
+    return [ExecuteProcess(cmd=command, output="screen")]
 
 
 def composed() -> DeclareLaunchArgument:

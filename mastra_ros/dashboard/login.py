@@ -1,0 +1,144 @@
+"""The log-in: a form without scripts, slowed down for who guesses."""
+
+from __future__ import annotations
+
+import asyncio
+import html
+import logging
+import time
+from urllib.parse import parse_qs
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from .guard import cookie_of
+from .logins import AGE_S, COOKIE, Logins
+from .people import People
+from .texts import language_of, text
+from .throttle import Throttle
+
+logger = logging.getLogger(__name__)
+
+FORM_BYTES_MAX = 4096
+VERIFYING_MAX = 2
+"""Passwords that are checked at once: each takes 64 MiB and a core."""
+
+
+class Login:
+    """Answers `/login` and `/logout`."""
+
+    def __init__(self, people: People, logins: Logins, *, secure: bool) -> None:
+        """secure: the page is served over TLS, and so the cookie must not travel without."""
+        self._people = people
+        self._logins = logins
+        self._secure = secure
+        self._throttle = Throttle()
+        self._verifying = asyncio.Semaphore(VERIFYING_MAX)
+
+    def app(self) -> Starlette:
+        """The application behind the guard's open paths."""
+        return Starlette(
+            routes=[
+                Route("/login", self._form, methods=["GET"]),
+                Route("/login", self._enter, methods=["POST"]),
+                Route("/logout", self._leave, methods=["POST"]),
+                Route("/healthz", self._health, methods=["GET"]),
+                Route("/favicon.ico", self._no_icon, methods=["GET"]),
+            ]
+        )
+
+    async def _no_icon(self, _: Request) -> Response:
+        return Response(status_code=204)
+
+    async def _health(self, _: Request) -> Response:
+        return PlainTextResponse("ok")
+
+    async def _leave(self, request: Request) -> Response:
+        self._logins.close(cookie_of(request.scope))
+        left = RedirectResponse("/login", 303)
+        left.delete_cookie(COOKIE, path="/")
+        return left
+
+    async def _form(self, request: Request) -> Response:
+        return self._page(request, "")
+
+    async def _enter(self, request: Request) -> Response:
+        fields = await _fields(request)
+        if fields is None:
+            return PlainTextResponse("expected a form with name and password", 400)
+        name, password = fields
+        address = request.client.host if request.client else ""
+        wait_s = self._throttle.wait_s(address, name, time.monotonic())
+        if wait_s > 0:
+            answer = self._page(request, "login.wait", 429, seconds=int(wait_s) + 1)
+            answer.headers["Retry-After"] = str(int(wait_s) + 1)
+            return answer
+        async with self._verifying:
+            person = await asyncio.to_thread(self._people.verify, name, password)
+        if person is None:
+            self._throttle.failed(address, name, time.monotonic())
+            logger.warning("log-in of %.80s from %s refused", ascii(name), address)
+            return self._page(request, "login.wrong", 401)
+        self._throttle.succeeded(address, name)
+        logger.info("%s logged in from %s as %s", person.name, address, person.role)
+        # One that was there before is not gone on with (session fixation).
+        self._logins.close(cookie_of(request.scope))
+        entered = RedirectResponse("/", 303)
+        entered.set_cookie(
+            COOKIE,
+            self._logins.open(person),
+            max_age=int(AGE_S),
+            httponly=True,
+            secure=self._secure,
+            samesite="strict",
+            path="/",
+        )
+        return entered
+
+    def _page(self, request: Request, key: str, status: int = 200, **values: int) -> Response:
+        language = language_of(request.headers.get("accept-language", ""))
+        complaint = text(key, language, **values) if key else ""
+        marks = {
+            one: html.escape(text(f"login.{one}", language))
+            for one in ("title", "name", "password", "enter")
+        }
+        alert = f'<p role="alert">{html.escape(complaint)}</p>' if complaint else ""
+        return HTMLResponse(_PAGE.format(lang=language, alert=alert, **marks), status)
+
+
+async def _fields(request: Request) -> tuple[str, str] | None:
+    """Name and password of a form; None for what is no such form."""
+    body = b""
+    async for piece in request.stream():
+        body += piece
+        if len(body) > FORM_BYTES_MAX:
+            return None
+    try:
+        fields = parse_qs(body.decode("utf-8"), keep_blank_values=True, max_num_fields=8)
+        (name,), (password,) = fields["name"], fields["password"]
+    except (UnicodeError, ValueError, KeyError):
+        return None
+    return name, password
+
+
+_PAGE = """<!doctype html>
+<html lang="{lang}"><head><meta charset="utf-8"><title>{title}</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<style>
+:root {{ color-scheme: light dark; }}
+body {{ font: 16px/1.5 system-ui, sans-serif; display: grid; place-items: center; }}
+form {{ display: grid; gap: .5rem; width: 18rem; }}
+input, button {{ font: inherit; padding: .5rem; }}
+[role=alert] {{ margin: 0; font-weight: 600; }}
+</style></head>
+<body><main><h1>{title}</h1>{alert}
+<form method="post" action="/login">
+<label for="name">{name}</label>
+<input id="name" name="name" autocomplete="username" required autofocus>
+<label for="password">{password}</label>
+<input id="password" name="password" type="password" autocomplete="current-password" required>
+<button type="submit">{enter}</button>
+</form></main></body></html>
+"""

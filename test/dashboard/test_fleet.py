@@ -1,0 +1,133 @@
+"""The gateway is asked once for all pages, and what it answers never ends the asking."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+pytest.importorskip("httpx")
+from mastra_ros.dashboard import fleet as fleet_module
+from mastra_ros.dashboard.fleet import HISTORY_S, LOOKED_AT_S, Fleet
+from mastra_ros.dashboard.gateway import GatewayError
+
+
+class Answers:
+    """A gateway that says what the test wants, and keeps what it was asked."""
+
+    def __init__(self, **devices: Any) -> None:
+        self.devices = devices
+        self.entries: list[dict[str, Any]] = []
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.fault: Exception | None = None
+
+    async def get(self, path: str, **query: Any) -> Any:
+        self.asked.append((path, query))
+        if self.fault:
+            raise self.fault
+        if path == "/v1/devices":
+            names = list(self.devices)[query["after"] : query["after"] + query["limit"]]
+            after = query["after"] + len(names)
+            told = [{"device": name, **self.devices[name]} for name in names]
+            return {"devices": told, "next": str(after) if after < len(self.devices) else None}
+        since = query["since"]
+        history = [one for one in self.entries if one["at_ns"] > since]
+        return {"streams": [{"stream": "main", "history": history}]}
+
+
+class Clock:
+    now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def entry(at_s: float, told_s: float | None = None) -> dict[str, Any]:
+    told_s = at_s if told_s is None else told_s
+    return {"at_ns": int(at_s * 1e9), "status": {"at_ns": int(told_s * 1e9)}}
+
+
+def poll(fleet: Fleet) -> None:
+    asyncio.run(fleet._poll())
+
+
+def test_a_thousand_devices_come_page_by_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fleet_module, "PAGE", 300)
+    answers = Answers(**{f"cam-{n}": {"connected": n % 2 == 0} for n in range(1000)})
+    fleet = Fleet(answers)  # type: ignore[arg-type]
+    poll(fleet)
+    assert len(fleet.devices) == 1000
+    assert [query["after"] for _, query in answers.asked] == [0, 300, 600, 900]
+    assert fleet.devices["cam-1"].state == "away"
+
+
+def test_states_follow_the_heartbeat() -> None:
+    answers = Answers(
+        here={"connected": True, "heard": True},
+        quiet={"connected": True, "heard": False},
+        older={"connected": True},
+        gone={"connected": False, "status": {"main": None}},
+    )
+    fleet = Fleet(answers)  # type: ignore[arg-type]
+    poll(fleet)
+    states = {name: one.state for name, one in fleet.devices.items()}
+    assert states == {"here": "connected", "quiet": "silent", "older": "connected", "gone": "away"}
+    assert fleet.devices["gone"].status == {}
+
+
+def test_histories_are_asked_for_while_somebody_looks_and_late_ones_go_where_they_were() -> None:
+    clock, answers = Clock(), Answers(cam={"connected": True})
+    fleet = Fleet(answers, clock)  # type: ignore[arg-type]
+    poll(fleet)
+    assert [path for path, _ in answers.asked] == ["/v1/devices"]
+    assert fleet.history("cam") == {}
+    answers.entries = [entry(1000.0), entry(1001.0)]
+    poll(fleet)
+    answers.entries += [entry(1030.0), entry(1031.0, told_s=1005.0)]
+    poll(fleet)
+    assert answers.asked[-1][1] == {"since": int(1001e9)}
+    moments = [one.at_s for one in fleet.history("cam")["main"]]
+    assert moments == [1000.0, 1001.0, 1005.0, 1030.0]
+    clock.now_s += LOOKED_AT_S + 1
+    poll(fleet)
+    assert fleet._watched == {}
+
+
+def test_a_device_whose_clock_is_wrong_is_placed_by_the_gateways_and_old_ones_go() -> None:
+    answers = Answers(cam={"connected": True})
+    fleet = Fleet(answers)  # type: ignore[arg-type]
+    fleet.history("cam")
+    answers.entries = [entry(1000.0, told_s=5.0), entry(2000.0, told_s=9e9), entry(2001.0)]
+    poll(fleet)
+    assert [one.at_s for one in fleet.history("cam")["main"]] == [2000.0, 2001.0]
+    assert HISTORY_S < 2001.0 - 1000.0
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (GatewayError("the gateway does not answer (ConnectError)"), "does not answer"),
+        (KeyError("devices"), "not understood"),
+    ],
+)
+def test_what_goes_wrong_is_told_and_got_over(
+    monkeypatch: pytest.MonkeyPatch, fault: Exception, told: str
+) -> None:
+    monkeypatch.setattr(fleet_module, "POLL_S", 0.0)
+    answers = Answers(cam={"connected": True})
+    answers.fault = fault
+    fleet = Fleet(answers)  # type: ignore[arg-type]
+
+    async def work() -> None:
+        polling = asyncio.ensure_future(fleet.run())
+        await fleet.changed.wait()
+        assert told in fleet.problem
+        answers.fault = None
+        while fleet.problem:
+            await fleet.changed.wait()
+        assert "cam" in fleet.devices
+        polling.cancel()
+        await asyncio.gather(polling, return_exceptions=True)
+
+    asyncio.run(work())

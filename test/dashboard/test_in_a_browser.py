@@ -1,0 +1,222 @@
+"""The pages in a real browser, beside a real gateway with scripted devices."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("argon2", reason="the extra dashboard is not installed")
+from bench.dashboard_scene import status
+
+BAND = """() => [...document.querySelectorAll('canvas')].some(canvas => {
+  const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+  let found = 0;
+  for (let at = 0; at < pixels.length; at += 4)
+    if (pixels[at] > 190 && pixels[at + 1] > 70 && pixels[at + 1] < 115 && pixels[at + 2] < 25
+        && pixels[at + 3] > 30 && pixels[at + 3] < 130) found += 1;
+  return found > 50;
+})"""
+"""Whether a chart has a band of the colour of cuts."""
+SCRIPT = '<img src=x onerror="window.pwned=1"><script>window.pwned=1</script>'
+
+
+def tell(device: Any, seconds: int, *, until_s: float | None = None, **options: Any) -> float:
+    """Tell so many statuses, the last of now or of `until_s`; returns the moment of the last."""
+    end_s = until_s or time.time()
+    for back in reversed(range(seconds)):
+        device.tell(status(end_s - 0.01 * back, **options))
+    return end_s
+
+
+def test_the_fleet_lists_every_device_and_asks_nobody_else(
+    scene: Any, tab: Callable[..., Any]
+) -> None:
+    tell(scene.devices["cam-2"], 1)
+    page = tab("/")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.reload()
+    page.wait_for_selector("tr:has-text('cam-2'):has-text('board_defects'), tr:has-text('cam-2')")
+    assert page.locator("tr:has-text('cam-3')").inner_text().count("away") == 1
+    hosts = {url.split("/")[2] for url in asked if url.startswith(("http", "ws"))}
+    assert hosts == {scene.url.removeprefix("http://")}
+    page.fill("input[aria-label='Search']", "cam-3")
+    page.wait_for_selector("text=1 of 3 devices")
+
+
+def test_a_cut_is_a_coloured_band(scene: Any, tab: Callable[..., Any]) -> None:
+    device = scene.devices["cam-2"]
+    page = tab("/device/cam-2")
+    page.wait_for_selector("canvas")
+    device.tell(status(time.time()))
+    page.wait_for_selector("[role=img][aria-label*='p50']")
+    assert not page.evaluate(BAND)
+    device.tell(status(time.time(), cut=True))
+    time.sleep(1.0)  # the cut lasts
+    device.tell(status(time.time(), cut=True))
+    page.wait_for_selector("[role=img][aria-label*='link down']")
+    page.wait_for_function(BAND)
+    device.tell(status(time.time()))
+
+
+def test_a_threshold_reaches_the_device_and_back_and_is_in_the_audit(
+    scene: Any, tab: Callable[..., Any], wait_for: Callable[..., None]
+) -> None:
+    device = scene.devices["cam-1"]
+    device.tell(status(time.time()))
+    page, other = tab("/device/cam-1"), None
+    field = page.locator("input[type=number][aria-label='load_high']")
+    field.fill("0.7")
+    page.get_by_role("button", name="Apply").click()
+    wait_for(lambda: 0.7 in asked(device, "scheduling.load_high"), "the device to be asked")
+    page.wait_for_selector("text=Asked for: 0.7")
+    other = tab("/device/cam-1", beside=page)
+    refusal = {"values": {}, "refused": {"scheduling.load_high": f"too hot {SCRIPT}"}}
+    device.tell(status(time.time(), settings=refusal))
+    for each in (page, other):
+        each.wait_for_selector("text=Refused by the device: too hot <img")
+    device.tell(status(time.time(), settings={"values": {"scheduling.load_high": 0.7}}))
+    for each in (page, other):
+        each.wait_for_selector("text=On the device: 0.7")
+    page.get_by_role("button", name="Undo").click()
+    wait_for(lambda: asked(device, "scheduling.load_high")[-1] == 0.8, "the undo")
+    audit = tab("/audit", beside=page)
+    audit.wait_for_selector("tr:has-text('scheduling.load_high'):has-text('ada')")
+    assert audit.locator("tr:has-text('scheduling.load_high')").count() >= 2
+    assert page.evaluate("window.pwned") is None
+
+
+def asked(device: Any, name: str) -> list[Any]:
+    return [values[name] for _, values in device.heard if name in values]
+
+
+def test_the_newest_picture_is_shown_while_somebody_looks(
+    scene: Any, tab: Callable[..., Any], wait_for: Callable[..., None]
+) -> None:
+    device = scene.devices["cam-2"]
+    device.show(board())
+    page = tab("/device/cam-2")
+    assert page.locator("img[alt='Newest picture of cam-2']").is_hidden()
+
+    def seen() -> bool:
+        device.show(board())
+        page.wait_for_timeout(500)
+        return bool(page.evaluate("[...document.images].some(one => one.naturalWidth === 320)"))
+
+    wait_for(seen, "a picture")
+
+
+def board() -> Any:
+    """Something to look at."""
+    return np.tile(np.arange(320, dtype=np.uint8), (240, 1))
+
+
+def test_what_devices_say_is_shown_as_text(scene: Any, tab: Callable[..., Any]) -> None:
+    now_ns = time.time_ns()
+    route = {
+        "now": SCRIPT,
+        "switches": [{"at_ns": now_ns, "from": SCRIPT, "to": SCRIPT, "reason": f"why {SCRIPT}"}],
+    }
+    bundle = {"name": f"{SCRIPT}.tflite", "digest": SCRIPT}
+    hostile = status(
+        time.time(),
+        route=route,
+        bundle=bundle,
+        versions={"mastra_ros": f"9 {SCRIPT}", SCRIPT: SCRIPT},
+        codecs={SCRIPT: {"packets": 1}},
+        diagnostics={SCRIPT: {"level": SCRIPT, "message": SCRIPT}},
+        models={"local": {"name": SCRIPT, "inference_ms": {"p50": 1.0}}},
+        settings={"values": {SCRIPT: SCRIPT}, "refused": {SCRIPT: SCRIPT}},
+        sections_of_a_newer_version={SCRIPT: SCRIPT},
+    )
+    device = scene.devices["cam-2"]
+    device.tell(hostile)
+    fleet = tab("/")
+    fleet.wait_for_selector("td:has-text('9 <img')")
+    page = tab("/device/cam-2", beside=fleet)
+    page.wait_for_selector("td:has-text('why <img')")
+    page.wait_for_selector("dd:has-text('.tflite')")
+    for each in (fleet, page):
+        assert each.evaluate("window.pwned") is None
+        assert each.locator("img[src=x]").count() == 0
+    device.tell(status(time.time()))
+
+
+@pytest.mark.parametrize("name", ["%3Cimg%20src=x%20onerror=window.pwned=1%3E", "..%2e", "x" * 300])
+def test_a_device_that_there_is_not_is_one_line(tab: Callable[..., Any], name: str) -> None:
+    page = tab(f"/device/{name}")
+    page.wait_for_selector("text=There is no device")
+    assert page.evaluate("window.pwned") is None
+    assert page.locator("canvas").count() == 0
+
+
+def test_a_restart_of_the_gateway_is_told_and_got_over(
+    scene: Any, tab: Callable[..., Any], wait_for: Callable[..., None]
+) -> None:
+    page = tab("/")
+    scene.gateway.kill()
+    page.wait_for_selector("[role=alert]:has-text('does not answer')")
+    scene.gateway.restart()
+    wait_for(lambda: all(one.connected for one in scene.devices.values()), "the devices")
+    page.wait_for_selector("tr:has-text('cam-1'):has-text('connected')")
+    wait_for(lambda: "answer" not in page.inner_text("body"), "the complaint to go")
+
+
+@pytest.mark.parametrize("path", ["/", "/device/cam-1", "/audit"])
+def test_nothing_is_wider_than_a_phone(tab: Callable[..., Any], path: str) -> None:
+    page = tab(path, viewport={"width": 360, "height": 740})
+    page.wait_for_selector("table")
+    wide = page.evaluate("document.documentElement.scrollWidth")
+    assert wide <= 360
+
+
+def test_colours_are_remembered_and_follow_the_system(tab: Callable[..., Any]) -> None:
+    page = tab("/", color_scheme="dark")
+    page.wait_for_selector("body.body--dark")
+    page.get_by_role("combobox", name="Colours").click()
+    page.get_by_role("option", name="light").click()
+    page.wait_for_function("document.cookie.includes('mastra_colours=light')")
+    page.reload()
+    page.wait_for_selector("table")
+    page.wait_for_function("!document.body.classList.contains('body--dark')")
+
+
+def test_the_keyboard_gets_to_the_content_first(tab: Callable[..., Any]) -> None:
+    page = tab("/device/cam-1")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.innerText") == "To the content"
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.innerText") == "Mastra"
+
+
+def test_who_wants_chinese_gets_it(tab: Callable[..., Any]) -> None:
+    page = tab("/device/cam-1", locale="zh-CN")
+    page.wait_for_selector("text=实时设置")
+    assert page.evaluate("document.documentElement.lang") == "zh"
+
+
+@pytest.mark.parametrize("path", ["/login", "/", "/device/cam-1", "/audit"])
+@pytest.mark.parametrize("colours", ["light", "dark"])
+def test_axe_finds_nothing_serious(
+    scene: Any, tab: Callable[..., Any], path: str, colours: str
+) -> None:
+    axe = Path(os.environ.get("MASTRA_AXE", "node_modules/axe-core/axe.min.js"))
+    if not axe.exists():
+        pytest.skip("no axe-core: npm install axe-core, or MASTRA_AXE names its axe.min.js")
+    page = tab("/", color_scheme=colours)
+    page.goto(scene.url + path)
+    page.wait_for_selector("form" if path == "/login" else "table")
+    page.evaluate(axe.read_text(encoding="utf-8"))
+    found = page.evaluate("axe.run().then(told => told.violations)")
+    bad = [
+        (one["id"], [node["html"][:200] for node in one["nodes"]][:3])
+        for one in found
+        if one["impact"] in ("serious", "critical")
+    ]
+    assert not bad
