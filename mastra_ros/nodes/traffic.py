@@ -74,6 +74,7 @@ class TrafficNode(StageNode):
         self._markers = self.advertise(MarkerArray, "markers", RELIABLE)
         self._plan = self.advertise(SignalPlan, "signal_plan", LATEST)
         self._annotated = FramePublisher(self, "image_annotated")
+        self._drawing = False
 
     def start(self) -> None:
         listen_to_frames(self, "image_raw", self._on_frame)
@@ -114,7 +115,7 @@ class TrafficNode(StageNode):
         if self._worker is not None:
             values |= self._worker.told()
         good = ("ok", "running", values) if self.device.trusted else ("warn", state, values)
-        return health_of(self._gate, good) if self._annotated.wanted else good
+        return health_of(self._gate, good) if self._drawing else good
 
     def told(self) -> dict[str, Any]:
         """What has been counted since start."""
@@ -152,7 +153,8 @@ class TrafficNode(StageNode):
             self._worker.offer(frame.image, wanted)
         if self._markers.get_subscription_count() > 0:
             self._markers.publish(convert.markers_to_ros(result.detections, message.header))
-        if self._annotated.wanted:
+        self._drawing = self._annotated.wanted
+        if self._drawing:
             self._clearing.submit(frame, lambda cleared: self._draw(cleared, result, views))
 
     def _draw(self, cleared: ClearedFrame, result: Result, views: list[Any]) -> None:  # noqa: ARG002

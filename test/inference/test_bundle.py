@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from mastra_ros.errors import ModelError
 from mastra_ros.inference import load_bundle
+from mastra_ros.inference.bundle import FORMAT
 from mastra_ros.inference.fields import Fields
 
 
@@ -53,8 +54,9 @@ def test_a_part_that_is_not_there_is_named(make_bundle: Any) -> None:
 
 
 def test_a_newer_format_says_so_and_nothing_else(make_bundle: Any) -> None:
-    folder = make_bundle(format=3, input={"unheard_of": True})
-    with pytest.raises(ModelError, match=r"bundle\.yaml: format 3 is newer than 2, please update"):
+    folder = make_bundle(format=FORMAT + 1, input={"unheard_of": True})
+    said = rf"bundle\.yaml: format {FORMAT + 1} is newer than {FORMAT}, please update"
+    with pytest.raises(ModelError, match=said):
         load_bundle(str(folder))
 
 

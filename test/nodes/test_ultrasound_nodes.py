@@ -353,4 +353,7 @@ def test_an_unknown_pipeline_is_refused_in_one_line() -> None:
     command = [sys.executable, "-c", COMPOSED, "--pipeline", "x", "--ros-args"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert "expected factory_inspection, medical_ultrasound, got 'x'" in done.stderr + done.stdout
+    assert (
+        "expected factory_inspection, medical_ultrasound, traffic, got 'x'"
+        in done.stderr + done.stdout
+    )

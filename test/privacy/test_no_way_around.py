@@ -23,12 +23,14 @@ WRITERS = {
     "mastra_ros/model/split/pictures.py",
     "mastra_ros/nodes/convert/compressed.py",
     "mastra_ros/cli/privacy.py",
+    "mastra_ros/cli/traffic/draw.py",
+    "mastra_ros/gateway/picturing.py",
     "mastra_ros/pipeline/volume/slices.py",
 }
 """Where OpenCV may encode a picture: packets and saved pictures take cleared frames alone; `jpeg`
 tries a picture of noise, `split` damages the user's own in memory to measure a model, `cli/privacy`
-draws for the user what would be hidden on the user's own, `compressed` is the camera's own topic,
-which lies on the trusted side, and `slices` draws at the gateway what has come cleared."""
+and `cli/traffic/draw` draw for the user on the user's own, `compressed` is the camera's own topic,
+which lies on the trusted side, and `picturing` and `slices` draw at the gateway what has come cleared."""
 
 
 def made(path: Path) -> Iterator[str]:
