@@ -231,5 +231,7 @@ def test_a_reader_that_is_not_installed_says_how_to_install_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(PLACES, "no-such-reader", "model.onnx")
-    with pytest.raises(DependencyError, match="pip install"):
+    with pytest.raises(DependencyError, match="pip install") as caught:
         RapidReader.installed("no-such-reader")
+    assert "\n" not in str(caught.value)
+    assert "reader: own" in str(caught.value)
