@@ -265,6 +265,27 @@ def traffic_signals(result: Result) -> Iterator[Bar]:
             yield Bar(what, _number(row, "gridlocked"), AT_MOST, 0)
 
 
+def traffic(result: Result) -> Iterator[Bar]:
+    """Plates of single photographs, and counts of a video by rate."""
+    rows = result.get("plates", ())
+    own = [row for row in rows if (row["reader"], row["finder"]) == ("own", "plates_and_heads")]
+    for name in ("eu", "us"):
+        place = f"plates, {name}"
+        recall = max((row[name]["recall"] for row in own), default=math.nan)
+        yield Bar(f"{place}: recall of the default finder", recall, AT_LEAST, 0.93)
+        recall = max((row[name]["recall"] for row in rows), default=math.nan)
+        yield Bar(f"{place}: recall of the best finder", recall, AT_LEAST, 0.97)
+        exact = max((row[name]["exact_folded"] for row in rows), default=math.nan)
+        yield Bar(f"{place}: read exactly by the best reader, folded", exact, AT_LEAST, 0.85)
+    counts = result.get("counts", {})
+    for fps in (30, 10, 5):
+        got, by_eye = counts.get(f"fps_{fps}", {}), counts.get("by_eye", {})
+        keys = {*got, *by_eye}
+        apart = sum(abs(got.get(key, 0) - by_eye.get(key, 0)) for key in keys)
+        what = f"crossing.mp4 at {fps} frames/s: vehicles more or fewer than by eye, lane by lane"
+        yield Bar(what, apart if keys else math.nan, AT_MOST, 0)
+
+
 OF: dict[str, Callable[[Result], Iterator[Bar]]] = {
     "engines": engines,
     "gateway": gateway,
@@ -275,6 +296,7 @@ OF: dict[str, Callable[[Result], Iterator[Bar]]] = {
     "pipeline": pipeline,
     "compression": compression,
     "privacy": privacy,
+    "traffic": traffic,
     "traffic_signals": traffic_signals,
 }
 """The bars of each result, by the name of its file."""

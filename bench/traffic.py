@@ -1,11 +1,14 @@
 """Traffic on the device, measured:
 
-    python -m bench.traffic counts [--bundle BUNDLE]
-    python -m bench.traffic plates [--reader READER] [--finder FINDER]
+    python -m bench.traffic counts [--bundle BUNDLE] [--out bench/results/traffic.json]
+    python -m bench.traffic plates [--reader READER] [--finder FINDER] [--out FILE]
+    python -m bench.traffic cascade [--bundle BUNDLE] [--out FILE]
 
 counts: the video of a crossing at 30, 10 and 5 frames a second, against a count by eye
 (`traffic_counts.yaml`). plates: recall of plates at an IoU of 0.5, and exact readings of single
-photographs, with and without O, Q = 0 and I = 1 folded. Prints JSON.
+photographs, with and without O, Q = 0 and I = 1 folded. cascade: how long each part takes on one
+core for drawn pictures of 1280x720, and frames a second with all of them. Prints JSON; with --out
+the part is put into that file beside what was measured before, and the bars are worked out.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import platform
 import time
 from pathlib import Path
 from typing import Any
@@ -21,10 +25,14 @@ import cv2
 import numpy as np
 import yaml
 
+from bench.bars import judged
+from mastra_ros.camera.drawn.crossing import Crossing as Drawn
+from mastra_ros.camera.drawn.crossing import CrossingOptions
 from mastra_ros.config import TrafficConfig, build
 from mastra_ros.inference.bundle import load_bundle
 from mastra_ros.inference.detector import Detector
 from mastra_ros.pipeline.traffic.counting.crossings import Crossings
+from mastra_ros.pipeline.traffic.device import TrafficDevice
 from mastra_ros.pipeline.traffic.device.cascade import PlateCascade
 from mastra_ros.pipeline.traffic.plates.formats import formats_of, formatted
 from mastra_ros.pipeline.traffic.site.file import load_site
@@ -108,6 +116,49 @@ def plates(data: Path, reader: str, finder: str) -> dict[str, Any]:
     return told
 
 
+def cascade(bundle: str, frames: int = 60) -> dict[str, Any]:
+    """Each part's time on one core; a plate is looked for on each frame where one is wanted."""
+    cv2.setNumThreads(1)
+    config = TrafficConfig()
+    detector = Detector.open(load_bundle(bundle), "local", threads=1, score_threshold=0.1)
+    device = TrafficDevice(config, load_site("config/traffic_crossing.yaml"), None)
+    looker = PlateCascade.open(config)
+    crossing = Drawn(CrossingOptions(seed=1, width_px=1280, height_px=720, rate_hz=10.0))
+    spent: dict[str, list[float]] = {"vehicles": [], "tracks": [], "finding": [], "reading": []}
+    whole: list[float] = []
+    for n in range(frames):
+        image = crossing.frame(n)[0]
+        frame = Frame(FrameKey("bench", n + 1), image)
+        times = [time.perf_counter()]
+        found = detector.detect(frame)
+        times.append(time.perf_counter())
+        device.on_frame(n * 100_000_000 + 1, image, found)
+        wanted = device.wanted()[:1]
+        times.append(time.perf_counter())
+        for one in wanted:
+            looked = looker.look(image, one.box)
+            spent["finding"].append(looked.finding_ms)
+            if looked.box is not None:
+                spent["reading"].append(looked.reading_ms)
+            width_px = 0.0 if looked.box is None else looked.box[2] - looked.box[0]
+            device.on_plate(one.track, width_px, looked.reading)
+        times.append(time.perf_counter())
+        spent["vehicles"].append((times[1] - times[0]) * 1e3)
+        spent["tracks"].append((times[2] - times[1]) * 1e3)
+        whole.append((times[3] - times[0]) * 1e3)
+    looker.close()
+    told = {name: _percentiles(values) for name, values in spent.items()}
+    rate = 1e3 / float(np.mean(whole))
+    return {**told, "whole": _percentiles(whole), "frames_per_s": round(rate, 1), "threads": 1}
+
+
+def _percentiles(values: list[float]) -> dict[str, Any]:
+    if not values:
+        return {"count": 0}
+    p50, p99 = (round(float(np.percentile(values, q)), 2) for q in (50, 99))
+    return {"count": len(values), "p50_ms": p50, "p99_ms": p99}
+
+
 def _iou(a: tuple[float, ...], b: tuple[float, ...]) -> float:
     across = max(0.0, min(a[2], b[2]) - max(a[0], b[0]))
     down = max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
@@ -119,18 +170,37 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("part", choices=("counts", "plates"))
+    parser.add_argument("part", choices=("counts", "plates", "cascade"))
     parser.add_argument("--bundle", default="models/traffic")
     parser.add_argument("--reader", default="own")
     parser.add_argument("--finder", default="plates_and_heads")
+    parser.add_argument("--out", type=Path, help="file of results that the part is put into")
     args = parser.parse_args()
-    data = Path(os.environ["MASTRA_DATA"])
-    made = (
-        counts(data, args.bundle)
-        if args.part == "counts"
-        else plates(data, args.reader, args.finder)
-    )
+    if args.part == "cascade":
+        made = cascade(args.bundle)
+    else:
+        data = Path(os.environ["MASTRA_DATA"])
+        made = (
+            counts(data, args.bundle)
+            if args.part == "counts"
+            else plates(data, args.reader, args.finder)
+        )
     print(json.dumps(made, indent=1))
+    if args.out is not None:
+        keep(args.out, args.part, made)
+
+
+def keep(path: Path, part: str, made: dict[str, Any]) -> None:
+    """Put a part into the file of results; of plates each pair of reader and finder has a row."""
+    kept = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    kept["machine"] = {"cpus": os.cpu_count(), "processor": platform.machine()}
+    if part == "plates":
+        pair = (made["reader"], made["finder"])
+        others = [one for one in kept.get(part, []) if (one["reader"], one["finder"]) != pair]
+        kept[part] = [*others, made]
+    else:
+        kept[part] = made
+    path.write_text(json.dumps(judged("traffic", kept), indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

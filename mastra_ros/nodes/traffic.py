@@ -194,8 +194,9 @@ class TrafficNode(StageNode):
     def _show_signals(self) -> None:
         assert self._show is not None
         assert self.device is not None
-        trusted = self.device.trusted
-        shown = self._show.step(self._now_ns(), trusted=trusted)
+        with self._lock:
+            trusted, occupied = self.device.trusted, self.device.occupied
+        shown = self._show.step(self._now_ns(), trusted=trusted, occupied=occupied)
         if shown is not None:
             message = convert.signal_to_ros(self._show.junction.name, shown, self._now_ns())
             self._plan.publish(message)

@@ -24,7 +24,9 @@ FACTORY = ROOT / "launch/factory_inspection.launch.py"
 STAGES_OF_FACTORY = set(STAGES) - {"gateway", "privacy", "probe", "ultrasound"}
 EVERY_FILE = pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.name))
 
-EVERY_PIPELINE = pytest.mark.parametrize("pipeline", ["factory_inspection", "medical_ultrasound"])
+EVERY_PIPELINE = pytest.mark.parametrize(
+    "pipeline", ["factory_inspection", "medical_ultrasound", "traffic"]
+)
 
 
 def stages_calls(path: Path) -> Iterator[ast.Call]:
@@ -63,9 +65,10 @@ def test_the_views_show_topics_that_we_publish(pipeline: str) -> None:
     assert len(shown) >= 7
 
 
-def test_rviz_looks_at_the_coordinate_frame_of_the_camera() -> None:
-    rviz = yaml.safe_load((ROOT / "config/factory_inspection.rviz").read_text(encoding="utf-8"))
-    parameters = yaml.safe_load((ROOT / "config/factory_inspection.yaml").read_text("utf-8"))
+@pytest.mark.parametrize("pipeline", ["factory_inspection", "traffic"])
+def test_rviz_looks_at_the_coordinate_frame_of_the_camera(pipeline: str) -> None:
+    rviz = yaml.safe_load((ROOT / f"config/{pipeline}.rviz").read_text(encoding="utf-8"))
+    parameters = yaml.safe_load((ROOT / f"config/{pipeline}.yaml").read_text("utf-8"))
     frame_id = parameters["/**/camera"]["ros__parameters"]["frame_id"]
     assert rviz["Visualization Manager"]["Global Options"]["Fixed Frame"] == frame_id
 
@@ -84,7 +87,7 @@ def test_frames_are_named_as_rep_103_names_those_of_cameras() -> None:
 
 
 def test_no_view_asks_for_a_calibration_that_nobody_has() -> None:
-    for file in ("factory_inspection.foxglove.json", "factory_inspection.rviz"):
+    for file in ("factory_inspection.foxglove.json", "traffic.foxglove.json", "traffic.rviz"):
         text = (ROOT / "config" / file).read_text("utf-8")
         assert "camera_info" not in text
         assert "calibration" not in text

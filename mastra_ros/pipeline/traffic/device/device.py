@@ -78,6 +78,14 @@ class TrafficDevice:
         """Whether what is told now may be relied on, as by the timing of signals."""
         return self.watch.state in ("sees", "unsure")
 
+    @property
+    def occupied(self) -> bool:
+        """Whether a vehicle is where none should stop, by the newest frame: within the junction."""
+        zones = self.site.zones_for("stopping")
+        return any(
+            zone.holds(*view.foot) for view in self.views if view.type != "person" for zone in zones
+        )
+
     def configure(self, config: TrafficConfig) -> None:
         """Take over parameters that may change while active."""
         self._config = config

@@ -39,10 +39,14 @@ class SignalShow:
             return ""
         return self.guard.offer(data, now_ns)
 
-    def step(self, now_ns: int, *, trusted: bool) -> Shown | None:
-        """What to show now, if that is new. trusted: what the camera tells may be relied on."""
+    def step(self, now_ns: int, *, trusted: bool, occupied: bool = False) -> Shown | None:
+        """What to show now, if that is new.
+
+        trusted: what the camera tells may be relied on. occupied: it sees somebody within the
+        junction, so that all red lasts longer.
+        """
         if not trusted:
             self.guard.withdraw("the camera cannot be trusted now")
-        shown = self.guard.step(now_ns)
+        shown = self.guard.step(now_ns, occupied=trusted and occupied)
         before, self.latest = self.latest, shown
         return shown if shown != before else None

@@ -23,13 +23,22 @@ MOVED_PX = 2.5
 """Of the small picture: one and a half per cent of its width."""
 ALIKE_LEAST = 0.15
 """Of the picture is as it was; a bus before the camera hides more than half of it."""
+ALIKE_USUAL, ALIKE_SHARE = 0.4, 0.35
+"""It is only told where more than this is usually alike, and by how much less than that is now:
+where traffic hides nearly all, hardly anything ever is."""
+BLOCKS_LEAST = 10
+"""Of the 40 blocks so many must show something that stands still; else nothing follows."""
 BLOCK_PX = (20, 18)
 BLOCK_ALIKE = 0.35
 LASTS_NS = 1_500_000_000
 GAP_NS = 2_000_000_000
-CUT_LEVELS = 24.0
-CUT_FACTOR = 5.0
+CUT_UNLIKE, CUT_UNLIKE_MOST, CUT_FACTOR = 0.5, 0.9, 3.0
+"""A cut is where a picture is so unlike the one before, 0 to 1 and more, and so many times more so
+than usual; with rare frames of much traffic most of that is usual."""
+CUT_ALIKE_MOST = 0.4
+"""And no more of its blocks may be as they were: one that drives past hides only a part."""
 FRAMES_LEAST = 4
+BLANK_LEVELS = 3.0
 DARK, BRIGHT_SHARE = 42.0, 0.3
 
 Floats = NDArray[np.float32]
@@ -53,6 +62,7 @@ class CameraWatch:
         self._looked_ns = 0
         self._still: Floats | None = None
         self._looks = 0
+        self._usually_alike = 0.0
         self._before: Floats | None = None
         self._usual = 0.0
         self._frames = 0
@@ -93,20 +103,24 @@ class CameraWatch:
             return "the stamps went back"
         if stamp_ns - last > GAP_NS:
             return f"no frames for {(stamp_ns - last) / 1e9:.1f} s"
-        apart = float(np.abs(small - before).mean())
+        if min(small.std(), before.std()) < BLANK_LEVELS:
+            return ""  # of noise nothing follows
+        # Light that goes on or off changes all alike, and a dim scene has its forms too.
+        unlike = 1.0 - _alike(small, before)
         usual = self._usual
         self._frames += 1
-        share = max(0.1, 1 / self._frames)
-        self._usual = usual + share * (min(apart, 3 * usual + 1) - usual)
-        # Light that goes on or off changes all alike; another scene does not.
-        shape = float(np.abs((small - small.mean()) - (before - before.mean())).mean())
-        if self._frames > FRAMES_LEAST and shape > max(CUT_LEVELS, CUT_FACTOR * usual):
+        self._usual = usual + max(0.1, 1 / self._frames) * (min(unlike, 0.5) - usual)
+        if self._frames <= FRAMES_LEAST:
+            return ""
+        if unlike < min(CUT_UNLIKE_MOST, max(CUT_UNLIKE, CUT_FACTOR * usual)):
+            return ""
+        if _alike_share(_edges(small), _edges(before)) < CUT_ALIKE_MOST:
             return "one frame does not follow from the one before"
         return ""
 
     def _judge(self, small: Floats) -> tuple[str, str]:
         edges = _edges(small)
-        if small.std() < 3.0:
+        if small.std() < BLANK_LEVELS:
             return "blind", f"the picture is blank (level {small.mean():.0f})"
         moved = self._moved(edges)
         if moved:
@@ -126,17 +140,20 @@ class CameraWatch:
         if self._looks <= LEARNED_LEAST:
             self._still += (edges - self._still) / (self._looks + 1)
             return ""
-        alike = _alike_share(edges, self._still)
+        alike = _alike_share(edges, self._still, BLOCKS_LEAST)
         window = cv2.createHanningWindow(SIZE_PX, cv2.CV_32F)
         (dx, dy), sure = cv2.phaseCorrelate(self._still, edges, window)
         far = float(np.hypot(dx, dy))
         if sure > 0.12 and MOVED_PX <= far < 0.4 * SIZE_PX[0]:
             share = far / SIZE_PX[0]
             return f"what stands still is shifted by {share:.1%} of the width"
-        if alike < ALIKE_LEAST:
+        usual = self._usually_alike
+        if usual > ALIKE_USUAL and alike < min(ALIKE_LEAST, ALIKE_SHARE * usual):
             return f"hardly anything is where it was: {alike:.0%} of the picture"
         if self.state != "moved" and far < 1.0:
             self._still += LEARN * (edges - self._still)
+            share = max(LEARN, 1 / (self._looks - LEARNED_LEAST))
+            self._usually_alike += share * (alike - usual)
         return ""
 
 
@@ -148,8 +165,8 @@ def _edges(small: Floats) -> Floats:
     return np.asarray(np.minimum(steep / (steep.mean() + 4.0), 4.0), np.float32)
 
 
-def _alike_share(a: Floats, b: Floats) -> float:
-    """The share of the blocks with anything in them that look alike."""
+def _alike_share(a: Floats, b: Floats, least: int = 1) -> float:
+    """The share of the blocks with anything in them that look alike; 1 where there are fewer."""
     wide, high = BLOCK_PX
     alike = []
     for y in range(0, SIZE_PX[1], high):
@@ -157,7 +174,7 @@ def _alike_share(a: Floats, b: Floats) -> float:
             p, q = a[y : y + high, x : x + wide], b[y : y + high, x : x + wide]
             if q.std() > 0.25:
                 alike.append(_alike(p, q) > BLOCK_ALIKE)
-    return float(np.mean(alike)) if alike else 1.0
+    return float(np.mean(alike)) if len(alike) >= least else 1.0
 
 
 def _alike(a: Floats, b: Floats) -> float:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from itertools import pairwise
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from mastra_ros.camera.drawn.crossing import Crossing as Drawn
 from mastra_ros.camera.drawn.crossing import CrossingOptions
+from mastra_ros.camera.drawn.junction_traffic import Rider, Traffic
 from mastra_ros.config import TrafficConfig, build
 from mastra_ros.errors import DependencyError
 from mastra_ros.pipeline.traffic.device import TrafficDevice
@@ -22,6 +25,10 @@ from mastra_ros.pipeline.traffic.site.file import load_site
 from mastra_ros.types import Detections
 
 RATE_HZ = 10.0
+LINE_Y = 287.0
+"""Of the site of the drawn crossing, on pictures of 360 px."""
+VIDEO = Path(os.environ.get("MASTRA_DATA", "")) / "videos/crossing.mp4"
+Box = tuple[float, float, float, float]
 
 
 def read(text: str) -> Reading:
@@ -31,59 +38,96 @@ def read(text: str) -> Reading:
     return Reading(letters)
 
 
+Drive = tuple["Road", list[Event]]
+
+
+class Road:
+    """The drawn crossing without its pictures: boxes of those in it, and who must be counted."""
+
+    def __init__(self) -> None:
+        self.view = CrossingOptions(seed=4).view
+        self.traffic = Traffic(4, 45.0)
+        self.traffic.step(49.5)  # so that soon all that stood at the red light goes
+        self.began_s = self.traffic.at_s
+        self.paths: dict[int, list[tuple[float, bool]]] = {}
+
+    def step(self) -> list[tuple[Rider, Box]]:
+        """A tenth of a second later; from far to near, as they are seen."""
+        self.traffic.step(1 / RATE_HZ)
+        seen = []
+        for rider in self.traffic.riders:
+            corners = np.concatenate([face.points for face in rider.body.shape.faces])
+            spots, far = self.view.project(rider.body.place(*rider.place, corners))
+            low, high = np.maximum(spots.min(0), 0), np.minimum(spots.max(0), (640, 360))
+            if rider.place[1] < 1 or far.min() < 1 or ((high - low) <= 6).any():
+                continue
+            seen.append((rider, (*low.tolist(), *high.tolist())))
+            if rider.kind != "person":
+                path = self.paths.setdefault(rider.number, [])
+                path.append((float(high[1]), bool(low[0] > 0 and high[0] < 640)))
+        return seen
+
+    @property
+    def crossed(self) -> int:
+        """Whose wheels are seen to go over the line by who sees them whole there.
+
+        The traffic itself counts by middles on the road, and also who is beside the picture there:
+        bicycles, whose way leaves the picture on the line, and not who stands on it at first.
+        """
+        return sum(
+            any(a[1] and b[1] and (a[0] < LINE_Y) != (b[0] < LINE_Y) for a, b in pairwise(path))
+            for path in self.paths.values()
+        )
+
+
 @pytest.fixture(scope="module")
-def drive(tmp_path_factory: pytest.TempPathFactory) -> tuple[Drawn, list[Event], TrafficDevice]:
-    """Forty seconds of the drawn crossing, seen by a detector that makes no mistakes."""
-    crossing = Drawn(CrossingOptions(seed=4, rate_hz=RATE_HZ))
+def drive(tmp_path_factory: pytest.TempPathFactory) -> Drive:
+    """Eighteen seconds of a crossing, seen by a detector and a reader that make no mistakes."""
+    road = Road()
     hasher = PlateHasher(tmp_path_factory.mktemp("key") / "key.json")
     device = TrafficDevice(
         build(TrafficConfig, {"settle_ms": 0.0}), load_site("config/traffic_crossing.yaml"), hasher
     )
     events: list[Event] = []
-    for n in range(400):
-        image, truth = crossing.frame(n)
-        some = [o for o in truth.objects if o.box[2] - o.box[0] > 6 and o.box[3] - o.box[1] > 6]
+    still = scene()
+    for n in range(180):
+        seen = road.step()
         found = Detections(
-            np.array([o.box for o in some], np.float32).reshape(-1, 4),
-            np.full(len(some), 0.9, np.float32),
-            np.array([TYPES.index(o.type) for o in some], np.int32),
+            np.array([box for _, box in seen], np.float32).reshape(-1, 4),
+            np.full(len(seen), 0.9, np.float32),
+            np.array([TYPES.index(rider.kind) for rider, _ in seen], np.int32),
             TYPES,
         )
-        events += device.on_frame(round(n * 1e9 / RATE_HZ) + 1, image, found)
+        events += device.on_frame(round(n * 1e9 / RATE_HZ) + 1, still, found)
         for wanted in device.wanted()[:2]:
-            near = max(
-                (o for o in some if o.plate),
-                key=lambda o: -abs(o.box[0] - wanted.box[0]) - abs(o.box[3] - wanted.box[3]),
-                default=None,
-            )
-            if near is not None and near.plate_px:
-                device.on_plate(wanted.track, 80.0, read(near.plate))
-    return crossing, events + device.finish(), device
+            apart = [float(np.abs(np.subtract(box, wanted.box)).sum()) for _, box in seen]
+            rider = seen[int(np.argmin(apart))][0]
+            if rider.plate:
+                device.on_plate(wanted.track, 80.0, read(rider.plate))
+    return road, events + device.finish()
 
 
-def test_those_who_cross_are_counted(drive: tuple[Drawn, list[Event], TrafficDevice]) -> None:
-    crossing, events, _ = drive
+def test_those_who_cross_are_counted_each_once(drive: Drive) -> None:
+    road, events = drive
     crossed = [e for e in events if isinstance(e, Crossing) and e.type != "person"]
-    # The truth counts by the middle of a vehicle on the road, this by its wheels in the picture.
-    assert abs(len(crossed) - len(crossing.passages)) <= 3
-    assert len(crossed) >= 5
+    assert len(crossed) == road.crossed >= 8
 
 
-def test_speeds_are_those_that_were_driven(drive: tuple[Drawn, list[Event], TrafficDevice]) -> None:
-    crossing, events, _ = drive
+def test_speeds_are_those_that_were_driven(drive: Drive) -> None:
+    road, events = drive
     apart = []
     for event in events:
         if isinstance(event, Crossing) and event.speed_kmh is not None:
-            at_s = event.stamp_ns / 1e9
-            near = min(crossing.passages, key=lambda p: abs(p.at_s - at_s))
+            at_s = event.stamp_ns / 1e9 + road.began_s
+            near = min(road.traffic.passages, key=lambda p: abs(p.at_s - at_s))
             if abs(near.at_s - at_s) < 1.0 and near.direction == event.direction:
                 apart.append(abs(near.speed_kmh - event.speed_kmh))
     assert apart
     assert float(np.median(apart)) < 8.0
 
 
-def test_plates_are_told_as_hashes_only(drive: tuple[Drawn, list[Event], TrafficDevice]) -> None:
-    _, events, _ = drive
+def test_plates_are_told_as_hashes_only(drive: Drive) -> None:
+    _, events = drive
     crossed = [e for e in events if isinstance(e, Crossing)]
     assert any(e.plate_hash for e in crossed)
     assert all(e.plate is None for e in crossed)
@@ -91,11 +135,11 @@ def test_plates_are_told_as_hashes_only(drive: tuple[Drawn, list[Event], Traffic
 
 
 def test_windows_without_gaps_tell_how_full_the_lanes_are(
-    drive: tuple[Drawn, list[Event], TrafficDevice],
+    drive: Drive,
 ) -> None:
-    _, events, _ = drive
+    _, events = drive
     windows = [e for e in events if isinstance(e, Presence)]
-    assert len(windows) >= 35
+    assert len(windows) >= 15
     assert any(lane.queued > 0 and lane.queue_m for window in windows for lane in window.lanes)
     stamps = [w.stamp_ns for w in windows]
     assert all(b - a <= 1.2e9 for a, b in pairwise(stamps))
@@ -131,6 +175,31 @@ def test_a_video_that_jumps_is_noticed() -> None:
     assert watch.look(1_200_000_000, other).cut  # another scene
 
 
+def test_a_dim_scene_of_little_contrast_jumps_as_well() -> None:
+    watch = CameraWatch()
+    still = (scene() * 0.4 + 60).astype(np.uint8)
+    assert not any(watch.look(n * 100_000_000 + 1, still).cut for n in range(10))
+    assert watch.look(10**9 + 1, np.ascontiguousarray(still[::-1, ::-1])).cut
+
+
+def test_light_that_goes_on_and_one_that_drives_past_are_no_jump() -> None:
+    watch = CameraWatch()
+    still = scene()
+    bus = still.copy()
+    bus[60:, 100:420] = (40, 60, 160)
+    images = [still] * 10 + [bus] * 3 + [still] * 3
+    images += [(still * 0.5).astype(np.uint8)] * 3 + [still] * 3
+    assert not any(watch.look(n * 100_000_000 + 1, image).cut for n, image in enumerate(images))
+
+
+@pytest.mark.skipif(not VIDEO.is_file(), reason="the video of a crossing is not here")
+def test_where_traffic_hides_nearly_all_the_camera_is_not_said_to_have_moved() -> None:
+    capture = cv2.VideoCapture(str(VIDEO))
+    images = [image for good, image in iter(capture.read, (False, None)) if good]
+    assert len(images) > 400
+    assert states(images[::8], 8 / 30) == []
+
+
 def test_night_and_glare_are_said_to_be_unsure() -> None:
     still = scene()
     dark = (still * 0.15).astype(np.uint8)
@@ -162,5 +231,7 @@ def test_a_reader_that_is_not_installed_says_how_to_install_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(PLACES, "no-such-reader", "model.onnx")
-    with pytest.raises(DependencyError, match="pip install"):
+    with pytest.raises(DependencyError, match="pip install") as caught:
         RapidReader.installed("no-such-reader")
+    assert "\n" not in str(caught.value)
+    assert "reader: own" in str(caught.value)
