@@ -37,8 +37,7 @@ LEAVES = """
     model/labels nodes/convert pipeline/volume privacy/finders scheduling/estimates
 """
 """Folders inside a stage that know nothing else of it."""
-
-TRAFFIC = "counting device flow junction plates signals site tracks"
+TRAFFIC = "counting device flow junction plates signals site tracks".split()  # noqa: SIM905
 ROOMS: dict[str, set[str]] = {
     **{room: set() for room in LEAVES.split()},
     "cli/model": {"cli"},
@@ -61,7 +60,7 @@ ROOMS: dict[str, set[str]] = {
         *("pipeline", "pipeline/report", "pipeline/ultrasound", "pipeline/volume"),
     },
     "pipeline/traffic/cloud": {"pipeline", "pipeline/traffic"},
-    **{f"pipeline/traffic/{room}": {"pipeline/traffic"} for room in TRAFFIC.split()},
+    **{f"pipeline/traffic/{room}": {"pipeline/traffic"} for room in TRAFFIC},
     "pipeline/traffic": {"pipeline"},
     "scheduling/arbiter": {"scheduling/estimates"},
     "scheduling/policies": {"scheduling/estimates"},

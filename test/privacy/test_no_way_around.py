@@ -30,7 +30,7 @@ WRITERS = {
 """Where OpenCV may encode a picture: packets and saved pictures take cleared frames alone; `jpeg`
 tries a picture of noise, `split` damages the user's own in memory to measure a model, `cli/privacy`
 and `cli/traffic/draw` draw for the user on the user's own, `compressed` is the camera's own topic,
-which lies on the trusted side, and `picturing` and `slices` draw at the gateway what came cleared."""
+which lies on the trusted side, `picturing` and `slices` draw at the gateway what came cleared."""
 
 
 def made(path: Path) -> Iterator[str]:
