@@ -1,10 +1,9 @@
-"""Trains the detector of vehicles, from the weights of YOLOX-nano:
+"""Trains the detector of vehicles:
 
-    python -m train.traffic.fit BANK.npz yolox_nano.onnx OUT.pt --seconds 450 --device cuda
+    python -m train.traffic.fit BANK.npz OUT.pt --begin privacy.pt --seconds 450 --device cuda
 
-Kept is the moving average of the weights, written every 20 s. What the network knew of
-photographs must not be lost over drawings: hence small steps; `export` can also take a mean of
-the weights before and after (Wortsman et al., 2022).
+Without --begin it starts from random weights, with it from those of the detector of plates and
+heads (`train.privacy.fit`). Kept is the moving average of the weights, written each minute.
 """
 
 from __future__ import annotations
@@ -20,9 +19,9 @@ from torch import Tensor
 
 from train.traffic.compose import TILE_PX, RoadComposer
 from train.traffic.loss import detection_loss, pair_iou
-from train.traffic.network import TYPES, GraphDetector, boxes_of, cells
+from train.traffic.network import TYPES, VehicleDetector, boxes_of, cells
 
-SAVE_EVERY_S = 20.0
+SAVE_EVERY_S = 60.0
 HELD = 60
 """Drawn pictures of the bank that are not learned from."""
 
@@ -32,11 +31,12 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("bank", type=Path)
-    parser.add_argument("begin", type=Path)
+    parser.add_argument("--begin", type=Path)
     parser.add_argument("out", type=Path)
+    parser.add_argument("--hold", action="store_true")
     parser.add_argument("--seconds", type=float, default=450.0)
     parser.add_argument("--batch", type=int, default=48)
-    parser.add_argument("--rate", type=float, default=6e-4)
+    parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--seed", type=int, default=0)
     fit(parser.parse_args())
@@ -53,11 +53,17 @@ def fit(args: argparse.Namespace) -> None:
     began = time.monotonic()
     composer = RoadComposer(args.bank, args.device, args.seed, slice(HELD, None))
     held_from = RoadComposer(args.bank, args.device, 99, slice(0, HELD), photographs=False)
-    model = GraphDetector(args.begin).to(args.device).to(memory_format=torch.channels_last)
+    model = VehicleDetector().to(args.device).to(memory_format=torch.channels_last)
+    if args.begin:
+        model.begin_with(torch.load(args.begin, map_location=args.device, weights_only=True))
+    if args.hold:
+        model.hold()
     average = copy.deepcopy(model).eval()
     grid = cells(*TILE_PX, args.device)
     held = [held_from.batch(min(32, args.batch)) for _ in range(3)]
-    optimiser = torch.optim.AdamW(model.parameters(), lr=args.rate, weight_decay=5e-4)
+    optimiser = torch.optim.AdamW(
+        [p for p in model.parameters() if p.requires_grad], lr=args.rate, weight_decay=5e-4
+    )
     step, saved = 0, time.monotonic()
     print(
         f"begins after {time.monotonic() - began:.1f} s: {measured(average, held, grid)}",
@@ -80,6 +86,8 @@ def fit(args: argparse.Namespace) -> None:
         with torch.no_grad():
             for mine, theirs in zip(average.parameters(), model.parameters(), strict=True):
                 mine.lerp_(theirs, 1 - keep)
+            for mine, theirs in zip(average.buffers(), model.buffers(), strict=True):
+                mine.copy_(theirs)
         step += 1
         if time.monotonic() - saved > SAVE_EVERY_S:
             saved = time.monotonic()
@@ -91,7 +99,9 @@ def fit(args: argparse.Namespace) -> None:
 
 
 @torch.no_grad()  # type: ignore[untyped-decorator]
-def measured(model: GraphDetector, held: list[tuple[Tensor, Tensor, Tensor]], grid: Tensor) -> str:
+def measured(
+    model: VehicleDetector, held: list[tuple[Tensor, Tensor, Tensor]], grid: Tensor
+) -> str:
     """Shares of objects that a cell of chance above 0.3 finds (IoU above 0.5) and names."""
     hits = dict.fromkeys((-1, *range(len(TYPES))), 0)
     total = dict.fromkeys((-1, *range(len(TYPES))), 0)
@@ -114,7 +124,7 @@ def measured(model: GraphDetector, held: list[tuple[Tensor, Tensor, Tensor]], gr
     return f"found {hits[-1] / max(1, total[-1]):.3f}; {', '.join(shares)}; {hot} hot"
 
 
-def _save(model: GraphDetector, path: Path) -> None:
+def _save(model: VehicleDetector, path: Path) -> None:
     part = path.with_suffix(".part")
     torch.save({k: v.cpu() for k, v in model.state_dict().items()}, part)
     part.replace(path)

@@ -1,100 +1,73 @@
-"""The detector of vehicles: YOLOX-nano (Ge et al., 2021), whose weights it begins with.
+"""The detector of vehicles: plain convolutions at strides of 4 to 32 px, read at three of them.
 
-Its ONNX file (Apache-2.0, Megvii) is run node by node, so that what is trained is exactly what was
-published and what is exported; batch normalisation is already folded into the convolutions there.
-The head for 80 types becomes one for ours: the rows of those that COCO knows, and for the van, of
-which it knows none, the mean of car and truck.
+It gives what YOLOX gives (Ge et al., 2021), and so learns by its loss and is read by its decoder.
+The network is that of our detector of plates and heads with one more level; its first levels can
+begin with the weights that that one has learned.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
-import numpy as np
-import onnx
 import torch
-import torch.nn.functional as F  # noqa: N812
-from onnx import numpy_helper
 from torch import Tensor, nn
 
+from train.network import Block, conv
+
 TYPES = ("car", "van", "truck", "bus", "motorcycle", "bicycle", "person")
-COCO_ROWS = ((2,), (2, 7), (7,), (5,), (3,), (1,), (0,))
 STRIDES_PX = (8, 16, 32)
+HEAD = 48
+PRIOR = -4.6
+"""A cell is an object's one time in a hundred, to begin with (Lin et al., 2017)."""
 
 
-class GraphDetector(nn.Module):
+class VehicleDetector(nn.Module):
     """image (N, 3, H, W), BGR in 0..255 -> boxes, objectness and types (N, cells, 4 + 1 + 7).
 
-    Boxes as the file gives them: the middle relative to the cell and the logarithm of the size, in
-    strides; the others as logits. H and W are multiples of 32.
+    Boxes: the middle relative to the cell and the logarithm of the size, in strides; the others as
+    logits. H and W are multiples of 32.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        graph = onnx.load(path).graph
-        self.values = {one.name: numpy_helper.to_array(one) for one in graph.initializer}
-        self.weights = nn.ParameterDict()
-        learned = {name for node in graph.node if node.op_type == "Conv" for name in node.input[1:]}
-        for name, value in self.values.items():
-            if name in learned:
-                if "cls_preds" in name and len(value) == 80:
-                    value = np.stack([value[list(rows)].mean(0) for rows in COCO_ROWS])
-                self.weights[safe_name(name)] = nn.Parameter(torch.from_numpy(value.copy()))
-        self.nodes: list[tuple[str, list[str], str, dict[str, Any]]] = []
-        sigmoid = {n.output[0]: n.input[0] for n in graph.node if n.op_type == "Sigmoid"}
-        for node in graph.node:
-            told = {one.name: onnx.helper.get_attribute_value(one) for one in node.attribute}
-            inputs = list(node.input)
-            if node.op_type == "Mul" and sigmoid.get(inputs[1]) == inputs[0]:
-                self.nodes.append(("SiLU", inputs[:1], node.output[0], told))
-            elif node.op_type in ("Conv", "Concat", "MaxPool", "Resize", "Slice", "Add"):
-                self.nodes.append((node.op_type, inputs, node.output[0], told))
-        self.heads = [
-            [
-                next(
-                    o
-                    for op, i, o, _ in self.nodes
-                    if op == "Conv" and i[1] == f"head.{k}_preds.{n}.weight"
-                )
-                for k in ("reg", "obj", "cls")
-            ]
-            for n in range(len(STRIDES_PX))
-        ]
+        self.at4 = nn.Sequential(conv(3, 16, 3, 2), conv(16, 32, 3, 2), Block(32), Block(32))
+        self.at8 = nn.Sequential(conv(32, 64, 3, 2), *(Block(64) for _ in range(4)))
+        self.at16 = nn.Sequential(conv(64, 72, 3, 2), *(Block(72) for _ in range(4)))
+        self.at32 = nn.Sequential(conv(72, 96, 3, 2), *(Block(96) for _ in range(2)))
+        self.across = nn.ModuleList(conv(c, HEAD, 1) for c in (64, 72, 96))
+        self.up = nn.Upsample(scale_factor=2, mode="nearest")
+        self.head = nn.ModuleList(nn.Sequential(conv(HEAD, HEAD), Block(HEAD)) for _ in STRIDES_PX)
+        self.out = nn.ModuleList(nn.Conv2d(HEAD, 5 + len(TYPES), 1) for _ in STRIDES_PX)
+        for one in self.out:
+            nn.init.normal_(one.weight, std=0.01)
+            nn.init.zeros_(one.bias)
+            nn.init.constant_(one.bias.data[4:], PRIOR)
+
+    def begin_with(self, weights: dict[str, Tensor]) -> None:
+        """Take the first levels of the detector of plates and heads, which sees RGB in 0..1."""
+        own = self.state_dict()
+        for name in own:
+            if name.split(".")[0] in ("at4", "at8", "at16"):
+                own[name] = weights[name].clone()
+        own["at4.0.0.weight"] = own["at4.0.0.weight"].flip(1)
+        self.load_state_dict(own)
+
+    def hold(self) -> None:
+        """Keep the first two levels as they are: they learn nothing, and cost half as much."""
+        for level in (self.at4, self.at8):
+            level.eval()
+            for one in level.parameters():
+                one.requires_grad_(False)
 
     def forward(self, image: Tensor) -> Tensor:
-        seen = {"images": image}
-        last = {name for head in self.heads for name in head}
-        for kind, inputs, output, told in self.nodes:
-            if inputs[0] not in seen or (kind == "Concat" and any(i not in seen for i in inputs)):
-                continue
-            x = seen[inputs[0]]
-            if kind == "Conv":
-                weight, bias = (self.weights[safe_name(name)] for name in inputs[1:3])
-                pads = told["pads"]
-                y = F.conv2d(x, weight, bias, told["strides"], pads[:2], 1, told["group"])
-            elif kind == "SiLU":
-                y = F.silu(x)
-            elif kind == "Concat":
-                if any(i in last for i in inputs):
-                    continue
-                y = torch.cat([seen[i] for i in inputs], 1)
-            elif kind == "MaxPool":
-                y = F.max_pool2d(x, told["kernel_shape"], told["strides"], told["pads"][:2])
-            elif kind == "Resize":
-                y = F.interpolate(x, scale_factor=2, mode="nearest")
-            elif kind == "Add":
-                y = x + seen[inputs[1]]
-            else:
-                start, _, axis, step = (int(self.values[name][0]) for name in inputs[1:])
-                y = x[:, :, start::step] if axis == 2 else x[:, :, :, start::step]
-            seen[output] = y
-        rows = [torch.cat([seen[name] for name in head], 1).flatten(2) for head in self.heads]
+        fine = self.at8(self.at4(image / 255))
+        middle = self.at16(fine)
+        coarse = self.across[2](self.at32(middle))
+        middle = self.across[1](middle) + self.up(coarse)
+        fine = self.across[0](fine) + self.up(middle)
+        rows = [
+            out(head(x)).flatten(2)
+            for out, head, x in zip(self.out, self.head, (fine, middle, coarse), strict=True)
+        ]
         return torch.cat(rows, 2).transpose(1, 2)
-
-
-def safe_name(name: str) -> str:
-    return name.replace(".", "_").replace(":", "_")
 
 
 def cells(height_px: int, width_px: int, device: torch.device | str) -> Tensor:

@@ -192,6 +192,12 @@ def test_light_that_goes_on_and_one_that_drives_past_are_no_jump() -> None:
     assert not any(watch.look(n * 100_000_000 + 1, image).cut for n, image in enumerate(images))
 
 
+def test_frames_of_traffic_that_are_rare_are_no_jumps() -> None:
+    drawn, watch = Drawn(CrossingOptions(seed=1, rate_hz=1 / 1.5)), CameraWatch()
+    looks = [watch.look(n * 1_500_000_000 + 1, drawn.frame(n)[0]) for n in range(14)]
+    assert not any(look.cut for look in looks)
+
+
 @pytest.mark.skipif(not VIDEO.is_file(), reason="the video of a crossing is not here")
 def test_where_traffic_hides_nearly_all_the_camera_is_not_said_to_have_moved() -> None:
     capture = cv2.VideoCapture(str(VIDEO))
