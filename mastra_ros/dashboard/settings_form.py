@@ -11,7 +11,7 @@ from .fleet import Device
 from .gateway import GatewayClient, GatewayError
 from .people import Person
 from .texts import text
-from .views import at, setting_state
+from .views import as_list, as_text, at, setting_state
 
 STEPS = 100
 """Of a slider over its range."""
@@ -36,6 +36,7 @@ class SettingsForm:
         self._shown: dict[str, Any] = {}
         self._fields: dict[str, Any] = {}
         self._undo: dict[str, Any] = {}
+        self._lists: set[str] = set()
 
     async def build(self, device: Callable[[], Device | None]) -> None:
         """Draw the form; `device` tells what is known of the device now."""
@@ -62,6 +63,8 @@ class SettingsForm:
                 for one in parameters:
                     name = one["name"]
                     value = self._wanted.get(name, in_force.get(name, one["default"]))
+                    if one["type"] == "tuple":
+                        self._lists.add(name)
                     self._shown[name] = value
                     with ui.element("div").classes("min-w-0"):
                         self._fields[name] = _field(one, value, may=may)
@@ -84,10 +87,15 @@ class SettingsForm:
         return text(key, self._language)
 
     async def _apply(self) -> None:
+        try:
+            values = {name: self._value(name) for name in self._fields}
+        except ValueError as error:
+            self._said.set_text(str(error))
+            return
         changed = {
-            name: field.value
-            for name, field in self._fields.items()
-            if field.value is not None and field.value != self._shown[name]
+            name: value
+            for name, value in values.items()
+            if value is not None and value != self._shown[name]
         }
         if changed:
             before = {name: self._shown[name] for name in changed}
@@ -99,9 +107,14 @@ class SettingsForm:
         """What the last change changed is as it was shown before."""
         if self._undo and await self._ask(self._undo):
             for name, value in self._undo.items():
-                self._fields[name].value = value
+                self._fields[name].value = as_text(value) if name in self._lists else value
             self._undo = {}
             self._back.set_enabled(False)
+
+    def _value(self, name: str) -> Any:
+        """What stands in a field, of the type of its parameter; ValueError says what does not."""
+        value = self._fields[name].value
+        return as_list(name, value) if name in self._lists else value
 
     async def _ask(self, values: Mapping[str, Any]) -> bool:
         if not self._person.may("operator"):
@@ -128,6 +141,8 @@ def _field(one: Mapping[str, Any], value: Any, *, may: bool) -> Any:
         field = ui.switch(label, value=bool(value))
     elif one["type"] in ("int", "float"):
         field = _number(one, value, label)
+    elif one["type"] == "tuple":
+        field = ui.input(label, value=as_text(value))
     else:
         field = ui.input(label, value=str(value))
     field.tooltip(one["doc"])

@@ -5,6 +5,7 @@ What a device has not told is None here and absent on the page: a missing sensor
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -272,6 +273,22 @@ def said(options: Mapping[str, Any], language: str) -> str:
 
 def _clock(at_s: float) -> str:
     return time.strftime("%H:%M:%S", time.localtime(at_s))
+
+
+def as_text(values: Any) -> str:
+    """A list of a parameter as it stands in a field: JSON."""
+    return json.dumps(values)
+
+
+def as_list(name: str, text_: Any) -> list[Any]:
+    """The list that stands in a field; ValueError where none does."""
+    try:
+        values = json.loads(text_ or "[]")
+    except ValueError:
+        values = None
+    if not isinstance(values, list):
+        raise ValueError(f"{name}: expected a list such as [1, 2], got {text_!r:.60}")
+    return values
 
 
 def setting_state(

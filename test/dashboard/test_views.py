@@ -110,6 +110,15 @@ def test_what_the_device_did_with_a_setting_is_said(
     assert views.setting_state("x", wanted, told, "en") == shown
 
 
+def test_a_list_stands_in_a_field_and_comes_back() -> None:
+    for values in ([], [1, 2.5], ["a"]):
+        assert views.as_list("x", views.as_text(values)) == values
+    assert views.as_list("x", None) == []
+    for wrong in ("1", "{}", "[1", "x"):
+        with pytest.raises(ValueError, match="expected a list"):
+            views.as_list("x", wrong)
+
+
 def test_every_text_is_there_in_both_languages_with_the_same_values() -> None:
     for key, both in texts._TEXTS.items():
         assert len(both) == len(texts.LANGUAGES), key
