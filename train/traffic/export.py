@@ -33,7 +33,7 @@ def export(weights: Path, out: Path, size_px: tuple[int, int]) -> None:
     torch.onnx.export(
         model,
         (torch.zeros(1, 3, size_px[1], size_px[0]),),
-        made,  # type: ignore[arg-type]
+        made,
         input_names=["images"],
         output_names=["output"],
         dynamic_axes={"images": {0: "n"}, "output": {0: "n"}},
