@@ -8,7 +8,15 @@ python=$1
 extras=("${@:2}")
 version=$("$python" -c 'import platform; print(platform.python_version())')
 requirements=(-r requirements/build.txt -r requirements/test.txt)
-for extra in "${extras[@]}"; do requirements+=(-r "requirements/$extra.txt"); done
+# The converters pin typing-extensions to a release of 2024, which they work without, and the newest
+# pydantic wants a later one: no pip finds an answer to both, so these come one after the other.
+later=()
+for extra in "${extras[@]}"; do
+  case $extra in
+    dashboard | medical) later+=(-r "requirements/$extra.txt") ;;
+    *) requirements+=(-r "requirements/$extra.txt") ;;
+  esac
+done
 if [[ -n ${ROS_DISTRO:-} ]]; then
   echo "setup: Python $version, ROS 2 $ROS_DISTRO of this system"
   [[ -x .venv/bin/python ]] || "$python" -m venv --system-site-packages .venv
@@ -25,8 +33,12 @@ fi
 echo "setup: installing Python packages (about a minute; 1 GB)${extras:+ and ${extras[*]} (2 GB more)}"
 log=.venv/pip.log
 # Most of what is installed is never imported: Python compiles the rest when it is.
-if ! .venv/bin/python -m pip install --disable-pip-version-check --no-input --prefer-binary \
-  --no-compile --progress-bar off "${requirements[@]}" >"$log" 2>&1 </dev/null; then
+install() {
+  .venv/bin/python -m pip install --disable-pip-version-check --no-input --prefer-binary \
+    --no-compile --progress-bar off "$@" >>"$log" 2>&1 </dev/null
+}
+rm -f "$log"
+if ! install "${requirements[@]}" || { ((${#later[@]})) && ! install "${later[@]}"; }; then
   grep -E 'ERROR|error' "$log" | tail -n 10 >&2 || tail -n 10 "$log" >&2
   echo "setup: pip failed; the whole output is in $log" >&2
   exit 1
