@@ -21,7 +21,12 @@ PEOPLE = "people.yaml"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("--gateway", default="https://127.0.0.1:8443", metavar="URL")
+    parser.add_argument(
+        "--gateway",
+        default="https://127.0.0.1:8443",
+        metavar="URL",
+        help="default: https://127.0.0.1:8443",
+    )
     parser.add_argument("--keys", metavar="DIR", help="folder of keys; default: MASTRA_KEYS")
     parser.add_argument(
         "--client",
@@ -45,7 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where people find it, such as https://dash.example; default: the address itself",
     )
     parser.add_argument("--parent", type=int, default=0, help=argparse.SUPPRESS)
-    actions = parser.add_subparsers(dest="action", metavar="ACTION")
+    actions = parser.add_subparsers(
+        dest="action", metavar="ACTION", help="without one the page is served"
+    )
     person = actions.add_parser(
         "add-person", help="add a person, or give a new role and password (asked for, or stdin)"
     )

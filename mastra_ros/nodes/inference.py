@@ -43,12 +43,13 @@ class InferenceNode(StageNode):
         self._head: HeadRunner | None = None
         self._engine = ""  # as last told in the log
         self._own: OwnAnswers | None = None
+        self._rolled: RolledOut | None = None
         super().__init__(**node_options)
 
     def set_up(self) -> None:
         config = self.config
-        self._rolled = RolledOut(self)
-        self._bundle, self._detector = self._rolled.open_first(load_bundle(config.bundle))
+        rolled = self._rolled = RolledOut(self)
+        self._bundle, self._detector = rolled.open_first(load_bundle(config.bundle))
         bundle = self._bundle
         self._ring: FrameRing[Decision] = FrameRing(config.ring_frames)
         self._names = Namer()
@@ -82,6 +83,7 @@ class InferenceNode(StageNode):
         self.listen(Decision, "decision", self._on_decision, RELIABLE)
         if self._own is not None:
             self._own.start()
+        assert self._rolled is not None
         self._rolled.start()
         listen_to_frames(self, "image_raw", self._on_frame)
         self.get_logger().info(
@@ -89,7 +91,8 @@ class InferenceNode(StageNode):
         )
 
     def halt(self) -> None:
-        self._rolled.stop()
+        if self._rolled is not None:  # none where the node was never configured
+            self._rolled.stop()
         if self._worker is not None:
             if not self._worker.stop():
                 self.get_logger().error("the model does not answer; it is left as it is")
@@ -126,7 +129,7 @@ class InferenceNode(StageNode):
             "engine": self.engine,
             "bundle": self._bundle.name,
             "bundle_digest": self._bundle.digest,
-            **self._rolled.values,
+            **({} if self._rolled is None else self._rolled.values),
             "queue_frames": self._worker.queue_frames,
             "frames": self._stamps.frames,
             "repeated_stamps": self._stamps.repeated,
@@ -208,7 +211,8 @@ class InferenceNode(StageNode):
         return self._detector
 
     def _publish(self, result: Result) -> None:
-        self._rolled.answered(result)
+        if self._rolled is not None:
+            self._rolled.answered(result)
         frame = self._ring.get(result.key)
         frame_id = frame.frame_id if frame else ""
         if self._own is not None and self._own.inferred(result, frame_id):
