@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import importlib
-from typing import Protocol, cast
+
+from ..actions import add_actions, run_action
 
 HELP = """\
 Convert, quantise, split and judge models. What converts needs more packages:
@@ -25,38 +25,11 @@ ACTIONS = {
 """What each action does, in a line; its module in this package tells more."""
 
 
-class Action(Protocol):
-    """What the module of an action has."""
-
-    HELP: str
-    """What it does, for `--help`."""
-
-    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        """Declare the options."""
-        ...
-
-    def run(self, args: argparse.Namespace) -> int:
-        """Do it; the exit status."""
-        ...
-
-
-def action_module(name: str) -> Action:
-    """Import the module of an action."""
-    return cast(Action, importlib.import_module(f".{name}", __package__))
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the actions and their options."""
-    actions = parser.add_subparsers(
-        dest="action", required=True, metavar="ACTION", help="what to do; each has its --help"
-    )
-    for name, doc in ACTIONS.items():
-        module = action_module(name)
-        action = actions.add_parser(name, help=doc)
-        action.description = module.HELP
-        module.add_arguments(action)
+    add_actions(parser, __name__, ACTIONS)
 
 
 def run(args: argparse.Namespace) -> int:
     """Do one of the actions."""
-    return action_module(args.action).run(args)
+    return run_action(__name__, args)

@@ -16,6 +16,7 @@ import launch.logging
 import yaml
 from launch import LaunchContext, LaunchDescriptionEntity
 from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction
+from launch.conditions import IfCondition
 from launch.event_handlers import OnProcessIO
 from launch.events.process import ProcessExited, ProcessIO
 from launch.substitutions import LaunchConfiguration
@@ -96,6 +97,25 @@ def _dashboard(context: LaunchContext) -> list[ExecuteProcess]:
     command = [sys.executable, "-m", "mastra_ros.cli.main", "dashboard", "--port", port]
     command += ["--gateway", f"https://127.0.0.1:{config.port}", "--keys", keys]
     return [ExecuteProcess(cmd=command, output="screen")]
+
+
+def rviz(config: str, *topics: str) -> list[LaunchDescriptionEntity]:
+    """An argument that starts rviz2 with the configuration `config` in our share.
+
+    topics: those that it names without a namespace. Comes before the nodes: where rviz2 is
+    missing, launch fails before it has started anything.
+    """
+    return [
+        DeclareLaunchArgument("rviz", default_value="false", description="start rviz2"),
+        Node(
+            package="rviz2",
+            executable="rviz2",
+            namespace=LaunchConfiguration("namespace"),
+            arguments=["-d", str(share_file(config))],
+            remappings=[(f"/{topic}", topic) for topic in topics],
+            condition=IfCondition(LaunchConfiguration("rviz")),
+        ),
+    ]
 
 
 def composed() -> DeclareLaunchArgument:
