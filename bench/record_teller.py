@@ -10,12 +10,8 @@ from __future__ import annotations
 
 import sys
 import time
-from pathlib import Path
-from typing import Any
 
-from mastra_ros.bridge import BridgeClient
-from mastra_ros.bridge.clearing import NothingToHide
-from mastra_ros.config import BridgeConfig
+from bench.teller import open_teller
 from mastra_ros.records import Record
 
 AGAIN = 400
@@ -31,26 +27,7 @@ def kind_of(number: int) -> str:
 def main() -> int:
     """Tell them, say so, and stay until killed."""
     gateway, keys, folder, count, device = sys.argv[1:]
-    said = Path(folder) / "said"
-    said.parent.mkdir(parents=True, exist_ok=True)
-    config = BridgeConfig(
-        gateway=gateway,
-        keys_dir=keys,
-        device=device,
-        stream="told",
-        spool_path=str(said.with_name("spool.sqlite")),
-        artefacts_dir=str(said.with_name("artefacts")),
-        reconnect_delay_min_s=0.02,
-        reconnect_delay_max_s=0.1,
-        heartbeat_interval_ms=50.0,
-    )
-
-    def nothing(*_: Any) -> None:
-        pass
-
-    client = BridgeClient(
-        config, on_result=nothing, on_failed=nothing, on_status=nothing, clearer=NothingToHide()
-    )
+    client, said = open_teller(gateway, keys, folder, device)
     client.start()
     told = len(said.read_bytes()) if said.exists() else 0
     with said.open("ab", buffering=0) as log:

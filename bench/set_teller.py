@@ -10,21 +10,18 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from mastra_ros.bridge import BridgeClient
-from mastra_ros.bridge.clearing import NothingToHide
+from bench.teller import STREAM, open_teller
 from mastra_ros.compression import Encoder
-from mastra_ros.config import BridgeConfig, CompressionConfig
+from mastra_ros.config import CompressionConfig
 from mastra_ros.privacy import hiding_nothing
 from mastra_ros.sets import SetFrame
 from mastra_ros.types import Frame, FrameKey
 
 GATE = hiding_nothing("drawn pictures; nobody is on them")
-STREAM, SET = "told", "sweep"
+SET = "sweep"
 SIDE_PX = 96
 """Of a frame of noise: about 9 kB as PNG."""
 AGAIN = 200
@@ -34,26 +31,7 @@ PAUSE_S = 0.002
 def main() -> int:
     """Tell them and the end of the set, and stay until killed."""
     gateway, keys, folder, count, device = sys.argv[1:]
-    said = Path(folder) / "said"
-    said.parent.mkdir(parents=True, exist_ok=True)
-    config = BridgeConfig(
-        gateway=gateway,
-        keys_dir=keys,
-        device=device,
-        stream=STREAM,
-        spool_path=str(said.with_name("spool.sqlite")),
-        artefacts_dir=str(said.with_name("artefacts")),
-        reconnect_delay_min_s=0.02,
-        reconnect_delay_max_s=0.1,
-        heartbeat_interval_ms=50.0,
-    )
-
-    def nothing(*_: Any) -> None:
-        pass
-
-    client = BridgeClient(
-        config, on_result=nothing, on_failed=nothing, on_status=nothing, clearer=NothingToHide()
-    )
+    client, said = open_teller(gateway, keys, folder, device)
     client.start()
     encoder = Encoder(CompressionConfig(codec="png"), STREAM)
     told = len(said.read_bytes()) if said.exists() else 0

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import torch
 
+from train.device import prepared
 from train.privacy.compose import SIDE_PX, Composer
 from train.privacy.loss import decode, detection_loss, targets
 from train.privacy.network import PrivacyDetector, centres_px
@@ -40,12 +41,7 @@ def main() -> None:
 
 def fit(args: argparse.Namespace) -> None:
     """Train until the time is over; the rate rises for 5 % of it and falls by a cosine after."""
-    cuda = args.device.startswith("cuda")
-    torch.manual_seed(args.seed)
-    if cuda:
-        torch.backends.cudnn.benchmark = True
-        torch.backends.cuda.matmul.allow_tf32 = True
-        torch.backends.cudnn.allow_tf32 = True
+    cuda = prepared(args.device, args.seed)
     began = time.monotonic()
     composer = Composer(args.bank, args.device, args.seed)
     model = PrivacyDetector().to(args.device)

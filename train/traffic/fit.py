@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from train.device import prepared
 from train.traffic.compose import TILE_PX, RoadComposer
 from train.traffic.loss import detection_loss, pair_iou
 from train.traffic.network import TYPES, VehicleDetector, boxes_of, cells
@@ -44,12 +45,7 @@ def main() -> None:
 
 def fit(args: argparse.Namespace) -> None:
     """Train until the time is over; the rate rises at first and falls by a cosine."""
-    cuda = args.device.startswith("cuda")
-    torch.manual_seed(args.seed)
-    if cuda:
-        torch.backends.cudnn.benchmark = True
-        torch.backends.cuda.matmul.allow_tf32 = True
-        torch.backends.cudnn.allow_tf32 = True
+    cuda = prepared(args.device, args.seed)
     began = time.monotonic()
     composer = RoadComposer(args.bank, args.device, args.seed, slice(HELD, None))
     held_from = RoadComposer(args.bank, args.device, 99, slice(0, HELD), photographs=False)

@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
+from train.device import prepared
 from train.traffic.letters import LETTERS
 from train.traffic.plates import PlateComposer
 from train.traffic.reader import BLANK, PlateReader, evened, read
@@ -41,12 +42,7 @@ def main() -> None:
 
 def fit(args: argparse.Namespace) -> None:
     """Train until the time is over; the rate rises at first and falls by a cosine."""
-    cuda = args.device.startswith("cuda")
-    torch.manual_seed(args.seed)
-    if cuda:
-        torch.backends.cudnn.benchmark = True
-        torch.backends.cuda.matmul.allow_tf32 = True
-        torch.backends.cudnn.allow_tf32 = True
+    cuda = prepared(args.device, args.seed)
     began = time.monotonic()
     composer = PlateComposer(args.letters, args.device, args.seed)
     model = PlateReader().to(args.device)
