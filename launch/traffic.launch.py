@@ -1,12 +1,12 @@
-"""Traffic on the device, a process a node. The gateway has a launch file of its own."""
+"""Traffic on the device, in one process or many. The gateway has a launch file of its own."""
 
 from launch import LaunchDescription
 
-from mastra_ros.nodes.run.launching import arguments, stages
+from mastra_ros.nodes.run.launching import arguments, composed, rviz, stages
 
 
 def generate_launch_description() -> LaunchDescription:
-    """Arguments and nodes."""
+    """Arguments, nodes, and rviz when it is asked for."""
     return LaunchDescription(
         [
             *arguments(
@@ -15,6 +15,8 @@ def generate_launch_description() -> LaunchDescription:
                 gateway="wss://host:port of the gateway",
                 site="file of lanes, lines, zones and known points",
             ),
+            composed(),
+            *rviz("config/traffic.rviz", "image_annotated", "markers"),
             stages(
                 "inference",
                 "scheduling",

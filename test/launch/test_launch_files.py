@@ -16,12 +16,13 @@ import yaml
 from mastra_ros.config import STAGES, parameters_of
 from mastra_ros.config.files import load_parameters
 from mastra_ros.errors import ConfigError
+from mastra_ros.nodes.run.compose import ORDER
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted(ROOT.glob("launch/*.launch.py"))
 USUAL = ["namespace", "params_file", "use_sim_time", "autostart", "use_respawn", "log_level"]
 FACTORY = ROOT / "launch/factory_inspection.launch.py"
-STAGES_OF_FACTORY = set(STAGES) - {"gateway", "privacy", "probe", "ultrasound"}
+STAGES_OF_FACTORY = set(ORDER)
 EVERY_FILE = pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.name))
 
 EVERY_PIPELINE = pytest.mark.parametrize(
@@ -150,6 +151,16 @@ def parameters_in(line: str) -> dict[str, Any]:
 
 
 @EVERY_FILE
+def test_a_pipeline_offers_one_process_and_rviz(path: Path) -> None:
+    called = {
+        one.func.id
+        for one in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(one, ast.Call) and isinstance(one.func, ast.Name)
+    }
+    assert path.name == "gateway.launch.py" or {"composed", "rviz", "stages"} <= called
+
+
+@EVERY_FILE
 def test_every_argument_is_described_and_the_usual_are_there(path: Path) -> None:
     arguments = described(path).get_launch_arguments()
     assert [argument.name for argument in arguments][: len(USUAL)] == USUAL
@@ -161,7 +172,9 @@ def test_every_argument_is_described_and_the_usual_are_there(path: Path) -> None
 def test_nothing_given_sets_nothing(path: Path, composed: str) -> None:
     for executable, line in commands(path, composed=composed).items():
         assert executable in (*STAGES, "composed")
-        assert "config/factory_inspection.yaml" in line
+        of_pipeline = Path(f"config/{path.name.split('.')[0]}.yaml")
+        own = of_pipeline if (ROOT / of_pipeline).is_file() else "config/factory_inspection.yaml"
+        assert str(own) in line
         assert parameters_in(line) == {}
 
 
