@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import msgpack
 
 from .errors import RecordError
+from .packed_maps import unpack_map
 from .types import FRAME_ID
 
 BODY_BYTES_MAX = 65_536
@@ -93,21 +94,14 @@ def pack_body(body: Mapping[str, Any]) -> bytes:
 
 def unpack_body(packed: bytes) -> dict[str, Any]:
     """The map in msgpack that somebody else made; RecordError unless it is one of plain values."""
-    if type(packed) is not bytes or len(packed) > BODY_BYTES_MAX:
-        size = len(packed) if isinstance(packed, bytes) else type(packed).__name__
-        raise RecordError(f"record: expected at most {BODY_BYTES_MAX} bytes, got {size}")
-    try:
-        body = msgpack.unpackb(
-            packed,
-            raw=False,
-            strict_map_key=True,
-            max_array_len=VALUES_MAX,
-            max_map_len=VALUES_MAX // 2,
-            max_ext_len=0,
-        )
-    except (ValueError, TypeError, RecursionError) as error:
-        text = str(error)[:100] or type(error).__name__
-        raise RecordError(f"record: expected a map as msgpack ({text})") from None
+    body = unpack_map(
+        packed,
+        "record",
+        RecordError,
+        bytes_max=BODY_BYTES_MAX,
+        list_max=VALUES_MAX,
+        map_max=VALUES_MAX // 2,
+    )
     _check_values(body)
     return dict(body)
 

@@ -15,6 +15,7 @@ from typing import Any
 import msgpack
 
 from .errors import StatusError
+from .packed_maps import unpack_map
 
 STATUS_BYTES_MAX = 4096
 """Largest status, as msgpack."""
@@ -153,21 +154,14 @@ def pack_status(status: Mapping[str, Any]) -> bytes:
 
 def unpack_status(packed: bytes) -> dict[str, Any]:
     """A status that somebody else packed; StatusError unless it is one."""
-    if type(packed) is not bytes or len(packed) > STATUS_BYTES_MAX:
-        size = len(packed) if isinstance(packed, bytes) else type(packed).__name__
-        raise StatusError(f"status: expected at most {STATUS_BYTES_MAX} bytes, got {size}")
-    try:
-        status = msgpack.unpackb(
-            packed,
-            raw=False,
-            strict_map_key=True,
-            max_array_len=VALUES_MAX,
-            max_map_len=VALUES_MAX,
-            max_ext_len=0,
-        )
-    except (ValueError, TypeError, RecursionError) as error:
-        text = str(error)[:100] or type(error).__name__
-        raise StatusError(f"status: expected a map as msgpack ({text})") from None
+    status = unpack_map(
+        packed,
+        "status",
+        StatusError,
+        bytes_max=STATUS_BYTES_MAX,
+        list_max=VALUES_MAX,
+        map_max=VALUES_MAX,
+    )
     check_status(status)
     return dict(status)
 

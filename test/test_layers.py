@@ -15,7 +15,7 @@ PACKAGE = ROOT / "mastra_ros"
 CONTRACTS = {
     *("types", "config", "errors", "pictures", "share"),
     *("redaction", "private_files", "leftovers", "sqlite_files", "figures", "records", "artefacts"),
-    *("statuses", "sets"),
+    *("statuses", "sets", "packed_maps"),
 }
 """Modules that every stage may import."""
 

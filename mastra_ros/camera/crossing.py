@@ -2,56 +2,29 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-
 from ..config import CameraConfig
-from ..errors import SourceError
-from ..types import Frame, FrameKey
+from ..types import FrameKey
 from .drawn.crossing import Crossing, CrossingOptions, CrossingTruth
 from .drawn.line import FrameTruth
+from .drawn_source import Drawn, DrawnSource
 from .source import Stamper
-from .synthetic import DEFAULT_RATE_HZ, TRUTHS_KEPT, real_number, whole_number
+from .synthetic import DEFAULT_RATE_HZ, real_number, whole_number
 from .uri import SourceUri
 
 
-class CrossingSource:
+class CrossingSource(DrawnSource[CrossingTruth]):
     """Traffic over a crossing, without end. Its time goes by frames, not by the clock."""
-
-    live = False
 
     def __init__(
         self, options: CrossingOptions, config: CameraConfig, stream: str, stamper: Stamper
     ) -> None:
+        super().__init__(config, stream, stamper)
         self.crossing = Crossing(options)
-        self._config = config
-        self._stream = stream
-        self._stamper = stamper
-        self._index = 0
-        self._truths: OrderedDict[FrameKey, CrossingTruth] = OrderedDict()
-        self._closed = False
-        stamper.start_again()
 
-    @property
-    def rate_hz(self) -> float | None:
-        """The rate at which traffic moves as it should; None without a pace."""
-        return self._config.rate_hz or None
-
-    def read(self, timeout_s: float) -> Frame:  # noqa: ARG002 - it never waits
-        """The next frame of the crossing."""
-        if self._closed:
-            raise SourceError("synthetic: the source is closed")
-        image, truth = self.crossing.frame(self._index)
-        stamp_ns = self._stamper.stamp(round(self._index * 1e9 / self.crossing.options.rate_hz))
-        key = FrameKey(self._stream, stamp_ns)
-        self._truths[key] = truth
-        if len(self._truths) > TRUTHS_KEPT:
-            self._truths.popitem(last=False)
-        self._index += 1
-        return Frame(key, image, "bgr8", self._config.frame_id)
-
-    def due_ns(self) -> int | None:
-        """The crossing has a rate, not times."""
-        return None
+    def draw(self, index: int) -> tuple[Drawn, CrossingTruth]:
+        """See DrawnSource."""
+        image, truth = self.crossing.frame(index)
+        return Drawn(image, "bgr8", self.crossing.options.rate_hz), truth
 
     def truth(self, key: FrameKey) -> FrameTruth | None:  # noqa: ARG002
         """It shows no boards; see `crossing_truth`."""
@@ -59,11 +32,7 @@ class CrossingSource:
 
     def crossing_truth(self, key: FrameKey) -> CrossingTruth | None:
         """What a frame shows, for the latest 4096 frames."""
-        return self._truths.get(key)
-
-    def close(self) -> None:
-        """Draw no more."""
-        self._closed = True
+        return self.known(key)
 
 
 def crossing_options(uri: SourceUri, config: CameraConfig) -> CrossingOptions:

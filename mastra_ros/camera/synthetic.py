@@ -2,66 +2,39 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-
 from ..config import CameraConfig
-from ..errors import ConfigError, SourceError
-from ..types import Frame, FrameKey
+from ..errors import ConfigError
+from ..types import FrameKey
 from .drawn.board import BoardDefect
 from .drawn.line import FrameTruth, Line, LineOptions
+from .drawn_source import Drawn, DrawnSource
 from .source import Stamper
 from .uri import SourceUri
 
 DEFAULT_RATE_HZ = 15.0
-TRUTHS_KEPT = 4096
 
 
-class SyntheticSource:
+class SyntheticSource(DrawnSource[int]):
     """Boards on a belt, without end. The line's time goes by frames, not by the clock.
 
     With `rate_hz` of 0 in the configuration it has no pace: whoever reads gets frames as fast as
     they are drawn, and on the belt there are 15 to a second.
     """
 
-    live = False
-
     def __init__(
         self, options: LineOptions, config: CameraConfig, stream: str, stamper: Stamper
     ) -> None:
+        super().__init__(config, stream, stamper)
         self.line = Line(options)
-        self._config = config
-        self._stream = stream
-        self._stamper = stamper
-        self._index = 0
-        self._indices: OrderedDict[FrameKey, int] = OrderedDict()
-        self._closed = False
-        stamper.start_again()
 
-    @property
-    def rate_hz(self) -> float | None:
-        """The rate at which the belt moves as its options say; None without a pace."""
-        return self._config.rate_hz or None
-
-    def read(self, timeout_s: float) -> Frame:  # noqa: ARG002 - it never waits
-        """The next frame of the line."""
-        if self._closed:
-            raise SourceError("synthetic: the source is closed")
-        image = self.line.image(self._index)
-        stamp_ns = self._stamper.stamp(round(self._index * 1e9 / self.line.options.rate_hz))
-        key = FrameKey(self._stream, stamp_ns)
-        self._indices[key] = self._index
-        if len(self._indices) > TRUTHS_KEPT:
-            self._indices.popitem(last=False)
-        self._index += 1
-        return Frame(key, image, self.line.options.encoding, self._config.frame_id)
-
-    def due_ns(self) -> int | None:
-        """The line has a rate, not times."""
-        return None
+    def draw(self, index: int) -> tuple[Drawn, int]:
+        """See DrawnSource; a frame's truth is reckoned from its index when it is asked for."""
+        options = self.line.options
+        return Drawn(self.line.image(index), options.encoding, options.rate_hz), index
 
     def truth(self, key: FrameKey) -> FrameTruth | None:
         """What a frame shows, for the latest 4096 frames."""
-        index = self._indices.get(key)
+        index = self.known(key)
         return None if index is None else self.line.truth(index)
 
     def board_truth(self, number: int) -> tuple[BoardDefect, ...]:
@@ -70,7 +43,7 @@ class SyntheticSource:
 
     def close(self) -> None:
         """Stop drawing boards in advance."""
-        self._closed = True
+        super().close()
         self.line.close()
 
 
