@@ -25,6 +25,9 @@ colcon --log-base log test --paths . --executor sequential --return-code-on-test
   { grep --line-buffered -E '^ *[0-9]+/[0-9]+ Test +#' || true; } || status=$?
 
 echo
+# A folder whose process died left no result of its tests: of what it died stands only here.
+{ grep -aoE 'run_test\.py: return code -[0-9]+' "$log" || true; } |
+  sed -E 's/.*-([0-9]+)$/test: the process of a folder of tests died of signal \1/'
 python scripts/test_report.py "$results" || exit 1
 if ((status != 0)); then
   tail -n 20 "$log"
