@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import fcntl
 import os
 import random
@@ -42,6 +43,14 @@ def ros_domain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
         patch.setenv("ROS_LOG_DIR", str(tmp_path_factory.mktemp("ros_log")))
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         yield domain
+
+
+@pytest.fixture(scope="session", autouse=True)
+def a_crash_is_told() -> Iterator[None]:
+    """Where pytest prints. The executor of rclpy would turn it to what pytest has captured."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(faulthandler, "enable", lambda *_, **__: None)
+        yield
 
 
 @pytest.fixture

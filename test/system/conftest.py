@@ -21,7 +21,7 @@ if importlib.util.find_spec("rclpy") is None:
 
 import rclpy
 from rclpy.context import Context
-from rclpy.experimental import EventsExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
 MASTRA = [sys.executable, "-m", "mastra_ros.cli.main"]
@@ -119,10 +119,13 @@ def _wait_until() -> Callable[..., None]:
 
 @pytest.fixture
 def spinning(ros_domain: int) -> Iterator[Callable[..., Any]]:
-    """Make nodes in this process that hear the runs, and spin them until the end of the test."""
+    """Make nodes in this process that hear the runs, and spin them until the end of the test.
+
+    By rclpy's usual executor: the process that judges is not to die of the experimental one.
+    """
     context = Context()
     rclpy.init(context=context, domain_id=ros_domain)
-    executor = EventsExecutor(context=context)
+    executor = SingleThreadedExecutor(context=context)
     stopped = threading.Event()
 
     def spin() -> None:
