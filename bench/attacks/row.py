@@ -61,6 +61,16 @@ class Row:
     item: str
     attack: Attack
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """Item and name."""
+        return self.item, self.name
+
+    @property
+    def number(self) -> int:
+        """With which its item begins."""
+        return int(self.item.split()[0])
+
     def run(self, sites: Sites) -> Record:
         """Attack, and tell what was seen; an error of the attack itself is a fault too."""
         record = Record()
@@ -90,7 +100,7 @@ def all_rows() -> list[Row]:
     package = __name__.rpartition(".")[0]
     for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
         importlib.import_module(f"{package}.{module.name}")
-    return sorted(_rows.values(), key=lambda one: (one.item, one.name))
+    return sorted(_rows.values(), key=lambda one: (one.number, one.item, one.name))
 
 
 @contextlib.contextmanager
