@@ -37,6 +37,11 @@ TOLD_MAX, TEXT_MAX = 5, 200
 """Different complaints of a row, and characters of each, in the report."""
 
 
+def runs_of(row: Row, runs: int) -> int:
+    """How often this row is run: once, with as many attempts, where no latency is measured."""
+    return 1 if row.alone else runs
+
+
 def code_state() -> str:
     """A digest of the code that is attacked, and of that which attacks."""
     digest = hashlib.sha256()
@@ -85,14 +90,15 @@ def measure(
     sites = Sites(short=False, runs=runs)
     try:
         for number, row in enumerate(rows, 1):
-            if number > 1 and rows[number - 2].item != row.item:
-                sites.clear()  # what others have started takes time from this row's devices
             began_s = time.monotonic()
             records = []
-            for sites.run in range(runs):
+            sites.runs = runs_of(row, runs)
+            while len(records) < sites.runs:
+                sites.run = len(records)
                 records.append(row.run(sites))
             one = told(row, records, time.monotonic() - began_s)
             found.append(one)
+            sites.tidy()
             verdict = "holds" if one["holds"] else "; ".join(one["complaints"])
             p99 = f"{one['healthy_p99_without_ms']} -> {one['healthy_p99_with_ms']} ms"
             print(
@@ -194,10 +200,11 @@ def main() -> int:
         args.out.parent.mkdir(parents=True, exist_ok=True)
         args.out.write_text(text, "utf-8")
 
-    done = {
-        key for key, one in report.items() if (one.get("code"), one["runs"]) == (code, args.runs)
-    }
-    measure([row for row in asked if row.key not in done], args.runs, write)
+    def done(row: Row) -> bool:
+        one = report.get(row.key, {})
+        return (one.get("code"), one.get("runs")) == (code, runs_of(row, args.runs))
+
+    measure([row for row in asked if not done(row)], args.runs, write)
     rows = [report[row.key] for row in asked if row.key in report]
     for bar in judged("hostile", {"rows": rows})["bars"]:
         print(bar)

@@ -68,7 +68,7 @@ def idle_own(sites: Sites, record: Record) -> None:
 def idle_tls(sites: Sites, record: Record) -> None:
     """Each has cost a handshake, and then says nothing."""
     site = sites.site()
-    record.attempts = sites.many(100, 2000)
+    record.attempts = sites.many(100, 1000)
 
     async def attack() -> None:
         opening = asyncio.ensure_future(client.tls(site, NEIGHBOUR, record.attempts))

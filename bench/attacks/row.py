@@ -55,11 +55,15 @@ Attack = Callable[["Sites", Record], None]
 
 @dataclass(frozen=True)
 class Row:
-    """One attack. `item`: of what it is an instance; rows of an item differ in mechanism."""
+    """One attack. `item`: of what it is an instance; rows of an item differ in mechanism.
+
+    alone: there is no device beside it whose latency would want the median of several runs.
+    """
 
     name: str
     item: str
     attack: Attack
+    alone: bool = False
 
     @property
     def key(self) -> tuple[str, str]:
@@ -84,12 +88,12 @@ class Row:
 _rows: dict[str, Row] = {}
 
 
-def row(item: str, name: str) -> Callable[[Attack], Attack]:
+def row(item: str, name: str, *, alone: bool = False) -> Callable[[Attack], Attack]:
     """Declare a function as the attack of a row."""
 
     def declare(attack: Attack) -> Attack:
         assert name not in _rows, name
-        _rows[name] = Row(name, item, attack)
+        _rows[name] = Row(name, item, attack, alone)
         return attack
 
     return declare

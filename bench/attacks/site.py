@@ -180,14 +180,13 @@ class Sites:
     """Gateways by their parameters; rows that want the same one share it."""
 
     def __init__(self, *, short: bool, runs: int = 1) -> None:
-        """`runs`: how often each row is run; `run`, which is set from outside, is the present."""
+        """`runs`: how often a row is run, `run`: the present one; both are set from outside."""
         self.short = short
-        self.run = 0
-        self._runs = runs
+        self.run, self.runs = 0, runs
         self._folder = tempfile.TemporaryDirectory(prefix="mastra-hostile-")
         self._sites: dict[str, Site] = {}
-        self._shared: dict[str, Any] = {}
-        self._ends = contextlib.ExitStack()
+        self._shared: dict[str, tuple[Any, contextlib.ExitStack]] = {}
+        self._used: set[str] = set()  # of both, since the last `tidy`
         self.bundle = write_tiny_bundle(self.folder("bundle"))
 
     @property
@@ -206,13 +205,13 @@ class Sites:
 
     def over_runs(self, short: int, long: int) -> int:
         """As `many`, where `long` is that of all runs of a row together."""
-        return max(short, 0 if self.short else long // self._runs)
+        return max(short, 0 if self.short else long // self.runs)
 
     def some(self, kinds: Sequence[T], short: int) -> list[T]:
         """So many of these in the short form; else this run's share: all runs have had each."""
         if self.short:
             return list(kinds[:: len(kinds) // short][:short])
-        share = max(short, -(-len(kinds) // self._runs))
+        share = max(short, -(-len(kinds) // self.runs))
         start = self.run * share % len(kinds)
         return [*kinds[start:], *kinds[:start]][:share]
 
@@ -225,6 +224,7 @@ class Sites:
     def site(self, **config: Any) -> Site:
         """A gateway with these parameters, started when it is first asked for."""
         name = "-".join(f"{key}={value}" for key, value in sorted(config.items())) or "default"
+        self._used.add(name)
         site = self._sites.get(name)
         if site is None or not site.gateway.alive:
             folder = self.folder(f"site-{time.monotonic_ns()}")
@@ -243,21 +243,25 @@ class Sites:
 
     def shared(self, name: str, make: Callable[[], contextlib.AbstractContextManager[T]]) -> T:
         """What several rows use, made when it is first asked for, and ended with the sites."""
+        self._used.add(name)
         if name not in self._shared:
-            self._shared[name] = self._ends.enter_context(make())
-        return cast("T", self._shared[name])
+            end = contextlib.ExitStack()
+            self._shared[name] = end.enter_context(make()), end
+        return cast("T", self._shared[name][0])
 
-    def clear(self) -> None:
-        """End what rows have shared, so that it takes no time from those that do not want it."""
-        self._shared.clear()
-        self._ends.close()
-        sites, self._sites = self._sites, {}
+    def tidy(self) -> None:
+        """End what no row has used since the last call, so that it takes no time from others."""
+        used, self._used = self._used, set()
+        for name in self._shared.keys() - used:
+            self._shared.pop(name)[1].close()
+        idle = [self._sites.pop(name) for name in self._sites.keys() - used]
         with ThreadPoolExecutor(8) as pool:  # each takes a second to stop in order
-            list(pool.map(Site.close, sites.values()))
+            list(pool.map(Site.close, idle))
 
     def close(self) -> None:
         """End all of them."""
-        self.clear()
+        self._used.clear()
+        self.tidy()
         self._folder.cleanup()
 
 
