@@ -91,7 +91,7 @@ def measure(
     try:
         for number, row in enumerate(rows, 1):
             began_s = time.monotonic()
-            records = []
+            records: list[Record] = []
             sites.runs = runs_of(row, runs)
             while len(records) < sites.runs:
                 sites.run = len(records)
