@@ -48,7 +48,7 @@ bars: setup ## which bars the published results do not hold; status 1 if any
 bench: setup ## measure: age of results, frames per second, set-up, build and test
 	@$(ENV) python -m bench.pipeline --build
 
-hostile: setup ## what an attacker brings, with the latency beside it: an hour
+hostile: setup ## what an attacker brings, with the latency beside it: 40 minutes
 	@$(ENV) python -m bench.hostile
 
 docs: setup ## bring the table of parameters and the measured numbers up to date

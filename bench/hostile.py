@@ -1,11 +1,13 @@
 """What an attacker and a bad day bring: every row of the matrix, with the latency beside it.
 
-    python -m bench.hostile [--only TEXT] [--runs 5] [--out bench/results/hostile.json]
+    python -m bench.hostile [--item 3]... [--only TEXT] [--runs 5] [--resume] [--out FILE]
     python -m bench.hostile --table [--check]
 
 Each row is run several times. During each run, and every 20 s before one, a healthy device in a
 process of its own sends a frame each 30 ms to the same gateway; gateway, device and attacker share
-this machine. The report is written after every row. A row holds when no frame was lost or counted
+this machine. The report (bench/results/hostile.json) is written after every row; --resume leaves
+out those which it has from as many runs of this very code, and keeps what it has of rows that are
+not asked for; each row says of which code it is. A row holds when no frame was lost or counted
 twice, memory stayed within the row's bound, nothing that the row looks at was wrong, and the median
 of p99 with the attack is at most 1.5 times that without it or 20 ms above it. --table writes what
 was measured into docs/reliability.md; with --check it only says whether the page is up to date.
@@ -14,12 +16,13 @@ was measured into docs/reliability.md; with --check it only says whether the pag
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import platform
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +37,22 @@ TOLD_MAX, TEXT_MAX = 5, 200
 """Different complaints of a row, and characters of each, in the report."""
 
 
-def told(row: Row, records: list[Record]) -> dict[str, Any]:
-    """One row for the report."""
+def runs_of(row: Row, runs: int) -> int:
+    """How often this row is run: once, with as many attempts, where no latency is measured."""
+    return 1 if row.alone else runs
+
+
+def code_state() -> str:
+    """A digest of the code that is attacked, and of that which attacks."""
+    digest = hashlib.sha256()
+    for folder in ("mastra_ros", "mastra_ros_cli", "bench/attacks"):
+        for path in sorted((page.ROOT / folder).rglob("*.py")):
+            digest.update(f"{path.relative_to(page.ROOT)}\0".encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def told(row: Row, records: list[Record], seconds: float) -> dict[str, Any]:
+    """One row for the report; `seconds` is what all its runs took."""
     without = median([record.p99_without_ms for record in records])
     with_attack = median([record.p99_with_ms for record in records])
     complaints = sorted({text[:TEXT_MAX] for record in records for text in record.complaints})
@@ -59,32 +76,52 @@ def told(row: Row, records: list[Record]) -> dict[str, Any]:
         "healthy_p99_with_ms": round(with_attack, 2),
         "holds": not complaints,
         "complaints": complaints,
+        "runs": len(records),
+        "seconds": round(seconds, 1),
     }
 
 
 def measure(
-    only: str, runs: int, on_row: Callable[[list[dict[str, Any]]], None]
+    rows: Sequence[Row], runs: int, on_row: Callable[[dict[str, Any]], None]
 ) -> list[dict[str, Any]]:
-    """Run the rows whose item or name contains `only`; `on_row` hears of all after each."""
-    rows = [row for row in all_rows() if only in f"{row.item}: {row.name}"]
+    """Run these rows; `on_row` hears of each."""
     found: list[dict[str, Any]] = []
     started_s = time.monotonic()
     sites = Sites(short=False, runs=runs)
     try:
         for number, row in enumerate(rows, 1):
-            found.append(told(row, [row.run(sites) for _ in range(runs)]))
-            one = found[-1]
+            began_s = time.monotonic()
+            records: list[Record] = []
+            sites.runs = runs_of(row, runs)
+            while len(records) < sites.runs:
+                sites.run = len(records)
+                records.append(row.run(sites))
+            one = told(row, records, time.monotonic() - began_s)
+            found.append(one)
+            sites.tidy()
             verdict = "holds" if one["holds"] else "; ".join(one["complaints"])
             p99 = f"{one['healthy_p99_without_ms']} -> {one['healthy_p99_with_ms']} ms"
             print(
                 f"{number}/{len(rows)} [{time.monotonic() - started_s:.0f} s] "
-                f"{row.item}: {row.name}: {p99}: {verdict}",
+                f"{row.item}: {row.name}: {one['seconds']} s, {p99}: {verdict}",
                 flush=True,
             )
-            on_row(found)
+            on_row(one)
     finally:
         sites.close()
     return found
+
+
+Key = tuple[str, str]
+"""Item and name of a row."""
+
+
+def kept(path: Path) -> dict[Key, dict[str, Any]]:
+    """The rows of a report; none where there is no report."""
+    if not path.exists():
+        return {}
+    document = json.loads(path.read_text("utf-8"))
+    return {(one["item"], one["row"]): one for one in document.get("rows", ())}
 
 
 def table(document: dict[str, Any]) -> str:
@@ -127,8 +164,14 @@ def main() -> int:
     """Measure the matrix and write the report, or the table."""
     assert __doc__ is not None
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--item", type=int, action="append", metavar="N", help="rows of this item; may be repeated"
+    )
     parser.add_argument("--only", default="", metavar="TEXT", help="rows whose name has this")
     parser.add_argument("--runs", type=int, default=5, help="of each row; default: 5")
+    parser.add_argument(
+        "--resume", action="store_true", help="go on where a run of this very code was interrupted"
+    )
     parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument("--table", action="store_true", help="write docs/reliability.md")
     parser.add_argument("--check", action="store_true", help="only say whether it is up to date")
@@ -141,13 +184,28 @@ def main() -> int:
         "load_average": os.getloadavg()[0],
         "runs_each": args.runs,
     }
+    every = all_rows()
+    asked = [
+        row
+        for row in every
+        if (not args.item or row.number in args.item) and args.only in f"{row.item}: {row.name}"
+    ]
+    code, report = code_state(), kept(args.out) if args.resume else {}
 
-    def write(rows: list[dict[str, Any]]) -> None:
+    def write(one: dict[str, Any]) -> None:
+        report[one["item"], one["row"]] = {**one, "code": code}
+        # A row that is no more, or has another name now, is left out.
+        rows = [report[row.key] for row in every if row.key in report]
         text = json.dumps(judged("hostile", {**about, "rows": rows}), indent=2) + "\n"
         args.out.parent.mkdir(parents=True, exist_ok=True)
         args.out.write_text(text, "utf-8")
 
-    rows = measure(args.only, args.runs, write)
+    def done(row: Row) -> bool:
+        one = report.get(row.key, {})
+        return (one.get("code"), one.get("runs")) == (code, runs_of(row, args.runs))
+
+    measure([row for row in asked if not done(row)], args.runs, write)
+    rows = [report[row.key] for row in asked if row.key in report]
     for bar in judged("hostile", {"rows": rows})["bars"]:
         print(bar)
     return 0 if rows and all(row["holds"] for row in rows) else 1

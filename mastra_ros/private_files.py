@@ -40,6 +40,23 @@ def open_private(path: Path) -> int:
     return descriptor
 
 
+def open_named(path: Path, bytes_max: int) -> int:
+    """A descriptor for reading the regular file that somebody else has named.
+
+    No link is followed, and no pipe or device waited for; OSError for these and for larger files.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except ValueError as error:  # a name with a zero in it
+        raise OSError(errno.EINVAL, str(error)) from None
+    found = os.fstat(descriptor)
+    if stat.S_ISREG(found.st_mode) and found.st_size <= bytes_max:
+        return descriptor
+    os.close(descriptor)
+    text = f"expected a regular file of at most {bytes_max} bytes"
+    raise OSError(errno.EINVAL, text, str(path))
+
+
 def make_private_folder(folder: Path) -> None:
     """Make a folder (0700) where there is none; check the one that is there."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)

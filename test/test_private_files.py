@@ -15,7 +15,7 @@ from mastra_ros.bridge import SqliteSpool
 from mastra_ros.errors import AuthenticationError, SpoolError, StoreError
 from mastra_ros.gateway.sqlite_store import SqliteStore
 from mastra_ros.gateway.store import FrameId, Record
-from mastra_ros.private_files import check_folder, lock, open_private
+from mastra_ros.private_files import check_folder, lock, open_named, open_private
 from mastra_ros.protocol.keys import check_private, init_keys
 from mastra_ros.types import FrameKey, Packet, PacketKind
 
@@ -168,3 +168,19 @@ def test_opening_changes_nothing_in_a_file(folder: Path) -> None:
     path.write_text("as it was")
     os.close(open_private(path))
     assert path.read_text() == "as it was"
+
+
+def test_only_a_regular_file_of_bounded_size_is_read_where_somebody_names_one(
+    tmp_path: Path,
+) -> None:
+    good, large = tmp_path / "good", tmp_path / "large"
+    good.write_bytes(b"1234")
+    large.write_bytes(b"12345")
+    (tmp_path / "link").symlink_to(good)
+    os.mkfifo(tmp_path / "pipe")
+    with os.fdopen(open_named(good, 4), "rb") as file:
+        assert file.read() == b"1234"
+    odd = [large, *(tmp_path / name for name in ("link", "pipe", "missing", ".", "a\0b"))]
+    for path in (*odd, Path("/dev/zero")):
+        with pytest.raises(OSError):  # noqa: PT011 - each has another text
+            open_named(path, 4)

@@ -110,7 +110,7 @@ def down(sites: Sites, record: Record) -> None:
 def lossy(sites: Sites, record: Record) -> None:
     """TCP brings everything, late."""
     faults = ["loss=20%@0s", "delay=300ms@0s,jitter=100ms@0s", "loss=5%@0s,rate=1mbit@0s"]
-    _faulty(sites, record, faults[: sites.over_runs(2, 3)], sites.many(1, 6))
+    _faulty(sites, record, sites.some(faults, 2), sites.many(1, 4))
 
 
 @row(ITEM, "a link that flaps")
@@ -123,7 +123,7 @@ def flapping(sites: Sites, record: Record) -> None:
 @row(ITEM, "a link that is half open: no byte moves, and nobody hangs up")
 def half_open(sites: Sites, record: Record) -> None:
     """The device notices by itself."""
-    _faulty(sites, record, ["stall@0s..1.5s", "down:stall@0s..1.5s"][: sites.over_runs(1, 2)], 1.7)
+    _faulty(sites, record, sites.some(["stall@0s..1.5s", "down:stall@0s..1.5s"], 1), 1.7)
 
 
 @row(ITEM, "a link of 64 kbit/s upwards")
@@ -181,7 +181,7 @@ def handshakes(sites: Sites, record: Record) -> None:
 
         return spoil
 
-    places = [0, 100, 600, 1000, 1400, 2000][:: sites.over_runs(2, 1)]
+    places = sites.some([0, 100, 600, 1000, 1400, 2000], 3)
     _spoilt(sites, record, [after(most, up) for most in places for up in (True, False)])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 import time
 from typing import Any
 
@@ -14,17 +15,22 @@ from .site import Sites, wait_until
 ITEM = "7 messages on DDS"
 
 
-def _publish(at: Pipeline, record: Record, topic: str, messages: list[Any], each_s: float) -> None:
+def _publish(
+    at: Pipeline, record: Record, topic: str, messages: list[Any], each_s: float, qos: Any = None
+) -> None:
     """Publish these in the pipeline's namespace, once somebody there listens."""
+    from rclpy.duration import Duration
     from rclpy.qos import QoSProfile
 
-    publisher = at.node.create_publisher(type(messages[0]), topic, QoSProfile(depth=100))
+    publisher = at.node.create_publisher(type(messages[0]), topic, qos or QoSProfile(depth=100))
     try:
         wait_until(lambda: publisher.get_subscription_count() > 0)
         for message in messages:
             publisher.publish(message)
             record.attempts += 1
             time.sleep(each_s)
+        if qos is not None:
+            publisher.wait_for_all_acked(Duration(seconds=30))
     finally:
         at.node.destroy_publisher(publisher)
 
@@ -82,7 +88,7 @@ def parameters(sites: Sites, record: Record) -> None:
     at = pipeline(sites)
     stages = ("camera", "inference", "compression", "scheduling", "bridge", "pipeline")
     with at.attacked(sites, record):
-        for stage in stages[: sites.over_runs(3, 6)]:
+        for stage in sites.some(stages, 3):
             for kind in (99, 255):
                 wrong = Parameter(name="quality", value=ParameterValue(type=kind))
                 request = SetParameters.Request(parameters=[wrong])
@@ -146,3 +152,29 @@ def stamps(sites: Sites, record: Record) -> None:
         ):
             made = [kind(header=Header(stamp=time, frame_id="x\ny")) for time in times]
             _publish(at, record, topic, made * sites.over_runs(1, 50), 0.01)
+
+
+@row(ITEM, "artefacts whose files are pipes, folders, links, gone, or larger than any")
+def artefacts(sites: Sites, record: Record) -> None:
+    """Nobody waits for a pipe, and nothing large is read; the next one is looked at."""
+    from mastra_ros.msg import Artefact
+    from mastra_ros.nodes.lifecycle import LASTING
+    from mastra_ros.nodes.rolled_out import BACK, KIND
+
+    folder = sites.folder(f"artefacts-{time.monotonic_ns()}")
+    os.mkfifo(folder / "pipe")
+    with (folder / "large").open("wb") as file:
+        file.truncate(2**30)  # no room is taken on the disk
+    (folder / "link").symlink_to(folder / "large")
+    names = ("large", "link", ".", "a\nforged", "pipe", "gone")
+    made = [
+        Artefact(kind=KIND, version=f"{n} {name}", media_type=how, path=f"{folder}/{name}")
+        for n in range(sites.over_runs(1, 10))
+        for how in ("", BACK)
+        for name in names
+    ]
+    at = pipeline(sites)
+    with at.attacked(sites, record):
+        logged = len(at.log)
+        _publish(at, record, "artefact", made, 0.02, LASTING)
+        wait_until(lambda: f"{folder}/gone" in at.log[logged:])

@@ -69,7 +69,7 @@ def _shared_memory() -> bool:
     return os.access(SHARED_MEMORY, os.W_OK)
 
 
-@row(ITEM, "shared memory of nodes that were killed")
+@row(ITEM, "shared memory of nodes that were killed", alone=True)
 def shared_memory(sites: Sites, record: Record) -> None:
     """However many, each start frees what the one before has left."""
     if not _shared_memory():
@@ -89,7 +89,7 @@ def shared_memory(sites: Sites, record: Record) -> None:
     record.memory_allowed = 256 * MEBIBYTE
 
 
-@row(ITEM, "shared memory of nodes that live")
+@row(ITEM, "shared memory of nodes that live", alone=True)
 def in_use(sites: Sites, record: Record) -> None:
     """It stays, however old it looks."""
     if not _shared_memory():
@@ -109,7 +109,7 @@ def in_use(sites: Sites, record: Record) -> None:
         record.expect(living.poll() is None, "a living node has ended")
 
 
-@row(ITEM, "temporary folders of runs that were killed")
+@row(ITEM, "temporary folders of runs that were killed", alone=True)
 def folders(sites: Sites, record: Record) -> None:
     """With keys, spool and results in them; those of others stay."""
     parent = sites.folder(f"temporary-{os.getpid()}-{id(record)}")

@@ -42,7 +42,7 @@ def goodbyes(sites: Sites, record: Record) -> None:
     with at.talking(sites, record) as stamps:
         logged = len(at.device.log)
         stamps += at.device.do("send", count=5, late=True)
-        for n in range(sites.many(8, 100)):
+        for n in range(sites.over_runs(8, 200)):
             wait_until(at.connected)
             with contextlib.suppress(Exception):
                 at.gateway.say(Goodbye("overloaded", f"{FORGED} {n}"))
@@ -57,7 +57,7 @@ def reasons(sites: Sites, record: Record) -> None:
     with at.talking(sites, record) as stamps:
         logged = len(at.device.log)
         stamps += at.device.do("send", count=5, late=True)
-        for _ in range(sites.many(5, 100)):
+        for _ in range(sites.over_runs(5, 200)):
             wait_until(at.connected)
             loop = at.gateway._loop
             assert loop is not None
@@ -100,7 +100,7 @@ def refusals(sites: Sites, record: Record) -> None:
 def nacks(sites: Sites, record: Record) -> None:
     """Frames that a gateway calls corrupt are given up, and told in a line or two."""
     at = scene(sites)
-    number = sites.many(100, 2000)
+    number = sites.over_runs(100, 4000)
     codes = ("corrupt", "failed", "forbidden")
 
     def refuse(frame: FrameMessage) -> list[Message]:
@@ -122,7 +122,7 @@ def hang_ups(sites: Sites, record: Record) -> None:
     at = scene(sites)
     with at.talking(sites, record):
         logged = len(at.device.log)
-        until_s = time.monotonic() + sites.many(2, 15)
+        until_s = time.monotonic() + sites.many(2, 5)
         number = 0
         while time.monotonic() < until_s:
             number += 1

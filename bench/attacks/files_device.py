@@ -167,7 +167,7 @@ def short_writes(sites: Sites, record: Record) -> None:
         at.device.start(NOWHERE)
         stamps = at.device.keep(10)
         wal = Path(f"{at.device.spool}-wal")
-        for more in (100, 3000, 5000)[: sites.over_runs(2, 3)]:
+        for more in sites.some((100, 3000, 5000), 2):
             at.device.do("file_size", most=wal.stat().st_size + more)
             _lose_some(at)
             at.device.do("file_size", most=-1)

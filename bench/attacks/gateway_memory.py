@@ -69,7 +69,7 @@ BOMBS = {
 
 def _bomb(sites: Sites, record: Record, data: bytes) -> None:
     site = sites.site()
-    record.attempts = sites.many(2, 40)
+    record.attempts = sites.over_runs(2, 100)
     record.memory_allowed = 128 * MEBIBYTE
 
     async def attack() -> None:

@@ -68,7 +68,7 @@ def forged_requests(sites: Sites, record: Record) -> None:
 def refused_tokens(sites: Sites, record: Record) -> None:
     """One line a kind and minute."""
     site = sites.site()
-    record.attempts = sites.many(60, 2000)
+    record.attempts = sites.over_runs(60, 4000)
     before = len(site.log.splitlines())
     with (
         site.watched(record, least_s=sites.least_s),

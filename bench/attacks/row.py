@@ -55,11 +55,25 @@ Attack = Callable[["Sites", Record], None]
 
 @dataclass(frozen=True)
 class Row:
-    """One attack. `item`: of what it is an instance; rows of an item differ in mechanism."""
+    """One attack. `item`: of what it is an instance; rows of an item differ in mechanism.
+
+    alone: there is no device beside it whose latency would want the median of several runs.
+    """
 
     name: str
     item: str
     attack: Attack
+    alone: bool = False
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Item and name."""
+        return self.item, self.name
+
+    @property
+    def number(self) -> int:
+        """With which its item begins."""
+        return int(self.item.split()[0])
 
     def run(self, sites: Sites) -> Record:
         """Attack, and tell what was seen; an error of the attack itself is a fault too."""
@@ -74,12 +88,12 @@ class Row:
 _rows: dict[str, Row] = {}
 
 
-def row(item: str, name: str) -> Callable[[Attack], Attack]:
+def row(item: str, name: str, *, alone: bool = False) -> Callable[[Attack], Attack]:
     """Declare a function as the attack of a row."""
 
     def declare(attack: Attack) -> Attack:
         assert name not in _rows, name
-        _rows[name] = Row(name, item, attack)
+        _rows[name] = Row(name, item, attack, alone)
         return attack
 
     return declare
@@ -90,7 +104,7 @@ def all_rows() -> list[Row]:
     package = __name__.rpartition(".")[0]
     for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
         importlib.import_module(f"{package}.{module.name}")
-    return sorted(_rows.values(), key=lambda one: (one.item, one.name))
+    return sorted(_rows.values(), key=lambda one: (one.number, one.item, one.name))
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +23,7 @@ from mastra_ros.config import GatewayConfig
 from mastra_ros.gateway.embedded import EmbeddedGateway
 from mastra_ros.protocol.keys import add_device, init_keys
 
-from .healthy import HealthyProcess, Seen
+from .healthy import LOST_S, HealthyProcess, Seen
 from .row import Record
 
 T = TypeVar("T")
@@ -85,15 +85,23 @@ class Site:
         self._acknowledged += seen.acknowledged
         return seen
 
-    def _seen_served(self) -> Seen:
-        """What it has seen since the last question, once it has been served in the meantime."""
-        seen, until = self.seen(), time.monotonic() + DEADLINE_S
-        while not seen.acknowledged and time.monotonic() < until:
+    def _seen_settled(self) -> Seen:
+        """What it has seen since the last question, once it is served, and all until now answered.
+
+        What is never answered it gives up by itself, and counts as lost.
+        """
+        since = time.monotonic()
+        seen, until = self.seen(), since + LOST_S + DEADLINE_S
+        while time.monotonic() < until:
+            if seen.acknowledged and seen.waiting_ms <= (time.monotonic() - since) * 1e3:
+                break
             time.sleep(0.02)
             more = self.seen()
             seen = replace(
                 more,
+                latencies_ms=seen.latencies_ms + more.latencies_ms,
                 sent=seen.sent + more.sent,
+                acknowledged=seen.acknowledged + more.acknowledged,
                 refused=seen.refused + more.refused,
                 lost=seen.lost + more.lost,
                 twice=seen.twice + more.twice,
@@ -124,13 +132,14 @@ class Site:
             started = time.monotonic()
             yield
             time.sleep(max(0.0, least_s - (time.monotonic() - started)))
-        seen = self._seen_served()
+        seen = self._seen_settled()
         record.memory_after = self.memory
         record.lost += seen.lost + self.unaccounted()
         record.twice += seen.twice
         record.p99_with_ms = p99(seen)
         record.expect(self._acknowledged > acknowledged, "the healthy device was not served")
-        record.expect("Traceback" not in self.log[logged:], "a fault of ours is in the log")
+        _, fault, text = self.log[logged:].partition("Traceback")
+        record.expect(not fault, f"a fault of ours is in the log: {text[-150:]!r}")
         record.expect(self.gateway.alive, "the gateway has died")
 
     def _calm(self, least_s: float) -> float:
@@ -171,13 +180,13 @@ class Sites:
     """Gateways by their parameters; rows that want the same one share it."""
 
     def __init__(self, *, short: bool, runs: int = 1) -> None:
-        """`runs`: how often each row is run."""
+        """`runs`: how often a row is run, `run`: the present one; both are set from outside."""
         self.short = short
-        self._runs = runs
+        self.run, self.runs = 0, runs
         self._folder = tempfile.TemporaryDirectory(prefix="mastra-hostile-")
         self._sites: dict[str, Site] = {}
-        self._shared: dict[str, Any] = {}
-        self._ends = contextlib.ExitStack()
+        self._shared: dict[str, tuple[Any, contextlib.ExitStack]] = {}
+        self._used: set[str] = set()  # of both, since the last `tidy`
         self.bundle = write_tiny_bundle(self.folder("bundle"))
 
     @property
@@ -196,7 +205,15 @@ class Sites:
 
     def over_runs(self, short: int, long: int) -> int:
         """As `many`, where `long` is that of all runs of a row together."""
-        return max(short, 0 if self.short else long // self._runs)
+        return max(short, 0 if self.short else long // self.runs)
+
+    def some(self, kinds: Sequence[T], short: int) -> list[T]:
+        """So many of these in the short form; else this run's share: all runs have had each."""
+        if self.short:
+            return list(kinds[:: len(kinds) // short][:short])
+        share = max(short, -(-len(kinds) // self.runs))
+        start = self.run * share % len(kinds)
+        return [*kinds[start:], *kinds[:start]][:share]
 
     def folder(self, name: str) -> Path:
         """A folder that is gone at the end."""
@@ -207,9 +224,10 @@ class Sites:
     def site(self, **config: Any) -> Site:
         """A gateway with these parameters, started when it is first asked for."""
         name = "-".join(f"{key}={value}" for key, value in sorted(config.items())) or "default"
+        self._used.add(name)
         site = self._sites.get(name)
         if site is None or not site.gateway.alive:
-            folder = self.folder(f"site-{len(self._sites)}-{time.monotonic_ns()}")
+            folder = self.folder(f"site-{time.monotonic_ns()}")
             site = self._sites[name] = Site(folder, self.bundle, **config)
         return site
 
@@ -225,15 +243,25 @@ class Sites:
 
     def shared(self, name: str, make: Callable[[], contextlib.AbstractContextManager[T]]) -> T:
         """What several rows use, made when it is first asked for, and ended with the sites."""
+        self._used.add(name)
         if name not in self._shared:
-            self._shared[name] = self._ends.enter_context(make())
-        return cast("T", self._shared[name])
+            end = contextlib.ExitStack()
+            self._shared[name] = end.enter_context(make()), end
+        return cast("T", self._shared[name][0])
+
+    def tidy(self) -> None:
+        """End what no row has used since the last call, so that it takes no time from others."""
+        used, self._used = self._used, set()
+        for name in self._shared.keys() - used:
+            self._shared.pop(name)[1].close()
+        idle = [self._sites.pop(name) for name in self._sites.keys() - used]
+        with ThreadPoolExecutor(8) as pool:  # each takes a second to stop in order
+            list(pool.map(Site.close, idle))
 
     def close(self) -> None:
         """End all of them."""
-        self._ends.close()
-        with ThreadPoolExecutor(8) as pool:  # each takes a second to stop in order
-            list(pool.map(Site.close, self._sites.values()))
+        self._used.clear()
+        self.tidy()
         self._folder.cleanup()
 
 

@@ -7,6 +7,7 @@ own, while the one before goes on answering; then it takes over between two fram
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -14,10 +15,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol
 
+from ..artefacts import BYTES_MAX
 from ..errors import MastraError, ModelError
 from ..inference import Bundle
 from ..inference.shelf import Shelf
 from ..msg import Artefact
+from ..private_files import open_named
+from ..protocol.checks import printable
 from ..scheduling.arbiter.confidence import agreement
 from ..share import home_path
 from ..types import Detections, Frame, FrameKey, Result
@@ -26,6 +30,8 @@ from .lifecycle import LASTING
 KIND, BACK, FITS = "bundle", "application/vnd.mastra.back", "labels=fit"
 PROGRAMS = "torch"
 """The engine whose files are programs, which somebody has to put on the device by hand."""
+BACK_BYTES_MAX = 128
+"""Of the file that takes a bundle back: its digest."""
 COMPARED = 16
 """Frames of this device that both bundles are asked about, at most."""
 FAILURES_MAX = 5
@@ -141,8 +147,8 @@ class RolledOut:
         def guarded() -> None:
             try:
                 job()
-            except MastraError as error:
-                self._node.get_logger().error(f"bundles: {error}")
+            except (MastraError, OSError) as error:
+                self._node.get_logger().error(printable(f"bundles: {error}"))
             except Exception as error:  # the bundle in use goes on
                 self._node.fault("bundles", error)
 
@@ -167,7 +173,7 @@ class RolledOut:
     def _switch(self, shelf: Shelf, message: Artefact) -> None:
         path = Path(message.path)
         digest = hashlib.sha256()
-        with path.open("rb") as file:
+        with os.fdopen(open_named(path, BYTES_MAX), "rb") as file:
             while piece := file.read(2**20):
                 digest.update(piece)
         if digest.hexdigest() != message.sha256:
@@ -215,7 +221,8 @@ class RolledOut:
             time.sleep(0.01)
 
     def _back(self, message: Artefact) -> None:
-        digest = Path(message.path).read_bytes().decode("ascii", "replace").strip()
+        with os.fdopen(open_named(Path(message.path), BACK_BYTES_MAX), "rb") as file:
+            digest = file.read().decode("ascii", "replace").strip()
         if self._shelf is not None and self._shelf.state.current == digest != "":
             self._go_back("taken back by the gateway")
 

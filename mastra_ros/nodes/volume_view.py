@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ from visualization_msgs.msg import MarkerArray
 from ..errors import VolumeError
 from ..msg import Artefact
 from ..pipeline.volume.cargo import CLOUD_BYTES_MAX, Cloud
+from ..private_files import open_named
+from ..protocol.checks import printable
 from . import convert
 from .lifecycle import LATEST
 
@@ -37,10 +40,13 @@ class VolumeView:
         if not message.name.endswith(POINTS) or message.size > CLOUD_BYTES_MAX:
             return
         try:
-            data = bytes(message.data) or Path(message.path).read_bytes()
+            data = bytes(message.data)
+            if not data:
+                with os.fdopen(open_named(Path(message.path), CLOUD_BYTES_MAX), "rb") as file:
+                    data = file.read()
             cloud = Cloud.from_bytes(data)
         except (OSError, VolumeError) as error:
-            self._node.get_logger().warning(f"{message.name}: cannot be shown: {error}")
+            self._node.get_logger().warning(printable(f"{message.name}: cannot be shown: {error}"))
             return
         header = Header(stamp=message.header.stamp, frame_id=self._frame_id)
         self._points.publish(convert.points_to_ros(cloud.points, header))

@@ -14,6 +14,7 @@ from bench.attacks.site import Sites
 @pytest.mark.parametrize("row", all_rows(), ids=lambda row: f"{row.item}: {row.name}")
 def test_a_row_holds(row: Row, sites: Sites) -> None:
     record = row.run(sites)
+    sites.tidy()
     assert not record.complaints, "; ".join(record.complaints)
 
 

@@ -196,6 +196,9 @@ class Acceptor:
 
     def _heard(self, guest: Guest) -> None:
         assert guest.sock is not None
+        if _has_gone(guest.sock):  # without a word: a handshake would be wasted on it
+            self._drop(guest)
+            return
         self._loop.remove_reader(guest.sock)
         self._turnstile.put(guest, guest.crowd)
         if self._turning is None:
@@ -262,6 +265,16 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         raise ConfigError(f"gateway: cannot listen on {host}:{port}: {error}") from error
     return sock
+
+
+def _has_gone(sock: socket.socket) -> bool:
+    """Whether there is an end to be read, or an error, and nothing before it."""
+    try:
+        return not sock.recv(1, socket.MSG_PEEK)
+    except (BlockingIOError, InterruptedError):
+        return False
+    except OSError:
+        return True
 
 
 def _reset(sock: socket.socket) -> None:

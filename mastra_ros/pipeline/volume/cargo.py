@@ -20,6 +20,9 @@ Array = NDArray[Any]
 
 POINTS_MAX = 120_000
 """What rviz turns around without a stutter."""
+FACES_DRAWN_MAX = 100_000
+"""Each costs its device three points as ROS messages, which are much larger than its numbers."""
+MESHES_MAX = 64
 CLOUD_BYTES_MAX = 2**26
 
 
@@ -66,6 +69,16 @@ class Cloud:
                 )
                 for name, vertices, faces in told["meshes"]
             ]
+            faces = sum(len(mesh.faces) for _, mesh in meshes)
+            if len(points) > POINTS_MAX or len(meshes) > MESHES_MAX or faces > FACES_DRAWN_MAX:
+                raise VolumeError(
+                    f"cloud: expected at most {POINTS_MAX} points and {FACES_DRAWN_MAX} faces of "
+                    f"{MESHES_MAX} meshes, got {len(points)}, {faces} and {len(meshes)}"
+                )
+            if not all(
+                np.isfinite(one).all() for one in (points, *(m.vertices for _, m in meshes))
+            ):
+                raise VolumeError("cloud: expected finite numbers")
             return cls(points, tuple(meshes), str(told["frame"])[:64], str(told["note"])[:200])
         except (ValueError, TypeError, KeyError, msgpack.UnpackException) as error:
             raise VolumeError(f"cloud: expected points and meshes, got {error!s:.120}") from None
@@ -82,6 +95,7 @@ def cloud(
     gray = volume.values.ravel()[kept]
     points = np.concatenate([places, gray[:, None]], 1).astype(np.float32)
     faces = sum(len(mesh.faces) for _, mesh in meshes)
+    faces_max = min(faces_max, FACES_DRAWN_MAX // 2)  # a surface may keep a few more than asked
     few = []
     for name, mesh in meshes:
         share = max(200, int(faces_max * len(mesh.faces) / max(1, faces)))

@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 
 from mastra_ros.errors import VolumeError
-from mastra_ros.pipeline.volume.cargo import POINTS_MAX, Cloud, cloud, nrrd
+from mastra_ros.pipeline.volume.cargo import (
+    FACES_DRAWN_MAX,
+    MESHES_MAX,
+    POINTS_MAX,
+    Cloud,
+    cloud,
+    nrrd,
+)
 from mastra_ros.pipeline.volume.grid import Grid
 from mastra_ros.pipeline.volume.reconstruction import Volume
 from mastra_ros.pipeline.volume.slices import png, three_slices
@@ -94,6 +101,34 @@ def test_points_and_meshes_come_back_as_they_were() -> None:
     for wrong in (b"", b"\xff" * 9, told.to_bytes()[:-9]):
         with pytest.raises(VolumeError, match="cloud"):
             Cloud.from_bytes(wrong)
+
+
+@pytest.mark.parametrize(
+    ("points", "faces", "meshes", "says"),
+    [
+        (POINTS_MAX + 1, 1, 1, "points"),
+        (1, FACES_DRAWN_MAX // 2 + 1, 2, "faces"),
+        (1, 1, MESHES_MAX + 1, "meshes"),
+    ],
+)
+def test_what_would_become_gigabytes_of_messages_is_not_drawn(
+    points: int, faces: int, meshes: int, says: str
+) -> None:
+    mesh = Mesh(np.zeros((3, 3), "<f4"), np.tile(np.arange(3, dtype="<i4"), (faces, 1)))
+    told = Cloud(np.zeros((points, 4), "<f4"), (("a", mesh),) * meshes, "reference", "")
+    with pytest.raises(VolumeError, match=says):
+        Cloud.from_bytes(told.to_bytes())
+
+
+@pytest.mark.parametrize("odd", [np.nan, np.inf])
+def test_places_that_are_nowhere_are_not_drawn(odd: float) -> None:
+    mesh = Mesh(np.full((3, 3), odd, "<f4"), np.arange(3, dtype="<i4").reshape(1, 3))
+    for told in (
+        Cloud(np.full((1, 4), odd, "<f4"), (), "reference", ""),
+        Cloud(np.zeros((1, 4), "<f4"), (("a", mesh),), "reference", ""),
+    ):
+        with pytest.raises(VolumeError, match="finite"):
+            Cloud.from_bytes(told.to_bytes())
 
 
 def test_a_mesh_whose_faces_name_no_vertex_is_refused() -> None:
