@@ -23,8 +23,6 @@ import json
 import os
 import platform
 import sqlite3
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -36,15 +34,13 @@ from websockets.asyncio.client import connect
 
 import bench.pinned  # noqa: F401
 from bench.bars import ABOVE, AT_LEAST, AT_MOST, Bar
-from bench.record_teller import kind_of
 from bench.records_artefact import artefact
 from bench.records_cost import cost
+from bench.records_kills import kills
 from bench.records_sets import sets
 from bench.tiny_model import write_tiny_bundle
 from mastra_ros.config import GatewayConfig
 from mastra_ros.gateway.embedded import EmbeddedGateway
-from mastra_ros.gateway.records import SqliteRecordStore
-from mastra_ros.gateway.records.store import Query
 from mastra_ros.protocol import Opened, Records, RecordsAck, Role, Send, Session
 from mastra_ros.protocol.keys import add_device, init_keys, load_device_key
 from mastra_ros.protocol.records import RecordItem
@@ -154,66 +150,6 @@ def alone(folder: Path, seconds: float) -> float:
             db.execute("COMMIT")
             count += GROUP
         return count / (time.perf_counter() - started)
-
-
-def kills(times: int, records: int) -> dict[str, Any]:
-    """Kill device and gateway in turn while so many records go up."""
-    with tempfile.TemporaryDirectory() as text:
-        folder = Path(text)
-        keys, state = folder / "keys", folder / "state"
-        init_keys(keys)
-        add_device(keys, "bench")
-        bundle = write_tiny_bundle(folder)
-        gateway = EmbeddedGateway(keys, [str(bundle)], state_dir=state)
-        command = [sys.executable, "-m", "bench.record_teller"]
-        with gateway:
-            command += [f"wss://127.0.0.1:{gateway.port}", str(keys), str(folder / "device")]
-            command += [str(records), "bench"]
-            device = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-            for number in range(times):
-                _await_committed(state, (number + 1) * records // (times + 1))
-                if number % 2:
-                    gateway.restart()
-                else:
-                    device.kill()
-                    device.wait()
-                    device = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-            _await_committed(state, records)
-            device.kill()
-            device.wait()
-        with closing(SqliteRecordStore(state)) as store:
-            numbers = list(_numbers(store))
-    ordered = all(
-        of_kind == sorted(of_kind)
-        for of_kind in ([n for k, n in numbers if k == kind] for kind in ("verdict", "event"))
-    )
-    return {
-        "kills": times,
-        "records": records,
-        "lost": len(set(range(records)) - {n for _, n in numbers}),
-        "counted_twice": len(numbers) - len({n for _, n in numbers}),
-        "of_the_wrong_kind": sum(kind != kind_of(n) for kind, n in numbers),
-        "in_order": ordered,
-    }
-
-
-def _await_committed(state: Path, count: int) -> None:
-    while True:
-        try:
-            with closing(sqlite3.connect(state / "records.sqlite3")) as db:
-                (held,) = db.execute("SELECT count(*) FROM record").fetchone()
-        except sqlite3.OperationalError:
-            held = 0
-        if held >= count:
-            return
-        time.sleep(0.005)
-
-
-def _numbers(store: SqliteRecordStore) -> Iterator[tuple[str, int]]:
-    after = 0
-    while page := store.page(Query(device="bench"), after, 5000):
-        yield from ((kept.name.kind, kept.body["n"]) for kept in page)
-        after = page[-1].id
 
 
 def bars(result: dict[str, Any]) -> Iterator[Bar]:
