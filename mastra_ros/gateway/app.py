@@ -144,6 +144,7 @@ class Gateway:
             pixels_max=config.pixels_max,
             memory=self.memory,
             logs=self._logs,
+            live=None if applications is None else applications.live,
         )
         self.answering = Answering(
             models,
