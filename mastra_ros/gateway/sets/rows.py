@@ -147,7 +147,9 @@ def list_sets(path: Path, query: SetQuery, after: int, most: int) -> list[KeptSe
             rows = db.execute(_SETS, {**asdict(query), "after": after, "most": most}).fetchall()
     except sqlite3.Error as error:
         raise StoreError(f"{path}: {error}") from error
-    return [KeptSet(row[0], SetName(*row[1:4]), *row[4:9], bool(row[9]), row[10]) for row in rows]
+    return [
+        KeptSet(row[0], SetName(*row[1:4]), *(*row[4:9], bool(row[9]), row[10])) for row in rows
+    ]
 
 
 def open_sets(folder: Path) -> tuple[sqlite3.Connection, sqlite3.Connection]:
