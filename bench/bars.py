@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.privacy_bars import privacy_values
+from bench.records_bars import records_values
 from mastra_ros.config.compression import VIDEO_QUALITY
 
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -246,6 +247,12 @@ def privacy(result: Result) -> Iterator[Bar]:
         yield Bar(what, value, way, bar)
 
 
+def records(result: Result) -> Iterator[Bar]:
+    """Records, sets and artefacts: rates, what they cost live frames, and that none is lost."""
+    for what, value, way, bar in records_values(result):
+        yield Bar(what, value, way, bar)
+
+
 SAVED_PERCENT = {
     "perfect": {"cologne1": 5.0, "cologne3": 20.0, "ingolstadt1": 0.0},
     "camera": {"cologne1": 0.0, "cologne3": 15.0, "ingolstadt1": 0.0},
@@ -296,6 +303,7 @@ OF: dict[str, Callable[[Result], Iterator[Bar]]] = {
     "pipeline": pipeline,
     "compression": compression,
     "privacy": privacy,
+    "records": records,
     "traffic": traffic,
     "traffic_signals": traffic_signals,
 }

@@ -24,14 +24,13 @@ def kind_of(number: int) -> str:
     return "verdict" if number % 3 else "event"
 
 
-def main() -> int:
+def tell(gateway: str, keys: str, folder: str, count: int, device: str) -> None:
     """Tell them, say so, and stay until killed."""
-    gateway, keys, folder, count, device = sys.argv[1:]
     client, said = open_teller(gateway, keys, folder, device)
     client.start()
     told = len(said.read_bytes()) if said.exists() else 0
     with said.open("ab", buffering=0) as log:
-        for number in range(max(0, told - AGAIN), int(count)):
+        for number in range(max(0, told - AGAIN), count):
             client.send_record(Record(kind_of(number), number, {"n": number}, f"id-{number}"))
             if number >= told:
                 log.write(b".")
@@ -39,6 +38,13 @@ def main() -> int:
     print("told", flush=True)
     while True:
         time.sleep(60.0)
+
+
+def main() -> int:
+    """Tell what the command line asks for."""
+    gateway, keys, folder, count, device = sys.argv[1:]
+    tell(gateway, keys, folder, int(count), device)
+    return 0
 
 
 if __name__ == "__main__":

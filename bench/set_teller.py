@@ -28,15 +28,14 @@ AGAIN = 200
 PAUSE_S = 0.002
 
 
-def main() -> int:
+def tell(gateway: str, keys: str, folder: str, count: int, device: str) -> None:
     """Tell them and the end of the set, and stay until killed."""
-    gateway, keys, folder, count, device = sys.argv[1:]
     client, said = open_teller(gateway, keys, folder, device)
     client.start()
     encoder = Encoder(CompressionConfig(codec="png"), STREAM)
     told = len(said.read_bytes()) if said.exists() else 0
     with said.open("ab", buffering=0) as log:
-        for number in range(max(0, told - AGAIN), int(count)):
+        for number in range(max(0, told - AGAIN), count):
             noise = np.random.default_rng(number).integers(0, 256, (SIDE_PX, SIDE_PX), np.uint8)
             frame = Frame(FrameKey(STREAM, number + 1), noise, "mono8")
             packet = encoder.encode(GATE.clear(frame), late=True)
@@ -45,9 +44,16 @@ def main() -> int:
             if number >= told:
                 log.write(b".")
             time.sleep(PAUSE_S)
-    client.send_set_frame(SetFrame(SET, int(count)))
+    client.send_set_frame(SetFrame(SET, count))
     while True:
         time.sleep(60.0)
+
+
+def main() -> int:
+    """Tell what the command line asks for."""
+    gateway, keys, folder, count, device = sys.argv[1:]
+    tell(gateway, keys, folder, int(count), device)
+    return 0
 
 
 if __name__ == "__main__":

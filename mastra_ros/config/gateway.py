@@ -183,6 +183,12 @@ class GatewayConfig(NodeConfig):
         minimum=0.1,
         maximum=3600.0,
     )
+    live_bytes_max: int = parameter(
+        67_108_864,
+        "most bytes of live frames that wait for one application that wants to see them",
+        unit="bytes",
+        minimum=1048576,
+    )
     artefacts_bytes_max: int = parameter(
         4_294_967_296,
         "most bytes of artefacts kept for devices; the oldest are forgotten",

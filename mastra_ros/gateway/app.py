@@ -144,6 +144,7 @@ class Gateway:
             pixels_max=config.pixels_max,
             memory=self.memory,
             logs=self._logs,
+            live=None if applications is None else applications.live,
         )
         self.answering = Answering(
             models,
@@ -263,7 +264,8 @@ class Gateway:
             connected=lambda: self.sessions.streams,
             look=self._look_at_hearing,
         )
-        return [*Reading(self.records, keeping).routes(), *devices.routes()]
+        reading = Reading(self.records, keeping, self._cargo.sets)
+        return [*reading.routes(), *devices.routes()]
 
     def _look_at_hearing(self) -> None:
         for session in self.sessions:

@@ -31,9 +31,9 @@ from ..errors import (
 )
 from ..protocol import Ack, FrameMessage, KeyFrameRequest, Message, Nack, ResultMessage
 from ..protocol.envelope import decode, encode
-from ..types import PacketKind, Result, Route
+from ..types import Frame, PacketKind, Result, Route
 from .door.logs import Sparing
-from .group import PX_MAX, STORED_BYTES_MAX, GroupWork, Job
+from .group import PX_MAX, STORED_BYTES_MAX, GroupWork, Job, LiveListener, NobodyLooks
 from .memory import Memory
 from .metrics import Metrics
 from .models import Models
@@ -87,7 +87,9 @@ class Frames:
         pixels_max: int,
         memory: Memory | None = None,
         logs: Sparing | None = None,
+        live: LiveListener | None = None,
     ) -> None:
+        self._live = live or NobodyLooks()
         self._logs = logs or Sparing(logger)
         self._memory = memory or Memory(sys.maxsize)
         self._store = store
@@ -103,7 +105,7 @@ class Frames:
         self._no_jobs = asyncio.Event()
         self._no_jobs.set()
         self._slow: set[asyncio.Task[None]] = set()
-        models.work_with(GroupWork(store, metrics, self._give_back))
+        models.work_with(GroupWork(store, metrics, self._give_back, live))
 
     @property
     def running(self) -> int:
@@ -258,11 +260,14 @@ class Frames:
             record = await loop.run_in_executor(self._executor, self._store.find, frame)
             if record is not None:
                 return _result_of(record), True
-            result = ResultMessage.from_result(await self._infer(frame.device, message, turn))
+            inferred, seen = await self._infer(frame.device, message, turn)
+            result = ResultMessage.from_result(inferred)
             record = Record(frame, encode(result, STORED_BYTES_MAX))
             commit = await asyncio.wrap_future(self._store.commit(record))
             if commit.duplicate:
                 return _result_of(commit.record), True
+            if seen is not None:
+                self._live.offer(frame.device, seen, record.data)
             return result, False
         except MastraError as error:
             raise self._refusal_of(frame, error) from error
@@ -287,9 +292,12 @@ class Frames:
         logger.error("%s: failed", frame, exc_info=error)
         return Refusal("failed", f"{type(error).__name__} while working on the frame")
 
-    async def _infer(self, device: str, message: FrameMessage, turn: Turn | None) -> Result:
+    async def _infer(
+        self, device: str, message: FrameMessage, turn: Turn | None
+    ) -> tuple[Result, Frame | None]:
+        """What was found; and the frame itself, where somebody wants to see live ones."""
         if message.kind == PacketKind.FEATURES.value:
-            return await self._infer_features(message)
+            return await self._infer_features(message), None
         pixels = message.width_px * message.height_px
         if pixels > self._pixels_max:
             raise Refusal("too_large", f"expected at most {self._pixels_max} px, got {pixels}")
@@ -307,16 +315,20 @@ class Frames:
                 started_s = time.perf_counter()
                 # Brought to the model's size where it was decoded: the model's thread, which small
                 # pictures wait for, has little to do with it then.
-                fitted = await self._references.decode(device, message.to_packet(), model.fit)
+                looking = self._live.wanted and not message.late
+                fitted, seen = await self._references.decode(
+                    *(device, message.to_packet()),
+                    lambda frame: (model.fit(frame), frame if looking else None),
+                )
                 self._metrics.decode_seconds.observe(time.perf_counter() - started_s)
                 if turn is not None:
                     turn.over()
-                picture.shrink(fitted.image.nbytes)
+                picture.shrink(fitted.image.nbytes + (0 if seen is None else seen.image.nbytes))
                 inferred = await model.infer(fitted, late=message.late)
                 del fitted
         except MemoryError as error:
             raise Refusal("overloaded", f"no memory: {error}") from None
-        return Result(
+        found = Result(
             key=message.key,
             origin=Route.CLOUD,
             detections=inferred.detections,
@@ -325,6 +337,7 @@ class Frames:
             late=message.late,
             inference_ms=inferred.run_ms,
         )
+        return found, seen
 
     async def _infer_features(self, message: FrameMessage) -> Result:
         """The device has run the head; here runs the tail."""

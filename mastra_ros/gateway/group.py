@@ -37,6 +37,28 @@ class StreamDecoder(Protocol):
         ...
 
 
+class LiveListener(Protocol):
+    """Who sees live frames once their results are committed; see `applications/live.py`."""
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody wants any; cheap."""
+        ...
+
+    def offer(self, device: str, frame: Frame, result: bytes) -> None:
+        """Take it or leave it out, at once; from any thread. result: a ResultMessage."""
+        ...
+
+
+class NobodyLooks:
+    """A listener that wants none."""
+
+    wanted = False
+
+    def offer(self, device: str, frame: Frame, result: bytes) -> None:
+        """Nothing."""
+
+
 @dataclass(eq=False)
 class Job:
     """One small picture on its way. `answer` is set once: a record, or what went wrong."""
@@ -63,9 +85,14 @@ class GroupWork:
     """What the model's thread does with jobs besides running the model."""
 
     def __init__(
-        self, store: ResultStore, metrics: Metrics, give_back: Callable[[Sequence[Job]], None]
+        self,
+        store: ResultStore,
+        metrics: Metrics,
+        give_back: Callable[[Sequence[Job]], None],
+        live: LiveListener | None = None,
     ) -> None:
         """`give_back(jobs)` is called from other threads, once for each job that is done."""
+        self._live = live or NobodyLooks()
         self._store = store
         self._metrics = metrics
         self._give_back = give_back
@@ -105,9 +132,11 @@ class GroupWork:
         """Keep what was found in the frames of the jobs that are left; give all of them back."""
         left = [job for job in jobs if not job.ended]
         records = []
+        looking = self._live.wanted
         for job, detections in zip(left, found, strict=True):
-            job.frame = None
             message = job.message
+            if message.late or not looking:
+                job.frame = None
             result = Result(
                 key=message.key,
                 origin=Route.CLOUD,
@@ -136,6 +165,11 @@ class GroupWork:
             if error is not None:
                 for job in written:
                     job.error = error
+            seen = [job for job in written if job.frame is not None and not job.ended]
+            frames = [(job.id.device, job.frame, job.record) for job in seen]
             self._give_back(written)
+            for device, frame, record in frames:
+                if frame is not None and record is not None:
+                    self._live.offer(device, frame, record.data)
 
         self._store.commit_all(records, done)

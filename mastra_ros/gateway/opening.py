@@ -50,6 +50,7 @@ def open_cargo(
             silence_s=config.application_silence_s,
             sets=sets,
             results=ResultsFeed(folder),
+            live_bytes_max=config.live_bytes_max,
         )
         woken.append(applications)
         results.listen(lambda count: applications.wake(count, RESULTS))

@@ -1,4 +1,4 @@
-"""Reading what devices have told and were given: `/v1/records`, `/v1/artefacts`.
+"""Reading what devices have told and were given: `/v1/records`, `/v1/sets`, `/v1/artefacts`.
 
 A client reads all; a device what is its own, and gets 403 for others. Answers are JSON, a page at a
 time: `next` is the cursor for the next page, null at the end. With `Accept: application/x-ndjson`
@@ -20,10 +20,13 @@ from .applications.keeping import Keeping, KeptArtefact
 from .asking import INT64, Refused, answered, name_of, paged, whole_of, whose
 from .records import KeptRecord, RecordStore
 from .records.store import Query
+from .sets import SqliteSetStore
+from .sets.rows import KeptSet, SetQuery
 
 PATHS = (
     "/v1/records",
     "/v1/artefacts",
+    "/v1/sets",
     "/v1/devices",
     "/v1/settings",
     "/v1/audit",
@@ -35,10 +38,20 @@ CHANGED = ("/v1/devices", "/v1/rollouts")
 """Where an operator may change something."""
 
 
+STATES = {"open": False, "closed": True}
+"""Of sets, and whether they are closed."""
+
+
 class Reading:
     """Handlers of the paths; the databases are read in threads."""
 
-    def __init__(self, records: RecordStore, keeping: Keeping | None) -> None:
+    def __init__(
+        self,
+        records: RecordStore,
+        keeping: Keeping | None,
+        sets: SqliteSetStore | None = None,
+    ) -> None:
+        self._sets = sets
         self._records = records
         self._keeping = keeping
 
@@ -46,6 +59,7 @@ class Reading:
         """The routes."""
         return [
             Route("/v1/records", answered(self._list_records)),
+            Route("/v1/sets", answered(self._list_sets)),
             Route("/v1/artefacts", answered(self._list_artefacts)),
             Route("/v1/artefacts/{id}/data", answered(self._data)),
         ]
@@ -64,6 +78,25 @@ class Reading:
             return [_record(one) for one in kept], kept[-1].id if kept else after
 
         return await paged(request, "records", page)
+
+    async def _list_sets(self, request: Request) -> Response:
+        state = request.query_params.get("state")
+        if state not in (None, *STATES):
+            raise Refused(400, f"state: expected {' or '.join(STATES)}, got {state!r:.80}")
+        query = SetQuery(
+            whose(request),
+            name_of(request, "stream"),
+            name_of(request, "name"),
+            whole_of(request, "from_ns", -INT64),
+            whole_of(request, "to_ns", -INT64),
+            closed=None if state is None else STATES[state],
+        )
+
+        def page(after: int, most: int) -> tuple[list[dict[str, Any]], int]:
+            kept = [] if self._sets is None else self._sets.sets(query, after, most)
+            return [_set(one) for one in kept], kept[-1].id if kept else after
+
+        return await paged(request, "sets", page)
 
     async def _list_artefacts(self, request: Request) -> Response:
         wanted = whose(request), name_of(request, "stream"), name_of(request, "kind")
@@ -96,6 +129,12 @@ def _record(kept: KeptRecord) -> dict[str, Any]:
         "committed_s": kept.committed_s,
         "body": _plain(kept.body),
     }
+
+
+def _set(kept: KeptSet) -> dict[str, Any]:
+    values = {name: getattr(kept, name) for name in kept.__dataclass_fields__}
+    del values["id"]
+    return {**values, **kept.name._asdict(), "state": "closed" if kept.closed else "open"}
 
 
 def _artefact(kept: KeptArtefact) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from mastra_ros.artefacts import Artefact
 from mastra_ros.errors import RecordError
 from mastra_ros.records import Record
-from mastra_ros.types import Result
+from mastra_ros.types import FrameKey, Result
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,30 @@ class SeenResult:
 
 
 @dataclass(frozen=True)
+class SeenLive:
+    """A live frame, with what the gateway's model found in it, once that is committed.
+
+    Not every one is shown: of those of a stream that came while the application had no time, or
+    within `live_every_s`, the newest. One is never shown again. image: (height, width) or (height,
+    width, 3), as it left the device, cleared, and as the gateway has decoded it.
+    """
+
+    place: int  # grows
+    device: str
+    key: FrameKey
+    shown_s: float  # since 1970, by the gateway's clock
+    encoding: str  # of the image, as in sensor_msgs/Image
+    image: NDArray[np.uint8] | NDArray[np.uint16]
+    result: Result
+    left_out: int  # frames of this stream since the one that was shown before
+
+    @property
+    def stream(self) -> str:
+        """The stream of the frame."""
+        return self.key.stream
+
+
+@dataclass(frozen=True)
 class Question:
     """What somebody asks of an application by `GET /v1/NAME/PATH`.
 
@@ -129,7 +153,9 @@ class Application:
     kinds: tuple[str, ...] | None = None
     """Kinds of records that it wants to see; None all of them."""
     sees: tuple[str, ...] = ()
-    """What else: `frames` of sets, `results`."""
+    """What else: `frames` of sets, `results`, `live` frames."""
+    live_every_s: float = 0.0
+    """Live frames: at most one of a stream in so long."""
     paths: tuple[str, ...] = ()
     """What may be asked of it: `flow` is `GET /v1/NAME/flow`."""
 
@@ -143,6 +169,13 @@ class Application:
 
     def on_result(self, result: SeenResult) -> Iterable[Answer]:  # noqa: ARG002
         """Take in one result, likewise."""
+        return ()
+
+    def on_live(self, live: SeenLive) -> Iterable[Answer]:  # noqa: ARG002
+        """Take in one live frame, likewise; but what it does to the state lasts from a snapshot on.
+
+        What must not be lost is told as a record, which answers it.
+        """
         return ()
 
     def on_get(self, question: Question) -> Mapping[str, Any]:

@@ -300,3 +300,23 @@ def test_a_choice_that_loses_to_another_engine_or_was_not_made_holds_no_bar() ->
     assert bars[what] == (1.6, 1.05, False)
     none = judged("engines", engines_of("bf16", auto={"chosen": "", "problem": "no time"}))
     assert [bar["holds"] for bar in none["bars"] if "over the best" in bar["name"]] == [False, True]
+
+
+def test_records_are_judged_part_by_part_and_what_was_not_measured_holds_no_bar() -> None:
+    ages = {"nothing": (40.0, 50.0), "records": (43.0, 60.0), "artefact": (41.0, 61.0)}
+    cost = [
+        {"beside": name, "carried": 7, "age_ms": {"p50": p50, "p99": p99}}
+        for name, (p50, p99) in ages.items()
+    ]
+    kills = {"kills": 1000, "records": 100_000, "lost": 0, "counted_twice": 1, "in_order": True}
+    rate = [{"of": "other", "devices": 16, "records_per_s": 1.0}]
+    rate += [{"of": "mastra", "devices": 16, "records_per_s": 5001.0}]
+    told = bars_of("records", {"rate": rate, "cost": {"rows": cost}, "kills": kills})
+    assert told["records committed over TLS from 16 devices, a second, at least"] == (
+        *(5001.0, 5000.0, True),
+    )
+    beside = {name: bar for name, bar in told.items() if name.startswith("age of live frames")}
+    assert [bar[2] for bar in beside.values()] == [True, False, False]
+    assert told["records counted twice through them, at most"] == (1, 0, False)
+    assert told["records lost through kills and cuts, at most"] == (0, 0, True)
+    assert not told["frames of a set lost, at most"][2]

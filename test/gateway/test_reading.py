@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import ssl
 from collections.abc import Callable, Iterator
@@ -16,6 +17,8 @@ from mastra_ros.errors import ConfigError
 from mastra_ros.gateway.applications.keeping import Keeping
 from mastra_ros.gateway.embedded import EmbeddedGateway
 from mastra_ros.gateway.records import RecordBatch, SqliteRecordStore
+from mastra_ros.gateway.sets import SetBatch, SqliteSetStore
+from mastra_ros.gateway.sets.rows import SetQuery
 from mastra_ros.protocol.clients import add_client, client_audience, load_client_key
 from mastra_ros.protocol.keys import audience_of, load_device_key
 from mastra_ros.protocol.records import RecordItem
@@ -37,11 +40,32 @@ def leave_records(state: Path) -> None:
     store.close()
 
 
+def leave_sets(state: Path) -> None:
+    """Of each device: `first` with three frames and its end, `second` with one, `gone`, closed."""
+    store = SqliteSetStore(state)
+
+    def put(device: str, name: str, seq: int, stamp_ns: int, data: bytes) -> None:
+        item = RecordItem(name, seq, seq - 1, stamp_ns, hashlib.sha256(data).digest())
+        store.commit(SetBatch(device, "main", "0" * 16, item, seq, data)).result(30)
+
+    for device in ("cam-1", "cam-2"):
+        for number in (1, 2, 3):
+            put(device, "first", number, 100 * number, b"frame %d" % number)
+        put(device, "first", 4, 0, b"")
+        put(device, "second", 1, 1000, b"frame")
+        put(device, "gone", 1, 5000, b"frame")
+        store.close_set(device, "main", "gone")
+        while not store.sets(SetQuery(device, closed=True)):
+            pass
+    store.close()
+
+
 @pytest.fixture(scope="module")
 def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The state of a gateway with records and artefacts of two devices."""
     folder = tmp_path_factory.mktemp("reading") / "state"
     leave_records(folder)
+    leave_sets(folder)
     keeping = Keeping(folder)
     for place, device in enumerate(("cam-1", "cam-2")):
         made = Artefact("plan", "one", device.encode(), device=device, stream="main")
@@ -101,6 +125,59 @@ def test_all_of_it_comes_a_line_each_where_that_is_asked_for(get: Get) -> None:
     answer = get("/v1/records?kind=verdict", Accept="application/x-ndjson")
     assert answer.headers["content-type"].startswith("application/x-ndjson")
     assert len([json.loads(line) for line in answer.text.splitlines()]) == 14
+
+
+def test_sets_are_told_with_what_is_kept_of_them_page_by_page(get: Get) -> None:
+    names, after = [], "0"
+    while after is not None:
+        told = get(f"/v1/sets?limit=2&after={after}").json()
+        assert len(told["sets"]) <= 2
+        names += [(one["device"], one["name"], one["state"]) for one in told["sets"]]
+        after = told["next"]
+    states = {"first": "open", "second": "open", "gone": "closed"}
+    assert names == [(d, n, s) for d in ("cam-1", "cam-2") for n, s in states.items()]
+    first, *_, gone = get("/v1/sets?device=cam-2").json()["sets"]
+    assert first == {
+        "device": "cam-2",
+        "stream": "main",
+        "name": "first",
+        "frames": 3,
+        "bytes": 21,
+        "first_stamp_ns": 100,
+        "last_stamp_ns": 300,
+        "ended": True,
+        "state": "open",
+        "begun_s": first["begun_s"],
+        "closed_s": None,
+    }
+    assert gone["closed_s"] >= gone["begun_s"]
+    lines = get("/v1/sets", Accept="application/x-ndjson").text.splitlines()
+    assert len([json.loads(line) for line in lines]) == 6
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ("state=open", ["first", "second"]),
+        ("state=closed", ["gone"]),
+        ("name=second", ["second"]),
+        ("stream=other", []),
+        ("from_ns=200&to_ns=300", ["first"]),
+        ("from_ns=301&state=open", ["second"]),
+        ("to_ns=100&state=open", []),
+    ],
+)
+def test_sets_are_filtered_by_name_state_and_time(get: Get, query: str, names: list[str]) -> None:
+    told = get(f"/v1/sets?device=cam-1&{query}").json()["sets"]
+    assert [one["name"] for one in told] == names
+
+
+def test_a_device_reads_its_own_sets_alone(get: Get) -> None:
+    told = get("/v1/sets", "cam-1").json()["sets"]
+    assert {one["device"] for one in told} == {"cam-1"}
+    assert get("/v1/sets?device=cam-2", "cam-1").status_code == 403
+    assert get("/v1/sets?state=ajar").status_code == 400
+    assert get("/v1/sets?name=../x").status_code == 400
 
 
 def test_a_device_reads_its_own_alone(get: Get) -> None:

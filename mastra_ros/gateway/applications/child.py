@@ -1,8 +1,9 @@
 """The process of one application: reads records from stdin, writes answers to stdout.
 
-    python -m mastra_ros.gateway.applications.child NAME
+    python -m mastra_ros.gateway.applications.child NAME [DESCRIPTOR]
 
-What the application prints goes to stderr. The process ends with its gateway.
+DESCRIPTOR is a file that is open already, in which the pictures of live frames lie. What the
+application prints goes to stderr. The process ends with its gateway.
 """
 
 from __future__ import annotations
@@ -26,19 +27,21 @@ from ...pipeline.application import (
     CloseSet,
     Question,
     SeenFrame,
+    SeenLive,
     SeenRecord,
     SeenResult,
 )
 from ...records import Record
 from . import pipe
 from .registry import load
-from .seeing import make_frame, make_result
+from .seeing import make_frame, make_live, make_result
 
-Seen = SeenRecord | SeenFrame | SeenResult
+Seen = SeenRecord | SeenFrame | SeenResult | SeenLive
 MAKE: dict[str, Callable[[list[Any]], Seen]] = {
     "records": lambda raw: SeenRecord(*raw),
     "frames": make_frame,
     "results": make_result,
+    "live": lambda raw: make_live(raw, int(sys.argv[2])),
 }
 ANSWERS_MAX = 64
 """Answers to one record."""
@@ -51,7 +54,9 @@ def main() -> int:
     os.dup2(2, 1)
     application = load(sys.argv[1])
     kinds = None if application.kinds is None else list(application.kinds)
-    pipe.write(ours, {"kinds": kinds, "sees": list(application.sees)})
+    every_s = float(application.live_every_s)
+    said = {"kinds": kinds, "sees": list(application.sees), "live_every_s": every_s}
+    pipe.write(ours, said)
     while True:
         try:
             asked = pipe.read(0)
@@ -81,6 +86,7 @@ def _serve(application: Application, asked: dict[str, Any]) -> dict[str, Any]:
         "records": application.on_record,
         "frames": application.on_frame,
         "results": application.on_result,
+        "live": application.on_live,
     }
     show = ways[what]
     for raw in asked[what]:

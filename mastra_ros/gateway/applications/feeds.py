@@ -1,4 +1,4 @@
-"""What applications see besides records: frames of sets, and results; each in its own order.
+"""What applications see besides records: frames of sets, results, live frames; each in its order.
 
 A feed has a place, as records have one, and both are saved with a snapshot (`pack`, `unpack`): a
 snapshot of an application that sees records alone stays as it is. Pure but for `page`.
@@ -6,7 +6,7 @@ snapshot of an application that sees records alone stays as it is. Pure but for 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -14,8 +14,8 @@ import msgpack
 
 MAGIC = b"mastra-feeds\x001\x00\x00"
 """Before a snapshot that has places of feeds."""
-FRAMES, RESULTS = "frames", "results"
-AT_ONCE = {FRAMES: 4, RESULTS: 256}
+FRAMES, RESULTS, LIVE = "frames", "results", "live"
+AT_ONCE = {FRAMES: 4, RESULTS: 256, LIVE: 1}
 """So many are shown in one message."""
 
 
@@ -35,13 +35,16 @@ class Item(Protocol):
 class Feed:
     """One kind of what is shown. page(after, most) reads; as_seen(item) is what the process gets.
 
-    epoch: of records that answer it, whose numbers follow from its places.
+    epoch: of records that answer it, whose numbers follow from its places. lasting: it gives again
+    what was shown since the last snapshot. on_told(wanted, said) hears what the process says.
     """
 
     name: str
     page: Callable[[int, int], Sequence[Item]]
     as_seen: Callable[[Any], list[Any]]
     epoch: str
+    lasting: bool = True
+    on_told: Callable[[bool, Mapping[str, Any]], None] = lambda *_: None
     place: int = 0
     wanted: bool | None = None  # None: the process has not said
     suspected: int = -1  # up to this place they are shown one by one
@@ -53,6 +56,11 @@ class Feed:
             return []
         one_by_one = self.place < self.suspected
         return list(self.page(self.place, 1 if one_by_one else AT_ONCE[self.name]))
+
+    def told(self, said: Mapping[str, Any]) -> None:
+        """The process has begun, and said what it sees."""
+        self.wanted = self.name in said.get("sees", ())
+        self.on_told(self.wanted, said)
 
     def suspect(self, shown: Sequence[Item]) -> int | None:
         """It failed at one of these: the place of the one, where it was alone."""

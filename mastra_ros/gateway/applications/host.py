@@ -9,31 +9,25 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 from ...artefacts import Artefact
-from ...errors import MastraError
+from ...errors import MastraError, StoreError
 from ...protocol.checks import printable
 from ...protocol.records import RecordItem
 from ..records.store import KeptRecord, Query, RecordBatch, RecordStore
-from . import pipe
 from .feeds import Feed, Item, pack, unpack
 from .keeping import Keeping
+from .process import ApplicationProcess, Failed
 from .questions import Answer, Questions
 from .registry import sees
 
 logger = logging.getLogger(__name__)
 
 PAGE_RECORDS = 256
-START_S = 60.0
-"""How long its process may take to start: it may import much."""
 PAUSE_MIN_S, PAUSE_MAX_S = 0.2, 30.0
 """Pauses before it is started again."""
 SNAPSHOT_RECORDS = 2000
@@ -43,10 +37,6 @@ SNAPSHOT_BYTES_MAX = 2**26
 EPOCH = "0" * 16
 """Of an application's own records: their numbers follow from the records that they answer."""
 ANSWERS_BITS = 8
-
-
-class Failed(Exception):  # noqa: N818 - what has happened to the application
-    """The application's process is gone or does not answer."""
 
 
 class ApplicationHost:
@@ -63,8 +53,13 @@ class ApplicationHost:
         snapshot_records: int = SNAPSHOT_RECORDS,
         feeds: Sequence[Feed] = (),
         close_set: Callable[..., None] = lambda *_: None,
+        descriptor: int = -1,
     ) -> None:
-        """close_set(device, stream, name): forgets the frames of a set."""
+        """close_set(device, stream, name): forgets the frames of a set.
+
+        descriptor: of the file by which live frames are handed over; closed by who made it.
+        """
+        self._descriptor = descriptor
         self._feeds = feeds
         self._close_set = close_set
         self._closing: list[list[str]] = []  # sets, once a snapshot is kept
@@ -81,7 +76,7 @@ class ApplicationHost:
         self._snapshot_records = snapshot_records
         self._snapshot_place = 0
         self._snapshot_s = time.monotonic()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: ApplicationProcess | None = None
         self._kinds: frozenset[str] | None = None
         self._suspected = (0, -1)  # places of the records at which it failed
         self._said = ""
@@ -151,12 +146,18 @@ class ApplicationHost:
         if self._process is None and begin:
             self._begin()
         until_s = time.monotonic() + self._silence_s
-        while self._process is not None and time.monotonic() < until_s and self._feed_all():
+        while self._process is not None and time.monotonic() < until_s and self._feed_lasting():
             pass
         return {} if self._process is None else self._ask(message)
 
+    def _feed_lasting(self) -> bool:
+        """Show it what is kept. Of live frames nobody who asks waits for the last one."""
+        lasting = (feed for feed in self._feeds if feed.lasting)
+        return any([self._feed(), *(self._feed_from(feed) for feed in lasting)])
+
     def _feed_all(self) -> bool:
-        return any([self._feed(), *(self._feed_from(feed) for feed in self._feeds)])
+        live = (feed for feed in self._feeds if not feed.lasting)
+        return any([self._feed_lasting(), *(self._feed_from(feed) for feed in live)])
 
     def _step(self) -> str | None:
         """Show it some records, and ask it what is asked.
@@ -174,20 +175,12 @@ class ApplicationHost:
 
     def _begin(self) -> None:
         """Start the process, and bring it to where the last snapshot was."""
-        root = str(Path(__file__).absolute().parents[3])
-        paths = [root, os.environ.get("PYTHONPATH", "")]
-        self._process = subprocess.Popen(  # noqa: S603 - our own program
-            [sys.executable, "-m", "mastra_ros.gateway.applications.child", self.name],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
-            bufsize=0,
-        )
-        said = self._hear(START_S)
+        self._process = ApplicationProcess(self.name, self._silence_s, self._descriptor)
+        said = self._process.begun()
         kinds = said.get("kinds")
         self._kinds = None if kinds is None else frozenset(map(str, kinds))
         for feed in self._feeds:
-            feed.wanted = feed.name in said.get("sees", ())
+            feed.told(said)
         self.place, packed = self._keeping.snapshot(self.name)
         snapshot = self._restore_places(packed)
         self._fed = 0
@@ -234,6 +227,13 @@ class ApplicationHost:
             except Failed as error:
                 self._suspect_of(feed, shown, error)
                 raise
+            except StoreError as error:
+                if feed.lasting:
+                    raise
+                self._say(str(error))
+                self._on_outcome(self.name, "left_out", len(shown))
+                feed.place = items[-1].id
+                return True
             self._keep(answer, {item.id: item.committed_s for item in shown}, feed.epoch)
             self._on_outcome(self.name, "seen", len(shown))
         if items:
@@ -247,7 +247,10 @@ class ApplicationHost:
     def _suspect_of(self, feed: Feed, shown: Sequence[Item], error: Failed) -> None:
         place = feed.suspect(shown)
         if place is not None:
-            self._keeping.pass_over(self.name, -place)
+            if feed.lasting:
+                self._keeping.pass_over(self.name, -place)
+            else:
+                feed.place = place
             self._on_outcome(self.name, "passed_over", 1)
             text = "application %s: %s at %d of %s, which it is not shown again"
             logger.error(text, self.name, error, place, feed.name)
@@ -346,38 +349,12 @@ class ApplicationHost:
 
     def _ask(self, message: dict[str, Any]) -> dict[str, Any]:
         assert self._process is not None
-        assert self._process.stdin is not None
-        try:
-            pipe.write(self._process.stdin.fileno(), message, self._silence_s)
-        except (pipe.PipeSilent, pipe.PipeEnded):
-            raise self._failure() from None
-        return self._hear(self._silence_s)
-
-    def _hear(self, within_s: float) -> dict[str, Any]:
-        assert self._process is not None
-        assert self._process.stdout is not None
-        try:
-            answer = pipe.read(self._process.stdout.fileno(), within_s)
-        except (pipe.PipeSilent, pipe.PipeEnded):
-            raise self._failure(within_s) from None
-        if not isinstance(answer, dict):
-            raise Failed("it says what no application of ours says")
-        return answer
-
-    def _failure(self, within_s: float = 0.0) -> Failed:
-        assert self._process is not None
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            return Failed(f"its process has ended with status {self._process.wait(0.2)}")
-        return Failed(f"it does not answer within {within_s or self._silence_s:g} s")
+        return self._process.ask(message)
 
     def _kill(self) -> None:
         process, self._process = self._process, None
         if process is not None:
             process.kill()
-            process.wait()
-            for end in (process.stdin, process.stdout):
-                assert end is not None
-                end.close()
 
     def _say(self, text: str) -> None:
         """The same trouble is said once."""

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from ...errors import MastraError
-from ...pipeline.application import SeenFrame, SeenResult
+from ...pipeline.application import SeenFrame, SeenLive, SeenResult
 from ...protocol import FrameMessage, ResultMessage, decode
 from ...protocol.sets import FRAME_BYTES_MAX
-from ...types import PacketKind
+from ...types import FrameKey, PacketKind
 
 PIXELS_MAX = 67_108_864
+STORED_BYTES_MAX = 16_777_216
+"""Of a result."""
 
 
 def frame_as_sent(kept: Any) -> list[Any]:
@@ -37,6 +42,22 @@ def make_frame(raw: list[Any]) -> SeenFrame:
     except MastraError as error:
         return replace(seen, error=str(error)[:300])
     return replace(seen, image=frame.image)
+
+
+def make_live(raw: list[Any], descriptor: int) -> SeenLive:
+    """A live frame, whose picture lies in the file of this descriptor."""
+    place, device, stream, stamp_ns, id_, shown_s, encoding, shape, dtype, data, left_out = raw
+    image = np.empty(shape, dtype)
+    flat, done = image.data.cast("B"), 0
+    while done < len(flat):
+        got = os.preadv(descriptor, [flat[done:]], done)
+        if not got:
+            raise OSError(f"a picture of {len(flat)} bytes ends after {done}")
+        done += got
+    message = decode(data, STORED_BYTES_MAX)
+    assert isinstance(message, ResultMessage)
+    key = FrameKey(stream, stamp_ns, id_)
+    return SeenLive(*(place, device, key, shown_s, encoding, image, message.to_result(), left_out))
 
 
 def result_as_sent(kept: Any) -> list[Any]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import quote
 
 from ...errors import StoreError
 from ...private_files import make_private_folder, open_private
@@ -90,15 +92,64 @@ class KeptFrame:
 
 
 @dataclass(frozen=True)
-class KeptSet:
-    """How a set is."""
+class SetQuery:
+    """Which sets are wanted; empty and None: all. from_ns, to_ns: with a frame stamped within."""
 
+    device: str = ""
+    stream: str = ""
+    name: str = ""
+    from_ns: int | None = None
+    to_ns: int | None = None  # excluded
+    closed: bool | None = None
+
+
+@dataclass(frozen=True)
+class KeptSet:
+    """How a set is; `id` grows in the order in which sets were begun."""
+
+    id: int
     name: SetName
-    frames: int
+    frames: int  # that are kept
     bytes: int
-    begun_s: float
+    first_stamp_ns: int | None  # of those
+    last_stamp_ns: int | None
+    begun_s: float  # since 1970
     ended: bool  # its device has said so
-    closed: bool
+    closed_s: float | None  # when an application has closed it
+
+    @property
+    def closed(self) -> bool:
+        """Whether an application needs it no more."""
+        return self.closed_s is not None
+
+
+_SETS = """
+SELECT frame_set.id, device, stream, name, coalesce(sum(size > 0), 0), coalesce(sum(size), 0),
+    min(CASE WHEN size > 0 THEN stamp_ns END), max(CASE WHEN size > 0 THEN stamp_ns END),
+    begun_s, ended, closed_s
+FROM frame_set LEFT JOIN frame ON frame.set_id = frame_set.id
+WHERE frame_set.id > :after AND :device IN ('', device) AND :stream IN ('', stream)
+    AND :name IN ('', name) AND coalesce(:closed, closed_s IS NOT NULL) = (closed_s IS NOT NULL)
+    AND (coalesce(:from_ns, :to_ns) IS NULL OR EXISTS (
+        SELECT 1 FROM frame AS one WHERE one.set_id = frame_set.id AND one.size > 0
+        AND one.stamp_ns >= coalesce(:from_ns, one.stamp_ns)
+        AND (:to_ns IS NULL OR one.stamp_ns < :to_ns)))
+GROUP BY frame_set.id ORDER BY frame_set.id LIMIT :most"""
+
+
+def list_sets(path: Path, query: SetQuery, after: int, most: int) -> list[KeptSet]:
+    """Sets from behind a place on. Raises StoreError.
+
+    By a connection of its own: a long list makes nobody wait who commits or is shown frames.
+    """
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as db:
+            rows = db.execute(_SETS, {**asdict(query), "after": after, "most": most}).fetchall()
+    except sqlite3.Error as error:
+        raise StoreError(f"{path}: {error}") from error
+    return [
+        KeptSet(row[0], SetName(*row[1:4]), *(*row[4:9], bool(row[9]), row[10])) for row in rows
+    ]
 
 
 def open_sets(folder: Path) -> tuple[sqlite3.Connection, sqlite3.Connection]:

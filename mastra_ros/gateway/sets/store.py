@@ -21,7 +21,16 @@ from ...protocol.records import Committed, NotTaken
 from ...sqlite_files import transaction
 from ..records.fair import FairQueue
 from ..records.order import Sorted, sort_out
-from .rows import FILE_NAME, KeptFrame, KeptSet, SetBatch, SetName, open_sets
+from .rows import (
+    FILE_NAME,
+    KeptFrame,
+    KeptSet,
+    SetBatch,
+    SetName,
+    SetQuery,
+    list_sets,
+    open_sets,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +39,7 @@ GROUP_MAX = 32
 LOOK_S = 60.0
 SETS_MAX = 1024
 """Sets of one device that are known at once, closed ones among them: the oldest of those go."""
+ALL = SetQuery()
 DELETED_AT_ONCE = 200
 """Frames of a closed set that one transaction forgets, so that no commit waits long for it."""
 FRAME_BYTES = 400
@@ -104,19 +114,9 @@ class SqliteSetStore:
             f"{_FRAMES} WHERE frame.id > ? ORDER BY frame.id LIMIT ?", after_id, frames_max
         )
 
-    def sets(self, device: str = "", after: int = 0, sets_max: int = 1000) -> list[KeptSet]:
-        """How the sets of a device, or of all, are."""
-        rows = self._read(
-            "SELECT device, stream, name, count(frame.id) - ended * (closed_s IS NULL),"
-            " coalesce(sum(size), 0), begun_s, ended, closed_s IS NOT NULL FROM frame_set"
-            " LEFT JOIN frame ON frame.set_id = frame_set.id WHERE ? IN ('', device)"
-            " GROUP BY frame_set.id ORDER BY frame_set.id LIMIT ? OFFSET ?",
-            *(device, sets_max, after),
-        )
-        return [
-            KeptSet(SetName(*one[:3]), one[3], one[4], one[5], bool(one[6]), bool(one[7]))
-            for one in rows
-        ]
+    def sets(self, query: SetQuery = ALL, after: int = 0, sets_max: int = 1000) -> list[KeptSet]:
+        """How sets are, those behind the id `after`, in the order in which they were begun."""
+        return list_sets(self._path, query, after, sets_max)
 
     def bytes_of(self, device: str) -> int:
         """What the frames of a device take."""

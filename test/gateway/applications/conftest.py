@@ -16,6 +16,7 @@ def strange(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: strange\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(
         "[mastra_ros.applications]\nstrange = strange:Strange\nframed = strange:Framed\n"
+        "watching = strange:Watching\n"
     )
     (site / "strange.py").write_text((Path(__file__).parent / "strange.py").read_text())
     monkeypatch.syspath_prepend(str(site))

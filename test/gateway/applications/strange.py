@@ -17,6 +17,7 @@ from mastra_ros.pipeline.application import (
     Figure,
     Question,
     SeenFrame,
+    SeenLive,
     SeenRecord,
     SeenResult,
 )
@@ -107,3 +108,34 @@ class Framed(Application):
 
     def restore(self, snapshot: bytes) -> None:
         self.seen, self.results = json.loads(snapshot)
+
+
+class Watching(Application):
+    """Says what it sees of each live frame, and does what the first pixel of it asks for."""
+
+    kinds = ()
+    sees = ("live",)
+    paths = ("count",)
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def on_live(self, live: SeenLive) -> Iterable[Answer]:
+        does = int(live.image.reshape(-1)[0])
+        if does == 7:
+            time.sleep(5)
+        if does == 8:
+            raise ValueError("as told")
+        if does == 9:
+            time.sleep(1000)
+        self.count += 1
+        found = live.result.detections
+        told = [*live.image.shape, int(live.image.sum()), live.encoding, live.left_out]
+        told += [live.result.key == live.key, len(found.scores)]
+        name = f"{live.key.stream}-{live.key.stamp_ns}"
+        record = Record("watched", live.key.stamp_ns, {"count": self.count})
+        yield Artefact("watched", name, json.dumps(told).encode(), keep="all")
+        yield record
+
+    def on_get(self, question: Question) -> dict[str, Any]:
+        return {"count": self.count}

@@ -11,6 +11,7 @@ import pytest
 
 from mastra_ros.errors import StoreError
 from mastra_ros.gateway.sets import SetBatch, SqliteSetStore
+from mastra_ros.gateway.sets.rows import SetQuery
 from mastra_ros.protocol.records import Committed, NotTaken, RecordItem
 
 EPOCH = "0" * 16
@@ -119,15 +120,15 @@ def test_what_comes_for_a_closed_set_is_refused_for_good_also_after_a_restart(
     while again.frames("cam", "main", "sweep-1"):
         assert time.monotonic() < until_s, "what a closing store had not forgotten yet"
         time.sleep(0.01)
-    assert again.sets("cam")[0].closed
+    assert again.sets(SetQuery("cam"))[0].closed
     again.close()
 
 
 def test_the_end_of_a_set_is_told(store: SqliteSetStore) -> None:
     commit(store, batch(1))
-    assert not store.sets("cam")[0].ended
+    assert not store.sets(SetQuery("cam"))[0].ended
     commit(store, batch(2, data=b""))
-    (kept,) = store.sets("cam")
+    (kept,) = store.sets(SetQuery("cam"))
     assert (kept.ended, kept.frames) == (True, 1)
 
 
