@@ -2,6 +2,8 @@
 
     spacing_mm: 0.5
     archive: ARCHIVE@pacs.example.org:104
+
+Each is read whole, and every fault in it is named at once.
 """
 
 from __future__ import annotations

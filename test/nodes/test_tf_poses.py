@@ -150,7 +150,7 @@ def test_a_transform_is_told_once(tf2: Any) -> None:
         poses.poll()
     stamps = [convert.pose_from_ros(one)[0] for one in taken]
     assert stamps == [BEGAN_NS + 1, BEGAN_NS + 2]
-    stamp_ns, matrix = convert.pose_from_ros(taken[1])
+    _, matrix = convert.pose_from_ros(taken[1])
     assert matrix == pytest.approx(PHANTOM.probe_pose(0.2), abs=1e-6)
     poses.close()
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 from rclpy.node import Node
 
+from bench.tiny_model import write_tiny_bundle
 from mastra_ros.config import GatewayConfig
 from mastra_ros.emulation import ShapingProxy, parse_faults
 from mastra_ros.gateway.embedded import EmbeddedGateway
@@ -29,32 +29,27 @@ NARROW = "rate=160kbit@0s"
 left wherever one stops, however late that is."""
 QUARTER = 0.25
 NAME = "the-same-sweep"
-DEVICE = "ultrasound-1"
 
 
 class Bedside:
-    """A device and its gateway, each with a folder of its own."""
+    """A device with a folder and a link of its own, at a gateway of several."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.keys = folder / "keys"
-        init_keys(self.keys)
-        add_device(self.keys, DEVICE)
+    def __init__(self, folder: Path, keys: Path, gateway: EmbeddedGateway, device: str) -> None:
+        self.folder, self.keys, self.gateway = folder, keys, gateway
+        self.device = device
+        add_device(keys, device)
         self.spool = folder / "spool.sqlite"
         self.runs: list[Run] = []
-        config = GatewayConfig(applications=("ultrasound",), application_silence_s=300.0)
-        self.gateway = EmbeddedGateway(self.keys, state_dir=folder / "state", config=config)
-        self._open = ExitStack()
+        self.link = ShapingProxy("127.0.0.1", gateway.port)
 
     def __enter__(self) -> Bedside:
-        self._open.enter_context(self.gateway)
-        self.link = self._open.enter_context(ShapingProxy("127.0.0.1", self.gateway.port))
+        self.link.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         for run in self.runs:
             run.kill()
-        self._open.close()
+        self.link.stop()
 
     @property
     def carried_bytes(self) -> int:
@@ -69,6 +64,7 @@ class Bedside:
         folder = self.folder / f"run{len(self.runs)}"
         folder.mkdir()
         sets = {
+            "bridge.device": self.device,
             "bridge.keys_dir": self.keys,
             "bridge.spool_path": self.spool,
             "bridge.artefacts_dir": self.folder / "artefacts",
@@ -107,9 +103,27 @@ def volume_of(run: Run) -> str:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, int]:
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, EmbeddedGateway]]:
+    """Its keys, and the gateway, which every test leaves running."""
+    folder = tmp_path_factory.mktemp("gateway")
+    init_keys(folder / "keys")
+    bundle = folder / "bundle"
+    bundle.mkdir()
+    write_tiny_bundle(bundle)
+    config = GatewayConfig(applications=("ultrasound",), application_silence_s=300.0)
+    state = folder / "state"
+    with EmbeddedGateway(
+        folder / "keys", (str(bundle),), state_dir=state, config=config
+    ) as running:
+        yield folder / "keys", running
+
+
+@pytest.fixture(scope="module")
+def undisturbed(
+    tmp_path_factory: pytest.TempPathFactory, gateway: tuple[Path, EmbeddedGateway]
+) -> tuple[str, int]:
     """The volume, and how many bytes went up for it."""
-    with Bedside(tmp_path_factory.mktemp("undisturbed")) as bedside:
+    with Bedside(tmp_path_factory.mktemp("undisturbed"), *gateway, "undisturbed") as bedside:
         run = bedside.run("--set", "probe.speed=4.0")
         told = volume_of(run)
         carried = bedside.carried_bytes
@@ -125,8 +139,10 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, int]:
 
 
 @pytest.fixture
-def bedside(tmp_path: Path) -> Iterator[Bedside]:
-    with Bedside(tmp_path) as made:
+def bedside(
+    tmp_path: Path, gateway: tuple[Path, EmbeddedGateway], request: pytest.FixtureRequest
+) -> Iterator[Bedside]:
+    with Bedside(tmp_path, *gateway, request.node.name[5:40]) as made:
         made.faults(NARROW)
         yield made
 
@@ -140,7 +156,7 @@ def waiting(spinning: Callable[..., Any]) -> Any:
 def in_mid_sweep(
     undisturbed: tuple[str, int], bedside: Bedside, wait_until: Callable[..., None]
 ) -> Callable[[], None]:
-    """Waits until a quarter of all that goes up for the sweep has gone up, and no more than half."""
+    """Waits until a quarter of all bytes of the sweep has gone up, and no more than half."""
     _, whole = undisturbed
 
     def waited() -> None:
@@ -189,6 +205,5 @@ def test_a_device_killed_in_mid_sweep_and_swept_again_makes_the_same_volume(
     first = bedside.run()
     in_mid_sweep()
     first.kill()
-    bedside.gateway.restart()
     bedside.faults()
     assert volume_of(bedside.run("--set", "probe.speed=4.0")) == undisturbed[0]
