@@ -2,8 +2,8 @@
 
 A text header, `Seq_Frame0007_ProbeToTrackerTransform = …` for each frame, then all pictures in
 one piece, as they are or zlib-compressed; of `.mhd` in a file beside it. One of two dimensions is
-one picture, one of four has pictures of a depth of 1. Pictures are read one at a time. SourceError where the
-file is damaged, promises more than it holds, or is of a kind that is not known here.
+one picture, one of four has pictures of a depth of 1. Pictures are read one at a time. SourceError
+where the file is damaged, promises more than it holds, or is of a kind that is not known here.
 """
 
 from __future__ import annotations

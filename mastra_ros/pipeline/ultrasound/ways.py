@@ -23,9 +23,9 @@ def ends_of(name: str) -> tuple[str, str] | None:
 
 
 def frames_of(names: Iterable[str]) -> list[str]:
-    """Every frame that the transforms of these names lead from, in their order."""
-    ends = (ends_of(name) for name in names)
-    return list(dict.fromkeys(one[0] for one in ends if one is not None))
+    """Every frame that the transforms of these names lead from or to, in their order."""
+    ends = (ends_of(name) or () for name in names)
+    return list(dict.fromkeys(frame for pair in ends for frame in pair))
 
 
 def way(known: Mapping[str, Array], start: str, end: str) -> Array | None:
