@@ -45,8 +45,8 @@ format: setup ## lay out the code and mend what ruff can
 bars: setup ## which bars the published results do not hold; status 1 if any
 	@$(ENV) python -m bench.bars
 
-bench: setup ## measure: age of results, frames per second, set-up, build and test
-	@$(ENV) python -m bench.pipeline --build
+bench: setup ## measure: age of results, frames per second, set-up, build and test; ultrasound
+	@$(ENV) python -m bench.pipeline --build && python -m bench.ultrasound
 
 hostile: setup ## what an attacker brings, with the latency beside it: 40 minutes
 	@$(ENV) python -m bench.hostile
@@ -56,7 +56,7 @@ docs: setup ## bring the table of parameters and the measured numbers up to date
 	  python -m bench.models_table && python -m bench.policies_table && \
 	  python -m bench.privacy_table && python -m bench.compression_table && \
 	  python -m bench.traffic_signals_table && python -m bench.traffic_table && \
-	  python -m bench.records_table
+	  python -m bench.records_table && python -m bench.ultrasound_table
 
 clean: ## remove what was built; .venv stays (rm -rf .venv for that)
 	@rm -rf build install log

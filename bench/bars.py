@@ -23,6 +23,7 @@ from typing import Any
 
 from bench.privacy_bars import privacy_values
 from bench.records_bars import records_values
+from bench.ultrasound_bars import ultrasound_values
 from mastra_ros.config.compression import VIDEO_QUALITY
 
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -253,6 +254,12 @@ def records(result: Result) -> Iterator[Bar]:
         yield Bar(what, value, way, bar)
 
 
+def ultrasound(result: Result) -> Iterator[Bar]:
+    """Volumes beside PLUS's and drawn truth, and the live picture."""
+    for what, value, way, bar in ultrasound_values(result):
+        yield Bar(what, value, way, bar)
+
+
 SAVED_PERCENT = {
     "perfect": {"cologne1": 5.0, "cologne3": 20.0, "ingolstadt1": 0.0},
     "camera": {"cologne1": 0.0, "cologne3": 15.0, "ingolstadt1": 0.0},
@@ -306,6 +313,7 @@ OF: dict[str, Callable[[Result], Iterator[Bar]]] = {
     "records": records,
     "traffic": traffic,
     "traffic_signals": traffic_signals,
+    "ultrasound": ultrasound,
 }
 """The bars of each result, by the name of its file."""
 

@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.ultrasound import sweep
+from bench.ultrasound_frames import sweep
 from mastra_ros.camera import open_source
 from mastra_ros.config import CameraConfig
 from mastra_ros.inference import Detector, load_bundle

@@ -1,19 +1,10 @@
 """What a device shows and tells of tracked ultrasound: exact pictures, lag, live age, privacy.
 
-    python -m bench.ultrasound_live [--only scan,lag,privacy,draw,live] [--seconds 10] [--json FILE]
-
-scan     lines of echoes of a curved probe against the pictures that PLUS makes of them
-lag      of the water tank's recording against PLUS's own
-privacy  the burned-in name of a hospital: pixels outside the region that would leave, and pixels
-         inside that would be changed, after gate and codec
-draw     time to draw one live picture of 640 x 480, on one core
-live     `mastra run medical_ultrasound` on one core, 640 x 480 at 30 frames a second: age of the
-         live picture alone, and while the sweep goes up over 10 Mbit/s
+The parts `scan`, `lag`, `privacy`, `draw` and `live` of `python -m bench.ultrasound`.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import os
@@ -21,14 +12,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from bench.bars import AT_LEAST, AT_MOST, Bar, Result
+from bench.bars import Result
 from mastra_ros.compression import Decoder, Encoder
 from mastra_ros.config import CompressionConfig, GatewayConfig, PrivacyConfig
 from mastra_ros.emulation.grammar import read_faults
@@ -52,8 +41,6 @@ BK_REGION = Region((162, 90, 430, 350), Fan((377.0, -60.0), -40.0, 40.0, 160.0, 
 SOURCE = "synthetic:ultrasound?seed=1&width=640&height=480&spacing=0.1&speed=3&frames={frames}"
 RATE_HZ = 30
 LINK = "rate=10mbit@0s..600s"
-AGE_MS = 1000.0 / RATE_HZ
-"""The bar: a live picture is shown before the next one comes."""
 
 
 def scan(data: Path) -> Result:
@@ -170,58 +157,3 @@ def device(source: str, *options: str) -> Result:
         "upload_bytes": said["upload_bytes"],
         "status": done.returncode,
     }
-
-
-def bars(result: Result) -> Iterator[Bar]:
-    """What is promised."""
-    if "scan" in result:
-        yield Bar(
-            "scan conversion: pixels as PLUS has them, share", result["scan"]["same"], AT_LEAST, 1.0
-        )
-    if "lag" in result:
-        yield Bar("lag of the water tank, from PLUS's, ms", result["lag"]["off_ms"], AT_MOST, 10.0)
-    if "privacy" in result:
-        told = result["privacy"]
-        yield Bar("pixels outside the region that leave", told["leaked"], AT_MOST, 0)
-        yield Bar("pixels inside the region that are changed", told["changed"], AT_MOST, 0)
-    if "draw" in result:
-        yield Bar("drawing a live picture, p99, ms", result["draw"]["p99_ms"], AT_MOST, AGE_MS / 2)
-    for name, told in result.get("live", {}).items():
-        shown = told["shown"] / max(1, told["of"])
-        yield Bar(f"live pictures shown, {name}, share", shown, AT_LEAST, 0.99)
-        age = told["age_p99_ms"]
-        age = float("nan") if age is None else age
-        yield Bar(f"age of the live picture, {name}, p99, ms", age, AT_MOST, AGE_MS)
-
-
-def main() -> None:
-    """Measure, print, and write the file."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--only", default="scan,lag,privacy,draw,live")
-    parser.add_argument("--seconds", type=float, default=20.0)
-    parser.add_argument("--json", type=Path, metavar="FILE")
-    args = parser.parse_args()
-    folder = Path(os.environ.get("MASTRA_DATA", "")) / "ultrasound"
-    parts: dict[str, Callable[[], Result]] = {
-        "scan": lambda: scan(folder),
-        "lag": lambda: lag(folder),
-        "privacy": lambda: privacy(folder),
-        "draw": draw,
-        "live": lambda: live(args.seconds),
-    }
-    result: dict[str, Any] = {}
-    for name in args.only.split(","):
-        if name in ("scan", "lag", "privacy") and not folder.is_dir():
-            print(f"{name}: left out, MASTRA_DATA has no ultrasound")
-            continue
-        result[name] = parts[name]()
-        print(name, json.dumps(result[name]), flush=True)
-    result["bars"] = [bar.to_json() for bar in bars(result)]
-    for bar in result["bars"]:
-        print("holds" if bar["holds"] else "MISSED", bar["name"], bar["bar"], "got", bar["value"])
-    if args.json:
-        args.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()

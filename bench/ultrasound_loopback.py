@@ -24,8 +24,8 @@ from mastra_ros.protocol.keys import add_device, init_keys
 from mastra_ros.sets import SetFrame
 from mastra_ros.types import Frame, FrameKey, Packet
 
+Packets = list[tuple[float, TrackedFrame, Packet]]
 GATE = hiding_nothing("a drawn phantom; it is of nobody")
-SWEEP = "bench"
 ENDINGS = {
     *("points.msgpack", "nrrd", "slices.png", "coverage.png"),
     *("fhir.json", "pdf", "us.dcm", "sr.dcm"),
@@ -33,9 +33,13 @@ ENDINGS = {
 WITHIN_S = 120.0
 
 
-def over_loopback(phantom: PhantomConfig | None = None) -> dict[str, Any]:
-    """The sweep at the pace of its probe; seconds until each artefact is there, and of all."""
+def over_loopback(sweeps: int, phantom: PhantomConfig | None = None) -> list[dict[str, Any]]:
+    """Sweeps at the pace of their probe, one after another.
+
+    Of each: seconds from its last frame until each artefact is there, and until all are.
+    """
     drawn = Phantom(phantom or PhantomConfig())
+    packets = _packets(drawn)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mastra-bench-")))
         init_keys(folder / "keys")
@@ -50,15 +54,7 @@ def over_loopback(phantom: PhantomConfig | None = None) -> dict[str, Any]:
                 config=GatewayConfig(applications=("ultrasound",)),
             )
         )
-        there: dict[str, float] = {}
-        whole = threading.Event()
-
-        def received(one: Any) -> None:
-            ending = one.offer.name.removeprefix(f"{SWEEP}.")
-            there[ending] = time.perf_counter()
-            if set(there) >= ENDINGS:
-                whole.set()
-
+        arrivals = _Arrivals()
         client = BridgeClient(
             BridgeConfig(
                 gateway=gateway.url.replace("https", "wss"),
@@ -71,41 +67,81 @@ def over_loopback(phantom: PhantomConfig | None = None) -> dict[str, Any]:
             on_result=lambda *_: None,
             on_failed=lambda *_: None,
             on_status=lambda *_: None,
-            on_artefact=received,
+            on_artefact=arrivals.add,
             clearer=NothingToHide(),
         )
         client.start()
         stack.callback(client.stop, 10.0)
-        ended_s = _swept(client, drawn)
-        if not whole.wait(WITHIN_S):
-            raise TimeoutError(f"expected {sorted(ENDINGS)} within {WITHIN_S:g} s, got {there}")
-        times = {name: round(there[name] - ended_s, 3) for name in sorted(ENDINGS)}
-        return {"each_s": times, "on_device_s": max(times.values())}
+        return [_timed(client, drawn, packets, f"bench-{n}", arrivals) for n in range(sweeps)]
 
 
-def _swept(client: BridgeClient, drawn: Phantom) -> float:
-    """Send the whole sweep; when the last frame was sent."""
+class _Arrivals:
+    """When each artefact has come, by its name."""
+
+    def __init__(self) -> None:
+        self.at_s: dict[str, float] = {}
+        self._news = threading.Condition()
+
+    def add(self, one: Any) -> None:
+        """Called by the client, in its own thread."""
+        with self._news:
+            self.at_s[one.offer.name] = time.perf_counter()
+            self._news.notify_all()
+
+    def wait_for(self, names: set[str]) -> None:
+        """Until all of them are there."""
+        with self._news:
+            if not self._news.wait_for(lambda: names <= set(self.at_s), WITHIN_S):
+                raise TimeoutError(f"expected {sorted(names)} within {WITHIN_S:g} s")
+
+
+def _timed(
+    client: BridgeClient, drawn: Phantom, packets: Packets, sweep: str, arrivals: _Arrivals
+) -> dict[str, Any]:
+    ended_s = _sent(client, drawn, packets, sweep)
+    arrivals.wait_for({f"{sweep}.{ending}" for ending in ENDINGS})
+    times = {
+        ending: round(arrivals.at_s[f"{sweep}.{ending}"] - ended_s, 3) for ending in sorted(ENDINGS)
+    }
+    return {"each_s": times, "on_device_s": max(times.values())}
+
+
+def _packets(drawn: Phantom) -> Packets:
+    """Every frame as it leaves a device, and when in the sweep, s."""
     config = drawn.config
     region = Region((0, 0, config.width_px, config.height_px))
     side = (config.spacing_mm, config.spacing_mm)
     encoder = Encoder(CompressionConfig(codec="jpegls"), "probe")
-    packets: list[tuple[int, float, Packet]] = []
-    began_ns = time.time_ns()
+    made = []
     for frame in drawn.frames():
-        number = frame.number + 1
-        stamp_ns = began_ns + round(frame.stamp_s * 1e9)
+        stamp_ns = 1 + round(frame.stamp_s * 1e9)
         pose = tuple(frame.pose.ravel().tolist())
-        tracked = TrackedFrame(SWEEP, number, stamp_ns, pose, "0" * 8, side, region)
+        tracked = TrackedFrame("bench", frame.number + 1, stamp_ns, pose, "0" * 8, side, region)
         picture = Frame(FrameKey("probe", stamp_ns), frame.image, "mono8")
-        made = encoder.encode(GATE.clear(picture), late=True)
-        packet = replace(made, meta={"ultrasound": tracked.to_map()})
-        packets.append((number, frame.stamp_s, packet))
-    size = (config.width_px, config.height_px)
-    client.send_record(SweepBegin(SWEEP, began_ns, *size, "0" * 8, side, region).record())
+        packet = encoder.encode(GATE.clear(picture), late=True)
+        made.append((frame.stamp_s, tracked, packet))
+    return made
+
+
+def _sent(client: BridgeClient, drawn: Phantom, packets: Packets, sweep: str) -> float:
+    """Send the whole sweep at its pace; when the last frame was sent."""
+    size = (drawn.config.width_px, drawn.config.height_px)
+    _, first, _ = packets[0]
+    began_ns = time.time_ns()
+    client.send_record(
+        SweepBegin(sweep, began_ns, *size, "0" * 8, first.spacing_mm, first.region).record()
+    )
     begun_s = time.perf_counter()
-    for number, at_s, packet in packets:
+    for at_s, one, packet in packets:
+        stamp_ns = began_ns + round(at_s * 1e9)
+        tracked = replace(one, sweep=sweep, stamp_ns=stamp_ns)
+        told = replace(
+            packet,
+            key=FrameKey("probe", stamp_ns),
+            meta={"ultrasound": tracked.to_map()},
+        )
         time.sleep(max(0.0, begun_s + at_s - time.perf_counter()))
-        client.send_set_frame(SetFrame(SWEEP, number, packet))
+        client.send_set_frame(SetFrame(sweep, one.sequence, told))
     ended_s = time.perf_counter()
-    client.send_record(SweepEnd(SWEEP, time.time_ns(), len(packets)).record())
+    client.send_record(SweepEnd(sweep, time.time_ns(), len(packets)).record())
     return ended_s

@@ -1,24 +1,12 @@
 """Volumes of sweeps: against PLUS's own, on drawn phantoms, how fast, and until a report is there.
 
-    python -m bench.ultrasound_volume [--seeds 10] [--only plus,phantom,speed,castings,end_to_end]
-        [--json FILE]
-
-plus       the references of MASTRA_DATA, each by its own parameters, voxel by voxel
-phantom    volume and surface of bodies whose shape is known: clean, with noise of the poses, with
-           half of the frames, and with a lag that nobody has corrected, which has to be seen
-speed      frames of 820 x 616 px into a volume, on one core
-castings   voids in drawn castings: volume and place
-end_to_end from the last frame until volume, mesh and report are made, and until they are on the
-           device: a gateway and a bridge over loopback
+The parts `plus`, `phantom`, `speed`, `castings` and `end_to_end` of `python -m bench.ultrasound`.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.bars import ABOVE, AT_LEAST, AT_MOST, Bar, Result
+from bench.bars import Result
+from bench.ultrasound_bars import PHANTOMS
 from bench.ultrasound_loopback import over_loopback
 from mastra_ros.config import VolumeConfig
 from mastra_ros.pipeline.casting.drawn import CRACK, VOIDS, drawn_casting
@@ -61,13 +50,13 @@ CLIPS = {
     "NNMEAN": ("mean", Clip((0, 0, 820, 616))),
     "NNLATE": ("latest", Clip((192, 16, 420, 580), (-45.0, 45.0), (380.0, 20.0), (120.0, 360.0))),
 }
-CONDITIONS: dict[str, dict[str, Any]] = {
-    "clean": {},
-    "pose noise of 0.5 mm and 0.5 degrees": {"pose_noise_mm": 0.5, "pose_noise_deg": 0.5},
-    "half of the frames dropped": {"drop_share": 0.5},
-    "a lag of 65 ms, uncorrected": {"lag_ms": 65.0},
-}
-LAGGED = "a lag of 65 ms, uncorrected"
+OPTIONS: tuple[dict[str, Any], ...] = (
+    {},
+    {"pose_noise_mm": 0.5, "pose_noise_deg": 0.5},
+    {"drop_share": 0.5},
+    {"lag_ms": 65.0},
+)
+"""Of the phantoms, in their order."""
 
 
 def spine(data: Path) -> list[tuple[Array, Array]]:
@@ -141,7 +130,7 @@ def swept(config: PhantomConfig, made: VolumeConfig) -> tuple[Phantom, SweepVolu
 def phantoms(seeds: int) -> Result:
     """Every condition over all seeds: the worst of each number."""
     told: Result = {}
-    for name, options in CONDITIONS.items():
+    for name, options in zip(PHANTOMS, OPTIONS, strict=True):
         rows = []
         for seed in range(1, seeds + 1):
             phantom, sweep = swept(PhantomConfig(seed=seed, **options), VolumeConfig())
@@ -238,7 +227,7 @@ def speed(data: Path | None) -> Result:
             for number, (picture, pose) in enumerate(frames):
                 volume.add(picture, pose, seq=number)
             best = max(best, len(frames) / (time.process_time() - begun))
-        told[distribution] = best
+        told[distribution] = round(best, 1)
     return told
 
 
@@ -264,124 +253,26 @@ def castings(seeds: int) -> Result:
     }
 
 
-def end_to_end() -> Result:
-    """240 frames, about 2 million voxels: from the last frame until all is made."""
+def end_to_end(sweeps: int) -> Result:
+    """240 frames, about 2 million voxels: until all is made here, and until it is on a device."""
     warm_up()
-    phantom, sweep = swept(PhantomConfig(seed=1), VolumeConfig())
-    del phantom
+    _, sweep = swept(PhantomConfig(seed=1), VolumeConfig())
     begun = time.perf_counter()
     done = sweep.finish(SweepEnd("s", BEGAN_NS, 240), BEGAN_NS)
     volume_s = time.perf_counter() - begun
     made = products(done, VolumeConfig().faces_max)
-    told: Result = {
+    return {
         "voxels": done.volume.grid.voxels,
-        "volume_s": volume_s,
-        "made_s": time.perf_counter() - begun,
+        "volume_s": round(volume_s, 3),
+        "made_s": round(time.perf_counter() - begun, 3),
         "bytes": {one.name: len(one.data) for one in made.artefacts},
+        "sweeps": over_loopback(sweeps),
     }
-    return {**told, **over_loopback()}
 
 
-def draw(done: Finished, path: Path) -> None:
-    """The slices as a picture for the docs: fewer gray levels, so that it stays small."""
+def draw_slices(path: Path) -> None:
+    """Slices of a phantom as a picture for the docs: fewer gray levels, so that it stays small."""
+    _, sweep = swept(PhantomConfig(seed=1), VolumeConfig())
+    done = sweep.finish(SweepEnd("s", BEGAN_NS, 240), BEGAN_NS)
     picture = three_slices(done.volume, done.found, BANNER)
     cv2.imwrite(str(path), picture // 12 * 12, [cv2.IMWRITE_PNG_COMPRESSION, 9])
-
-
-def bars(result: Result) -> Iterator[Bar]:
-    """What has to hold."""
-    plus = result.get("plus", {})
-    if plus:
-        exact = plus["NNMEAN"]["compatible"]["identical"]
-        yield Bar("PLUS, NN MEAN: share of identical voxels", exact, AT_LEAST, 1.0)
-        exact = plus["NNLATE"]["compatible"]["identical"]
-        yield Bar("PLUS, NN LATE: share of identical voxels", exact, AT_LEAST, 0.998)
-        double = plus["NNMEAN"]["double"]
-        what = "PLUS, NN MEAN, positions in double precision"
-        yield Bar(f"{what}: correlation", double["correlation"], AT_LEAST, 0.999)
-        yield Bar(f"{what}: mean difference", abs(double["difference"]), AT_MOST, 0.5)
-    for name, told in result.get("phantom", {}).items():
-        yield from _phantom_bars(name, told)
-    if "speed" in result:
-        rate = result["speed"]["nearest"]
-        yield Bar("frames of 820 x 616 a second on one core", rate, AT_LEAST, 30.0)
-    if "castings" in result:
-        found = result["castings"]
-        missed = sum(abs(row["found"] - found["true"]) for row in found["seeds"])
-        yield Bar("castings: voids missed or made up", missed + found["false"], AT_MOST, 0)
-        yield Bar("castings: volume of a void, error", found["volume"], AT_MOST, 0.1)
-        yield Bar("castings: place of a void, error, mm", found["place_mm"], AT_MOST, 0.1)
-    if "end_to_end" in result:
-        told = result["end_to_end"]
-        what = "from the last frame to volume, mesh and report on the device, s"
-        yield Bar(what, told["on_device_s"], AT_MOST, 2.0)
-
-
-def _phantom_bars(name: str, told: Result) -> Iterator[Bar]:
-    ellipsoid = told["worst"]["ellipsoid"] or {}
-    sphere = told["worst"]["sphere"] or {}
-    if name == LAGGED:
-        # The check itself is checked: of every seed it has to fail.
-        best = min(
-            max(
-                row[body]["surface_mean_mm"] if row[body] else 9.0
-                for body in ("ellipsoid", "sphere")
-            )
-            for row in told["seeds"]
-        )
-        yield Bar(f"{name}: mean distance of the surfaces, best seed, mm", best, ABOVE, 0.25)
-        return
-    what = f"{name}: told volumes and centres whose uncertainty holds the truth, share"
-    yield Bar(what, told["within"], AT_LEAST, 0.95)
-    limit = 0.5 if name.startswith("pose") else 0.25
-    for body, row in (("ellipsoid", ellipsoid), ("sphere", sphere)):
-        mean = row.get("surface_mean_mm", float("nan"))
-        yield Bar(f"{name}: {body}, mean distance of the surface, mm", mean, AT_MOST, limit)
-    if name == "clean":
-        volume = ellipsoid.get("volume", float("nan"))
-        yield Bar(f"{name}: volume of the ellipsoid, error", volume, AT_MOST, 0.05)
-        volume = sphere.get("volume", float("nan"))
-        yield Bar(f"{name}: volume of the sphere, error", volume, AT_MOST, 0.08)
-        for body, row in (("ellipsoid", ellipsoid), ("sphere", sphere)):
-            p95 = row.get("surface_p95_mm", float("nan"))
-            yield Bar(f"{name}: {body}, p95 of the surface's distance, mm", p95, AT_MOST, 0.5)
-
-
-def main() -> None:
-    """Measure, print, and write the file."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--only", default="plus,phantom,speed,castings,end_to_end")
-    parser.add_argument("--picture", type=Path, metavar="FILE", help="slices of a phantom, PNG")
-    parser.add_argument("--json", type=Path, metavar="FILE")
-    args = parser.parse_args()
-    folder = os.environ.get("MASTRA_DATA", "")
-    data = Path(folder) if folder and (Path(folder) / "ultrasound").is_dir() else None
-    parts: dict[str, Callable[[], Result] | None] = {
-        "plus": (lambda: against_plus(data)) if data is not None else None,
-        "phantom": lambda: phantoms(args.seeds),
-        "speed": lambda: speed(data),
-        "castings": lambda: castings(args.seeds),
-        "end_to_end": end_to_end,
-    }
-    result: Result = {}
-    for name in args.only.split(","):
-        part = parts[name]
-        if part is None:
-            print(f"{name}: left out, MASTRA_DATA has no ultrasound")
-            continue
-        result[name] = part()
-        if name != "phantom":
-            print(name, json.dumps(result[name]), flush=True)
-    result["bars"] = [bar.to_json() for bar in bars(result)]
-    for bar in result["bars"]:
-        print("holds" if bar["holds"] else "MISSED", bar["name"], bar["bar"], "got", bar["value"])
-    if args.picture:
-        _, sweep = swept(PhantomConfig(seed=1), VolumeConfig())
-        draw(sweep.finish(SweepEnd("s", BEGAN_NS, 240), BEGAN_NS), args.picture)
-    if args.json:
-        args.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()

@@ -6,9 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-import yaml
-
-from ..config import CastingConfig, build
+from ..config import CastingConfig, read_own_file
 from ..errors import ConfigError
 from ..pipeline.casting.stack import read_stack
 from ..pipeline.casting.voids import CastingVerdict, inspect_casting
@@ -34,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Inspect one part."""
-    config = read_config(args.params)
+    config = CastingConfig() if args.params is None else read_own_file(CastingConfig, args.params)
     spacing = (config.spacing_x_mm, config.spacing_y_mm, config.spacing_z_mm)
     volume = read_stack(args.stack, spacing_mm=spacing, voxels_max=config.voxels_max)
     told = inspect_casting(volume, config)
@@ -50,20 +48,6 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(f"cannot be written: {error}") from None
     print(_words(told))
     return 0 if told.verdict == "pass" else REJECTED
-
-
-def read_config(path: Path | None) -> CastingConfig:
-    """Limits of a file, or the usual ones. ConfigError names all faults."""
-    if path is None:
-        return CastingConfig()
-    try:
-        told = yaml.safe_load(path.read_text(encoding="utf-8"))
-        if not isinstance(told, dict):
-            raise ConfigError(f"expected parameters and values, got {type(told).__name__}")
-        return build(CastingConfig, told)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, ConfigError) as error:
-        text = " ".join(str(error).split())
-        raise ConfigError(f"{path}: {text:.300}") from None
 
 
 def _words(told: CastingVerdict) -> str:

@@ -13,6 +13,7 @@ from .compression import CompressionConfig
 from .factory import FactoryConfig
 from .gateway import GatewayConfig
 from .inference import InferenceConfig
+from .own_files import OWN_FILES, read_own_file
 from .parameter import NodeConfig, Parameter, build, parameter, parameters_of
 from .privacy import PrivacyConfig
 from .remote import REMOTE_STAGES, check_remote, remote_parameter, remote_parameters
@@ -23,6 +24,7 @@ from .ultrasound import ProbeConfig, UltrasoundConfig
 from .volume import VolumeConfig
 
 __all__ = [
+    "OWN_FILES",
     "REMOTE_STAGES",
     "STAGES",
     "BridgeConfig",
@@ -44,6 +46,7 @@ __all__ = [
     "check_remote",
     "parameter",
     "parameters_of",
+    "read_own_file",
     "remote_parameter",
     "remote_parameters",
 ]

@@ -17,6 +17,7 @@ import yaml
 
 from ..errors import ConfigError
 from ..redaction import HIDDEN, redact, redact_uri, shown
+from .own_files import OWN_FILES
 from .parameter import Loader, NodeConfig, Parameter, build, parameters_of, parse_value
 from .pictures import SHARED, HeardPictureConfig
 from .stages import STAGES
@@ -177,7 +178,7 @@ def to_yaml(values: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def to_markdown() -> str:
-    """The table of every parameter of every stage, for the docs."""
+    """The tables of every parameter of every stage and of every file of its own, for the docs."""
     common = parameters_of(NodeConfig)
     parts = [
         "# Parameters",
@@ -193,6 +194,9 @@ def to_markdown() -> str:
     for stage, config_class in STAGES.items():
         own = [p for name, p in parameters_of(config_class).items() if name not in common]
         parts += ["", f"## {stage}", "", *_table(own)]
+    for name, file in OWN_FILES.items():
+        every = parameters_of(file.config).values()
+        parts += ["", f"## {name} (a file of its own)", "", file.where, "", *_table(every)]
     return "\n".join(parts) + "\n"
 
 

@@ -61,6 +61,11 @@ class UltrasoundConfig(HeardPictureConfig):
     reference_frame: str = parameter(
         "ultrasound_reference", "coordinate frame of volumes: what poses are relative to"
     )
+    probe_frame: str = parameter(
+        "",
+        "frame of the probe in tf2, whose poses in `reference_frame` then count in place of those "
+        "on `pose`; needs ROS's own tf2_ros; empty: the topic",
+    )
     lag_ms: float = parameter(
         0.0,
         "pictures are stamped so much later than the poses that fit them, besides what the "

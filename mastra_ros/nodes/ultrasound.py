@@ -34,6 +34,7 @@ from .probe import POSES
 from .process import run
 from .sweep_frames import SweepFrames
 from .sweep_sink import SweepTopics
+from .tf_poses import POLL_S, TfPoses, tf2_module
 from .volume_view import VolumeView
 
 STATE_S = 1.0
@@ -61,12 +62,15 @@ class UltrasoundNode(StageNode):
         self.swept: list[str] = []  # sweeps since start
         self.artefacts: dict[str, dict[str, str]] = {}  # files by sweep, and what they are
         self._live: NewestFirst | None = None
+        self._tf: TfPoses | None = None
         self._gate: Gate | None = None
         self._frame_id = ""
         super().__init__(**node_options)
 
     def set_up(self) -> None:
         config = self.config
+        if config.probe_frame:
+            tf2_module()
         self.calibration = open_calibration(config.calibration, config.region)
         self.view = LiveView(self._shown())
         self._privacy = read_section(self)
@@ -103,12 +107,18 @@ class UltrasoundNode(StageNode):
             self.get_logger().warning(self.withheld)
 
     def start(self) -> None:
+        config = self.config
         self._live = NewestFirst("live", self._draw)
         self.frames = SweepFrames(
             self._sink, self._gate_of, self.config.error_max, lambda e: self.fault("sweep", e)
         )
         self._turn()
-        self.listen(PoseStamped, "pose", self._on_pose, POSES)
+        if config.probe_frame:
+            frames = (config.reference_frame, config.probe_frame)
+            self._tf = TfPoses(self, *frames, self._on_pose)
+            self.every(POLL_S, self._tf.poll)
+        else:
+            self.listen(PoseStamped, "pose", self._on_pose, POSES)
         self.listen(Artefact, "artefact", self._on_artefact, LASTING)
         listen_to_frames(self, "image_raw", self._on_frame)
         self.every(STATE_S, self._tell)
@@ -116,6 +126,9 @@ class UltrasoundNode(StageNode):
 
     def halt(self) -> None:
         self.finish("stopped")
+        if self._tf is not None:
+            self._tf.close()
+            self._tf = None
         if self._live is not None:
             self._live.stop()
             self._live = None
@@ -156,7 +169,10 @@ class UltrasoundNode(StageNode):
         if self.withheld:
             level, message = "warn", self.withheld
         elif recorder is not None and recorder.sweep and not recorder.tracked:
-            level, message = "warn", f"no poses come: {recorder.track.problem or 'silence'}"
+            why = (self._tf and self._tf.problem) or recorder.track.problem or "silence"
+            level, message = "warn", f"no poses come: {why}"
+        elif self._tf is not None and self._tf.problem:
+            level, message = "warn", self._tf.problem
         waits = self._privacy.mode == "regions" and not (self._privacy.polygons or self._gates)
         if self._gate is None or waits:  # for the first picture, whose size it depends on
             return level, message, values

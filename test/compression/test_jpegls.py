@@ -71,7 +71,7 @@ def test_a_sensor_of_fewer_bits_costs_no_more_for_the_stretch_to_sixteen(bits: i
 
 
 def test_an_ultrasound_frame_takes_fewer_bytes_than_as_png(data_folder) -> None:
-    from bench.ultrasound import sweep
+    from bench.ultrasound_frames import sweep
 
     frame = sweep(data_folder)[5]
     height, width = frame.shape

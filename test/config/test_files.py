@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mastra_ros.config import STAGES, NodeConfig, SchedulingConfig, parameters_of
+from mastra_ros.config import OWN_FILES, STAGES, NodeConfig, SchedulingConfig, parameters_of
 from mastra_ros.config.files import (
     apply_sets,
     check,
@@ -200,7 +200,8 @@ def test_the_table_has_a_row_for_every_parameter() -> None:
     rows = [line for line in to_markdown().splitlines() if line.startswith("| `")]
     common = len(parameters_of(NodeConfig))  # these stand in a table of their own
     own = sum(len(parameters_of(config)) - common for config in STAGES.values())
-    assert len(rows) == common + own
+    files = sum(len(parameters_of(file.config)) for file in OWN_FILES.values())
+    assert len(rows) == common + own + files
     assert all(row.count("|") == 7 for row in rows)
 
 

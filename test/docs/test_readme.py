@@ -138,6 +138,7 @@ def test_the_pictures_of_the_readme_are_there_and_small(page: str) -> None:
         "bench.privacy_table",
         "bench.compression_table",
         "bench.records_table",
+        "bench.ultrasound_table",
     ],
 )
 def test_the_tables_of_the_pages_are_those_that_were_measured(module: str) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from rclpy.node import Node
 
+from bench.tiny_model import write_tiny_bundle
 from mastra_ros.config import GatewayConfig
+from mastra_ros.emulation import ShapingProxy, parse_faults
 from mastra_ros.gateway.embedded import EmbeddedGateway
 from mastra_ros.msg import LinkState
 from mastra_ros.protocol.keys import add_device, init_keys
@@ -22,34 +24,54 @@ pytest.importorskip("skimage", reason="pip install '.[medical]'")
 FRAMES = 60
 SOURCE = f"synthetic:ultrasound?seed=1&frames={FRAMES}&width=64&height=64&spacing=0.8&speed=30"
 """Two seconds over all of the phantom."""
+SLOWLY, QUICKLY = ("--set", "probe.speed=0.5"), ("--set", "probe.speed=4.0")
+NARROW = "rate=240kbit@0s"
+"""Takes more than twice as long for the sweep as a slow one itself: where one stops when a fifth
+has gone up, the sweep goes on, and frames are left, however late one notices."""
 NAME = "the-same-sweep"
-DEVICE = "ultrasound-1"
 
 
 class Bedside:
-    """A device and its gateway, each with a folder of its own."""
+    """A device with a folder and a link of its own, at a gateway of several."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.keys = folder / "keys"
-        init_keys(self.keys)
-        add_device(self.keys, DEVICE)
+    def __init__(self, folder: Path, keys: Path, gateway: EmbeddedGateway, device: str) -> None:
+        self.folder, self.keys, self.gateway = folder, keys, gateway
+        self.device = device
+        add_device(keys, device)
         self.spool = folder / "spool.sqlite"
         self.runs: list[Run] = []
-        config = GatewayConfig(applications=("ultrasound",), application_silence_s=300.0)
-        self.gateway = EmbeddedGateway(self.keys, state_dir=folder / "state", config=config)
+        self.link = ShapingProxy("127.0.0.1", gateway.port)
+
+    def __enter__(self) -> Bedside:
+        self.link.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for run in self.runs:
+            run.kill()
+        self.link.stop()
+
+    @property
+    def carried_bytes(self) -> int:
+        """What has gone up over the link, whatever has become of it."""
+        return self.link.carried_bytes[0]
+
+    def faults(self, text: str = "") -> None:
+        """Of the link from now on; none: a good one."""
+        self.link.set_faults(parse_faults(text))
 
     def run(self, *options: str) -> Run:
         folder = self.folder / f"run{len(self.runs)}"
         folder.mkdir()
         sets = {
+            "bridge.device": self.device,
             "bridge.keys_dir": self.keys,
             "bridge.spool_path": self.spool,
             "bridge.artefacts_dir": self.folder / "artefacts",
             "ultrasound.sweep_name": NAME,
         }
         given = [part for name, value in sets.items() for part in ("--set", f"{name}={value}")]
-        address = self.gateway.url.replace("https", "wss")
+        address = f"wss://127.0.0.1:{self.link.port}"
         self.runs.append(
             Run(
                 folder,
@@ -60,17 +82,16 @@ class Bedside:
         return self.runs[-1]
 
 
-class Link(Node):
-    """Hears what the bridge says of the frames of sets."""
+class Waiting(Node):
+    """Hears how many frames of sets wait on the device."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__("watch", **options)
-        self.waiting = self.delivered = 0
+        self.frames = 0
         self.create_subscription(LinkState, "link", self._on_link, 100)
 
     def _on_link(self, message: Any) -> None:
-        self.waiting = message.set_frames
-        self.delivered = message.set_frames_delivered
+        self.frames = message.set_frames
 
 
 def volume_of(run: Run) -> str:
@@ -82,11 +103,30 @@ def volume_of(run: Run) -> str:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> str:
-    bedside = Bedside(tmp_path_factory.mktemp("undisturbed"))
-    with bedside.gateway:
-        run = bedside.run()
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, EmbeddedGateway]]:
+    """Its keys, and the gateway, which every test leaves running."""
+    folder = tmp_path_factory.mktemp("gateway")
+    init_keys(folder / "keys")
+    bundle = folder / "bundle"
+    bundle.mkdir()
+    write_tiny_bundle(bundle)
+    config = GatewayConfig(applications=("ultrasound",), application_silence_s=300.0)
+    state = folder / "state"
+    with EmbeddedGateway(
+        folder / "keys", (str(bundle),), state_dir=state, config=config
+    ) as running:
+        yield folder / "keys", running
+
+
+@pytest.fixture(scope="module")
+def undisturbed(
+    tmp_path_factory: pytest.TempPathFactory, gateway: tuple[Path, EmbeddedGateway]
+) -> tuple[str, int]:
+    """The volume, and how many bytes went up for it."""
+    with Bedside(tmp_path_factory.mktemp("undisturbed"), *gateway, "undisturbed") as bedside:
+        run = bedside.run(*QUICKLY)
         told = volume_of(run)
+        carried = bedside.carried_bytes
     report = run.report()
     assert report["frames_told"] == FRAMES
     assert report["frames_refused"] == {}
@@ -95,41 +135,74 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> str:
     assert {"nrrd", "points.msgpack", "fhir.json", "pdf", "sr.dcm"} <= set(
         report["artefacts"][NAME]
     )
-    return told
+    return told, carried
 
 
 @pytest.fixture
-def bedside(tmp_path: Path) -> Any:
-    made = Bedside(tmp_path)
-    with made.gateway:
+def bedside(
+    tmp_path: Path, gateway: tuple[Path, EmbeddedGateway], request: pytest.FixtureRequest
+) -> Iterator[Bedside]:
+    with Bedside(tmp_path, *gateway, request.node.name[5:40]) as made:
+        made.faults(NARROW)
         yield made
-    for run in made.runs:
-        run.kill()
 
 
 @pytest.fixture
-def link(spinning: Callable[..., Any]) -> Any:
-    return spinning(Link)
+def waiting(spinning: Callable[..., Any]) -> Any:
+    return spinning(Waiting)
 
 
-def test_a_link_cut_by_the_death_of_the_gateway_in_mid_sweep_makes_the_same_volume(
-    undisturbed: str, bedside: Bedside, link: Link, wait_until: Callable[..., None]
+@pytest.fixture
+def in_mid_sweep(
+    undisturbed: tuple[str, int], bedside: Bedside, wait_until: Callable[..., None]
+) -> Callable[[], None]:
+    """Waits until a fifth of all bytes of the sweep has gone up, and most of them have not."""
+    _, whole = undisturbed
+
+    def waited() -> None:
+        wait_until(lambda: bedside.carried_bytes >= whole / 5, "a fifth of the sweep to go up")
+        assert bedside.carried_bytes < 0.7 * whole
+
+    return waited
+
+
+def test_a_link_cut_in_mid_sweep_while_both_sides_live_makes_the_same_volume(
+    undisturbed: tuple[str, int],
+    bedside: Bedside,
+    waiting: Waiting,
+    in_mid_sweep: Callable[[], None],
+    wait_until: Callable[..., None],
 ) -> None:
-    run = bedside.run()
-    wait_until(lambda: link.delivered >= FRAMES // 6, "the first frames at the gateway")
+    run = bedside.run(*SLOWLY)
+    in_mid_sweep()
+    bedside.faults("down@0s")
+    wait_until(lambda: waiting.frames >= FRAMES // 4, "frames that wait on the device")
+    assert bedside.gateway.alive
+    bedside.faults()
+    assert volume_of(run) == undisturbed[0]
+
+
+def test_a_gateway_killed_in_mid_sweep_makes_the_same_volume(
+    undisturbed: tuple[str, int],
+    bedside: Bedside,
+    waiting: Waiting,
+    in_mid_sweep: Callable[[], None],
+    wait_until: Callable[..., None],
+) -> None:
+    run = bedside.run(*SLOWLY)
+    in_mid_sweep()
     bedside.gateway.kill()
-    wait_until(lambda: link.waiting >= FRAMES // 4, "frames that wait on the device")
+    wait_until(lambda: waiting.frames >= FRAMES // 4, "frames that wait on the device")
+    bedside.faults()
     bedside.gateway.restart()
-    assert volume_of(run) == undisturbed
+    assert volume_of(run) == undisturbed[0]
 
 
 def test_a_device_killed_in_mid_sweep_and_swept_again_makes_the_same_volume(
-    undisturbed: str, bedside: Bedside, link: Link, wait_until: Callable[..., None]
+    undisturbed: tuple[str, int], bedside: Bedside, in_mid_sweep: Callable[[], None]
 ) -> None:
-    first = bedside.run()
-    wait_until(lambda: link.delivered >= FRAMES // 6, "the first frames at the gateway")
-    bedside.gateway.kill()
-    wait_until(lambda: link.waiting >= FRAMES // 4, "frames that wait on the device")
+    first = bedside.run(*SLOWLY)
+    in_mid_sweep()
     first.kill()
-    bedside.gateway.restart()
-    assert volume_of(bedside.run()) == undisturbed
+    bedside.faults()
+    assert volume_of(bedside.run(*QUICKLY)) == undisturbed[0]

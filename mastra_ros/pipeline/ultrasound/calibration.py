@@ -130,12 +130,14 @@ def _plus_region(options: Mapping[str, str]) -> Region | None:
         return None
     x, y = _numbers(options["ClipRectangleOrigin"], 2, "ClipRectangleOrigin")
     wide, high = _numbers(options["ClipRectangleSize"], 2, "ClipRectangleSize")
+    if not wide or not high:  # of PLUS, the whole picture: nobody has said what may leave
+        return None
     fan = None
     if "FanAnglesDeg" in options and "FanOriginPixel" in options:
         start, stop = _numbers(options["FanAnglesDeg"], 2, "FanAnglesDeg")
         origin_x, origin_y = _numbers(options["FanOriginPixel"], 2, "FanOriginPixel")
         near = _numbers(options.get("FanRadiusStartPixel", "0"), 1, "FanRadiusStartPixel")[0]
-        far = _numbers(options.get("FanRadiusStopPixel", "16384"), 1, "FanRadiusStopPixel")[0]
+        far = _numbers(options.get("FanRadiusStopPixel", "500"), 1, "FanRadiusStopPixel")[0]
         if start != stop:  # PLUS writes 0 0 for no fan
             fan = Fan((origin_x, origin_y), start, stop, near, far)
     return Region((int(x), int(y), int(wide), int(high)), fan)

@@ -1,8 +1,9 @@
-"""Reads PLUS sequence metafiles (`.igs.mha`, `.mha`): pictures with poses and time stamps.
+"""Reads PLUS sequence metafiles (`.igs.mha`, `.mha`, `.mhd`): pictures with poses and time stamps.
 
 A text header, `Seq_Frame0007_ProbeToTrackerTransform = …` for each frame, then all pictures in
-one piece, as they are or zlib-compressed. Pictures are read one at a time. SourceError where the
-file is damaged, promises more than it holds, or is of a kind that is not known here.
+one piece, as they are or zlib-compressed; of `.mhd` in a file beside it. One of two dimensions is
+one picture, one of four has pictures of a depth of 1. Pictures are read one at a time. SourceError
+where the file is damaged, promises more than it holds, or is of a kind that is not known here.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ class Metafile:
     dtype: np.dtype[Any]
     fields: tuple[dict[str, str], ...]
     data_offset: int
+    data_path: Path  # where the pictures are: the file itself, or one beside it
 
     @property
     def orientation(self) -> str:
@@ -71,12 +73,16 @@ class Metafile:
         """`ProbeToTracker` and so on as (4, 4); None where it is missing, not OK, or not finite."""
         said = self.fields[frame]
         text = said.get(f"{name}Transform")
-        if text is None or said.get(f"{name}TransformStatus", "OK") != "OK":
+        if text is None or not _ok(said, f"{name}TransformStatus"):
             return None
         try:
             return np.array(_numbers(text, 16, name)).reshape(4, 4)
         except SourceError:
             return None
+
+    def has_picture(self, frame: int) -> bool:
+        """Whether the picture of a frame is said to be one, or nothing is said."""
+        return _ok(self.fields[frame], "ImageStatus")
 
     def transforms(self) -> list[str]:
         """Names of the transforms that any frame has, such as ProbeToTracker."""
@@ -90,7 +96,7 @@ class Metafile:
         shape = (height, width) if self.channels == 1 else (height, width, self.channels)
         if not size:
             return
-        with self.path.open("rb") as file:
+        with self._data() as file:
             file.seek(self.data_offset)
             packed = self.header.get("CompressedData", "False").lower() == "true"
             unzip = zlib.decompressobj() if packed else None
@@ -101,6 +107,12 @@ class Metafile:
                         f"{self.path}: expected {frames} pictures of {size} bytes, got {number}"
                     )
                 yield np.frombuffer(data, self.dtype).reshape(shape)
+
+    def _data(self) -> BinaryIO:
+        try:
+            return self.data_path.open("rb")
+        except OSError as error:
+            raise SourceError(f"{self.data_path}: {error.strerror}") from None
 
     def volume(self) -> NDArray[Any]:
         """All pictures at once, (frames, height, width[, channels])."""
@@ -138,10 +150,7 @@ def _checked(
             raise SourceError(f"{path}: expected {name} in the header of a MetaImage, got none")
         return value
 
-    sides = _numbers(need("DimSize"), 3, "DimSize")
-    if not all(side == int(side) >= 0 for side in sides):
-        raise SourceError(f"{path}: expected whole sides in DimSize, got {header['DimSize']}")
-    width, height, frames = (int(side) for side in sides)
+    width, height, frames = _sides(path, need("DimSize"), need("NDims", "3"))
     channels = int(_numbers(need("ElementNumberOfChannels", "1"), 1, "channels")[0])
     kind = need("ElementType")
     if width * height and kind not in TYPES:
@@ -151,11 +160,15 @@ def _checked(
             f"{path}: expected 1 or 3 channels, at most {PIXELS_MAX} px and {FRAMES_MAX} frames, "
             f"got {channels}, {width}x{height} px, {frames}"
         )
-    if need("ElementDataFile") != "LOCAL":
+    place = need("ElementDataFile")
+    if place != "LOCAL" and (
+        Path(place).name != place or place in ("", "..") or "\\" in place or "%" in place
+    ):
         raise SourceError(
-            f"{path}: expected the pictures in the file itself (ElementDataFile = LOCAL), got "
-            f"{header['ElementDataFile']!r:.80}"
+            f"{path}: expected the pictures in the file itself (ElementDataFile = LOCAL) or in one "
+            f"beside it, got {place!r:.80}"
         )
+    data_path, offset = (path, offset) if place == "LOCAL" else (path.parent / place, 0)
     if header.get("BinaryDataByteOrderMSB", "False").lower() == "true" and kind == "MET_USHORT":
         raise SourceError(f"{path}: expected the low byte first, got BinaryDataByteOrderMSB")
     # A file of poses alone may promise fewer frames than it has poses.
@@ -165,8 +178,25 @@ def _checked(
     fields = tuple(said.get(number, {}) for number in range(count))
     return Metafile(
         path, header, (width, height, frames), channels, TYPES.get(kind, TYPES["MET_UCHAR"]),
-        fields, offset,
+        fields, offset, data_path,
     )  # fmt: skip
+
+
+def _sides(path: Path, text: str, dimensions: str) -> tuple[int, int, int]:
+    """Width, height and frames."""
+    if dimensions not in ("2", "3", "4"):
+        raise SourceError(f"{path}: expected NDims of 2, 3 or 4, got {dimensions!r:.20}")
+    sides = _numbers(text, int(dimensions), "DimSize")
+    if not all(side == int(side) >= 0 for side in sides):
+        raise SourceError(f"{path}: expected whole sides in DimSize, got {text}")
+    width, height, *rest = (int(side) for side in sides)
+    if len(rest) == 2 and width * height and rest[0] != 1:
+        raise SourceError(f"{path}: expected pictures of a depth of 1, got {rest[0]}")
+    return width, height, rest[-1] if rest else 1
+
+
+def _ok(said: dict[str, str], name: str) -> bool:
+    return said.get(name, "OK").upper() == "OK"
 
 
 def _inflate(file: BinaryIO, unzip: Any, size: int) -> bytes:

@@ -2,10 +2,11 @@
 
 Lines are (lines, samples) uint8, sample 0 at the face of the probe. A curved probe's lines leave a
 common centre, which lies `radius_start_mm` above the middle of its face; a linear probe's are
-parallel. Each pixel is interpolated between its four neighbours in double precision and rounded
-half up, as PLUS does it: of its example pictures every pixel is the same. Samples lie
-(stop - start) / samples apart, and the lines have an angle (or the width) divided by lines - 1
-between them; both were found out by those pictures.
+parallel. All is done as PLUS does it, which differs between the two. Of a curved probe each pixel
+is interpolated between its four neighbours in double precision and rounded half up; samples lie
+(stop - start) / samples apart and lines the angle / (lines - 1): of PLUS's example pictures every
+pixel is the same. Of a linear probe each pixel is that of the nearest line and sample, which lie
+width / lines and depth / samples apart, the line of number lines // 2 in the middle.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from mastra_ros.errors import ConfigError, FrameError, RecordError
 from mastra_ros.pipeline.ultrasound.region import Fan, Region, floats
 
 SIDE_MAX = 4096
+HALF = 0.5 + 2.0**-17
+"""Half a line: what lies in the middle of two within this belongs to the later one, as in VTK."""
 
 
 @dataclass(frozen=True)
@@ -102,10 +105,17 @@ def geometry_from_plus(scan: Mapping[str, str]) -> ScanGeometry:
 
     width, height = (int(side) for side in numbers("OutputImageSizePixel", 2))
     # PLUS counts the middle of 820 columns as 410: the one between columns 409 and 410.
-    x, y = numbers("TransducerCenterPixel", 2, f"{width / 2} 0")
     spacing = numbers("OutputImageSpacingMmPerPixel", 2)
-    made = {"size_px": (width, height), "face_px": (x - 0.5, y), "spacing_mm": spacing[:2]}
-    kind = scan.get("TransducerGeometry", "")
+    kind = scan.get("TransducerGeometry", "").upper()
+    curved = kind == "CURVILINEAR"
+    face_y = 0.0
+    if curved and spacing[1]:
+        # Where nothing is said, the centre of the curve is in the first row.
+        above_mm = numbers("OutputImageStartDepthMm", 1, "0")[0]
+        face_y = (numbers("RadiusStartMm", 1)[0] - above_mm) / spacing[1]
+    x, y = numbers("TransducerCenterPixel", 2, f"{width / 2} {face_y}")
+    face = (x - 0.5 if curved else x, y)
+    made = {"size_px": (width, height), "face_px": face, "spacing_mm": spacing[:2]}
     if kind == "CURVILINEAR":
         names = {
             "radius_start_mm": "RadiusStartMm",
@@ -140,12 +150,15 @@ class ScanConverter:
         if lines.shape != self._shape:
             self._prepare(*lines.shape)
         flat, step = np.ascontiguousarray(lines).ravel(), lines.shape[1]
+        width, height = self.geometry.size_px
+        picture = np.zeros(width * height, np.uint8)
+        if not self.geometry.curved:
+            picture[self._at] = flat[self._first]
+            return picture.reshape(height, width)
         value = self._weights[0] * flat[self._first]
         for weight, offset in zip(self._weights[1:], (1, step, step + 1), strict=True):
             value += weight * flat[self._first + offset]
         value += 0.5
-        width, height = self.geometry.size_px
-        picture = np.zeros(width * height, np.uint8)
         picture[self._at] = value.astype(np.uint8)
         return picture.reshape(height, width)
 
@@ -153,16 +166,16 @@ class ScanConverter:
         g = self.geometry
         x = (np.arange(g.size_px[0]) - g.face_px[0])[None, :] * g.spacing_mm[0]
         y = (np.arange(g.size_px[1]) - g.face_px[1])[:, None] * g.spacing_mm[1]
-        if g.curved:
-            y = y + g.radius_start_mm
-            reach = g.radius_stop_mm - g.radius_start_mm
-            sample = (np.hypot(x, y) - g.radius_start_mm) / reach * samples
-            start, stop = math.radians(g.theta_start_deg), math.radians(g.theta_stop_deg)
-            line = (np.arctan2(x, y) - start) / (stop - start) * (lines - 1)
-        else:
-            sample = np.broadcast_to(y / g.depth_mm * samples, (y.size, x.size))
-            line = np.broadcast_to((x / g.width_mm + 0.5) * (lines - 1), (y.size, x.size))
-        seen = (sample >= 0) & (sample <= samples - 1) & (line >= 0) & (line <= lines - 1)
+        self._shape = (lines, samples)
+        if not g.curved:
+            self._nearest(x / g.width_mm * lines + lines // 2, y / g.depth_mm * samples)
+            return
+        y = y + g.radius_start_mm
+        reach = g.radius_stop_mm - g.radius_start_mm
+        sample = (np.hypot(x, y) - g.radius_start_mm) / reach * samples
+        start, stop = math.radians(g.theta_start_deg), math.radians(g.theta_stop_deg)
+        line = (np.arctan2(x, y) - start) / (stop - start) * (lines - 1)
+        seen = (sample >= 0) & (sample < samples - 1) & (line >= 0) & (line < lines - 1)
         sample, line = sample[seen], line[seen]
         left = np.minimum(np.floor(sample).astype(np.intp), samples - 2)
         upper = np.minimum(np.floor(line).astype(np.intp), lines - 2)
@@ -175,4 +188,17 @@ class ScanConverter:
             (1 - along) * across,
             along * across,
         ]
-        self._shape = (lines, samples)
+
+    def _nearest(self, line: NDArray[np.float64], sample: NDArray[np.float64]) -> None:
+        """Of a row of lines and a column of samples, told in parts of them."""
+        lines, samples = self._shape
+        seen = (
+            (line >= -HALF)
+            & (line <= lines - 1 + HALF)
+            & (sample >= -HALF)
+            & (sample <= samples - 1 + HALF)
+        )
+        row = np.clip(np.floor(line + HALF).astype(np.intp), 0, lines - 1)
+        column = np.clip(np.floor(sample + HALF).astype(np.intp), 0, samples - 1)
+        self._at = np.flatnonzero(seen)
+        self._first = (row * samples + column)[seen]

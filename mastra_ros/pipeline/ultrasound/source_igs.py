@@ -18,9 +18,13 @@ from mastra_ros.pipeline.ultrasound.metafile import Metafile, read_metafile
 from mastra_ros.pipeline.ultrasound.rigid import Matrix
 from mastra_ros.pipeline.ultrasound.scan import ScanConverter, geometry_from_plus
 from mastra_ros.pipeline.ultrasound.source import Event, Picture, ProbeUri, TimedPose
+from mastra_ros.pipeline.ultrasound.upright import LETTERS, along_lines, eight_bits, upright
+from mastra_ros.pipeline.ultrasound.ways import frames_of, way
 from mastra_ros.share import home_path
 
 RATE_HZ = 30.0
+UNCONVERTED = "none"
+"""In place of a file of scan conversion: lines of echoes are pictures as they are."""
 
 
 class IgsSource:
@@ -34,15 +38,14 @@ class IgsSource:
             raise SourceError(f"{uri.target}: expected pictures, got poses alone")
         other = uri.options.get("poses")
         self._poses = read_metafile(home_path(other)) if other else self._pictures
-        self._tool = uri.options.get("tool", "Probe")
-        self._reference = uri.options.get("reference", "Reference")
+        self._guessed = ""
+        self._tool, self._reference = self._ends(uri)
         rate_hz = uri.number("rate", RATE_HZ)
         if not 0.001 <= rate_hz <= 1000.0:
             raise ConfigError(f"source: rate: expected 0.001 to 1000 Hz, got {rate_hz:g}")
         self._picture_ns = _stamps_ns(self._pictures, rate_hz)
         same = self._poses is self._pictures
         self._pose_ns = self._picture_ns if same else _stamps_ns(self._poses, rate_hz)
-        self._ways = self._find_ways()
         self._converter, self.image_to_probe = self._lines(uri.options.get("scan"))
         self.notes = tuple(self._doubts())
 
@@ -58,49 +61,68 @@ class IgsSource:
         images = self._pictures.pictures()
         for stamp, kind, number in order:
             if kind == 0:
-                if self._ways:
+                if self._reference:
                     yield TimedPose(stamp, self._pose(number))
                 continue
             image = next(images)
-            if self._pictures.fields[number].get("ImageStatus", "OK") == "OK":
+            if self._pictures.has_picture(number):
                 yield Picture(stamp, self._upright(image))
 
     def close(self) -> None:
         """Nothing is held open between events."""
 
-    def _find_ways(self) -> tuple[str, ...]:
-        """Names of the transforms whose product takes the probe to the reference."""
-        known, tool, reference = self._poses.transforms(), self._tool, self._reference
-        if f"{tool}To{reference}" in known:
-            return (f"{tool}To{reference}",)
-        if f"{tool}ToTracker" in known:
-            both = f"{reference}ToTracker" in known
-            return (f"{reference}ToTracker", f"{tool}ToTracker") if both else (f"{tool}ToTracker",)
+    def _ends(self, uri: ProbeUri) -> tuple[str, str]:
+        """What is tracked, and against what; both empty where the file has no transforms.
+
+        Without an option the tool is Probe, or else the only frame that can be one. Where nothing
+        leads to the reference, the tracker is it.
+        """
+        names = self._poses.transforms()
+        known = frames_of(names)
         if not known:
-            return ()
-        raise SourceError(
+            return "", ""
+        reference = uri.options.get("reference", "Reference")
+        tool = uri.options.get("tool", "")
+        if not tool:
+            fixed = {reference, "Reference", "Tracker", "World", "Phantom"}
+            able = [name for name in known if name not in fixed and not name.startswith("Stylus")]
+            tool = "Probe" if "Probe" in known else (able or ["Probe"])[0]
+            if not able:
+                self._guessed = f"no probe is tracked, but {', '.join(known)}: say ?tool=NAME"
+                return "", ""
+            if tool != "Probe" and len(able) == 1:
+                self._guessed = f"what is tracked is taken to be {tool}"
+            elif tool != "Probe":
+                raise SourceError(self._no_way("Probe", reference, names))
+        ends = [end for end in (reference, "Tracker") if self._leads(tool, end)]
+        if not ends or ("reference" in uri.options and ends[0] != reference):
+            raise SourceError(self._no_way(tool, reference, names))
+        return tool, ends[0]
+
+    def _leads(self, tool: str, end: str) -> bool:
+        """Whether the names alone lead there, however many of the poses are valid."""
+        named = {name: np.eye(4) for name in self._poses.transforms()}
+        return way(named, tool, end) is not None
+
+    def _no_way(self, tool: str, reference: str, names: list[str]) -> str:
+        return (
             f"{self._poses.path}: expected {tool}To{reference} or {tool}ToTracker, got "
-            f"{', '.join(known)}; say ?tool=NAME"
+            f"{', '.join(names)}; say ?tool=NAME&reference=NAME"
         )
 
     def _pose(self, number: int) -> Matrix | None:
-        last = self._poses.transform(number, self._ways[-1])
-        if last is None or len(self._ways) == 1:
-            return last
-        first = self._poses.transform(number, self._ways[0])
-        if first is None or abs(np.linalg.det(first)) < 1e-9:
-            return None
-        product: Matrix = np.linalg.inv(first) @ last
-        return product
+        told = {name: self._poses.transform(number, name) for name in self._poses.transforms()}
+        valid = {name: matrix for name, matrix in told.items() if matrix is not None}
+        return way(valid, self._tool, self._reference)
 
     def _lines(self, scan: str | None) -> tuple[ScanConverter | None, Matrix | None]:
-        along = self._pictures.orientation.startswith(("F", "N"))  # a row is a line of echoes
-        if not along:
+        if not along_lines(self._pictures.orientation) or scan == UNCONVERTED:
             return None, None
         if not scan:
             raise ConfigError(
                 f"source: {self._pictures.path} has lines of echoes (orientation "
-                f"{self._pictures.orientation}), expected ?scan=FILE with their ScanConversion"
+                f"{self._pictures.orientation}), expected ?scan=FILE with their ScanConversion, or "
+                f"?scan={UNCONVERTED} to show them as they are"
             )
         calibration = read_calibration(home_path(scan))
         converter = ScanConverter(geometry_from_plus(calibration.scan))
@@ -108,22 +130,12 @@ class IgsSource:
 
     def _upright(self, image: np.ndarray) -> np.ndarray:
         """As it is told from here on: x to the marked side, y away from the probe, 8 bits gray."""
-        if image.dtype == np.uint16:
-            image = (image >> 8).astype(np.uint8)
-        if image.ndim == 3:
-            image = image.mean(axis=2).astype(np.uint8)
         letters = self._pictures.orientation
-        if self._converter is not None:
-            if letters[0] == "N":
-                image = image[:, ::-1]
-            if letters[1:2] == "U":
-                image = image[::-1]
-            return self._converter.convert(image)
-        if letters[:1] == "U":
-            image = image[:, ::-1]
-        if letters[1:2] == "N":
-            image = image[::-1]
-        return np.ascontiguousarray(image)
+        if self._converter is None:
+            return upright(image, letters)
+        lines = eight_bits(image)
+        lines = lines[:, ::-1] if letters[:1] == "N" else lines
+        return self._converter.convert(lines[::-1] if letters[1:2] == "U" else lines)
 
     def _doubts(self) -> Iterator[str]:
         for name, file in (("pictures", self._pictures), ("poses", self._poses)):
@@ -131,7 +143,13 @@ class IgsSource:
                 continue
             stamps = [file.stamp_s(number) for number in range(len(file.fields))]
             yield from (f"{name}: {words}" for words in look_at_stamps(stamps).words)
-        if not self._ways:
+        letters = self._pictures.orientation
+        if letters[:2] not in LETTERS:
+            said = repr(letters) if letters else "none"
+            yield f"orientation: expected {', '.join(LETTERS)}, got {said}: taken to be MF"
+        if self._guessed:
+            yield self._guessed
+        if not self._reference:
             yield "there are no poses: pictures are shown, and no sweep can be told"
             return
         if text := counts_problem(len(self._picture_ns), len(self._pose_ns)):
@@ -139,9 +157,9 @@ class IgsSource:
         poses = range(len(self._poses.fields))
         if bad := sum(self._pose(number) is None for number in poses):
             yield f"{bad} of {len(poses)} poses are missing or marked as not OK"
-        marks = [fields.get("ImageStatus", "OK") for fields in self._pictures.fields]
-        if bad := sum(mark != "OK" for mark in marks):
-            yield f"{bad} of {len(marks)} pictures are marked as not OK, and left out"
+        count = len(self._pictures.fields)
+        if bad := sum(not self._pictures.has_picture(number) for number in range(count)):
+            yield f"{bad} of {count} pictures are marked as not OK, and left out"
 
 
 def _stamps_ns(file: Metafile, rate_hz: float) -> list[int]:

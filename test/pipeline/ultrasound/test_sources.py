@@ -105,8 +105,12 @@ def test_without_any_stamp_the_rate_counts(data_folder: Path) -> None:
     pictures, _ = split(source.events())
     assert [p.stamp_ns for p in pictures] == [n * 100_000_000 for n in range(6)]
     assert "6 of 6 have no time stamp" in " ".join(source.notes)
+    same = open_source(f"igs:{data_folder / FOLDER / name}?rate=10")
+    assert "what is tracked is taken to be Tool" in same.notes
+    _, poses = split(same.events())
+    assert all(pose.matrix is not None for pose in poses)
     with pytest.raises(SourceError, match="expected ProbeToReference or ProbeToTracker, got Tool"):
-        open_source(f"igs:{data_folder / FOLDER / name}")
+        open_source(f"igs:{data_folder / FOLDER / name}?tool=Probe")
 
 
 def test_a_clock_that_jumps_back_is_played_as_it_was_recorded(tmp_path: Path) -> None:

@@ -13,16 +13,14 @@ import logging
 import os
 import threading
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 import msgpack
 import numpy as np
-import yaml
 
 from mastra_ros.artefacts import Artefact
-from mastra_ros.config import VolumeConfig, build
-from mastra_ros.errors import ConfigError, MastraError, RecordError
+from mastra_ros.config import VolumeConfig, read_own_file
+from mastra_ros.errors import MastraError, RecordError
 from mastra_ros.pipeline.application import (
     Answer,
     Application,
@@ -260,14 +258,7 @@ def configured() -> VolumeConfig:
     path = os.environ.get(SETTINGS, "")
     if not path:
         return VolumeConfig()
-    try:
-        told = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        if not isinstance(told, dict):
-            raise ConfigError(f"expected parameters and values, got {type(told).__name__}")
-        return build(VolumeConfig, told)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, ConfigError) as error:
-        text = " ".join(str(error).split())
-        raise ConfigError(f"{path}: {text:.300}") from None
+    return read_own_file(VolumeConfig, path)
 
 
 def _send(objects: tuple[Any, ...], archive: Archive) -> None:

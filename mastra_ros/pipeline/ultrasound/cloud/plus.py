@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,8 @@ from numpy.typing import NDArray
 from mastra_ros.errors import VolumeError
 from mastra_ros.pipeline.ultrasound.calibration import Calibration
 from mastra_ros.pipeline.ultrasound.metafile import Metafile
+from mastra_ros.pipeline.ultrasound.upright import along_lines, upright
+from mastra_ros.pipeline.ultrasound.ways import way
 from mastra_ros.pipeline.volume.compatible import Clip, compatible
 from mastra_ros.pipeline.volume.grid import Grid, corners_mm, plan
 from mastra_ros.pipeline.volume.holes import filled
@@ -23,6 +24,8 @@ Tracked = list[tuple[NDArray[np.uint8], Array]]
 
 SIX_DIGITS_MM = 2e-3
 WHOLE = (0.0, 0.0, float(2**20), float(2**20))
+FAN = {"FanOriginPixel": "0 0", "FanRadiusStartPixel": "0", "FanRadiusStopPixel": "500"}
+"""What PLUS takes where a fan has angles and no more."""
 COMPOUNDING = {"MEAN": "mean", "LATEST": "latest", "MAXIMUM": "maximum"}
 DISTRIBUTION = {"NEAREST_NEIGHBOR": "nearest", "LINEAR": "linear"}
 
@@ -44,16 +47,21 @@ class PlusOptions:
         x, y, z = _floats(told, "OutputSpacing", 3)
         rectangle = WHOLE
         if "ClipRectangleSize" in told:
-            left, top = _floats(told, "ClipRectangleOrigin", 2)
             wide, high = _floats(told, "ClipRectangleSize", 2)
-            rectangle = (left, top, wide, high)
+            if wide and high:  # 0 0 is the whole picture
+                left, top = _floats(told, "ClipRectangleOrigin", 2)
+                rectangle = (left, top, wide, high)
         clip = Clip(rectangle)
-        if "FanAnglesDeg" in told:
-            start, stop = _floats(told, "FanAnglesDeg", 2)
-            across, down = _floats(told, "FanOriginPixel", 2)
-            near = _floats(told, "FanRadiusStartPixel", 1)[0]
-            far = _floats(told, "FanRadiusStopPixel", 1)[0]
+        start, stop = _floats({"FanAnglesDeg": "0 0", **told}, "FanAnglesDeg", 2)
+        if (start, stop) != (0.0, 0.0):
+            usual = {**FAN, **told}
+            across, down = _floats(usual, "FanOriginPixel", 2)
+            near = _floats(usual, "FanRadiusStartPixel", 1)[0]
+            far = _floats(usual, "FanRadiusStopPixel", 1)[0]
             clip = Clip(rectangle, (start, stop), (across, down), (near, far))
+        for name in ("PixelRejectionThreshold", "EnableFanAnglesAutoDetect"):
+            if told.get(name, "FALSE").upper() != "FALSE":
+                raise VolumeError(f"PLUS: {name} is not done here, got {told[name]!r:.40}")
         stick = 0
         if told.get("FillHoles", "OFF").upper() == "ON":
             kind = told.get("HoleFilling.Type", "")
@@ -71,51 +79,39 @@ class PlusOptions:
         )
 
 
-def tracked(recording: Metafile, calibration: Calibration, reference: str) -> Tracked:
+def tracked(
+    recording: Metafile, calibration: Calibration, reference: str, image: str = "Image"
+) -> Tracked:
     """Every picture whose place is known, with its (4, 4) from px to mm of a reference by name.
 
-    VolumeError where there is none, or no way from Image to the reference.
+    image: the frame of the pictures, as the calibration calls it. VolumeError where there is none,
+    or no way from there to the reference, or where pictures are lines of echoes.
     """
+    if along_lines(recording.orientation):
+        raise VolumeError(
+            f"{recording.path}: expected pictures, got lines of echoes (orientation "
+            f"{recording.orientation}), which have to be scan-converted first"
+        )
     fixed = {name: np.array(one).reshape(4, 4) for name, one in calibration.transforms.items()}
     names = recording.transforms()
     found = []
     for number, picture in enumerate(recording.pictures()):
-        if recording.fields[number].get("ImageStatus", "OK") != "OK":
+        if not recording.has_picture(number):
             continue
         known = dict(fixed)
         for name in names:
             one = recording.transform(number, name)
             if one is not None:
                 known[name] = one
-        pose = way(known, "Image", reference)
+        pose = way(known, image, reference)
         if pose is not None:
-            found.append((np.asarray(picture, np.uint8), pose))
+            found.append((upright(picture, recording.orientation), pose))
     if not found:
         raise VolumeError(
-            f"{recording.path}: expected a way from Image to {reference}, got "
+            f"{recording.path}: expected a way from {image} to {reference}, got "
             f"{', '.join([*fixed, *names]) or 'no transforms'}"
         )
     return found
-
-
-def way(known: Mapping[str, Array], start: str, end: str) -> Array | None:
-    """From one frame to another over transforms named AToB, forwards and back; None: no way."""
-    steps: dict[str, list[tuple[str, Array]]] = {}
-    for name, matrix in known.items():
-        here, _, there = name.partition("To")
-        steps.setdefault(here, []).append((there, matrix))
-        steps.setdefault(there, []).append((here, np.linalg.inv(matrix)))
-    queue: deque[tuple[str, Array]] = deque([(start, np.eye(4))])
-    seen = {start}
-    while queue:
-        place, so_far = queue.popleft()
-        if place == end:
-            return so_far
-        for there, matrix in steps.get(place, ()):
-            if there not in seen:
-                seen.add(there)
-                queue.append((there, matrix @ so_far))
-    return None
 
 
 def as_plus(frames: Tracked, options: PlusOptions, wanted: Metafile | None = None) -> Volume:
@@ -181,7 +177,7 @@ def _floats(told: Mapping[str, str], name: str, count: int) -> list[float]:
 
 
 def _one_of(told: Mapping[str, str], name: str, known: Mapping[str, str]) -> str:
-    value = told.get(name, "")
+    value = told.get(name, "").upper()
     if value not in known:
         raise VolumeError(f"PLUS: {name}: expected {', '.join(known)}, got {value!r:.40}")
     return known[value]
