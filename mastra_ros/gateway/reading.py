@@ -25,6 +25,7 @@ PATHS = (
     "/v1/records",
     "/v1/artefacts",
     "/v1/devices",
+    "/v1/gateway",
     "/v1/settings",
     "/v1/audit",
     "/v1/rollouts",
