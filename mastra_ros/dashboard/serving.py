@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+NICE = 10
+"""Beside a gateway on the same machine live frames go first."""
 MESSAGE_BYTES_MAX = 2**20
 """Of what a page says over its socket."""
 
@@ -98,6 +100,7 @@ async def serve(
             f'the dashboard needs more packages ({error.name}): pip install "mastra-ros[dashboard]"'
         ) from None
 
+    os.nice(NICE)
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells each question
     people = People(people_path)
     if not len(people) and oidc is None:
