@@ -24,8 +24,8 @@ import socketio
 
 ACK_S = 3.0
 READY_S = 60.0
-QUERY = re.compile(r'"?client_id"?:\s*"([0-9a-f-]{36})"')
-NEXT = re.compile(r'"?next_message_id"?:\s*(\d+)')
+QUERY = re.compile(r"""["']client_id["']: ["']([0-9a-f-]{36})["']""")
+NEXT = re.compile(r"""["']next_message_id["']: (\d+)""")
 NUMBER = re.compile(r'"_id":\s*(\d+)')
 
 
@@ -62,6 +62,12 @@ class Page:
         self.ready_s = 0.0
         self.html_bytes = 0
         self.closed = False
+        self._socket: Any = None
+
+    async def close(self) -> None:
+        """Hang up."""
+        if self._socket is not None:
+            await self._socket.disconnect()
 
     async def run(self, http: aiohttp.ClientSession, until: float, ready: asyncio.Event) -> None:
         """Look until then."""
@@ -75,7 +81,9 @@ class Page:
             raise RuntimeError(f"{self._path}: there is no client in {html[:200]!r}")
         self.client_id, self._next = found[1], int(number[1])
         self.html_bytes = len(html)
-        socket = socketio.AsyncClient(json=Glance, reconnection=False)
+        socket = self._socket = socketio.AsyncClient(
+            json=Glance, reconnection=False, http_session=http
+        )
         socket.on("*", self._heard)
         socket.on("disconnect", self._gone)
         query = {
@@ -100,7 +108,6 @@ class Page:
             await socket.emit("ack", told)
         if self.closed:
             raise RuntimeError(f"{self._path}: the dashboard has hung up")
-        await socket.disconnect()
 
     async def _heard(self, _: str, *args: Any) -> None:
         self.messages += 1
@@ -131,17 +138,20 @@ async def look(url: str, cookie: str, seconds: float, paths: list[str]) -> dict[
         Glance.bytes = 0
         await asyncio.sleep(seconds)
         took_s = time.perf_counter() - began
+        cpu_s = time.process_time() - cpu
         for task in tasks:
             if task.done():
                 task.result()
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for page in pages:
+            await page.close()
     return {
         "pages": len(pages),
         "messages": sum(page.messages for page in pages) - before,
         "bytes": Glance.bytes,
         "took_s": took_s,
-        "cpu_s": time.process_time() - cpu,
+        "cpu_s": cpu_s,
         "ready_s": [round(page.ready_s, 3) for page in pages],
         "html_bytes": [page.html_bytes for page in pages],
     }

@@ -24,7 +24,7 @@ def answer(question: dict[str, Any]) -> dict[str, Any]:
         rows = preview(question["samples"], question["at_s"], question["changes"], question["now"])
     except MastraError as error:
         return {"error": " ".join(str(error).split())}
-    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         # A status may hold what the simulator makes no sense of.
         return {"error": f"the statuses make no sense ({type(error).__name__})"}
     return {"rows": rows}
