@@ -35,6 +35,7 @@ setup(
         "openvino": requirements("openvino"),
         "nncf": requirements("nncf"),
         "dashboard": requirements("dashboard"),
+        "gpu": requirements("gpu"),
         "grpc": requirements("grpc"),
         "medical": requirements("medical"),
         "sumo": requirements("sumo"),

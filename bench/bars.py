@@ -300,7 +300,24 @@ def traffic(result: Result) -> Iterator[Bar]:
         yield Bar(what, apart if keys else math.nan, AT_MOST, 0)
 
 
+def dashboard(result: Result) -> Iterator[Bar]:
+    """What the page costs the gateway and itself, and how soon it is there."""
+    for pages in (1, 20):
+        what = f"half of the gateway's maximum, {pages} pages: age p99 above that without, %"
+        yield Bar(what, _number(result.get("ages", {}), f"pages_{pages}_percent"), AT_MOST, 3.0)
+    what = "gateway's maximum, 20 pages: frames lost beyond the share of the processor, %"
+    yield Bar(what, _number(result.get("maximum", {}), "beyond_percent"), AT_MOST, 3.0)
+    live = result.get("live", {})
+    yield Bar("50 live devices: of a core, %", _number(live, "core_percent"), AT_MOST, 20.0)
+    ready = result.get("listed", {})
+    yield Bar("1,000 devices listed: page ready, s", _number(ready, "ready_s"), AT_MOST, 2.0)
+    for name in ("process", "page"):
+        grown = _number(live.get(name, {}), "growth_30_min_percent")
+        yield Bar(f"{name}: growth of its memory in 30 min, %", grown, BELOW, 10.0)
+
+
 OF: dict[str, Callable[[Result], Iterator[Bar]]] = {
+    "dashboard": dashboard,
     "engines": engines,
     "gateway": gateway,
     "hostile": hostile,

@@ -82,7 +82,9 @@ ON_USE = {
 }
 """Packages that a device may lack: imported where they are used, never with a module."""
 
-DRAWING = {"pages.py", "settings_form.py"}
+DRAWING = {
+    *("pages.py", "settings_form.py", "gateway_panel.py", "live_charts.py", "preview_panel.py"),
+}
 """Files that draw pages, and are themselves imported where the dashboard is served."""
 
 REPORTING = {"nncf", "onnxruntime", "openvino"}

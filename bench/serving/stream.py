@@ -1,11 +1,13 @@
 """Devices that send frames encoded beforehand, so that what is measured is the server.
 
-    python -m bench.serving.stream PORT KEYS DEVICE DEVICES SECONDS SIDE_PX
+    python -m bench.serving.stream PORT KEYS DEVICE DEVICES SECONDS SIDE_PX [RATE]
 
-Each keeps `IN_FLIGHT` key frames in flight on a connection of its own. All frames are different
-JPEG pictures, in the messages of the protocol; only the id is written anew into the bytes. Of the
-answers the type is read, as they come in the order of the frames. Prints, as JSON, the times from
-sending to acknowledgement in ms, how many were refused, and how long it took.
+With RATE they send so many frames a second, all together, whether or not those before were
+answered. Without, each keeps `IN_FLIGHT` key frames in flight on a connection of its own. All
+frames are different JPEG pictures, in the messages of the protocol; only the id is written anew
+into the bytes. Of the answers the type is read, as they come in the order of the frames. Prints,
+as JSON, the times from sending to acknowledgement in ms, how many were refused, and how long it
+took.
 """
 
 from __future__ import annotations
@@ -94,6 +96,7 @@ class Device(asyncio.Protocol):
         self._number = 0
         self._buffer = bytearray()
         self._upgraded = False
+        self._period_s = self._due = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio."""
@@ -107,11 +110,28 @@ class Device(asyncio.Protocol):
             if not future.done():
                 future.set_exception(ConnectionError(f"the gateway has hung up: {error}"))
 
-    def start(self, until: float) -> None:
-        """Keep frames in flight until then."""
+    def start(self, until: float, period_s: float = 0.0, first_s: float = 0.0) -> None:
+        """Keep frames in flight until then, or send one each period, the first after `first_s`."""
         self.until = until
+        if period_s:
+            self._period_s = period_s
+            self._due = asyncio.get_running_loop().time() + first_s
+            asyncio.get_running_loop().call_at(self._due, self._send_on_time)
+            return
         for _ in range(IN_FLIGHT):
             self._send()
+
+    def _send_on_time(self) -> None:
+        if time.perf_counter() >= self.until:
+            self._end()
+            return
+        self._due += self._period_s
+        asyncio.get_running_loop().call_at(self._due, self._send_on_time)
+        self._send()
+
+    def _end(self) -> None:
+        if not self._sent and not self.done.done():
+            self.done.set_result(None)
 
     def _send(self) -> None:
         self._number += 1
@@ -166,14 +186,20 @@ class Device(asyncio.Protocol):
             self.ready.set_result(None)
 
     def _next(self, now: float) -> None:
-        if now < self.until:
+        if now >= self.until:
+            self._end()
+        elif not self._period_s:
             self._send()
-        elif not self._sent and not self.done.done():
-            self.done.set_result(None)
 
 
 async def load(
-    port: int, keys: Path, name: str, devices: int, seconds: float, side_px: int
+    port: int,
+    keys: Path,
+    name: str,
+    devices: int,
+    seconds: float,
+    side_px: int,
+    rate: float = 0.0,
 ) -> dict[str, object]:
     """Drive the gateway with so many connections; what they saw."""
     loop = asyncio.get_running_loop()
@@ -198,8 +224,9 @@ async def load(
         made.append((transport, device))
     started = time.perf_counter()
     cpu = time.process_time()
-    for _, device in made:
-        device.start(started + seconds)
+    period_s = devices / rate if rate else 0.0
+    for place, (_, device) in enumerate(made):
+        device.start(started + seconds, period_s, place * period_s / devices)
     await asyncio.gather(*(device.done for _, device in made))
     took_s, cpu_s = time.perf_counter() - started, time.process_time() - cpu
     for _, device in made:
@@ -218,9 +245,10 @@ async def load(
 
 def main() -> None:
     """Print what was seen."""
-    port, keys, name, devices, seconds, side_px = sys.argv[1:]
+    port, keys, name, devices, seconds, side_px, *rate = sys.argv[1:]
+    rates = [float(one) for one in rate]
     seen = asyncio.run(
-        load(int(port), Path(keys), name, int(devices), float(seconds), int(side_px))
+        load(int(port), Path(keys), name, int(devices), float(seconds), int(side_px), *rates)
     )
     print(json.dumps(seen))
 

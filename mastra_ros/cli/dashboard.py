@@ -8,8 +8,13 @@ import getpass
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError
+from ..share import share_file
+
+if TYPE_CHECKING:
+    from ..dashboard.oidc_config import OidcConfig
 
 HELP = """\
 Show the devices of a gateway in a browser, and change what may be changed. Prints
@@ -49,6 +54,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="URL",
         help="where people find it, such as https://dash.example; default: the address itself",
     )
+    parser.add_argument(
+        "--prices",
+        metavar="FILE",
+        help="what the cost so far is reckoned with; default: config/prices.yaml",
+    )
+    _add_oidc(parser)
     parser.add_argument("--parent", type=int, default=0, help=argparse.SUPPRESS)
     actions = parser.add_subparsers(
         dest="action", metavar="ACTION", help="without one the page is served"
@@ -77,6 +88,8 @@ def run(args: argparse.Namespace) -> int:
         tuple(args.origin),
     )
     keys = _keys(args.keys)
+    prices = _prices(args.prices)
+    provider = _provider(args)
 
     async def work() -> None:
         gateway = GatewayClient(args.gateway, keys, args.client)
@@ -86,10 +99,75 @@ def run(args: argparse.Namespace) -> int:
             place,
             lambda url: print(f"ready {url}", flush=True),
             parent_pid=args.parent,
+            prices=prices,
+            oidc=provider,
         )
 
     asyncio.run(work())
     return 0
+
+
+def _add_oidc(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("log-in at a provider of OpenID Connect (off by default)")
+    group.add_argument("--oidc-issuer", metavar="URL", help="turns it on: https://HOST[/PATH]")
+    group.add_argument("--oidc-client-id", default="", metavar="ID", help="as it is known there")
+    group.add_argument(
+        "--oidc-secret-file", metavar="FILE", help="the client's secret, for its owner alone"
+    )
+    group.add_argument(
+        "--oidc-role-claim",
+        default="groups",
+        metavar="CLAIM",
+        help="claim of the ID token that says who may what, such as realm_access.roles; "
+        "default: groups",
+    )
+    group.add_argument(
+        "--oidc-role",
+        action="append",
+        default=[],
+        metavar="VALUE=ROLE",
+        help="who has this value in the claim is viewer, operator or admin; once or more often",
+    )
+    group.add_argument(
+        "--oidc-name-claim",
+        default="preferred_username",
+        metavar="CLAIM",
+        help="claim that names a person; default: preferred_username, then sub",
+    )
+    group.add_argument(
+        "--oidc-ca", metavar="FILE", help="authority of its certificate; default: the system's"
+    )
+
+
+def _provider(args: argparse.Namespace) -> OidcConfig | None:
+    from ..dashboard.oidc_config import OidcConfig, read_secret, roles_of
+
+    if not args.oidc_issuer:
+        return None
+    if not args.oidc_secret_file:
+        raise ConfigError("--oidc-issuer: it needs --oidc-secret-file")
+    return OidcConfig(
+        args.oidc_issuer,
+        args.oidc_client_id,
+        read_secret(Path(args.oidc_secret_file)),
+        roles_of(args.oidc_role),
+        role_claim=args.oidc_role_claim,
+        name_claim=args.oidc_name_claim,
+        ca=Path(args.oidc_ca) if args.oidc_ca else None,
+    )
+
+
+def _prices(given: str | None) -> dict[str, Any]:
+    """What the page reckons costs with, as `dashboard.gateway_panel.Prices` has it."""
+    from ..planning import load_prices
+
+    found = load_prices(given or share_file("config/prices.yaml"))
+    return {
+        "server_hour": found.server.price_hour,
+        "received_gb": found.uplink_per_gb + found.ingress_per_gb,
+        "currency": found.currency,
+        "as_of": found.as_of,
+    }
 
 
 def _add_person(args: argparse.Namespace) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections import deque
 from collections.abc import Callable
@@ -19,7 +20,9 @@ POLL_S = 1.0
 PAGE = 1000
 HISTORY_S = 600.0
 LOOKED_AT_S = 10.0
-"""A device's history is kept up so long after the last page has looked at it."""
+"""Polling goes on for so long after the last page has looked, and likewise a device's history."""
+FRESH_S = 3.0
+"""A page that opens waits no longer for what is known now."""
 
 
 @dataclass(frozen=True)
@@ -62,19 +65,42 @@ class _Watched:
 
 
 class Fleet:
-    """Polls the gateway; pages read `devices`, `problem` and `history`."""
+    """Polls the gateway while a page looks; pages read `devices`, `problem`, `state`, `history`.
+
+    However many pages look, the gateway is asked once; while none does it is not asked at all.
+    """
 
     def __init__(self, gateway: GatewayClient, clock: Callable[[], float] = time.monotonic) -> None:
         self.devices: dict[str, Device] = {}
         self.problem = ""
+        self.state: dict[str, Any] = {}
         self.changed = asyncio.Event()
         self._gateway = gateway
         self._clock = clock
         self._watched: dict[str, _Watched] = {}
+        self._looked_s, self._told_s = -math.inf, -math.inf
+        self._wanted = asyncio.Event()
+
+    def look(self) -> None:
+        """A page shows what is known; to be called again while it does."""
+        self._looked_s = self._clock()
+        self._wanted.set()
+
+    async def fresh(self) -> None:
+        """Look, and wait until what is known is of now, or cannot be had."""
+        self.look()
+        until_s = self._clock() + FRESH_S
+        while self._clock() - self._told_s > LOOKED_AT_S and self._clock() < until_s:
+            changed = self.changed
+            with suppress(TimeoutError, asyncio.TimeoutError):
+                await asyncio.wait_for(changed.wait(), FRESH_S)
 
     async def run(self) -> None:
         """Until it is cancelled."""
         while True:
+            if self._clock() - self._looked_s > LOOKED_AT_S:
+                self._wanted.clear()
+                await self._wanted.wait()
             try:
                 await self._poll()
                 self.problem = ""
@@ -85,6 +111,7 @@ class Fleet:
             except Exception:  # nothing that a gateway answers may end the polling
                 logger.exception("the gateway's answer was not understood")
                 self.problem = "the gateway's answer was not understood"
+            self._told_s = self._clock()
             self.changed.set()
             self.changed = asyncio.Event()
             await asyncio.sleep(POLL_S)
@@ -106,6 +133,8 @@ class Fleet:
                 break
             after = int(told["next"])
         self.devices = found
+        with suppress(GatewayError):  # an older gateway does not tell
+            self.state = await self._gateway.get("/v1/gateway")
         now_s = self._clock()
         for name, watched in list(self._watched.items()):
             if now_s - watched.looked_s > LOOKED_AT_S:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
@@ -56,7 +57,8 @@ class GatewayClient:
 
     async def set(self, device: str, values: Mapping[str, Any], person: str) -> Any:
         """Ask for settings of a device on behalf of a person; None takes one back."""
-        headers = {"X-Mastra-Person": person}
+        # Names may be of any script, and headers are ASCII.
+        headers = {"X-Mastra-Person": quote(person, safe=" :@")}
         path = f"/v1/devices/{device}/settings"
         return await self._ask("PATCH", path, json={"values": dict(values)}, headers=headers)
 

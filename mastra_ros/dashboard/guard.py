@@ -24,7 +24,10 @@ logger = logging.getLogger(__name__)
 
 PERSON = "mastra.person"
 """Where the scope of a request names who is logged in."""
-OPEN_PATHS = ("/login", "/logout", "/healthz", "/favicon.ico")
+OPEN_PATHS = (
+    *("/login", "/logout", "/healthz", "/favicon.ico"),
+    *("/oidc/start", "/oidc/callback"),  # nothing is there without a provider
+)
 COOKIE_BYTES_MAX = 4096
 BODY_BYTES_MAX = 65_536
 """Of a request; nothing is uploaded here."""
@@ -91,10 +94,10 @@ class Guard:
 
     def _foreign(self, scope: Scope, *, socket: bool) -> str:
         """Why this comes from elsewhere; empty when it is from one of our own pages."""
-        host = _header(scope, b"host")
+        host = header_of(scope, b"host")
         if host not in self._hosts:
             return "the host is not one of this dashboard"
-        origin = _header(scope, b"origin")
+        origin = header_of(scope, b"origin")
         changes = socket or scope["method"] not in ("GET", "HEAD")
         # socket.io polls over GET with answers that carry what the page may see.
         if (changes or origin) and origin not in self._origins:
@@ -116,7 +119,7 @@ class Guard:
 
 def cookie_of(scope: Scope) -> str:
     """The session's cookie of a request; empty where there is none, or two."""
-    text = _header(scope, b"cookie")
+    text = header_of(scope, b"cookie")
     if len(text) > COOKIE_BYTES_MAX:
         return ""
     try:
@@ -126,7 +129,8 @@ def cookie_of(scope: Scope) -> str:
     return "" if found is None else found.value
 
 
-def _header(scope: Scope, name: bytes) -> str:
+def header_of(scope: Scope, name: bytes) -> str:
+    """A header of a request; empty where there is none, or several."""
     values = [value for key, value in scope["headers"] if key.lower() == name]
     return values[0].decode("latin-1") if len(values) == 1 else ""
 

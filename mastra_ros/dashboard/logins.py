@@ -27,6 +27,7 @@ class _Login:
     mark: str
     begun_s: float
     seen_s: float
+    elsewhere: bool = False
 
 
 class Logins:
@@ -47,13 +48,16 @@ class Logins:
         self._signer = Signer(secrets.token_bytes(32), salt=b"mastra dashboard")
         self._logins: dict[str, _Login] = {}
 
-    def open(self, person: Person) -> str:
-        """Begin a session; returns the cookie's value."""
+    def open(self, person: Person, *, elsewhere: bool = False) -> str:
+        """Begin a session; returns the cookie's value.
+
+        elsewhere: a provider says who it is, and the file of people knows nothing of them.
+        """
         now_s = self._clock()
         while len(self._logins) >= SESSIONS_MAX:
             del self._logins[min(self._logins, key=lambda one: self._logins[one].seen_s)]
         name = secrets.token_urlsafe(32)
-        self._logins[name] = _Login(person, self._people.mark(person.name), now_s, now_s)
+        self._logins[name] = _Login(person, self._people.mark(person.name), now_s, now_s, elsewhere)
         return self._signer.sign(name).decode("ascii")
 
     def person(self, cookie: str, *, touch: bool = True) -> Person | None:
@@ -67,13 +71,17 @@ class Logins:
             return None
         now_s = self._clock()
         over = now_s - login.seen_s > self._idle_s or now_s - login.begun_s > self._age_s
-        known = self._people.known(login.person.name)
-        if over or known != login.person or self._people.mark(known.name) != login.mark:
+        if over or not (login.elsewhere or self._still_so(login)):
             del self._logins[name]
             return None
         if touch:
             login.seen_s = now_s
         return login.person
+
+    def _still_so(self, login: _Login) -> bool:
+        """Whether the file has this person as when the session began."""
+        name = login.person.name
+        return self._people.known(name) == login.person and self._people.mark(name) == login.mark
 
     def close(self, cookie: str) -> None:
         """Log out."""

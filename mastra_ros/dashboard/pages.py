@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import html
 import time
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
 from nicegui import ui
 from starlette.requests import Request
 
-from .fleet import Fleet
+from .fleet import Fleet, Sample
 from .gateway import GatewayClient, GatewayError
+from .gateway_panel import Facts, GatewayPanel, Prices
 from .guard import PERSON
+from .live_charts import LiveCharts
 from .people import Person
 from .pictures import Pictures
+from .previews import Previews
 from .settings_form import SettingsForm
 from .texts import language_of, text
 from .views import (
@@ -23,7 +27,6 @@ from .views import (
     facts,
     fleet_row,
     matching,
-    said,
     switches,
 )
 
@@ -38,6 +41,9 @@ CSS = """
 .q-table a { color: inherit; text-decoration: underline; }
 .nicegui-content > * { max-width: 100%; }
 """
+SEEN = """<script>
+document.addEventListener('visibilitychange', () => emitEvent('mastra_seen', !document.hidden));
+</script>"""
 STATES = ("", "connected", "silent", "away")
 FLEET_COLUMNS = (
     *("name", "state", "seen", "route", "age", "cpu", "temperature", "spool", "version"),
@@ -47,21 +53,26 @@ AUDIT_COLUMNS = ("at", "who", "name", "setting", "old", "new", "outcome")
 SWITCH_COLUMNS = ("at", "from", "to", "reason")
 
 
-def add_pages(fleet: Fleet, gateway: GatewayClient, pictures: Pictures) -> None:
+def add_pages(
+    fleet: Fleet, gateway: GatewayClient, pictures: Pictures, previews: Previews, prices: Prices
+) -> None:
     """Declare the pages."""
 
     @ui.page("/")
-    def fleet_page(request: Request) -> None:
+    async def fleet_page(request: Request) -> None:
+        await fleet.fresh()
         show = _frame(request, fleet, "page.fleet")
+        GatewayPanel(fleet, show.language, prices).follow(show.timer)
         FleetPage(fleet, show)
 
     @ui.page("/device/{name}")
     async def device_page(request: Request, name: str) -> None:
+        await fleet.fresh()
         show = _frame(request, fleet, "page.device", name=name[:80])
         if name not in fleet.devices:
             ui.label(text("page.none", show.language, name=name[:80]))
             return
-        await DevicePage(fleet, gateway, pictures, name, show).build()
+        await DevicePage(fleet, gateway, pictures, previews, name, show).build()
 
     @ui.page("/audit")
     async def audit_page(request: Request) -> None:
@@ -70,11 +81,21 @@ def add_pages(fleet: Fleet, gateway: GatewayClient, pictures: Pictures) -> None:
 
 
 class Show:
-    """Who looks, in which language."""
+    """Who looks, in which language, and whether it is seen: a tab behind others costs nothing."""
 
     def __init__(self, person: Person, language: str) -> None:
         self.person = person
         self.language = language
+        self.seen = True
+
+    def timer(self, refresh: Callable[[], Any]) -> None:
+        """Bring a part of the page up to date while it is seen."""
+
+        async def refresh_if_seen() -> None:
+            if self.seen and (waiting := refresh()) is not None:
+                await waiting
+
+        ui.timer(REFRESH_S, refresh_if_seen)
 
     def text(self, key: str, **values: Any) -> str:
         """A text in the language of who looks."""
@@ -115,10 +136,16 @@ def _frame(request: Request, fleet: Fleet, title: str, **values: str) -> Show:
     problem = ui.label().classes("text-red-700 font-bold").props('role="alert"')
 
     def look() -> None:
+        fleet.look()
         problem.set_text(show.text("page.problem", problem=fleet.problem) if fleet.problem else "")
 
+    def follow(event: Any) -> None:
+        show.seen = event.args is not False
+
     look()
-    ui.timer(REFRESH_S, look)
+    show.timer(look)
+    ui.add_body_html(SEEN)
+    ui.on("mastra_seen", follow)
     return show
 
 
@@ -168,7 +195,7 @@ class FleetPage:
         )
         self._page = ui.pagination(1, 1, direction_links=True, on_change=self._refresh)
         self._refresh()
-        ui.timer(REFRESH_S, self._refresh)
+        show.timer(self._refresh)
 
     def _turn(self) -> None:
         self._page.value = 1
@@ -198,34 +225,39 @@ class DevicePage:
     """One device, live."""
 
     def __init__(
-        self, fleet: Fleet, gateway: GatewayClient, pictures: Pictures, name: str, show: Show
+        self,
+        fleet: Fleet,
+        gateway: GatewayClient,
+        pictures: Pictures,
+        previews: Previews,
+        name: str,
+        show: Show,
     ) -> None:
         self._fleet = fleet
         self._gateway = gateway
         self._name = name
         self._show = show
         self._pictures = pictures
-        self._charts: list[Any] = []
-        self._stream = ""
+        self._previews = previews
 
     async def build(self) -> None:
         """Draw it once; a timer brings it up to date."""
         show = self._show
         self._state = ui.label().classes("font-bold").props('role="status"')
-        self._facts = ui.element("dl").classes("grid grid-cols-2 sm:grid-cols-4 gap-x-6 gap-y-1")
+        self._facts = Facts()
         alt = html.escape(show.text("page.picture", name=self._name), quote=True)
         self._picture = ui.element("img").props(f'alt="{alt}"').style("max-width: 100%")
         self._picture.set_visibility(False)
         self._seen = 0
-        self._grid = ui.element("div").classes("grid grid-cols-1 md:grid-cols-2 gap-4 w-full")
+        grid = ui.element("div").classes("grid grid-cols-1 md:grid-cols-2 gap-4 w-full")
         ui.label(show.text("device.switches")).classes("text-lg").props(
             'role="heading" aria-level="2"'
         )
         self._table = show.table(SWITCH_COLUMNS, "key")
-        self._told: list[tuple[str, str]] = []
+        self._charts = LiveCharts(grid, show.language)
         self._refresh()
-        ui.timer(REFRESH_S, self._refresh)
-        ui.timer(REFRESH_S, self._refresh_picture)
+        show.timer(self._refresh)
+        show.timer(self._refresh_picture)
         ui.label(show.text("device.settings")).classes("text-lg").props(
             'role="heading" aria-level="2"'
         )
@@ -234,9 +266,11 @@ class DevicePage:
             await ui.context.client.connected(timeout=CONNECT_S)
         except TimeoutError:
             return
-        form = SettingsForm(self._gateway, self._name, show.person, show.language)
+        form = SettingsForm(
+            self._gateway, self._name, show.person, show.language, self._previews, self._samples
+        )
         await form.build(lambda: self._fleet.devices.get(self._name))
-        ui.timer(REFRESH_S, lambda: form.show(self._fleet.devices.get(self._name)))
+        show.timer(lambda: form.show(self._fleet.devices.get(self._name)))
 
     def _refresh(self) -> None:
         show = self._show
@@ -249,29 +283,11 @@ class DevicePage:
         self._state.set_text(
             " · ".join(part for part in (row["state"], row["seen"], row["alarms"]) if part)
         )
-        told = facts(device, show.language)
-        if told != self._told:
-            self._told = told
-            self._facts.clear()
-            with self._facts:
-                for name, value in told:
-                    with ui.element("dt"):
-                        ui.label(name)
-                    with ui.element("dd").classes("font-mono"):
-                        ui.label(value)
-        history = self._fleet.history(self._name)
-        samples = next(iter(history.values()), [])
+        self._facts.show(facts(device, show.language))
+        samples = self._samples()
         silent = not device.heard
         charts = device_charts(samples, now_s, show.language, silent=silent)
-        while len(self._charts) < len(charts):
-            with self._grid:
-                drawn = ui.echart(charts[len(self._charts)]).classes("h-64 w-full min-w-0")
-                self._charts.append(drawn.props("role=img"))
-        for drawn, options in zip(self._charts, charts, strict=False):
-            drawn.options.clear()
-            drawn.options.update(options)
-            drawn.props["aria-label"] = said(options, show.language)
-            drawn.update()
+        self._charts.show(charts)
         rows = [
             {
                 "key": f"{one.get('at_ns')}",
@@ -284,6 +300,9 @@ class DevicePage:
         ]
         if rows != self._table.rows:
             self._table.rows = rows
+
+    def _samples(self) -> list[Sample]:
+        return next(iter(self._fleet.history(self._name).values()), [])
 
     async def _refresh_picture(self) -> None:
         number = await self._pictures.look(self._name)

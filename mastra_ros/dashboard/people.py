@@ -141,5 +141,7 @@ def _check(name: Any, role: Any) -> None:
     good = isinstance(name, str) and 0 < len(name) <= NAME_CHARACTERS_MAX and name.isprintable()
     if not good:
         raise ConfigError(f"name: expected 1 to {NAME_CHARACTERS_MAX} characters, got {name!r:.80}")
+    if name.startswith("oidc:"):
+        raise ConfigError(f"{name}: such names are those of people from a provider")
     if role not in ROLES:
         raise ConfigError(f"{name}: role: expected {', '.join(ROLES)}, got {role!r:.80}")

@@ -8,20 +8,23 @@ import ipaddress
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError, DependencyError
 from .fleet import Fleet
 from .gateway import GatewayClient
+from .oidc_config import OidcConfig
 
 if TYPE_CHECKING:
     import uvicorn
 
 logger = logging.getLogger(__name__)
 
+NICE = 10
+"""Beside a gateway on the same machine live frames go first."""
 MESSAGE_BYTES_MAX = 2**20
 """Of what a page says over its socket."""
 
@@ -70,9 +73,12 @@ async def serve(
     on_ready: Callable[[str], None],
     *,
     parent_pid: int = 0,
+    prices: Mapping[str, Any] | None = None,
+    oidc: OidcConfig | None = None,
 ) -> None:
     """Serve until SIGINT or SIGTERM, or until the process `parent_pid` ends.
 
+    prices: the fields of `gateway_panel.Prices`. oidc: people may log in at a provider, too.
     Raises ConfigError or DependencyError before it listens.
     """
     try:
@@ -80,20 +86,24 @@ async def serve(
         from fastapi import FastAPI
         from nicegui import ui
 
+        from .gateway_panel import Prices
         from .guard import Guard
         from .login import Login
         from .logins import Logins
+        from .oidc import Oidc
         from .pages import add_pages
         from .people import People
         from .pictures import Pictures
+        from .previews import Previews
     except ImportError as error:
         raise DependencyError(
             f'the dashboard needs more packages ({error.name}): pip install "mastra-ros[dashboard]"'
         ) from None
 
+    os.nice(NICE)
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells each question
     people = People(people_path)
-    if not len(people):
+    if not len(people) and oidc is None:
         raise ConfigError(
             f"{people_path}: nobody may log in yet; run: "
             f"mastra dashboard add-person --people {people_path} NAME --role admin"
@@ -113,13 +123,17 @@ async def serve(
     inner = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     pictures = Pictures(gateway)
     inner.router.routes.extend(pictures.routes())
-    add_pages(fleet, gateway, pictures)
+    add_pages(fleet, gateway, pictures, Previews(), Prices(**(prices or {})))
     ui.run_with(inner, title="Mastra", dark=None, show_welcome_message=False)
     listener = _listen(place)
     port = int(listener.getsockname()[1])
     logins = Logins(people)
-    login = Login(people, logins, secure=place.secure).app()
     origins = place.origins_at(port)
+    secure = place.secure or all(one.startswith("https://") for one in origins)
+    provider = None
+    if oidc is not None:
+        provider = Oidc(oidc, origins)
+    login = Login(people, logins, secure=secure, oidc=provider).app()
     guarded = Guard(inner, login, logins, origins=origins)
     server = uvicorn.Server(
         uvicorn.Config(

@@ -7,9 +7,12 @@ from typing import Any
 
 from nicegui import ui
 
-from .fleet import Device
+from .fleet import Device, Sample
 from .gateway import GatewayClient, GatewayError
+from .guard import PERSON
 from .people import Person
+from .preview_panel import PreviewPanel
+from .previews import Previews
 from .texts import text
 from .views import as_list, as_text, at, setting_state
 
@@ -26,11 +29,16 @@ class SettingsForm:
         device: str,
         person: Person,
         language: str,
+        previews: Previews,
+        samples: Callable[[], list[Sample]],
     ) -> None:
         self._gateway = gateway
         self._device = device
         self._person = person
         self._language = language
+        self._previews = previews
+        self._samples = samples
+        self._device_now: Callable[[], Device | None] = lambda: None
         self._states: dict[str, Any] = {}
         self._wanted: dict[str, Any] = {}
         self._shown: dict[str, Any] = {}
@@ -47,6 +55,7 @@ class SettingsForm:
             ui.label(str(error)).props('role="alert"')
             return
         self._wanted = dict(told["wanted"])
+        self._device_now = device
         may = self._person.may("operator")
         if not may:
             ui.label(self._text("device.viewer"))
@@ -75,6 +84,8 @@ class SettingsForm:
         apply.set_enabled(may)
         self._back.set_enabled(False)
         self._said = ui.label().props('role="status"')
+        # A viewer may ask what would be: that changes nothing.
+        PreviewPanel(self._previews, self._samples, self._tried, self._language)
         self.show(known)
 
     def show(self, device: Device | None) -> None:
@@ -86,17 +97,28 @@ class SettingsForm:
     def _text(self, key: str) -> str:
         return text(key, self._language)
 
-    async def _apply(self) -> None:
-        try:
-            values = {name: self._value(name) for name in self._fields}
-        except ValueError as error:
-            self._said.set_text(str(error))
-            return
-        changed = {
+    def _changed(self) -> dict[str, Any]:
+        """What was changed in the form; ValueError says what cannot be read."""
+        values = {name: self._value(name) for name in self._fields}
+        return {
             name: value
             for name, value in values.items()
             if value is not None and value != self._shown[name]
         }
+
+    def _tried(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What was changed, and what is in force: as the device says, or as it is asked."""
+        device = self._device_now()
+        told = at(device.status, "settings.values") if device else None
+        in_force = {**self._wanted, **(told if isinstance(told, Mapping) else {})}
+        return self._changed(), {n: v for n, v in in_force.items() if n in self._fields}
+
+    async def _apply(self) -> None:
+        try:
+            changed = self._changed()
+        except ValueError as error:
+            self._said.set_text(str(error))
+            return
         if changed:
             before = {name: self._shown[name] for name in changed}
             if await self._ask(changed):
@@ -117,7 +139,8 @@ class SettingsForm:
         return as_list(name, value) if name in self._lists else value
 
     async def _ask(self, values: Mapping[str, Any]) -> bool:
-        if not self._person.may("operator"):
+        if not self._person.may("operator") or session_person() != self._person:
+            self._said.set_text(self._text("device.other"))
             return False
         try:
             told = await self._gateway.set(self._device, values, self._person.name)
@@ -164,6 +187,17 @@ def _number(one: Mapping[str, Any], value: Any, label: str) -> Any:
         slider.props(f'aria-label="{label}"')
         slider.bind_value(field)
     return field
+
+
+def session_person() -> Person | None:
+    """Whose session the socket is of that speaks now.
+
+    A page outlives its session: a browser whose person has logged out, and in again as another,
+    connects the old page with the new cookie.
+    """
+    scope = (ui.context.client.environ or {}).get("asgi.scope", {})
+    person: Person | None = scope.get(PERSON)
+    return person
 
 
 class _Whole(ui.number):

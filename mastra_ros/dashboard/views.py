@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from .fleet import Device, Sample
@@ -316,6 +316,26 @@ def switches(samples: Sequence[Sample], most: int = 20) -> list[dict[str, Any]]:
             found[key] = dict(one)
     ordered = sorted(found.values(), key=lambda one: one.get("at_ns", 0), reverse=True)
     return ordered[:most]
+
+
+def preview_rows(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Rows of a preview as texts: each as it was, and as it would have been where that differs."""
+
+    def both(row: Mapping[str, Any], say: Callable[[Mapping[str, Any]], str]) -> str:
+        before, after = say(row["before"]), say(row["after"])
+        return after if before == after else f"{before} \u2192 {after}"
+
+    return [
+        {
+            "policy": f"{row['policy']} *" if row["in_use"] else str(row["policy"]),
+            "local": both(row, lambda told: percent(told["shares"].get("local"))),
+            "cloud": both(row, lambda told: percent(told["shares"].get("cloud"))),
+            "in_time": both(row, lambda told: percent(told["in_time"])),
+            "age": both(row, lambda told: unit(told["age_p99_ms"], "ms")),
+            "switches": both(row, lambda told: str(told["switches"])),
+        }
+        for row in rows
+    ]
 
 
 def facts(device: Device, language: str) -> list[tuple[str, str]]:

@@ -55,6 +55,7 @@ from .store import ResultStore
 from .stream import StreamSession
 from .used_tokens import UsedTokens
 from .v2 import OpenInference
+from .vitals import Vitals
 from .watching import Watching
 
 logger = logging.getLogger(__name__)
@@ -154,6 +155,9 @@ class Gateway:
             model_silence_s=config.model_silence_s,
         )
         self._v2 = OpenInference(self.answering, config.body_bytes_max)
+        self._vitals = Vitals(
+            metrics, models, software=software, sessions=lambda: len(self.sessions.streams)
+        )
 
     def app(self, keys_dir: Path, audiences: Collection[str], used: UsedTokens | None) -> ASGIApp:
         """The application, which lets in the devices whose public keys are in `keys_dir`."""
@@ -167,6 +171,7 @@ class Gateway:
                 *self._reading(PublicKeys(keys_dir)),
                 *self._picturing.routes(),
                 *self._questioning.routes(),
+                *self._vitals.routes(),
             ],
             exception_handlers={HTTPException: _no_such_path, Exception: _fault},
         )

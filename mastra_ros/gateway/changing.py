@@ -13,6 +13,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import unquote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -164,8 +165,14 @@ def operator_of(request: Request) -> Client:
 
 
 def person_of(request: Request, client: Client) -> str:
-    """Who asks, for the audit: the client, and the person that it says it asks for."""
-    person = request.headers.get(PERSON_HEADER, "")
+    """Who asks, for the audit: the client, and the person that it says it asks for.
+
+    The name is percent-encoded UTF-8 (RFC 3986) where it is not plain ASCII.
+    """
+    try:
+        person = unquote(request.headers.get(PERSON_HEADER, ""), errors="strict")
+    except UnicodeError:
+        person = "\n"
     if not person:
         return client.name
     if len(person) > PERSON_CHARACTERS_MAX or not person.isprintable():

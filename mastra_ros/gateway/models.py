@@ -277,7 +277,7 @@ class Models:
 
     def silent(self, limit_s: float) -> tuple[str, ...]:
         """Names of the models whose run in work takes longer than this."""
-        return tuple(model.name for model in self._all() if model.silent_s > limit_s)
+        return tuple(model.name for model in self.all() if model.silent_s > limit_s)
 
     async def close(self, limit_s: float = math.inf) -> tuple[str, ...]:
         """Close all of them; the names of those whose run took longer than this, and goes on."""
@@ -286,11 +286,12 @@ class Models:
             left_s = max(0.0, limit_s - model.silent_s)
             return await model.close(None if math.isinf(limit_s) else left_s)
 
-        models = self._all()
+        models = self.all()
         closed = await asyncio.gather(*(close_one(model) for model in models))
         return tuple(model.name for model, done in zip(models, closed, strict=True) if not done)
 
-    def _all(self) -> list[ServedModel[Any] | ServedTensors]:
+    def all(self) -> list[ServedModel[Any] | ServedTensors]:
+        """Pictures' models, tails and those of tensors."""
         return [*self.pictures, *(tail.model for tail in self._tails.values()), *self.tensors]
 
 

@@ -28,6 +28,7 @@ PATHS = (
     "/v1/artefacts",
     "/v1/sets",
     "/v1/devices",
+    "/v1/gateway",
     "/v1/settings",
     "/v1/audit",
     "/v1/rollouts",

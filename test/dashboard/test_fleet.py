@@ -31,6 +31,8 @@ class Answers:
             after = query["after"] + len(names)
             told = [{"device": name, **self.devices[name]} for name in names]
             return {"devices": told, "next": str(after) if after < len(self.devices) else None}
+        if path == "/v1/gateway":
+            return {"frames": 7}
         since = query["since"]
         history = [one for one in self.entries if one["at_ns"] > since]
         return {"streams": [{"stream": "main", "history": history}]}
@@ -58,7 +60,7 @@ def test_a_thousand_devices_come_page_by_page(monkeypatch: pytest.MonkeyPatch) -
     fleet = Fleet(answers)  # type: ignore[arg-type]
     poll(fleet)
     assert len(fleet.devices) == 1000
-    assert [query["after"] for _, query in answers.asked] == [0, 300, 600, 900]
+    assert [query["after"] for _, query in answers.asked if query] == [0, 300, 600, 900]
     assert fleet.devices["cam-1"].state == "away"
 
 
@@ -80,7 +82,7 @@ def test_histories_are_asked_for_while_somebody_looks_and_late_ones_go_where_the
     clock, answers = Clock(), Answers(cam={"connected": True})
     fleet = Fleet(answers, clock)  # type: ignore[arg-type]
     poll(fleet)
-    assert [path for path, _ in answers.asked] == ["/v1/devices"]
+    assert [path for path, _ in answers.asked] == ["/v1/devices", "/v1/gateway"]
     assert fleet.history("cam") == {}
     answers.entries = [entry(1000.0), entry(1001.0)]
     poll(fleet)
@@ -120,6 +122,7 @@ def test_what_goes_wrong_is_told_and_got_over(
     fleet = Fleet(answers)  # type: ignore[arg-type]
 
     async def work() -> None:
+        fleet.look()
         polling = asyncio.ensure_future(fleet.run())
         await fleet.changed.wait()
         assert told in fleet.problem
@@ -131,3 +134,46 @@ def test_what_goes_wrong_is_told_and_got_over(
         await asyncio.gather(polling, return_exceptions=True)
 
     asyncio.run(work())
+
+
+def test_nobody_asks_the_gateway_while_nobody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fleet_module, "POLL_S", 0.0)
+    clock, answers = Clock(), Answers(cam={"connected": True})
+    fleet = Fleet(answers, clock)  # type: ignore[arg-type]
+
+    async def work() -> None:
+        polling = asyncio.ensure_future(fleet.run())
+        await asyncio.sleep(0)
+        assert answers.asked == []
+        await fleet.fresh()
+        assert fleet.devices["cam"].connected
+        assert fleet.state == {"frames": 7}
+        clock.now_s += LOOKED_AT_S + 1
+        for _ in range(100):  # what is under way ends
+            await asyncio.sleep(0)
+        asked = len(answers.asked)
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert len(answers.asked) == asked
+        answers.devices["other"] = {"connected": False}
+        await fleet.fresh()
+        assert set(fleet.devices) == {"cam", "other"}
+        polling.cancel()
+        await asyncio.gather(polling, return_exceptions=True)
+
+    asyncio.run(work())
+
+
+def test_an_older_gateway_that_tells_nothing_of_itself_hides_no_device() -> None:
+    answers = Answers(cam={"connected": True})
+
+    async def get(path: str, **query: Any) -> Any:
+        if path == "/v1/gateway":
+            raise GatewayError("there is nothing at '/v1/gateway'")
+        return await Answers.get(answers, path, **query)
+
+    answers.get = get  # type: ignore[method-assign]
+    fleet = Fleet(answers)  # type: ignore[arg-type]
+    poll(fleet)
+    assert fleet.devices["cam"].connected
+    assert fleet.state == {}

@@ -83,6 +83,8 @@ class StatusBoard:
     def __init__(self, bytes_max: int = BYTES_MAX) -> None:
         self._bytes_max = bytes_max
         self._streams: OrderedDict[tuple[str, str], _Stream] = OrderedDict()
+        # Of each device, in the same order: a thousand of them are asked for one by one.
+        self._of: dict[str, OrderedDict[str, _Stream]] = {}
         self._bytes = 0
 
     def take(
@@ -91,6 +93,9 @@ class StatusBoard:
         """Keep a status that has just come; what the device is told where it is not kept."""
         kept = self._streams.setdefault((device, stream), _Stream(looked_s=now_s))
         self._streams.move_to_end((device, stream))
+        own = self._of.setdefault(device, OrderedDict())
+        own[stream] = kept
+        own.move_to_end(stream)
         self._make_room(device)
         if not kept.allowed(now_s):
             text = f"expected at most {TOKENS_PER_S:g} statuses a second"
@@ -114,12 +119,7 @@ class StatusBoard:
 
     def streams(self, device: str) -> list[str]:
         """The streams of a device that have told something."""
-        return sorted(
-            stream
-            for (whose, stream), kept in self._streams.items()
-            if whose == device
-            if kept.entries
-        )
+        return sorted(stream for stream, kept in self._of.get(device, {}).items() if kept.entries)
 
     def newest(self, device: str, stream: str) -> Entry | None:
         """What a stream has told last."""
@@ -135,8 +135,15 @@ class StatusBoard:
         return [entry for entry in kept.entries if entry.at_s > since_s]
 
     def _make_room(self, device: str) -> None:
-        own = [key for key in self._streams if key[0] == device]
-        for key in own[: max(0, len(own) - STREAMS_MAX)]:
-            self._bytes -= self._streams.pop(key).bytes
+        own = self._of.get(device, {})
+        for stream in list(own)[: max(0, len(own) - STREAMS_MAX)]:
+            self._forget(device, stream)
         while self._bytes > self._bytes_max and len(self._streams) > 1:
-            self._bytes -= self._streams.popitem(last=False)[1].bytes
+            self._forget(*next(iter(self._streams)))
+
+    def _forget(self, device: str, stream: str) -> None:
+        self._bytes -= self._streams.pop((device, stream)).bytes
+        own = self._of[device]
+        del own[stream]
+        if not own:
+            del self._of[device]

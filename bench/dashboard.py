@@ -1,0 +1,340 @@
+"""What the dashboard costs the gateway and itself, and how soon its page is there.
+
+    python -m bench.dashboard [--long] [--out bench/results/dashboard.json]
+
+Real processes: a gateway over TLS with a model that costs next to nothing, the dashboard, 50
+devices that tell a status a second, 16 that send frames encoded beforehand (bench/serving), and
+pages as clients of its socket (bench/dashboard_pages.py), half of them the list of devices, half
+one device. Measured are
+
+- ages: at half of the gateway's maximum, the p99 from sending to acknowledgement with 1 and with 20
+  pages over that with none, the median over rounds in which they take turns;
+- maximum: frames a second with 20 pages and with none, in turns, less the share of the processor
+  that the dashboard and the pages' clients took, which on this machine compete with the gateway;
+- live: the dashboard's share of a core while 50 devices are live and a browser shows the list and
+  one device, and how its memory and that of the page grow meanwhile (after a warm-up, each after a
+  collection of garbage). In the short form the slope of two minutes is reckoned up to 30 minutes;
+  --long measures 30 minutes;
+- listed: from the request of the list of 1,000 devices, all of which have told a status, to its
+  table in the browser (without one: to the open socket).
+
+The short form takes about seven minutes. Without Chromium the page's own memory is not measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import psutil
+
+from bench.bars import judged
+from bench.dashboard_scene import CHROMIUM, NAME, PASSWORD, Scene, browser
+from bench.tiny_model import TINY_PX, write_tiny_bundle
+from mastra_ros.config import GatewayConfig
+from mastra_ros.gateway.embedded import EmbeddedGateway
+from mastra_ros.protocol.keys import add_device
+
+DEVICE, DEVICES = "bench", 16
+LIVE, LISTED = 50, 1000
+PAST_S = int(os.environ.get("H21PAST", "300"))
+"""What the live devices tell of first: a page that has been open for long shows so much."""
+PAGES = (0, 1, 20)
+SHORT_S, LONG_S, WARM_S, EVERY_S = 120.0, 1800.0, 30.0, 5.0
+HALF_HOUR_S = 1800.0
+MARGIN_S = 8.0
+"""Pages look for longer than the load lasts, which starts meanwhile."""
+
+
+class Rig:
+    """The processes, and what is asked of them."""
+
+    def __init__(self, folder: Path) -> None:
+        names = (DEVICE, *(f"live-{n}" for n in range(LIVE)))
+        self._scene = Scene(folder, (), absent=names)
+        config = GatewayConfig(sessions_max=4 * LIVE, sessions_device_max=2 * DEVICES)
+        bundle = str(write_tiny_bundle(folder))
+        self.gateway = self._scene.gateway = EmbeddedGateway(
+            self._scene.keys, [bundle], state_dir=folder / "state", config=config
+        )
+        self.cookie = ""
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[Rig]:
+        """Gateway and dashboard, somebody who has logged in, and devices that tell."""
+        with self._scene, self.telling(LIVE, 0, PAST_S):
+            url = self.url
+            form = {"name": NAME, "password": PASSWORD}
+            with httpx.Client(base_url=url, timeout=60) as client:
+                client.post("/login", data=form, headers={"Origin": url})
+                self.cookie = str(client.cookies["mastra_session"])
+            yield self
+
+    @property
+    def url(self) -> str:
+        """The dashboard's."""
+        return self._scene.url
+
+    @property
+    def dashboard(self) -> psutil.Process:
+        """Its process."""
+        assert self._scene.process is not None
+        return psutil.Process(self._scene.process.pid)
+
+    @contextlib.contextmanager
+    def telling(self, live: int, told: int, past_s: int) -> Iterator[None]:
+        """Devices that tell statuses."""
+        arguments = (self.gateway.port, self._scene.keys, live, told, past_s)
+        with _module("bench.dashboard_devices", *arguments, stdin=subprocess.PIPE) as process:
+            yield
+            assert process.stdin is not None
+            process.stdin.close()
+            process.wait(30)
+
+    @contextlib.contextmanager
+    def looking(self, pages: int, seconds: float) -> Iterator[dict[str, Any]]:
+        """So many pages, of which the last half shows a device each; what they saw comes after."""
+        seen: dict[str, Any] = {}
+        if not pages:
+            yield seen
+            return
+        lists = (pages + 1) // 2
+        paths = ["/"] * lists + [f"/device/live-{n}" for n in range(pages - lists)]
+        if pages == 1:
+            paths = ["/device/live-0"]
+        with _module("bench.dashboard_pages", self.url, self.cookie, seconds, *paths) as process:
+            before = _cpu_s(psutil.Process(process.pid))
+            client = psutil.Process(process.pid)
+            yield seen
+            seen["cpu_s"] = _cpu_s(client) - before
+            told, _ = process.communicate(timeout=seconds + 60)
+            seen |= {"told": json.loads(told)}
+
+    def load(self, pages: int, seconds: float, rate: float = 0.0) -> dict[str, Any]:
+        """Frames at this rate, or as many as there can be, while so many pages look."""
+        command = [sys.executable, "-m", "bench.serving.stream", str(self.gateway.port)]
+        command += [str(self._scene.keys), DEVICE, str(DEVICES), str(seconds), str(TINY_PX)]
+        with self.looking(pages, seconds + MARGIN_S) as seen:
+            before, began = _cpu_s(self.dashboard), time.perf_counter()
+            done = subprocess.run(
+                [*command, str(rate)], stdout=subprocess.PIPE, text=True, check=True
+            )
+            spent_s, took_s = _cpu_s(self.dashboard) - before, time.perf_counter() - began
+        told = json.loads(done.stdout)
+        cores = os.cpu_count() or 1
+        return {
+            "pages": pages,
+            "frames_per_s": round(len(told["latencies_ms"]) / told["took_s"], 1),
+            "p50_ms": round(float(np.percentile(told["latencies_ms"], 50)), 3),
+            "p99_ms": round(float(np.percentile(told["latencies_ms"], 99)), 3),
+            "refused": told["refused"],
+            "dashboard_percent": round(100 * spent_s / took_s / cores, 2),
+            "clients_percent": round(100 * seen.get("cpu_s", 0.0) / took_s / cores, 2),
+            "bytes_a_page_per_s": _rate(seen.get("told")),
+        }
+
+    def list_many(self) -> None:
+        """All of LISTED devices have keys and have told a status."""
+        for n in range(LISTED - LIVE):
+            add_device(self._scene.keys, f"told-{n}")
+        with self.telling(0, LISTED - LIVE, 0):
+            pass
+
+
+@contextlib.contextmanager
+def _module(name: str, *arguments: Any, **options: Any) -> Iterator[subprocess.Popen[str]]:
+    """One of our own, once it has said `ready`."""
+    command = [sys.executable, "-m", name, *map(str, arguments)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **options) as process:
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            if line.strip() != "ready":
+                raise RuntimeError(f"{name} did not start: {line!r}")
+            yield process
+        finally:
+            process.kill()
+
+
+def _cpu_s(process: psutil.Process) -> float:
+    spent = process.cpu_times()
+    return float(spent.user + spent.system)
+
+
+def _rate(told: dict[str, Any] | None) -> int:
+    return round(told["bytes"] / told["took_s"] / told["pages"]) if told else 0
+
+
+def ages(rig: Rig, rate: float, rounds: int, seconds: float) -> dict[str, Any]:
+    """p99 with pages over p99 without, in turns."""
+    runs = [[rig.load(pages, seconds, rate) for pages in PAGES] for _ in range(rounds)]
+    print(json.dumps(runs), flush=True)
+    told: dict[str, Any] = {"rate": round(rate, 1), "runs": runs}
+    for place, pages in enumerate(PAGES[1:], 1):
+        ratios = [one[place]["p99_ms"] / one[0]["p99_ms"] for one in runs]
+        told[f"pages_{pages}_percent"] = round(100 * (statistics.median(ratios) - 1), 2)
+    return told
+
+
+def maximum(rig: Rig, rounds: int, seconds: float) -> dict[str, Any]:
+    """Frames a second without pages and with the most, in turns."""
+    runs = [[rig.load(pages, seconds) for pages in (0, PAGES[-1])] for _ in range(rounds)]
+    print(json.dumps(runs), flush=True)
+    lost = [100 * (1 - one[1]["frames_per_s"] / one[0]["frames_per_s"]) for one in runs]
+    shares = [one[1]["dashboard_percent"] + one[1]["clients_percent"] for one in runs]
+    beyond = [loss - share for loss, share in zip(lost, shares, strict=True)]
+    return {
+        "frames_per_s": statistics.median(one[0]["frames_per_s"] for one in runs),
+        "lost_percent": round(statistics.median(lost), 2),
+        "share_percent": round(statistics.median(shares), 2),
+        "beyond_percent": round(statistics.median(beyond), 2),
+        "runs": runs,
+    }
+
+
+def live(rig: Rig, chromium: Any, seconds: float) -> dict[str, Any]:
+    """A core's share and the growth of memory while a list and a device are shown."""
+    with contextlib.ExitStack() as stack:
+        pages = []
+        if chromium is None:
+            stack.enter_context(rig.looking(2, seconds + WARM_S + MARGIN_S))
+        else:
+            context = _context(rig, chromium)
+            stack.callback(context.close)
+            for path, mark in (("/", "tbody tr"), ("/device/live-0", "canvas")):
+                pages.append(context.new_page())
+                pages[-1].goto(rig.url + path)
+                pages[-1].wait_for_selector(mark)
+        _wait(pages, WARM_S)
+        before, began = _cpu_s(rig.dashboard), time.perf_counter()
+        process: list[tuple[float, float]] = []
+        heap: list[tuple[float, float]] = []
+        while (passed_s := time.perf_counter() - began) < seconds:
+            process.append((passed_s, rig.dashboard.memory_info().rss))
+            if pages:
+                heap.append((passed_s, _heap_bytes(pages[-1])))
+            _wait(pages, EVERY_S)
+        spent_s = _cpu_s(rig.dashboard) - before
+        took_s = time.perf_counter() - began
+    told: dict[str, Any] = {
+        "devices": LIVE,
+        "pages": "a list and a device" + ("" if pages else ", without a browser"),
+        "seconds": round(took_s, 1),
+        "core_percent": round(100 * spent_s / took_s, 2),
+        "process": _growth(process),
+    }
+    return {**told, "page": _growth(heap)} if heap else told
+
+
+def _growth(samples: list[tuple[float, float]]) -> dict[str, float]:
+    """The slope of a straight line through all samples, reckoned up to half an hour."""
+    at_s, values = np.asarray(samples).T
+    slope, _ = np.polyfit(at_s, values, 1)
+    return {
+        "mib": round(float(values[-1]) / 2**20, 2),
+        "growth_30_min_percent": round(float(100 * slope * HALF_HOUR_S / values.mean()), 2),
+    }
+
+
+def _context(rig: Rig, chromium: Any) -> Any:
+    context = chromium.new_context(locale="en-GB")
+    context.set_default_timeout(120_000)
+    context.add_cookies([{"name": "mastra_session", "value": rig.cookie, "url": rig.url}])
+    return context
+
+
+def _heap_bytes(page: Any) -> float:
+    session = page.context.new_cdp_session(page)
+    session.send("HeapProfiler.collectGarbage")
+    used = float(session.send("Runtime.getHeapUsage")["usedSize"])
+    session.detach()
+    return used
+
+
+def _wait(pages: list[Any], seconds: float) -> None:
+    """Playwright looks after its pages only while it is waited with."""
+    if pages:
+        pages[-1].wait_for_timeout(1000 * seconds)
+    else:
+        time.sleep(seconds)
+
+
+def listed(rig: Rig, chromium: Any) -> dict[str, Any]:
+    """How soon the list of many devices is there, the first time and then."""
+    rig.list_many()
+    taken: list[float] = []
+    for _ in range(5):
+        if chromium is None:
+            with rig.looking(2, 1.0) as seen:
+                pass
+            taken.append(seen["told"]["ready_s"][0])
+            continue
+        context = _context(rig, chromium)
+        page = context.new_page()
+        began = time.perf_counter()
+        page.goto(rig.url)
+        page.wait_for_selector("tbody tr")
+        page.get_by_text(f"of {LISTED} devices").wait_for()
+        taken.append(time.perf_counter() - began)
+        context.close()
+    return {
+        "devices": LISTED,
+        "browser": chromium is not None,
+        "ready_s": round(statistics.median(taken), 3),
+        "each_s": [round(one, 3) for one in taken],
+    }
+
+
+def main() -> int:
+    """Measure, and write the report."""
+    assert __doc__ is not None
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--long", action="store_true", help="watch memory for 30 minutes")
+    parser.add_argument("--parts", nargs="+", default=["live", "maximum", "ages", "listed"])
+    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--seconds", type=float, default=6.0, help="of each load")
+    parser.add_argument("--watch", type=float, default=SHORT_S, help="s of the short form")
+    parser.add_argument("--out", type=Path, default=Path("bench/results/dashboard.json"))
+    args = parser.parse_args()
+    report: dict[str, Any] = {
+        "machine": {"cpu": platform.processor() or platform.machine(), "cores": os.cpu_count()},
+        "python": platform.python_version(),
+        "load_average": os.getloadavg()[0],
+        "long": args.long,
+    }
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        rig = stack.enter_context(Rig(folder).running())
+        chromium = stack.enter_context(browser()) if Path(CHROMIUM).exists() else None
+        if "live" in args.parts:
+            report["live"] = live(rig, chromium, LONG_S if args.long else args.watch)
+            print(json.dumps(report["live"]), flush=True)
+        if {"maximum", "ages"} & {*args.parts}:
+            report["maximum"] = maximum(rig, args.rounds, args.seconds)
+        if "ages" in args.parts:
+            rate = report["maximum"]["frames_per_s"] / 2
+            report["ages"] = ages(rig, rate, args.rounds, args.seconds)
+        if "listed" in args.parts:
+            report["listed"] = listed(rig, chromium)
+            print(json.dumps(report["listed"]), flush=True)
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    args.out.write_text(json.dumps(judged("dashboard", report), indent=2) + "\n")
+    print(f"wrote {args.out}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,167 @@
+"""Pages of the dashboard as clients of its socket, without a browser.
+
+    python -m bench.dashboard_pages URL COOKIE SECONDS PATH...
+
+Each logs in with the cookie, gets its page, connects as NiceGUI's script does (python-socketio),
+acknowledges what it is told every 3 s, and fetches the picture that it is told of. Of a message
+the number alone is read. Prints, as JSON, how many messages came, how many bytes, how long each
+page took from its request to an open socket, and the processor time of this process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import sys
+import time
+import uuid
+from typing import Any
+from urllib.parse import urlencode
+
+import aiohttp
+import socketio
+
+ACK_S = 3.0
+READY_S = 60.0
+QUERY = re.compile(r"""["']client_id["']: ["']([0-9a-f-]{36})["']""")
+NEXT = re.compile(r"""["']next_message_id["']: (\d+)""")
+NUMBER = re.compile(r'"_id":\s*(\d+)')
+
+
+class Glance:
+    """JSON of which only the kind of a message and its number are looked at."""
+
+    bytes = 0
+
+    @staticmethod
+    def dumps(value: Any, **options: Any) -> str:
+        """See json."""
+        return json.dumps(value, **options)
+
+    @classmethod
+    def loads(cls, text: Any, **_: Any) -> Any:
+        """A list of the event's name and a map with its number; all of it where it is short."""
+        cls.bytes += len(text)
+        if len(text) < 500:
+            return json.loads(text)
+        name = text[2 : text.index('"', 2)]
+        number = NUMBER.search(text, max(0, len(text) - 40)) or NUMBER.search(text)
+        return [name, {} if number is None else {"_id": int(number[1])}]
+
+
+class Page:
+    """One page."""
+
+    def __init__(self, url: str, cookie: str, path: str) -> None:
+        self._url, self._path = url, path
+        self._headers = {"Cookie": f"mastra_session={cookie}", "Origin": url}
+        self._next = 0
+        self.client_id = ""
+        self.messages = 0
+        self.ready_s = 0.0
+        self.html_bytes = 0
+        self.closed = False
+        self._socket: Any = None
+
+    async def close(self) -> None:
+        """Hang up."""
+        if self._socket is not None:
+            await self._socket.disconnect()
+
+    async def run(self, http: aiohttp.ClientSession, until: float, ready: asyncio.Event) -> None:
+        """Look until then."""
+        began = time.perf_counter()
+        async with http.get(self._url + self._path, headers=self._headers) as answer:
+            html = await answer.text()
+        if answer.status != 200:
+            raise RuntimeError(f"{self._path}: {answer.status} {html[:200]}")
+        found, number = QUERY.search(html), NEXT.search(html)
+        if found is None or number is None:
+            raise RuntimeError(f"{self._path}: there is no client in {html[:200]!r}")
+        self.client_id, self._next = found[1], int(number[1])
+        self.html_bytes = len(html)
+        socket = self._socket = socketio.AsyncClient(
+            json=Glance, reconnection=False, http_session=http
+        )
+        socket.on("*", self._heard)
+        socket.on("disconnect", self._gone)
+        query = {
+            "client_id": self.client_id,
+            "next_message_id": self._next,
+            "implicit_handshake": "true",
+            "document_id": str(uuid.uuid4()),
+            "tab_id": str(uuid.uuid4()),
+        }
+        await socket.connect(
+            f"{self._url}/?{urlencode(query)}",
+            headers=self._headers,
+            transports=["websocket"],
+            socketio_path="/_nicegui_ws/socket.io",
+            wait_timeout=int(READY_S),
+        )
+        self.ready_s = time.perf_counter() - began
+        ready.set()
+        while (left := until - time.perf_counter()) > 0 and not self.closed:
+            await asyncio.sleep(min(ACK_S, left))
+            told = {"client_id": self.client_id, "next_message_id": self._next}
+            await socket.emit("ack", told)
+        if self.closed:
+            raise RuntimeError(f"{self._path}: the dashboard has hung up")
+
+    async def _heard(self, _: str, *args: Any) -> None:
+        self.messages += 1
+        if args and isinstance(args[0], dict) and "_id" in args[0]:
+            self._next = int(args[0]["_id"]) + 1
+
+    def _gone(self, *_: Any) -> None:
+        self.closed = True
+
+
+async def look(url: str, cookie: str, seconds: float, paths: list[str]) -> dict[str, Any]:
+    """Open the pages one after the other, and look with all of them; what they saw."""
+    async with aiohttp.ClientSession() as http:
+        until = time.perf_counter() + seconds + READY_S
+        tasks, pages = [], []
+        for path in paths:
+            page, ready = Page(url, cookie, path), asyncio.Event()
+            task = asyncio.ensure_future(page.run(http, until, ready))
+            waiting = asyncio.ensure_future(ready.wait())
+            await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                task.result()
+            tasks.append(task)
+            pages.append(page)
+        print("ready", flush=True)
+        began, cpu = time.perf_counter(), time.process_time()
+        before = sum(page.messages for page in pages)
+        Glance.bytes = 0
+        await asyncio.sleep(seconds)
+        took_s = time.perf_counter() - began
+        cpu_s = time.process_time() - cpu
+        for task in tasks:
+            if task.done():
+                task.result()
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for page in pages:
+            await page.close()
+    return {
+        "pages": len(pages),
+        "messages": sum(page.messages for page in pages) - before,
+        "bytes": Glance.bytes,
+        "took_s": took_s,
+        "cpu_s": cpu_s,
+        "ready_s": [round(page.ready_s, 3) for page in pages],
+        "html_bytes": [page.html_bytes for page in pages],
+    }
+
+
+def main() -> None:
+    """Print what was seen."""
+    url, cookie, seconds, *paths = sys.argv[1:]
+    print(json.dumps(asyncio.run(look(url, cookie, float(seconds), paths))))
+
+
+if __name__ == "__main__":
+    main()
