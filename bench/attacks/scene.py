@@ -40,7 +40,7 @@ class Committed:
     @property
     def stamps(self) -> set[int]:
         """Of the frames."""
-        return {key.stamp_ns for key in self.keys}
+        return {key.stamp_ns for key in list(self.keys)}  # at once: another thread adds to it
 
 
 class Scene:
