@@ -64,6 +64,7 @@ class Scene:
         gateway.answer = gateway.commit
         gateway.answers_heartbeats = gateway.greets = True
         gateway.mute = False
+        gateway.extensions = ()
         gateway.refuse_with = None
         gateway.frames.clear()
         gateway.heard.clear()
