@@ -106,9 +106,11 @@ def senseless_changes(sites: Sites, record: Record) -> None:
 @row(REQUESTS, "questions of clients with odd places, numbers and names")
 def senseless_questions(sites: Sites, record: Record) -> None:
     """Of records, artefacts, roll-outs, devices and the audit."""
-    paths = ("audit", "records", "artefacts", "rollouts", "devices", "devices/evil-1/status")
-    paths += ("devices/evil-1/picture", "devices/%00/status", "devices/%ED%A0%80/settings")
-    paths += ("devices/..%2f../status", "artefacts/" + "9" * 30 + "/data", "artefacts/x/data")
+    paths = (
+        *("audit", "records", "artefacts", "rollouts", "devices", "devices/evil-1/status"),
+        *("devices/evil-1/picture", "devices/%00/status", "devices/%ED%A0%80/settings"),
+        *("devices/..%2f../status", f"artefacts/{'9' * 30}/data", "artefacts/x/data"),
+    )
     numbers = ("-1", "9" * 20, "%D9%A1", "1e3", "", "nan", str(2**63), "%00", "x" * 5000)
     names = ("after", "limit", "device", "stream", "kind", "since_ns", "stamp_ns")
     asked = [
