@@ -158,7 +158,13 @@ class Device(Attacked):
     def __init__(self, folder: Path, keys: Path, name: str, **environment: str) -> None:
         self.folder, self.log_path = folder, folder / "device.log"
         self.spool = folder / "state" / "spool.sqlite"
-        self._config = {"device": name, "keys_dir": str(keys), **QUICK}
+        self.artefacts = folder / "artefacts"
+        self._config = {
+            "device": name,
+            "keys_dir": str(keys),
+            "artefacts_dir": str(self.artefacts),
+            **QUICK,
+        }
         self._environment = {**os.environ, **environment}
         self._start_process()
 

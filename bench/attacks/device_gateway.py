@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import random
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mastra_ros.artefacts import BYTES_MAX
+from mastra_ros.bridge.artefacts.folder import FILES_MAX
 from mastra_ros.protocol import (
     Ack,
     FrameMessage,
@@ -17,9 +21,12 @@ from mastra_ros.protocol import (
     Message,
     Nack,
     ResultMessage,
+    Session,
     Settings,
     encode,
 )
+from mastra_ros.protocol.artefacts import EXTENSION as ARTEFACTS
+from mastra_ros.protocol.artefacts import ArtefactOffer, ArtefactPiece
 
 from .row import Record, row
 from .scene import Scene, scene
@@ -215,3 +222,35 @@ def mute(sites: Sites, record: Record) -> None:
         record.attempts += 2
         stamps += at.device.do("send", count=10, late=True)
         wait_until(lambda: len(at.gateway.tokens) >= 1)
+
+
+@row(ITEM, "offers of artefacts without number, without bytes, and that never come")
+def offers(sites: Sites, record: Record) -> None:
+    """Files and folders on the device are bounded, and frames go on beside them."""
+    at = scene(sites)
+    nothing, never = hashlib.sha256().hexdigest(), "0" * 64
+    with at.talking(sites, record) as stamps:
+        at.gateway.extensions = (ARTEFACTS,)
+        at.hang_up()
+        wait_until(lambda: any(ARTEFACTS in one.extensions for one in _sessions(at)))
+        stamps += at.device.do("send", count=20, late=True)
+        messages: list[Message] = []
+        for n in range(sites.over_runs(200, 20_000)):
+            kind, name = f"kind-{n}", f"name-{n}"
+            messages.append(ArtefactOffer(4 * n, kind, name, 0, nothing))
+            messages.append(ArtefactOffer(4 * n + 1, kind, name, 0, never))
+            messages.append(ArtefactOffer(4 * n + 2, kind, name, BYTES_MAX, never, life_s=0.05))
+            messages.append(ArtefactPiece(4 * n + 3, 10**6, b"never asked for", gone=n % 2 == 1))
+        for message in messages:
+            record.attempts += _say(at, encode(message))
+        stamps += at.device.do("send", count=20, late=False)
+        wait_until(lambda: bool(_stored(at)))
+    record.expect(len(_stored(at)) <= FILES_MAX, f"{len(_stored(at))} files were stored")
+
+
+def _sessions(at: Scene) -> list[Session]:
+    return list(at.gateway._connections.values())
+
+
+def _stored(at: Scene) -> list[Path]:
+    return [path for path in at.device.artefacts.glob("*/*/*") if path.is_file()]

@@ -76,7 +76,7 @@ def shared_memory(sites: Sites, record: Record) -> None:
         return
     left: set[Path] = set()
     most = 0
-    for _ in range(sites.over_runs(3, 20)):
+    for _ in range(sites.over_runs(3, 10)):
         with _process("-c", NODE) as process:
             wait_until(lambda process=process: bool(_segments(process.pid)))  # type: ignore[misc]
             wait_until(lambda left=left: not any(path.exists() for path in left))  # type: ignore[misc]

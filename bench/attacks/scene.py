@@ -40,7 +40,7 @@ class Committed:
     @property
     def stamps(self) -> set[int]:
         """Of the frames."""
-        return {key.stamp_ns for key in self.keys}
+        return {key.stamp_ns for key in list(self.keys)}  # at once: another thread adds to it
 
 
 class Scene:
@@ -64,6 +64,7 @@ class Scene:
         gateway.answer = gateway.commit
         gateway.answers_heartbeats = gateway.greets = True
         gateway.mute = False
+        gateway.extensions = ()
         gateway.refuse_with = None
         gateway.frames.clear()
         gateway.heard.clear()

@@ -62,6 +62,7 @@ class FakeGateway:
         codecs: tuple[str, ...] = (),
     ) -> None:
         self.codecs = codecs  # that it says to decode
+        self.extensions: tuple[str, ...] = ()  # that it says to understand
 
         self.port = port
         self.frames: list[FrameMessage] = []
@@ -195,7 +196,11 @@ class FakeGateway:
 
     async def _serve(self, websocket: ServerConnection) -> None:
         session = Session(
-            Role.GATEWAY, device=self._device, now_ns=time.monotonic_ns(), codecs=self.codecs
+            Role.GATEWAY,
+            device=self._device,
+            now_ns=time.monotonic_ns(),
+            codecs=self.codecs,
+            extensions=self.extensions,
         )
         self._connections[websocket] = session
         ticker = asyncio.ensure_future(self._tick(websocket, session))

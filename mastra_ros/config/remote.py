@@ -12,6 +12,10 @@ REMOTE_STAGES = tuple(stage for stage in STAGES if stage not in ("bridge", "gate
 """Stages that a gateway may ask a device to change; how it is reached, and what is private, is the
 device's affair."""
 
+TEXT_CHARACTERS_MAX, ITEMS_MAX = 1024, 64
+"""Longer texts and lists no message carries: one that is kept would end each session at its start.
+"""
+
 _LIVE = {
     f"{stage}.{name}": parameter
     for stage in REMOTE_STAGES
@@ -34,11 +38,20 @@ def check_remote(name: str, value: Any) -> Any:
     """The value that a gateway asks for, of the parameter's own type.
 
     Raises ConfigError for whatever is not on the closed list of live parameters, of another type
-    or out of range. What ROS itself declares at every node, such as `use_sim_time`, is not on it.
+    or out of range, or longer than a message carries. What ROS itself declares at every node, such
+    as `use_sim_time`, is not on it.
     """
     parameter = remote_parameter(name)
     if parameter is None:
         raise ConfigError(
             f"{name[:80]!r}: expected stage.parameter, a live one of {', '.join(REMOTE_STAGES)}"
+        )
+    items = value if isinstance(value, (list, tuple)) else (value,)
+    if len(items) > ITEMS_MAX:
+        raise ConfigError(f"{name}: expected at most {ITEMS_MAX} items, got {len(items)}")
+    longest = max((len(one) for one in items if isinstance(one, str)), default=0)
+    if longest > TEXT_CHARACTERS_MAX:
+        raise ConfigError(
+            f"{name}: expected at most {TEXT_CHARACTERS_MAX} characters, got {longest}"
         )
     return parameter.check(value)

@@ -116,6 +116,8 @@ class ArtefactLane:
             self._on_received(received)
             self._send(ArtefactAck(offer.id, offer.sha256, "stored"))
             return
+        if len(self._tries) >= OFFERS_MAX:  # of others, that were refused or came well at last
+            self._tries = {offer.sha256: self._tries.get(offer.sha256, 0)}
         self._tries[offer.sha256] = self._tries.get(offer.sha256, 0) + 1
         if self._tries[offer.sha256] >= TRIES_MAX:
             raise SpoolError("what came does not have the SHA-256 that was announced")

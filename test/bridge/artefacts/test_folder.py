@@ -93,3 +93,30 @@ def test_what_is_offered_no_longer_leaves_nothing_behind(tmp_path: Path) -> None
     folder.write(made, 0, b"0123")
     folder.forget(made)
     assert folder.begin(made) == 0
+
+
+def test_artefacts_of_no_bytes_are_bounded_too(tmp_path: Path) -> None:
+    folder = ArtefactFolder(tmp_path, files_max=8)
+    paths = [store(folder, b"", kind=f"kind-{n}", name=f"name-{n}") for n in range(20)]
+    assert [path.exists() for path in paths] == [False] * 12 + [True] * 8
+    assert len(list(tmp_path.rglob("*"))) == 3 * 8, "no empty folder is left"
+
+
+def test_those_of_one_name_make_room_for_each_other(tmp_path: Path) -> None:
+    folder = ArtefactFolder(tmp_path, bytes_max=10)
+    for n in range(3):
+        path = store(folder, bytes([n]) * 10, keep="all")
+    assert [one for one in tmp_path.rglob("*") if one.is_file()] == [path]
+
+
+def test_what_never_comes_whole_leaves_no_folder(tmp_path: Path) -> None:
+    folder = ArtefactFolder(tmp_path)
+    for n in range(3):
+        wrong = offer(b"", kind=f"kind-{n}", sha256="0" * 64)
+        folder.begin(wrong)
+        assert folder.finish(wrong) is None
+        given_up = offer(b"1234", kind=f"other-{n}")
+        folder.begin(given_up)
+        folder.write(given_up, 0, b"12")
+        folder.forget(given_up)
+    assert list(tmp_path.rglob("*")) == []

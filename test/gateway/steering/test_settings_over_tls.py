@@ -11,8 +11,10 @@ from typing import Any
 import httpx
 import pytest
 
+from mastra_ros.config import remote_parameters
+from mastra_ros.config.remote import ITEMS_MAX, TEXT_CHARACTERS_MAX
 from mastra_ros.gateway.embedded import EmbeddedGateway
-from mastra_ros.protocol import Settings, decode
+from mastra_ros.protocol import Settings, Welcome, decode, encode
 from mastra_ros.protocol.clients import add_client, client_audience, load_client_key
 from mastra_ros.protocol.keys import audience_of, load_device_key
 from mastra_ros.protocol.tokens import sign_token
@@ -120,6 +122,9 @@ def test_readers_and_devices_change_nothing(ask: Ask) -> None:
         ({"compression.quality": 50, "scheduling.load_high": [0.5]}, "expected float"),
         ({"scheduling.load_high": float("inf")}, "expected 0 to 1"),
         ({"x" * 5000: 1}, "expected stage.parameter"),
+        ({"ultrasound.tgc_db": "1," * 600}, "expected at most 1024 characters"),
+        ({"ultrasound.calipers": ["1,1 2,2"] * 65}, "expected at most 64"),
+        ({"ultrasound.calipers": ["1" * 1025]}, "expected at most 1024 characters"),
     ],
 )
 def test_what_no_device_may_take_is_refused_whole_and_written_down(
@@ -194,3 +199,15 @@ def _json(value: Any) -> bytes:
     import json
 
     return json.dumps(value).encode()
+
+
+def test_all_that_may_be_wanted_together_fits_into_one_welcome() -> None:
+    longest = {
+        name: ("x" * TEXT_CHARACTERS_MAX,) * ITEMS_MAX if one.type is tuple else one.default
+        for name, one in remote_parameters().items()
+    }
+    encode(Welcome(1, "session", {name: _plain(value) for name, value in longest.items()}))
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
