@@ -13,9 +13,10 @@ kills  devices and gateway are killed (SIGKILL) in turn while records go up over
 artefact  20 MB over 5 Mbit/s with cuts, beside live frames and their ages alone
 sets   2,000 frames of a set through kills of both sides and cuts
 
---long is what is published: 1,000 kills and 100,000 records (20 to 30 minutes), 200 kills for the
-set (10), 200 MB (10). rate takes 2 minutes, cost 1; these two and artefact want a quiet machine,
-the others assert that nothing is lost, wherever they run.
+--long is what is published: 1,000 kills and 100,000 records (20 minutes), 200 kills for a set (3),
+an artefact of 200 MB (30: beside live frames it has about 1 Mbit/s of the link). rate takes 2
+minutes, cost 1; these two and artefact want a quiet machine, the others assert that nothing is
+lost, wherever they run.
 
 Parts that are not named keep what `--out` has of them. The tables in docs/architecture.md are
 written by `python -m bench.records_table`.

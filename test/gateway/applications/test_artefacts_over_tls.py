@@ -105,8 +105,8 @@ def test_a_large_one_arrives_whole_through_cuts_and_is_offered_no_more(
                 assert time.monotonic() < until_s
                 assert not devices.received
                 time.sleep(0.005)
-            proxy.restart_clock()
             proxy.set_faults(parse_faults("rate=20mbit@0s,reset@0s"))
+            proxy.restart_clock()
         (received,) = devices.await_count(1)
         assert received.path.read_bytes() == data
         assert (received.offer.version, received.offer.kind) == ("3", "bundle")
@@ -167,3 +167,33 @@ def test_an_artefact_is_for_its_own_device_and_what_has_expired_for_nobody(
         thief.send(ArtefactRequest(number, 0, 3))
         assert thief.expect(ArtefactPiece).gone
     assert not any(isinstance(event, ArtefactOffer) for event in thief._events)
+
+
+def test_one_that_is_replaced_in_mid_transfer_is_given_up_and_the_newest_alone_arrives(
+    tmp_path: Path, start_gateway: Callable[..., EmbeddedGateway], devices: Devices
+) -> None:
+    state = tmp_path / "state"
+    whose: dict[str, Any] = {"device": "cam-1", "stream": "down"}
+    waiting(state, Artefact("plan", "p", os.urandom(2_000_000), version="1", **whose))
+    gateway = start_gateway(state, applications=())
+    with ShapingProxy("127.0.0.1", gateway.port) as proxy:
+        proxy.set_faults(parse_faults("rate=20mbit@0s"))
+        devices.connect(proxy.port)
+        home = tmp_path / "devices" / "cam-1" / "plan" / "p"
+        until_s = time.monotonic() + 120
+        while not any(path.stat().st_size >= 200_000 for path in home.glob(".*.part")):
+            assert time.monotonic() < until_s
+            time.sleep(0.005)
+        newest = os.urandom(300_000)
+        keeping = Keeping(state)
+        for place, data in enumerate((os.urandom(500_000), newest), 1):
+            assert keeping.put("test", Artefact("plan", "p", data, version="2", **whose), place, 0)
+        keeping.close()
+        while list(home.glob(".*.part")):
+            assert time.monotonic() < until_s, "the one that is gone is fetched no further"
+            time.sleep(0.005)
+        proxy.set_faults(parse_faults("rate=20mbit@0s,reset@0s"))
+        proxy.restart_clock()
+        (received,) = devices.await_count(1)
+    assert received.path.read_bytes() == newest
+    assert [path.name for path in home.iterdir()] == [received.path.name]

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgpack
 import numpy as np
 import pytest
 
@@ -57,6 +58,22 @@ def test_records_are_acknowledged_and_a_frame_beside_them_is_answered(
     ack = device.expect(RecordsAck)
     assert list(ack.all_committed()) == [Committed("verdict", 2), Committed("event", 1)]
     device.infer(7, picture((1, 1)))
+
+
+def test_a_record_may_have_64_kib_and_not_a_byte_more(greet: Callable[..., Any]) -> None:
+    device = greet("records-largest")
+    fill = 65_536 - len(pack_body({"fill": bytes(65_000)})) + 65_000
+    largest = {"fill": bytes(fill)}
+    assert len(pack_body(largest)) == 65_536
+    over = msgpack.packb({"fill": bytes(fill + 1)})
+    taken = RecordItem("verdict", 1, 0, 5, pack_body(largest)).to_list()
+    device.send(Records(1, "records-largest", EPOCH, (taken,)))
+    assert list(device.expect(RecordsAck).all_committed()) == [Committed("verdict", 1)]
+    too_much = ["verdict", 2, 1, 5, over]
+    device.send(Records(2, "records-largest", EPOCH, (too_much, item(1, "event"))))
+    ack = device.expect(RecordsAck)
+    assert list(ack.all_committed()) == [Committed("event", 1)]
+    assert [one.seq for one in ack.all_refused()] == [2]
 
 
 @pytest.mark.parametrize(
