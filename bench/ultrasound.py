@@ -1,6 +1,6 @@
 """Tracked ultrasound: against PLUS's own files, drawn truth, the clock, and what may leave.
 
-    python -m bench.ultrasound [--only PART,PART] [--seeds 10] [--seconds 20] [--sweeps 3]
+    python -m bench.ultrasound [--only PART,PART] [--seeds 10] [--seconds 10] [--sweeps 3]
                                [--out bench/results/ultrasound.json] [--picture FILE]
 
 plus       PLUS's two volumes, each by its own parameters, voxel by voxel
@@ -71,7 +71,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--only", default=",".join(PARTS), metavar="PART,PART")
     parser.add_argument("--seeds", type=int, default=10, help="phantoms and castings")
-    parser.add_argument("--seconds", type=float, default=20.0, help="of each live run")
+    parser.add_argument("--seconds", type=float, default=10.0, help="of each live run")
     parser.add_argument("--sweeps", type=int, default=3, help="from the last frame to the report")
     parser.add_argument("--out", type=Path, default=RESULTS / f"{NAME}.json")
     parser.add_argument("--picture", type=Path, metavar="FILE", help="slices of a phantom, PNG")

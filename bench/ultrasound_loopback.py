@@ -16,7 +16,7 @@ from mastra_ros.bridge.clearing import NothingToHide
 from mastra_ros.compression import Encoder
 from mastra_ros.config import BridgeConfig, CompressionConfig, GatewayConfig
 from mastra_ros.gateway.embedded import EmbeddedGateway
-from mastra_ros.pipeline.ultrasound.phantom import Phantom, PhantomConfig
+from mastra_ros.pipeline.ultrasound.phantom import DrawnFrame, Phantom, PhantomConfig
 from mastra_ros.pipeline.ultrasound.region import Region
 from mastra_ros.pipeline.ultrasound.sweep import SweepBegin, SweepEnd, TrackedFrame
 from mastra_ros.privacy import hiding_nothing
@@ -39,7 +39,7 @@ def over_loopback(sweeps: int, phantom: PhantomConfig | None = None) -> list[dic
     Of each: seconds from its last frame until each artefact is there, and until all are.
     """
     drawn = Phantom(phantom or PhantomConfig())
-    packets = _packets(drawn)
+    frames = list(drawn.frames())
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mastra-bench-")))
         init_keys(folder / "keys")
@@ -72,7 +72,10 @@ def over_loopback(sweeps: int, phantom: PhantomConfig | None = None) -> list[dic
         )
         client.start()
         stack.callback(client.stop, 10.0)
-        return [_timed(client, drawn, packets, f"bench-{n}", arrivals) for n in range(sweeps)]
+        return [
+            _timed(client, _packets(drawn.config, frames, f"bench-{number}"), arrivals)
+            for number in range(sweeps)
+        ]
 
 
 class _Arrivals:
@@ -95,53 +98,47 @@ class _Arrivals:
                 raise TimeoutError(f"expected {sorted(names)} within {WITHIN_S:g} s")
 
 
-def _timed(
-    client: BridgeClient, drawn: Phantom, packets: Packets, sweep: str, arrivals: _Arrivals
-) -> dict[str, Any]:
-    ended_s = _sent(client, drawn, packets, sweep)
-    arrivals.wait_for({f"{sweep}.{ending}" for ending in ENDINGS})
+def _timed(client: BridgeClient, packets: Packets, arrivals: _Arrivals) -> dict[str, Any]:
+    _, first, _ = packets[0]
+    ended_s = _sent(client, packets)
+    arrivals.wait_for({f"{first.sweep}.{ending}" for ending in ENDINGS})
     times = {
-        ending: round(arrivals.at_s[f"{sweep}.{ending}"] - ended_s, 3) for ending in sorted(ENDINGS)
+        ending: round(arrivals.at_s[f"{first.sweep}.{ending}"] - ended_s, 3)
+        for ending in sorted(ENDINGS)
     }
     return {"each_s": times, "on_device_s": max(times.values())}
 
 
-def _packets(drawn: Phantom) -> Packets:
+def _packets(config: PhantomConfig, frames: list[DrawnFrame], sweep: str) -> Packets:
     """Every frame as it leaves a device, and when in the sweep, s."""
-    config = drawn.config
     region = Region((0, 0, config.width_px, config.height_px))
     side = (config.spacing_mm, config.spacing_mm)
     encoder = Encoder(CompressionConfig(codec="jpegls"), "probe")
+    began_ns = time.time_ns()
     made = []
-    for frame in drawn.frames():
-        stamp_ns = 1 + round(frame.stamp_s * 1e9)
+    for frame in frames:
+        stamp_ns = began_ns + round(frame.stamp_s * 1e9)
         pose = tuple(frame.pose.ravel().tolist())
-        tracked = TrackedFrame("bench", frame.number + 1, stamp_ns, pose, "0" * 8, side, region)
+        tracked = TrackedFrame(sweep, frame.number + 1, stamp_ns, pose, "0" * 8, side, region)
         picture = Frame(FrameKey("probe", stamp_ns), frame.image, "mono8")
         packet = encoder.encode(GATE.clear(picture), late=True)
+        packet = replace(packet, meta={"ultrasound": tracked.to_map()})
         made.append((frame.stamp_s, tracked, packet))
     return made
 
 
-def _sent(client: BridgeClient, drawn: Phantom, packets: Packets, sweep: str) -> float:
+def _sent(client: BridgeClient, packets: Packets) -> float:
     """Send the whole sweep at its pace; when the last frame was sent."""
-    size = (drawn.config.width_px, drawn.config.height_px)
-    _, first, _ = packets[0]
-    began_ns = time.time_ns()
+    _, first, packet = packets[0]
+    size = (packet.width_px, packet.height_px)
+    stamp_ns = first.stamp_ns
     client.send_record(
-        SweepBegin(sweep, began_ns, *size, "0" * 8, first.spacing_mm, first.region).record()
+        SweepBegin(first.sweep, stamp_ns, *size, "0" * 8, first.spacing_mm, first.region).record()
     )
     begun_s = time.perf_counter()
-    for at_s, one, packet in packets:
-        stamp_ns = began_ns + round(at_s * 1e9)
-        tracked = replace(one, sweep=sweep, stamp_ns=stamp_ns)
-        told = replace(
-            packet,
-            key=FrameKey("probe", stamp_ns),
-            meta={"ultrasound": tracked.to_map()},
-        )
+    for at_s, one, told in packets:
         time.sleep(max(0.0, begun_s + at_s - time.perf_counter()))
-        client.send_set_frame(SetFrame(sweep, one.sequence, told))
+        client.send_set_frame(SetFrame(one.sweep, one.sequence, told))
     ended_s = time.perf_counter()
-    client.send_record(SweepEnd(sweep, time.time_ns(), len(packets)).record())
+    client.send_record(SweepEnd(first.sweep, time.time_ns(), len(packets)).record())
     return ended_s

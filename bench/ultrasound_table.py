@@ -48,7 +48,11 @@ def device(told: dict[str, Any]) -> str:
 def cloud(told: dict[str, Any]) -> str:
     """What becomes of sweeps and of castings."""
     made = [_plus(told.get("plus", {})), _phantoms(told.get("phantom", {})), _rest(told)]
-    return "\n\n".join([*filter(None, made), "\n".join(page.missed(told))])
+    bars = told.get("bars", [])
+    lines = page.missed(told)
+    if all(bar["holds"] for bar in bars):
+        lines = [f"{len(bars)} of {len(bars)} bars hold."]
+    return "\n\n".join([*filter(None, made), "\n".join(lines)])
 
 
 def _plus(told: dict[str, Any]) -> str:

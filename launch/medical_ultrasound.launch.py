@@ -17,7 +17,8 @@ def generate_launch_description() -> LaunchDescription:
             ),
             composed(),
             *rviz(
-                "config/medical_ultrasound.rviz", "image_live", "probe", "volume", "volume_markers"
+                "config/medical_ultrasound.rviz",
+                *("image_live", "probe", "volume", "volume_markers", "coverage"),
             ),
             stages(
                 "ultrasound",

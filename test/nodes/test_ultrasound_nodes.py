@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from geometry_msgs.msg import PoseStamped
@@ -285,13 +286,22 @@ def test_a_volume_that_comes_back_is_shown_in_metres(
     around.create_subscription(MarkerArray, "volume_markers", meshes.append, LATEST)
     told = around.create_publisher(msg.Artefact, "artefact", LASTING)
     told.publish(msg.Artefact(kind="volume", name="s1.points.msgpack", path=str(tmp_path / "gone")))
+    pictures: list[Any] = []
+    around.create_subscription(Image, "coverage", pictures.append, LATEST)
+    coverage = np.zeros((8, 12, 3), np.uint8)
+    coverage[:, :6] = (0, 200, 0)
+    packed = cv2.imencode(".png", coverage)[1].tobytes()
+    told.publish(msg.Artefact(kind="volume", name="s1.coverage.png", data=list(b"no picture")))
+    told.publish(msg.Artefact(kind="volume", name="s1.coverage.png", data=list(packed)))
     told.publish(msg.Artefact(kind="volume", name="s1.points.msgpack", path=str(path)))
-    wait_until(lambda: bool(clouds) and bool(meshes), "the volume")
+    wait_until(lambda: bool(clouds) and bool(meshes) and bool(pictures), "the volume")
+    shown = np.frombuffer(bytes(pictures[0].data), np.uint8).reshape(8, 12, 3)
+    np.testing.assert_array_equal(shown, coverage)
     got = np.frombuffer(bytes(clouds[0].data), "<f4").reshape(-1, 4)
     np.testing.assert_allclose(got[:, :3], points[:, :3] / 1000, rtol=1e-6)
     assert clouds[0].header.frame_id == "ultrasound_reference"
     assert [one.text for one in meshes[0].markers] == ["", "sphere", "note"]
-    assert node.artefacts == {"s1": {"points.msgpack": str(path)}}
+    assert node.artefacts["s1"]["points.msgpack"] == str(path)
     node.close()
 
 

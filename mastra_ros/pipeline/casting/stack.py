@@ -87,40 +87,68 @@ def _picture(path: Path) -> Array:
 
 
 def _series(folder: Path, voxels_max: int) -> Volume:
-    """One series: slices by their position along its normal, in Hounsfield units if it says so."""
+    """One series: slices by their position along its normal, in Hounsfield units if it says so.
+
+    It may lie in folders below, and beside pictures that are no slices of any series, as scouts.
+    """
+    found = _slices(folder)
+    several = {name: some for name, some in found.items() if len(some) >= 2}
+    if len(several) != 1:
+        counts = ", ".join(f"{len(some)} of {name}" for name, some in found.items())
+        raise VolumeError(
+            f"{folder}: expected one series of at least 2 slices, got "
+            f"{sum(map(len, found.values()))} slices of {len(found)} series: {counts:.300}"
+        )
+    ((_, members),) = several.items()
+    try:
+        return _stacked(folder, members, voxels_max)
+    except VolumeError:
+        raise
+    except Exception as error:  # pydicom and its decoders raise what they like
+        text = " ".join(str(error).split())
+        raise VolumeError(f"{folder}: cannot be read as a stack: {text:.200}") from error
+
+
+def _slices(folder: Path) -> dict[str, list[Any]]:
+    """Every DICOM picture below a folder that is no scout, by series."""
     try:
         import pydicom
         from pydicom.errors import InvalidDicomError
     except ImportError:
         raise needs_medical("pydicom") from None
-    slices: list[tuple[float, Any]] = []
-    series: set[str] = set()
-    normal = None
-    for path in sorted(one for one in folder.iterdir() if one.is_file()):
+    found: dict[str, list[Any]] = {}
+    for path in sorted(one for one in folder.rglob("*") if one.is_file()):
         try:
             ds: Any = pydicom.dcmread(path)
         except (InvalidDicomError, OSError):
             continue
-        if "PixelData" not in ds:
+        if "PixelData" not in ds or "LOCALIZER" in (ds.get("ImageType") or ()):
             continue
+        found.setdefault(str(ds.get("SeriesInstanceUID", "")), []).append(ds)
+    return found
+
+
+def _placed(members: list[Any]) -> list[tuple[float, Any]]:
+    """Slices with their places along the normal of the first."""
+    slices: list[tuple[float, Any]] = []
+    normal = None
+    for ds in members:
+        name = Path(str(ds.filename)).name
         try:
             ways = np.array([float(one) for one in ds.ImageOrientationPatient]).reshape(2, 3)
             place = np.array([float(one) for one in ds.ImagePositionPatient])
-            series.add(str(ds.SeriesInstanceUID))
         except (AttributeError, TypeError, ValueError) as error:
-            raise VolumeError(
-                f"{path.name}: expected place and series, got {error!s:.80}"
-            ) from None
+            raise VolumeError(f"{name}: expected place and series, got {error!s:.80}") from None
         if normal is None:
             normal = np.cross(ways[0], ways[1])
         if abs(float(np.cross(ways[0], ways[1]) @ normal)) < 0.9999:
-            raise VolumeError(f"{path.name}: expected slices that are parallel")
+            raise VolumeError(f"{name}: expected slices that are parallel")
         slices.append((float(place @ normal), ds))
-    if len(slices) < 2 or len(series) != 1:
-        raise VolumeError(
-            f"{folder}: expected one series of at least 2 slices, got {len(slices)} slices of "
-            f"{len(series)} series"
-        )
+    return slices
+
+
+def _stacked(folder: Path, members: list[Any], voxels_max: int) -> Volume:
+    slices = _placed(members)
     slices.sort(key=lambda one: one[0])
     places = np.array([place for place, _ in slices])
     step = float(np.diff(places).mean())
@@ -130,7 +158,13 @@ def _series(folder: Path, voxels_max: int) -> Volume:
             f"{np.diff(places).min():.3f} to {np.diff(places).max():.3f} mm"
         )
     first = slices[0][1]
-    down, across = (float(one) for one in first.PixelSpacing)
+    sides = [tuple(float(one) for one in ds.PixelSpacing) for _, ds in slices]
+    if len(set(sides)) != 1:
+        raise VolumeError(
+            f"{folder}: expected pixels of one size, got {len(set(sides))} of {min(sides)} to "
+            f"{max(sides)} mm"
+        )
+    down, across = sides[0]
     spacing = (across, down, step)
     shape = (len(slices), int(first.Rows), int(first.Columns))
     check_spacing(spacing)

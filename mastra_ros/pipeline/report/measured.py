@@ -20,7 +20,7 @@ CENTRE_MM = 0.06
 CENTRE_OF_JITTER = 0.2
 COVERAGE_FACTOR = 2.0
 """Expanded uncertainties are told: 95 of 100 lie within. Measured on drawn phantoms by
-bench/ultrasound_volume.py; what a calibration is off by comes on top."""
+`python -m bench.ultrasound`; what a calibration is off by comes on top."""
 
 
 @dataclass(frozen=True)

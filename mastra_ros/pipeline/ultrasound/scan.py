@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -189,7 +190,7 @@ class ScanConverter:
             along * across,
         ]
 
-    def _nearest(self, line: NDArray[np.float64], sample: NDArray[np.float64]) -> None:
+    def _nearest(self, line: NDArray[Any], sample: NDArray[Any]) -> None:
         """Of a row of lines and a column of samples, told in parts of them."""
         lines, samples = self._shape
         seen = (

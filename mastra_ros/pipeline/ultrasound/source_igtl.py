@@ -20,6 +20,7 @@ import numpy as np
 from mastra_ros.errors import ConfigError, DependencyError
 from mastra_ros.pipeline.ultrasound.rigid import Matrix
 from mastra_ros.pipeline.ultrasound.source import Event, Picture, ProbeUri, TimedPose
+from mastra_ros.pipeline.ultrasound.upright import eight_bits
 
 PORT = 18944
 WAITING_MAX = 1000
@@ -118,9 +119,10 @@ class IgtlSource:
         if kind == "ImageMessage" and (not self._image or device == self._image):
             image = np.asarray(message.image)
             image = image[0] if image.ndim in (3, 4) else image
-            if image.ndim == 3:
-                image = image.mean(axis=2) if image.shape[2] > 1 else image[:, :, 0]
-            return Picture(self._stamp_ns(message), np.ascontiguousarray(image, np.uint8))
+            if image.ndim not in (2, 3) or not image.size:
+                return None
+            gray = np.ascontiguousarray(eight_bits(image))
+            return Picture(self._stamp_ns(message), gray)
         if kind == "TransformMessage" and (not self._transform or device == self._transform):
             matrix = np.asarray(message.matrix, np.float64)
             good = matrix.shape == (4, 4) and np.isfinite(matrix).all()

@@ -21,9 +21,11 @@ def along_lines(letters: str) -> bool:
 
 
 def eight_bits(image: NDArray[Any]) -> NDArray[np.uint8]:
-    """Gray, (height, width) uint8, of gray or RGB of 8 or 16 bits."""
+    """Gray, (height, width) uint8, of gray or RGB of 8 or 16 bits; others are cut to 0 to 255."""
     if image.dtype == np.uint16:
         image = image >> 8
+    elif image.dtype != np.uint8:
+        image = np.clip(np.nan_to_num(image), 0, 255)
     if image.ndim == 3:
         image = image.astype(np.float64).mean(axis=2) + 0.5 if image.shape[2] > 1 else image[..., 0]
     return image.astype(np.uint8)

@@ -111,14 +111,14 @@ def test_a_stack_that_is_not_whole_is_refused(cracked: Volume, tmp_path: Path) -
             read_stack(wrong, spacing_mm=SPACING)
 
 
-def series(volume: Volume, folder: Path, *, lacking: int = -1) -> str:
+def series(volume: Volume, folder: Path, *, lacking: int = -1, count: int = 10**6) -> str:
     """As a DICOM series, written from the last slice to the first."""
     pydicom = pytest.importorskip("pydicom", reason="pydicom is not installed")
     from pydicom.dataset import Dataset, FileMetaDataset
 
     folder.mkdir()
     common = pydicom.uid.generate_uid()
-    for number, one in reversed(list(enumerate(volume.values))):
+    for number, one in reversed(list(enumerate(volume.values))[:count]):
         if number == lacking:
             continue
         ds: Any = Dataset()
@@ -149,6 +149,48 @@ def test_a_dicom_series_says_itself_how_it_lies(cracked: Volume, tmp_path: Path)
     assert np.array_equal(again.values, cracked.values)
     with pytest.raises(VolumeError, match=r"evenly apart, got 0\.250 to 0\.500 mm"):
         read_stack(series(cracked, tmp_path / "hole", lacking=9))
+
+
+def changed(source: str, **tags: Any) -> None:
+    """Change tags of the first file of a series; None takes one out."""
+    pydicom = pytest.importorskip("pydicom", reason="pydicom is not installed")
+    path = min(Path(source.removeprefix("dicom:")).iterdir())
+    ds = pydicom.dcmread(path)
+    for name, value in tags.items():
+        if value is None:
+            delattr(ds, name)
+        else:
+            setattr(ds, name, value)
+    ds.save_as(path)
+
+
+def test_a_series_is_found_in_folders_below_and_beside_scouts_and_notes(
+    cracked: Volume, tmp_path: Path
+) -> None:
+    study = tmp_path / "study"
+    study.mkdir()
+    series(cracked, study / "ct")
+    scout = series(cracked, study / "scout", count=1)
+    changed(scout, ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
+    series(cracked, study / "single", count=1)
+    (study / "README.txt").write_text("of part 17")
+    assert read_stack(f"dicom:{study}").grid == cracked.grid
+    series(cracked, study / "again", count=3)
+    with pytest.raises(VolumeError, match=r"slices of 3 series: .* of 1\.2\."):
+        read_stack(f"dicom:{study}")
+
+
+@pytest.mark.parametrize(
+    "tags", [{"PixelSpacing": None}, {"PixelData": b"short"}, {"Rows": 0}, {"BitsAllocated": 7}]
+)
+def test_a_series_that_is_damaged_is_one_line(
+    cracked: Volume, tmp_path: Path, tags: dict[str, Any]
+) -> None:
+    source = series(cracked, tmp_path / "ct", count=4)
+    changed(source, **tags)
+    with pytest.raises(VolumeError) as caught:
+        read_stack(source)
+    assert "\n" not in str(caught.value)
 
 
 def test_the_command_reports_and_its_status_is_the_verdict(

@@ -262,6 +262,32 @@ def test_an_openigtlink_server_gives_every_picture_and_pose(server: Any) -> None
     assert source.lost == 0
 
 
+@pytest.mark.parametrize(
+    ("image", "shown"),
+    [
+        (np.full((1, 6, 8), 200 * 256 + 7, np.uint16), 200),
+        (np.full((1, 6, 8), 300, np.int16), 255),
+        (np.full((1, 6, 8), -3.0, np.float32), 0),
+        (np.full((1, 6, 8, 3), 90, np.uint8), 90),
+    ],
+)
+def test_pictures_of_any_depth_become_gray_of_8_bits_and_never_wrap(
+    server: Any, image: np.ndarray, shown: int
+) -> None:
+    import pyigtl
+
+    source: Any = open_source(f"igtl://127.0.0.1:{server.port}")
+    until(server.is_connected, "the client to connect")
+    until(lambda: bool(source.connected), "the client to know it")
+    server.send_message(pyigtl.ImageMessage(image, device_name="Image", timestamp=100.0))
+    picture = next(filter(None, source.events()))
+    assert isinstance(picture, Picture)
+    source.close()
+    assert picture.image.dtype == np.uint8
+    assert picture.image.shape == (6, 8)
+    assert int(picture.image[0, 0]) == shown
+
+
 # pyigtl drops the sockets of connections that are refused without closing them.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_server_that_goes_and_comes_again_is_found_again(server: Any) -> None:

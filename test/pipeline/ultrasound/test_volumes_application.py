@@ -168,6 +168,7 @@ def test_a_sweep_without_a_usable_frame_says_why() -> None:
     broken = seen_frame(1, image=None, error="damaged")
     told = named(shown(application, begin(), broken, end(frames=1)))
     assert b"expected frames with poses, got none" in told["s1.error.txt"]
+    assert told["s1.error.txt"].startswith(b"RESEARCH USE ONLY - NOT A MEDICAL DEVICE")
 
 
 @pytest.mark.parametrize("package", ["skimage.measure", "highdicom", "reportlab.pdfgen.canvas"])

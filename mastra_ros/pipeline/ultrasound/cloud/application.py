@@ -29,6 +29,7 @@ from mastra_ros.pipeline.application import (
     SeenRecord,
 )
 from mastra_ros.pipeline.report.store import Archive, store
+from mastra_ros.pipeline.ultrasound.banner import BANNER
 from mastra_ros.pipeline.ultrasound.cloud.products import KEPT_S, REPORT, products, warm_up
 from mastra_ros.pipeline.ultrasound.cloud.sweep_volume import SweepVolume
 from mastra_ros.pipeline.ultrasound.sweep import (
@@ -187,7 +188,7 @@ class UltrasoundVolumes(Application):
             done = sweep.volume.finish(sweep.told_end(committed_s), round(committed_s * 1e9))
             made = products(done, self._config.faces_max)
         except MastraError as error:
-            text = f"sweep {set_name}: {error}".encode()
+            text = f"{BANNER}\nsweep {set_name}: {error}\n".encode()
             failed = Artefact(
                 REPORT,
                 f"{set_name}.error.txt",
