@@ -55,7 +55,8 @@ docs: setup ## bring the table of parameters and the measured numbers up to date
 	@$(ENV) mastra params --markdown > docs/parameters.md && python -m bench.table && \
 	  python -m bench.models_table && python -m bench.policies_table && \
 	  python -m bench.privacy_table && python -m bench.compression_table && \
-	  python -m bench.traffic_signals_table && python -m bench.traffic_table
+	  python -m bench.traffic_signals_table && python -m bench.traffic_table && \
+	  python -m bench.dashboard_table
 
 clean: ## remove what was built; .venv stays (rm -rf .venv for that)
 	@rm -rf build install log
