@@ -69,6 +69,8 @@ class _Watched:
 
     looked_s: float
     asked_s: float = -math.inf
+    read_ns: int = 0
+    """Up to when the history was read; the list of all devices may skip one."""
     samples: dict[str, dict[int, Sample]] = field(default_factory=dict)
 
     def take(self, stream: str, entry: Mapping[str, Any]) -> None:
@@ -86,14 +88,15 @@ class _Watched:
 
     def since_ns(self) -> int:
         """From when on a history may hold what is not kept: the newest, or the last hole."""
-        return min((_known_ns(sorted(kept)) for kept in self.samples.values()), default=0)
+        holes = (_hole_ns(sorted(kept)) for kept in self.samples.values())
+        return min((hole for hole in holes if hole is not None), default=self.read_ns)
 
 
-def _known_ns(moments: list[int]) -> int:
+def _hole_ns(moments: list[int]) -> int | None:
     for before, after in pairwise(moments):
         if after - before > GAP_S * 1e9 and moments[-1] - after <= FILLED_S * 1e9:
             return before
-    return moments[-1] if moments else 0
+    return None
 
 
 class Fleet:
@@ -193,6 +196,7 @@ class Fleet:
         for stream in told["streams"]:
             for entry in stream["history"]:
                 watched.take(stream["stream"], entry)
+                watched.read_ns = max(watched.read_ns, int(entry["at_ns"]))
         watched.forget()
 
 

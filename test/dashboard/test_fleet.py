@@ -117,6 +117,21 @@ def test_between_the_newest_comes_with_the_list_of_all_devices() -> None:
     assert moments == [1000.0, 1001.0, 1002.0, 1003.0]
 
 
+def test_what_the_list_skips_comes_with_the_history() -> None:
+    clock, answers = Clock(), Answers(cam={"connected": True})
+    fleet = Fleet(answers, clock)  # type: ignore[arg-type]
+    fleet.history("cam")
+    answers.entries = [entry(1000.0)]
+    poll(fleet)
+    answers.entries += [entry(1001.0), entry(1001.9)]
+    answers.devices["cam"]["status"] = {"main": entry(1001.9)}
+    poll(fleet)
+    later(clock)
+    poll(fleet)
+    moments = [one.at_s for one in fleet.history("cam")["main"]]
+    assert moments == [1000.0, 1001.0, 1001.9]
+
+
 def test_what_a_device_tells_of_a_cut_afterwards_is_filled_in_on_an_open_page() -> None:
     clock, answers = Clock(), Answers(cam={"connected": True})
     fleet = Fleet(answers, clock)  # type: ignore[arg-type]
