@@ -50,7 +50,7 @@ from mastra_ros.protocol.keys import add_device
 
 DEVICE, DEVICES = "bench", 16
 LIVE, LISTED = 50, 1000
-PAST_S = int(os.environ.get("H21PAST", "300"))
+PAST_S = 300
 """What the live devices tell of first: a page that has been open for long shows so much."""
 PAGES = (0, 1, 20)
 SHORT_S, LONG_S, WARM_S, EVERY_S = 120.0, 1800.0, 30.0, 5.0
