@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 POLL_S = 1.0
 PAGE = 1000
 HISTORY_S = 600.0
-LOOKED_AT_S = 10.0
+LOOKED_AT_S = 5.0
 """Polling goes on for so long after the last page has looked, and likewise a device's history."""
 HISTORY_EVERY_S = 5.0
 """Between, the newest status of a device is that of the list of all devices."""
