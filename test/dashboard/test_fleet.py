@@ -141,6 +141,7 @@ def test_what_a_device_tells_of_a_cut_afterwards_is_filled_in_on_an_open_page() 
     # The newest comes first after a cut, and then what was.
     answers.entries += [entry(1030.0)]
     later(clock)
+    fleet.history("cam")
     poll(fleet)
     answers.entries += [entry(1000.0 + n) for n in range(2, 30)]
     later(clock)
