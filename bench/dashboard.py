@@ -50,11 +50,13 @@ from mastra_ros.protocol.keys import add_device
 
 DEVICE, DEVICES = "bench", 16
 LIVE, LISTED = 50, 1000
-PAST_S = int(os.environ.get("H21PAST", "300"))
+PAST_S = 300
 """What the live devices tell of first: a page that has been open for long shows so much."""
 PAGES = (0, 1, 20)
 SHORT_S, LONG_S, WARM_S, EVERY_S = 120.0, 1800.0, 30.0, 5.0
 HALF_HOUR_S = 1800.0
+QUIET_S = 9.0
+"""After the last page has gone it is waited for to come back, and the gateway is still asked."""
 MARGIN_S = 8.0
 """Pages look for longer than the load lasts, which starts meanwhile."""
 
@@ -127,6 +129,8 @@ class Rig:
         """Frames at this rate, or as many as there can be, while so many pages look."""
         command = [sys.executable, "-m", "bench.serving.stream", str(self.gateway.port)]
         command += [str(self._scene.keys), DEVICE, str(DEVICES), str(seconds), str(TINY_PX)]
+        if not pages:
+            time.sleep(QUIET_S)
         with self.looking(pages, seconds + MARGIN_S) as seen:
             before, began = _cpu_s(self.dashboard), time.perf_counter()
             done = subprocess.run(
@@ -304,7 +308,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--long", action="store_true", help="watch memory for 30 minutes")
     parser.add_argument("--parts", nargs="+", default=["live", "maximum", "ages", "listed"])
-    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=6.0, help="of each load")
     parser.add_argument("--watch", type=float, default=SHORT_S, help="s of the short form")
     parser.add_argument("--out", type=Path, default=Path("bench/results/dashboard.json"))

@@ -10,9 +10,12 @@ last PAST_S seconds of themselves first; TOLD others (told-0, …) tell one stat
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 import time
 from pathlib import Path
+
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from bench.attacks.healthy import open_websocket
 from bench.dashboard_scene import status
@@ -21,7 +24,8 @@ from mastra_ros.protocol.statuses import EXTENSION, StatusReport
 from mastra_ros.statuses import pack_status
 
 PERIOD_S = 1.0
-AT_ONCE = 20
+TRIES = 5
+AT_ONCE = 8
 PAST_PER_S = 11
 """Of the past, beside the one of now; the gateway listens to twelve a second."""
 
@@ -34,7 +38,15 @@ class Teller:
         self._number = 0
 
     async def once(self) -> None:
-        """Tell one status, and go when it was heard."""
+        """Tell one status, and go when it was heard; the gateway may be short of sessions."""
+        for _ in range(TRIES):
+            with contextlib.suppress(OSError, InvalidHandshake, ConnectionClosed):
+                await self._once()
+                return
+            await asyncio.sleep(1.0)
+        await self._once()
+
+    async def _once(self) -> None:
         async with open_websocket(self._port, self._keys, self._name) as socket:
             await self._greet(socket)
             await self._tell(socket, 0.0)

@@ -31,6 +31,7 @@ from mastra_ros.protocol.keys import add_device, init_keys
 from mastra_ros.types import Frame, FrameKey
 
 NAME, PASSWORD = "ada", "correct horse battery"
+VIEWER = "vera"
 READY_S = 120.0
 CHROMIUM = "/usr/bin/chromium"
 CHROMIUM_OPTIONS = (
@@ -106,6 +107,7 @@ class Scene:
         add_client(self.keys, "dashboard", "operator")
         self.people = folder / "people.yaml"
         People(self.people).add(NAME, "operator", PASSWORD)
+        People(self.people).add(VIEWER, "viewer", PASSWORD)
         self._names = devices
         self.devices: dict[str, ScriptedDevice] = {}
         self.gateway = EmbeddedGateway(self.keys, state_dir=folder / "state")

@@ -2,7 +2,7 @@
 
 from launch import LaunchDescription
 
-from mastra_ros.nodes.run.launching import arguments, composed, rviz, stages
+from mastra_ros.nodes.run.launching import arguments, composed, dashboard, rviz, stages
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -16,6 +16,7 @@ def generate_launch_description() -> LaunchDescription:
             ),
             composed(),
             *rviz("config/factory_inspection.rviz", "image_annotated", "markers"),
+            *dashboard(),
             stages(
                 "inference",
                 "scheduling",

@@ -2,7 +2,7 @@
 
 from launch import LaunchDescription
 
-from mastra_ros.nodes.run.launching import arguments, composed, rviz, stages
+from mastra_ros.nodes.run.launching import arguments, composed, dashboard, rviz, stages
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -20,6 +20,7 @@ def generate_launch_description() -> LaunchDescription:
                 "config/medical_ultrasound.rviz",
                 *("image_live", "probe", "volume", "volume_markers", "coverage"),
             ),
+            *dashboard(),
             stages(
                 "ultrasound",
                 "bridge",

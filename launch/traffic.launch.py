@@ -2,7 +2,7 @@
 
 from launch import LaunchDescription
 
-from mastra_ros.nodes.run.launching import arguments, composed, rviz, stages
+from mastra_ros.nodes.run.launching import arguments, composed, dashboard, rviz, stages
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -17,6 +17,7 @@ def generate_launch_description() -> LaunchDescription:
             ),
             composed(),
             *rviz("config/traffic.rviz", "image_annotated", "markers"),
+            *dashboard(),
             stages(
                 "inference",
                 "scheduling",

@@ -6,10 +6,10 @@ import asyncio
 import logging
 import math
 import time
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from .gateway import GatewayClient, GatewayError
@@ -19,8 +19,12 @@ logger = logging.getLogger(__name__)
 POLL_S = 1.0
 PAGE = 1000
 HISTORY_S = 600.0
-LOOKED_AT_S = 10.0
+LOOKED_AT_S = 5.0
 """Polling goes on for so long after the last page has looked, and likewise a device's history."""
+HISTORY_EVERY_S = 5.0
+"""Between, the newest status of a device is that of the list of all devices."""
+GAP_S, FILLED_S = 5.0, 90.0
+"""A hole is asked for again for so long after its end: a device tells of a cut late."""
 FRESH_S = 3.0
 """A page that opens waits no longer for what is known now."""
 
@@ -31,6 +35,8 @@ class Sample:
 
     at_s: float
     status: dict[str, Any]
+    found: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    """What pages have looked up in the status already: each page looks at all of them again."""
 
 
 @dataclass
@@ -59,9 +65,38 @@ class Device:
 
 @dataclass
 class _Watched:
+    """A device at which somebody looks: samples by stream, and by the gateway's ns of each."""
+
     looked_s: float
-    since_ns: int = 0
-    samples: dict[str, deque[Sample]] = field(default_factory=dict)
+    asked_s: float = -math.inf
+    read_ns: int = 0
+    """Up to when the history was read; the list of all devices may skip one."""
+    samples: dict[str, dict[int, Sample]] = field(default_factory=dict)
+
+    def take(self, stream: str, entry: Mapping[str, Any]) -> None:
+        """Keep a status; what was kept already, or is too old, changes nothing."""
+        kept, at_ns = self.samples.setdefault(stream, {}), int(entry["at_ns"])
+        if at_ns not in kept:
+            kept[at_ns] = Sample(_moment_s(entry), entry["status"])
+
+    def forget(self) -> None:
+        """Let go of what is old."""
+        for kept in self.samples.values():
+            newest_s = max((one.at_s for one in kept.values()), default=0.0)
+            for at_ns in [n for n, one in kept.items() if newest_s - one.at_s > HISTORY_S]:
+                del kept[at_ns]
+
+    def since_ns(self) -> int:
+        """From when on a history may hold what is not kept: the newest, or the last hole."""
+        holes = (_hole_ns(sorted(kept)) for kept in self.samples.values())
+        return min((hole for hole in holes if hole is not None), default=self.read_ns)
+
+
+def _hole_ns(moments: list[int]) -> int | None:
+    for before, after in pairwise(moments):
+        if after - before > GAP_S * 1e9 and moments[-1] - after <= FILLED_S * 1e9:
+            return before
+    return None
 
 
 class Fleet:
@@ -120,7 +155,10 @@ class Fleet:
         """Samples of the last minutes by stream, oldest first; they come while somebody looks."""
         watched = self._watched.setdefault(device, _Watched(self._clock()))
         watched.looked_s = self._clock()
-        return {stream: list(samples) for stream, samples in watched.samples.items()}
+        return {
+            stream: sorted(kept.values(), key=lambda one: one.at_s)
+            for stream, kept in watched.samples.items()
+        }
 
     async def _poll(self) -> None:
         found: dict[str, Device] = {}
@@ -129,6 +167,7 @@ class Fleet:
             told = await self._gateway.get("/v1/devices", after=after, limit=PAGE)
             for one in told["devices"]:
                 found[one["device"]] = _device(one)
+                self._take_newest(one)
             if told["next"] is None:
                 break
             after = int(told["next"])
@@ -139,25 +178,29 @@ class Fleet:
         for name, watched in list(self._watched.items()):
             if now_s - watched.looked_s > LOOKED_AT_S:
                 del self._watched[name]
-            else:
+            elif now_s - watched.asked_s >= HISTORY_EVERY_S:
                 with suppress(GatewayError):  # one device must not hide the others
                     await self._read_history(name, watched)
+                    watched.asked_s = now_s
+
+    def _take_newest(self, one: Mapping[str, Any]) -> None:
+        watched = self._watched.get(one["device"])
+        if watched is not None and watched.samples:  # the past comes first
+            for stream, entry in (one.get("status") or {}).items():
+                if entry:
+                    watched.take(stream, entry)
 
     async def _read_history(self, name: str, watched: _Watched) -> None:
-        told = await self._gateway.get(f"/v1/devices/{name}/status", since=watched.since_ns)
+        since_ns = watched.since_ns()
+        told = await self._gateway.get(f"/v1/devices/{name}/status", since=since_ns)
         for stream in told["streams"]:
-            samples = watched.samples.setdefault(stream["stream"], deque())
             for entry in stream["history"]:
-                # What a device tells late, of a cut, belongs before what came meanwhile.
-                samples.append(Sample(_moment_s(entry), entry["status"]))
-                watched.since_ns = max(watched.since_ns, int(entry["at_ns"]))
-            ordered = sorted(samples, key=lambda one: one.at_s)
-            newest_s = ordered[-1].at_s if ordered else 0.0
-            samples.clear()
-            samples.extend(one for one in ordered if newest_s - one.at_s <= HISTORY_S)
+                watched.take(stream["stream"], entry)
+                watched.read_ns = max(watched.read_ns, int(entry["at_ns"]))
+        watched.forget()
 
 
-def _moment_s(entry: dict[str, Any]) -> float:
+def _moment_s(entry: Mapping[str, Any]) -> float:
     """When the device was so: by its own clock where that is near the gateway's.
 
     A status that tells of a cut comes minutes after it; a device whose clock is wrong by more than

@@ -31,7 +31,7 @@ class Prices:
         numbers = isinstance(up_s, (int, float)) and isinstance(received, (int, float))
         if not self.currency or not numbers:
             return None
-        return up_s / HOUR_S * self.server_hour + received / GB * self.received_gb
+        return float(up_s / HOUR_S * self.server_hour + received / GB * self.received_gb)
 
 
 def gateway_facts(state: Mapping[str, Any], prices: Prices, language: str) -> list[tuple[str, str]]:

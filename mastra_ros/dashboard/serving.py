@@ -141,6 +141,8 @@ async def serve(
             ssl_certfile=str(place.certificate) if place.certificate else None,
             ssl_keyfile=str(place.key) if place.key else None,
             log_level="warning",
+            # Who asks says nothing of where from, unless a proxy of ours stands in between.
+            proxy_headers=bool(place.origins),
             lifespan="on",
             ws_max_size=MESSAGE_BYTES_MAX,
             server_header=False,

@@ -33,6 +33,15 @@ def at(status: Mapping[str, Any], path: str) -> Any:
     return found
 
 
+def told(sample: Sample, path: str) -> Any:
+    """As `at`, remembered with the sample."""
+    try:
+        return sample.found[path]
+    except KeyError:
+        found = sample.found[path] = at(sample.status, path)
+        return found
+
+
 def matching(devices: Iterable[Device], words: str, state: str = "") -> list[Device]:
     """Devices in which every word is found, in name, state, version or bundle; by name."""
     wanted = words.lower().split()
@@ -128,7 +137,7 @@ def cuts(samples: Sequence[Sample], silent_until_s: float = 0.0) -> list[tuple[f
     found: list[tuple[float, float]] = []
     begun: float | None = None
     for sample in samples:
-        connected = at(sample.status, "link.connected")
+        connected = told(sample, "link.connected")
         if connected is False and begun is None:
             begun = sample.at_s
         elif connected is True and begun is not None:
@@ -146,7 +155,7 @@ def line(samples: Sequence[Sample], path: str) -> list[list[float | None]]:
     points: list[list[float | None]] = []
     before_s: float | None = None
     for sample in samples:
-        value = at(sample.status, path)
+        value = told(sample, path)
         if before_s is not None and sample.at_s - before_s > GAP_S:
             points.append([1000 * (before_s + GAP_S), None])
         before_s = sample.at_s
@@ -202,10 +211,10 @@ def chart(
         },
         "tooltip": {"trigger": "axis"},
         "textStyle": {"color": INK},
-        "legend": {"top": 0, "right": 0, "textStyle": {"color": INK}},
+        "legend": {"top": 24, "left": 0, "textStyle": {"color": INK}},
         # Told apart by who does not see red and green (Okabe and Ito).
         "color": ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9"],
-        "grid": {"left": 55, "right": 12, "top": 40, "bottom": 25},
+        "grid": {"left": 55, "right": 12, "top": 56, "bottom": 25},
         "xAxis": {
             "type": "time",
             "min": 1000 * (now_s - WINDOW_S),
@@ -244,10 +253,10 @@ def device_charts(
         )
 
     shares = {name: f"route.shares.{name}" for name in ORIGINS}
-    told = {name: path for name, path in shares.items() if _any(samples, path)}
+    seen = {name: path for name, path in shares.items() if _any(samples, path)}
     charts = [
         of("age", "ms", {"p50": "route.age_ms.p50", "p99": "route.age_ms.p99"}),
-        of("route", "%", told or {"local": shares["local"]}, scale=100.0, stacked=True),
+        of("route", "%", seen or {"local": shares["local"]}, scale=100.0, stacked=True),
         of("rtt", "ms", {text("chart.rtt", language): "link.rtt_ms"}),
         of("spool", "", {text("chart.packets", language): "spool.packets"}),
         of("load", "%", {"CPU": "load.cpu", "RAM": "load.memory"}, scale=100.0),
@@ -311,7 +320,7 @@ def switches(samples: Sequence[Sample], most: int = 20) -> list[dict[str, Any]]:
     """The latest changes of the route, newest first: when, from, to, why."""
     found: dict[tuple[Any, ...], dict[str, Any]] = {}
     for sample in samples:
-        for one in at(sample.status, "route.switches") or ():
+        for one in told(sample, "route.switches") or ():
             key = (one.get("at_ns"), one.get("from"), one.get("to"))
             found[key] = dict(one)
     ordered = sorted(found.values(), key=lambda one: one.get("at_ns", 0), reverse=True)
@@ -377,4 +386,4 @@ def _short(digest: Any) -> str:
 
 
 def _any(samples: Sequence[Sample], path: str) -> bool:
-    return any(at(sample.status, path) is not None for sample in samples)
+    return any(told(sample, path) is not None for sample in samples)

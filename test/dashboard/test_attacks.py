@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +16,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from bench.dashboard_scene import NAME, PASSWORD
+from mastra_ros.dashboard.gateway import GatewayClient, GatewayError
 
 SOCKET = "/_nicegui_ws/socket.io/?EIO=4&transport=websocket"
 PATHS = ("/device/cam-1", "/audit", "/_nicegui_ws/socket.io/?EIO=4&transport=polling", "/docs")
@@ -101,6 +104,71 @@ def test_a_path_leads_nowhere_else(scene: Any, client: httpx.Client, path: str) 
     assert "root:" not in answer.text
     assert "<script>window.pwned" not in answer.text
     assert "x" not in answer.headers
+
+
+def test_a_name_of_any_script_reaches_the_audit(scene: Any) -> None:
+    async def work() -> Any:
+        gateway = GatewayClient(scene.gateway.url, scene.keys, "dashboard")
+        try:
+            await gateway.set("cam-3", {"compression.quality": 31}, "李雷 %0a")
+            with pytest.raises(GatewayError, match=r"expected stage\.parameter"):
+                await gateway.set("cam-3", {"x" * 5000: 1}, "ada")
+            with pytest.raises(GatewayError, match="expected at most"):
+                await gateway.set("cam-3", {"compression.quality": "9" * 20_000}, "ada")
+            return await gateway.get("/v1/audit", device="cam-3", limit=9)
+        finally:
+            await gateway.close()
+
+    told = asyncio.run(work())["audit"]
+    assert "dashboard for 李雷 %0a" in [one["who"] for one in told if one["action"] == "set"]
+
+
+def test_who_guesses_from_an_address_cannot_say_that_it_is_another(
+    scene: Any, client: httpx.Client
+) -> None:
+    def guess(n: int) -> httpx.Response:
+        headers = {"Origin": scene.url, "X-Forwarded-For": f"10.0.0.{n}"}
+        form = {"name": f"nobody-{n}", "password": "wrong password"}
+        return client.post("/login", data=form, headers=headers)
+
+    statuses = []
+    while not statuses or (statuses[-1] == 401 and len(statuses) < 12):
+        statuses.append(guess(len(statuses)).status_code)
+    assert statuses[-1] == 429
+    until_s = time.monotonic() + 60
+    form = {"name": NAME, "password": PASSWORD}
+    while client.post("/login", data=form, headers={"Origin": scene.url}).status_code != 303:
+        assert time.monotonic() < until_s
+        time.sleep(0.2)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [("Host", "evil.test")],
+        [("Origin", "https://evil.test")],
+        [("X-Forwarded-Host", "evil.test"), ("Origin", "http://evil.test")],
+        [("Referer", "https://evil.test/"), ("Origin", "null")],
+    ],
+)
+def test_settings_are_not_changed_by_a_form_of_another_page(
+    scene: Any, client: httpx.Client, headers: list[tuple[str, str]]
+) -> None:
+    enter(client, scene.url)
+    for path in ("/device/cam-1", "/", "/_nicegui_ws/socket.io/?EIO=4&transport=polling&sid=x"):
+        answer = client.post(path, content=b'42["event",{}]', headers=headers)
+        assert answer.status_code == 403, path
+
+
+def test_what_is_in_the_headers_of_a_request_is_not_in_the_page(
+    scene: Any, client: httpx.Client
+) -> None:
+    enter(client, scene.url)
+    script = '"><script>window.pwned=1</script>'
+    for name in ("X-Forwarded-Prefix", "Accept-Language", "User-Agent", "NiceGUI-Check"):
+        assert "<script>window.pwned" not in client.get("/", headers={name: script}).text
+    cookie = f"mastra_colours={script}; mastra_session={client.cookies['mastra_session']}"
+    assert "<script>window.pwned" not in client.get("/", headers={"Cookie": cookie}).text
 
 
 def test_what_is_too_large_is_refused_and_the_page_goes_on(

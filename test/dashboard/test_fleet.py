@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("httpx")
 from mastra_ros.dashboard import fleet as fleet_module
-from mastra_ros.dashboard.fleet import HISTORY_S, LOOKED_AT_S, Fleet
+from mastra_ros.dashboard.fleet import HISTORY_EVERY_S, HISTORY_S, LOOKED_AT_S, Fleet
 from mastra_ros.dashboard.gateway import GatewayError
 
 
@@ -78,7 +78,11 @@ def test_states_follow_the_heartbeat() -> None:
     assert fleet.devices["gone"].status == {}
 
 
-def test_histories_are_asked_for_while_somebody_looks_and_late_ones_go_where_they_were() -> None:
+def later(clock: Clock) -> None:
+    clock.now_s += HISTORY_EVERY_S
+
+
+def test_histories_are_asked_for_while_somebody_looks() -> None:
     clock, answers = Clock(), Answers(cam={"connected": True})
     fleet = Fleet(answers, clock)  # type: ignore[arg-type]
     poll(fleet)
@@ -86,14 +90,75 @@ def test_histories_are_asked_for_while_somebody_looks_and_late_ones_go_where_the
     assert fleet.history("cam") == {}
     answers.entries = [entry(1000.0), entry(1001.0)]
     poll(fleet)
-    answers.entries += [entry(1030.0), entry(1031.0, told_s=1005.0)]
+    later(clock)
+    answers.entries += [entry(1002.0, told_s=1001.5)]
     poll(fleet)
     assert answers.asked[-1][1] == {"since": int(1001e9)}
     moments = [one.at_s for one in fleet.history("cam")["main"]]
-    assert moments == [1000.0, 1001.0, 1005.0, 1030.0]
+    assert moments == [1000.0, 1001.0, 1001.5]
     clock.now_s += LOOKED_AT_S + 1
     poll(fleet)
     assert fleet._watched == {}
+
+
+def test_between_the_newest_comes_with_the_list_of_all_devices() -> None:
+    clock, answers = Clock(), Answers(cam={"connected": True})
+    fleet = Fleet(answers, clock)  # type: ignore[arg-type]
+    fleet.history("cam")
+    answers.entries = [entry(1000.0)]
+    poll(fleet)
+    for n in range(1, 4):
+        clock.now_s += 1.0
+        answers.devices["cam"]["status"] = {"main": entry(1000.0 + n)}
+        poll(fleet)
+        poll(fleet)
+    assert sum(path.endswith("/status") for path, _ in answers.asked) == 1
+    moments = [one.at_s for one in fleet.history("cam")["main"]]
+    assert moments == [1000.0, 1001.0, 1002.0, 1003.0]
+
+
+def test_what_the_list_skips_comes_with_the_history() -> None:
+    clock, answers = Clock(), Answers(cam={"connected": True})
+    fleet = Fleet(answers, clock)  # type: ignore[arg-type]
+    fleet.history("cam")
+    answers.entries = [entry(1000.0)]
+    poll(fleet)
+    answers.entries += [entry(1001.0), entry(1001.9)]
+    answers.devices["cam"]["status"] = {"main": entry(1001.9)}
+    poll(fleet)
+    later(clock)
+    poll(fleet)
+    moments = [one.at_s for one in fleet.history("cam")["main"]]
+    assert moments == [1000.0, 1001.0, 1001.9]
+
+
+def test_what_a_device_tells_of_a_cut_afterwards_is_filled_in_on_an_open_page() -> None:
+    clock, answers = Clock(), Answers(cam={"connected": True})
+    fleet = Fleet(answers, clock)  # type: ignore[arg-type]
+    fleet.history("cam")
+    answers.entries = [entry(1000.0), entry(1001.0)]
+    poll(fleet)
+    # The newest comes first after a cut, and then what was.
+    answers.entries += [entry(1030.0)]
+    later(clock)
+    fleet.history("cam")
+    poll(fleet)
+    answers.entries += [entry(1000.0 + n) for n in range(2, 30)]
+    later(clock)
+    poll(fleet)
+    moments = [one.at_s for one in fleet.history("cam")["main"]]
+    assert moments == [1000.0 + n for n in range(31)]
+
+
+def test_a_hole_that_nobody_fills_is_not_asked_for_for_ever() -> None:
+    clock, answers = Clock(), Answers(cam={"connected": True})
+    fleet = Fleet(answers, clock)  # type: ignore[arg-type]
+    fleet.history("cam")
+    answers.entries = [entry(1000.0), entry(1030.0), *(entry(1030.0 + n) for n in range(1, 120))]
+    poll(fleet)
+    later(clock)
+    poll(fleet)
+    assert answers.asked[-1][1] == {"since": int(1149e9)}
 
 
 def test_a_device_whose_clock_is_wrong_is_placed_by_the_gateways_and_old_ones_go() -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 
 pytest.importorskip("argon2", reason="the extra dashboard is not installed")
-from bench.dashboard_scene import status
+from bench.dashboard_scene import PASSWORD, VIEWER, status
 
 BAND = """() => [...document.querySelectorAll('canvas')].some(canvas => {
   const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
@@ -94,6 +96,60 @@ def test_a_threshold_reaches_the_device_and_back_and_is_in_the_audit(
 
 def asked(device: Any, name: str) -> list[Any]:
     return [values[name] for _, values in device.heard if name in values]
+
+
+def test_a_preview_says_what_each_policy_would_have_done_and_asks_nothing_of_the_device(
+    scene: Any, tab: Callable[..., Any], wait_for: Callable[..., None]
+) -> None:
+    device = scene.devices["cam-1"]
+    page = tab("/device/cam-1")
+    preview = page.get_by_role("button", name="Preview")
+    preview.click()
+    page.wait_for_selector("text=Nothing is changed.")
+    before = len(device.heard)
+    page.locator("input[type=number][aria-label='deadline_ms (ms)']").fill("60")
+    page.locator("[aria-label='deadline_ms (ms)'][role=slider]").wait_for()
+
+    def reckoned() -> bool:  # once the page knows enough of what is told
+        device.tell(status(time.time()))
+        if preview.is_enabled():
+            preview.click()
+        page.wait_for_timeout(500)
+        return page.get_by_text("What each policy would have done").count() > 0
+
+    wait_for(reckoned, "a preview")
+    page.wait_for_selector("td:has-text('always-local')")
+    assert page.locator("td:has-text(' *')").count() == 1
+    assert len(device.heard) == before
+
+
+def test_an_old_page_in_the_hands_of_another_changes_nothing(
+    scene: Any, tab: Callable[..., Any], wait_for: Callable[..., None]
+) -> None:
+    device = scene.devices["cam-1"]
+    page = tab("/device/cam-1")
+    field = page.locator("input[type=number][aria-label='load_low']")
+    field.wait_for()
+    with httpx.Client(base_url=scene.url, timeout=60) as client:
+        form = {"name": VIEWER, "password": PASSWORD}
+        assert client.post("/login", data=form, headers={"Origin": scene.url}).status_code == 303
+        cookie = client.cookies["mastra_session"]
+    ours = [{"name": "mastra_session", "value": cookie, "url": scene.url}]
+    page.context.add_cookies(ours)
+    # The page's socket comes back, with the cookie of who is logged in now.
+    page.evaluate("window.before = window.socket.id; window.socket.io.engine.close()")
+    page.wait_for_function("window.socket.connected && window.socket.id !== window.before")
+    field.fill("0.33")
+    page.get_by_role("button", name="Apply").click()
+    page.wait_for_selector("text=You may not do this any more")
+    assert 0.33 not in asked(device, "scheduling.load_low")
+
+
+def test_the_gateway_is_shown_above_its_devices(tab: Callable[..., Any]) -> None:
+    page = tab("/")
+    page.wait_for_selector("dt:has-text('Model board_defects')")
+    page.wait_for_selector("dt:has-text('Memory of the gateway')")
+    page.wait_for_selector("dd:has-text('USD')")
 
 
 def test_the_newest_picture_is_shown_while_somebody_looks(
@@ -201,14 +257,24 @@ def test_who_wants_chinese_gets_it(tab: Callable[..., Any]) -> None:
     assert page.evaluate("document.documentElement.lang") == "zh"
 
 
+def axe_path() -> Path | None:
+    """The script axe.min.js: the one that is named, or that of the package for tests."""
+    if named := os.environ.get("MASTRA_AXE"):
+        return Path(named)
+    package = importlib.util.find_spec("axe_playwright_python")
+    if package is None or package.origin is None:
+        return None
+    return Path(package.origin).with_name("axe.min.js")
+
+
 @pytest.mark.parametrize("path", ["/login", "/", "/device/cam-1", "/audit"])
 @pytest.mark.parametrize("colours", ["light", "dark"])
 def test_axe_finds_nothing_serious(
     scene: Any, tab: Callable[..., Any], path: str, colours: str
 ) -> None:
-    axe = Path(os.environ.get("MASTRA_AXE", "node_modules/axe-core/axe.min.js"))
-    if not axe.exists():
-        pytest.skip("no axe-core: npm install axe-core, or MASTRA_AXE names its axe.min.js")
+    axe = axe_path()
+    if axe is None:
+        pytest.skip("no axe-core: pip install axe-playwright-python, or MASTRA_AXE names its file")
     page = tab("/", color_scheme=colours)
     page.goto(scene.url + path)
     page.wait_for_selector("form" if path == "/login" else "table")

@@ -123,7 +123,8 @@ def test_the_pictures_of_the_readme_are_there_and_small(page: str) -> None:
     """Made again by: python -m bench.images"""
     text = (ROOT / page).read_text(encoding="utf-8")
     shown = re.findall(r"!\[[^\]]{10,}\]\((\S+)\)", text)
-    assert shown == ["docs/images/board.png", "docs/images/cut.png"]
+    names = ("board", "cut", "dashboard_fleet")
+    assert shown == [f"docs/images/{name}.png" for name in names]
     for name in shown:
         content = (ROOT / name).read_bytes()
         assert content.startswith(b"\x89PNG")
@@ -139,6 +140,7 @@ def test_the_pictures_of_the_readme_are_there_and_small(page: str) -> None:
         "bench.compression_table",
         "bench.records_table",
         "bench.ultrasound_table",
+        "bench.dashboard_table",
     ],
 )
 def test_the_tables_of_the_pages_are_those_that_were_measured(module: str) -> None:

@@ -24,30 +24,30 @@ class Library:
         self.reads = 0
         self.fault = False
 
-    def nvmlInit(self) -> None:  # noqa: N802
+    def nvmlInit(self) -> None:
         if self.fault:
             raise NvmlError("driver not loaded")
 
-    def nvmlDeviceGetCount(self) -> int:  # noqa: N802
+    def nvmlDeviceGetCount(self) -> int:
         self.reads += 1
         return 2
 
-    def nvmlDeviceGetHandleByIndex(self, place: int) -> int:  # noqa: N802
+    def nvmlDeviceGetHandleByIndex(self, place: int) -> int:
         return place
 
-    def nvmlDeviceGetName(self, handle: int) -> Any:  # noqa: N802
+    def nvmlDeviceGetName(self, handle: int) -> Any:
         return "H100" if handle == 0 else b"T4"
 
-    def nvmlDeviceGetUtilizationRates(self, handle: int) -> Any:  # noqa: N802
+    def nvmlDeviceGetUtilizationRates(self, handle: int) -> Any:
         return SimpleNamespace(gpu=_or_not(handle, 40))
 
-    def nvmlDeviceGetMemoryInfo(self, handle: int) -> Any:  # noqa: N802
+    def nvmlDeviceGetMemoryInfo(self, handle: int) -> Any:
         return SimpleNamespace(used=_or_not(handle, 10), total=80)
 
-    def nvmlDeviceGetTemperature(self, handle: int, _: int) -> int:  # noqa: N802
+    def nvmlDeviceGetTemperature(self, handle: int, _: int) -> int:
         return 51
 
-    def nvmlDeviceGetPowerUsage(self, handle: int) -> int:  # noqa: N802
+    def nvmlDeviceGetPowerUsage(self, handle: int) -> int:
         return _or_not(handle, 71_500)
 
 

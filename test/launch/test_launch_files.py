@@ -15,7 +15,7 @@ import yaml
 
 from mastra_ros.config import STAGES, parameters_of
 from mastra_ros.config.files import load_parameters
-from mastra_ros.errors import ConfigError
+from mastra_ros.errors import ConfigError, MastraError
 from mastra_ros.nodes.run.compose import ORDER
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -261,3 +261,52 @@ def test_a_node_that_a_parameter_file_misspells_is_named(
     commands(FACTORY, params_file=str(file))
     (line,) = [record.getMessage() for record in caplog.records]
     assert "**/camra: ignored, there is no node '**/camra' here, only /inference, /sched" in line
+
+
+def dashboard_line(**given: str) -> list[str]:
+    """The command of the dashboard, or nothing."""
+    pytest.importorskip("launch_ros", reason="launch is not installed here")
+    from launch import LaunchContext
+
+    from mastra_ros.nodes.run import launching
+
+    context = LaunchContext()
+    context.launch_configurations.update(given)
+    return [
+        "".join(part.perform(context) for part in word)
+        for process in launching._dashboard(context)
+        for word in process.cmd
+    ]
+
+
+@EVERY_FILE
+def test_every_launch_file_can_start_the_dashboard(path: Path) -> None:
+    names = [argument.name for argument in described(path).get_launch_arguments()]
+    assert "dashboard" in names
+
+
+def test_the_dashboard_asks_the_gateway_of_its_launch_or_that_of_the_bridge() -> None:
+    file = str(ROOT / "config/factory_inspection.yaml")
+    assert dashboard_line(params_file=file, gateway="wss://far:8443") == []
+    line = dashboard_line(params_file=file, gateway="wss://far:9443,wss://b:1", dashboard="0")
+    assert line[1:7] == ["-m", "mastra_ros.cli.main", "dashboard", "--port", "0", "--gateway"]
+    assert line[7] == "https://far:9443"
+    line = dashboard_line(params_file=file, keys_dir="/keys", dashboard="8480")
+    assert line[7:] == ["https://127.0.0.1:8443", "--keys", "/keys"]
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"gateway": "", "dashboard": "8480"}, "no gateway is named"),
+        ({"keys_dir": "", "dashboard": "x; reboot"}, "expected a port"),
+        ({"keys_dir": "", "dashboard": "70000"}, "expected a port"),
+    ],
+)
+def test_a_dashboard_that_cannot_be_is_one_line(
+    tmp_path: Path, given: dict[str, str], why: str
+) -> None:
+    file = tmp_path / "line.yaml"
+    file.write_text("/**/bridge:\n  ros__parameters: {gateway: ''}\n")
+    with pytest.raises(MastraError, match=why):
+        dashboard_line(params_file=str(file), **given)

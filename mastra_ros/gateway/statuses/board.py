@@ -135,8 +135,8 @@ class StatusBoard:
         return [entry for entry in kept.entries if entry.at_s > since_s]
 
     def _make_room(self, device: str) -> None:
-        own = self._of.get(device, {})
-        for stream in list(own)[: max(0, len(own) - STREAMS_MAX)]:
+        own = list(self._of.get(device, ()))
+        for stream in own[: max(0, len(own) - STREAMS_MAX)]:
             self._forget(device, stream)
         while self._bytes > self._bytes_max and len(self._streams) > 1:
             self._forget(*next(iter(self._streams)))

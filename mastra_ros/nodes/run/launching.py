@@ -23,7 +23,7 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
-from ...config import STAGES, GatewayConfig, build, parameters_of
+from ...config import STAGES, BridgeConfig, GatewayConfig, build, parameters_of
 from ...config.files import KEY, load_parameters
 from ...config.parameter import parse_value
 from ...errors import ConfigError, MastraError
@@ -37,6 +37,7 @@ log = launch.logging.get_logger("mastra_ros")
 RESPAWN_DELAY_S = 2.0
 CHOICES = {"log_level": ("debug", "info", "warn", "error", "fatal")}
 AUTO = "auto"
+PORT_MAX = 65_535
 WAYS = (AUTO, "true", "false")
 TOGETHER = (
     "all nodes in one process, where frames go by reference; auto: unless use_respawn is true"
@@ -76,7 +77,8 @@ def arguments(config: str, **own: str) -> list[DeclareLaunchArgument]:
 
 
 def dashboard() -> list[LaunchDescriptionEntity]:
-    """An argument that starts the dashboard beside the gateway of the same launch."""
+    """An argument that starts the dashboard: beside the gateway of the same launch, or that of its
+    device's bridge."""
     about = (
         "port of the dashboard beside the gateway, for the people in the folder of keys and with "
         "the key of its client `dashboard`; empty: none"
@@ -88,14 +90,23 @@ def dashboard() -> list[LaunchDescriptionEntity]:
 
 
 def _dashboard(context: LaunchContext) -> list[ExecuteProcess]:
-    port = LaunchConfiguration("dashboard").perform(context)
-    if not port:
+    given = context.launch_configurations
+    if not (port := given.get("dashboard", "")):
         return []
-    file = LaunchConfiguration("params_file").perform(context)
-    config = build(GatewayConfig, load_parameters(Path(file)).get("gateway", {}))
-    keys = LaunchConfiguration("keys_dir").perform(context) or config.keys_dir
+    if not (port.isdecimal() and port.isascii() and int(port) <= PORT_MAX):
+        raise LaunchError(f"dashboard: expected a port up to {PORT_MAX}, got {port!r:.40}")
+    parameters = load_parameters(Path(given["params_file"]))
+    if "keys_dir" in given:
+        gateway = build(GatewayConfig, parameters.get("gateway", {}))
+        url, keys = f"https://127.0.0.1:{gateway.port}", given["keys_dir"] or gateway.keys_dir
+    else:
+        bridge = build(BridgeConfig, parameters.get("bridge", {}))
+        first = (given.get("gateway", "") or bridge.gateway).split(",")[0].strip()
+        url, keys = first.replace("wss://", "https://", 1), bridge.keys_dir
+        if not url:
+            raise LaunchError("dashboard: it shows what a gateway hears, and no gateway is named")
     command = [sys.executable, "-m", "mastra_ros.cli.main", "dashboard", "--port", port]
-    command += ["--gateway", f"https://127.0.0.1:{config.port}", "--keys", keys]
+    command += ["--gateway", url, *(["--keys", keys] if keys else [])]
     return [ExecuteProcess(cmd=command, output="screen")]
 
 

@@ -102,6 +102,13 @@ def test_the_audit_says_who_changed_what_and_for_whom(ask: Ask) -> None:
     assert older[0]["id"] < before["id"]
 
 
+def test_a_person_may_have_a_name_of_any_script(ask: Ask) -> None:
+    for person, said in (("%E6%9D%8E%E9%9B%B7", "李雷"), ("100%25 Ada", "100% Ada")):
+        change(ask, {"compression.quality": 30}, **{"X-Mastra-Person": person})
+        newest = ask("/v1/audit?device=cam-1&limit=1", "rita").json()["audit"][0]
+        assert newest["who"] == f"olga for {said}"
+
+
 def test_readers_and_devices_change_nothing(ask: Ask) -> None:
     before = ask(PATH).json()["wanted"]
     for who in ("rita", "cam-1", "cam-2"):
@@ -163,7 +170,7 @@ def test_a_device_that_there_is_not_is_404(ask: Ask, device: str) -> None:
 
 
 def test_a_person_is_a_short_line(ask: Ask) -> None:
-    for person in ("x" * 65, "a\tb"):
+    for person in ("x" * 65, "a\tb", "a%0Ab", "%1b[2J", "%ff", "%E2%80%AE" + "x", "%41" * 65):
         answer = change(ask, {"compression.quality": 1}, **{"X-Mastra-Person": person})
         assert answer.status_code == 400
 

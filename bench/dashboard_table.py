@@ -1,0 +1,66 @@
+"""Writes the measurements of docs/dashboard.md from bench/results/dashboard.json.
+
+    python -m bench.dashboard_table [--check]
+
+With --check nothing is written, and the status is 1 if they are old.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+from typing import Any
+
+from bench import page
+from bench.published import result
+
+PAGE = "docs/dashboard.md"
+
+
+def tables(document: dict[str, Any]) -> str:
+    """What it costs, and the bars."""
+    if not document:
+        return "Not measured yet."
+    lines = ["| | measured |", "| --- | --- |"]
+    lines += [f"| {what} | {value} |" for what, value in _rows(document)]
+    machine = document["machine"]
+    how = f"On {machine['cores']} cores ({machine['cpu']}), everything on the same machine."
+    return "\n".join([*lines, "", how, "", *page.missed(document)])
+
+
+def _rows(document: dict[str, Any]) -> list[tuple[str, str]]:
+    rows: list[tuple[str, str]] = []
+    if ages := document.get("ages"):
+        for place, pages in enumerate((0, 1, 20)):
+            p99 = statistics.median(one[place]["p99_ms"] for one in ages["runs"])
+            rows.append((f"age p99 at {ages['rate']:.0f} frames/s, {pages} pages", f"{p99} ms"))
+    if most := document.get("maximum"):
+        rows += [
+            ("most frames/s without pages", f"{most['frames_per_s']:.0f}"),
+            ("of them lost with 20 pages", f"{most['lost_percent']} %"),
+            ("share of the processor of dashboard and pages", f"{most['share_percent']} %"),
+        ]
+    if live := document.get("live"):
+        seen = f"{live['devices']} live devices, {live['pages']}"
+        rows.append((f"of a core, {seen}", f"{live['core_percent']} %"))
+        how = "" if document.get("long") else f" (slope of {live['seconds']:.0f} s)"
+        for name in ("process", "page"):
+            if told := live.get(name):
+                grown = f"{told['mib']} MiB, {told['growth_30_min_percent']} %"
+                rows.append((f"memory of the {name}, growth in 30 min{how}", grown))
+    if listed := document.get("listed"):
+        rows.append(
+            (f"page with {listed['devices']} devices ready after", f"{listed['ready_s']} s")
+        )
+    return rows
+
+
+def main() -> int:
+    """Bring the page up to date, or say that it is old."""
+    made = tables(result(page.ROOT, "dashboard"))
+    new = page.between(page.read(PAGE), f"\n{made}\n")
+    return page.write(PAGE, new, check=page.asked_to_check(__doc__))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
