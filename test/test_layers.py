@@ -15,7 +15,7 @@ PACKAGE = ROOT / "mastra_ros"
 CONTRACTS = {
     *("types", "config", "errors", "pictures", "share"),
     *("redaction", "private_files", "leftovers", "sqlite_files", "figures", "records", "artefacts"),
-    *("statuses", "sets", "packed_maps"),
+    *("statuses", "sets", "packed_maps", "orphans"),
 }
 """Modules that every stage may import."""
 

@@ -13,13 +13,12 @@ import itertools
 import json
 import os
 import sys
-import threading
-import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from ...artefacts import Artefact
 from ...errors import RecordError
+from ...orphans import end_with_parent
 from ...pipeline.application import (
     FIGURES_MAX,
     Answer,
@@ -49,7 +48,7 @@ ANSWERS_MAX = 64
 
 def main() -> int:
     """Serve one application until its gateway hangs up."""
-    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+    end_with_parent(os.getppid())
     ours = os.dup(1)
     os.dup2(2, 1)
     application = load(sys.argv[1])
@@ -149,13 +148,6 @@ def _stream(seen: Seen) -> str:
 
 def _words(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"[:300]
-
-
-def _end_with_parent(parent_pid: int) -> None:
-    """Also where the application hangs."""
-    while os.getppid() == parent_pid:
-        time.sleep(1.0)
-    os._exit(1)
 
 
 if __name__ == "__main__":

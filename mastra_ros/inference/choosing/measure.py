@@ -49,6 +49,7 @@ def measure(
     try:
         for engine in dict.fromkeys(one.engine for one in candidates):
             request = {
+                "parent": os.getpid(),
                 "bundle": str(bundle.path.parent.absolute()),
                 "engine": engine,
                 "views": views,

@@ -2,9 +2,10 @@
 
     python -m mastra_ros.inference.choosing.trial REQUEST
 
-REQUEST is JSON: bundle (folder), engine, views (by part), options. Each line on standard input,
-PART INDEX, asks for one run of a part on one of the drawn pictures, and is answered by a line of
-JSON: ms, boxes, scores, classes; or problem. The child ends with its input.
+REQUEST is JSON: parent (its process), bundle (folder), engine, views (by part), options. Each line
+on standard input, PART INDEX, asks for one run of a part on one of the drawn pictures, and is
+answered by a line of JSON: ms, boxes, scores, classes; or problem. The child ends with its input,
+and one whose engine hangs with its parent.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from dataclasses import replace
 from typing import Any
 
 from ...errors import MastraError
+from ...orphans import end_with_parent
 from ..bundle import Bundle, load_bundle
 from ..detector import Detector
 from ..opening import EngineOptions
@@ -69,6 +71,8 @@ class Trials:
 
 def main() -> int:
     """Answer until the input ends."""
+    request = json.loads(sys.argv[1])
+    end_with_parent(int(request["parent"]))
     # What libraries print must not be taken for an answer.
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
@@ -76,7 +80,7 @@ def main() -> int:
     for line in sys.stdin:
         part, _, index = line.strip().partition(" ")
         try:
-            trials = trials or Trials(json.loads(sys.argv[1]))
+            trials = trials or Trials(request)
             answer = trials.run(part, int(index))
         except (MastraError, OSError, MemoryError) as error:
             answer = {"problem": " ".join(str(error).split())}

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -21,6 +24,14 @@ from .conftest import CRASHING, HANGING, LYING
 
 OWN, OTHER = Candidate("local", "litert"), Candidate("local", "openvino")
 LONG_S = 120.0
+TRY_FOR_LONG = f"""
+import sys
+from mastra_ros.inference import EngineOptions, load_bundle
+from mastra_ros.inference.choosing.candidates import Candidate
+from mastra_ros.inference.choosing.measure import measure
+here = Candidate("local", "openvino")
+measure(load_bundle(sys.argv[1]), [here], EngineOptions(), budget_s={LONG_S})
+"""
 needs_openvino = pytest.mark.skipif(
     importlib.util.find_spec("openvino") is None, reason="openvino is not installed"
 )
@@ -108,6 +119,24 @@ def test_a_measurement_that_is_stopped_ends_at_once_and_leaves_nobody(
     measure(bundle, [OTHER], EngineOptions(), budget_s=LONG_S, stop=stop)
     assert time.monotonic() - started < LONG_S / 2
     timer.join()
+
+
+def test_an_engine_that_hangs_ends_with_the_process_that_tried_it(
+    bundle: Bundle, stand_in: Callable[[str, str], None], tmp_path: Path
+) -> None:
+    hanging = tmp_path / "hanging"
+    stand_in("openvino", f"open({str(hanging)!r}, 'w').close()\n{HANGING}")
+    folder = str(bundle.part("local").path.parent)
+    with subprocess.Popen([sys.executable, "-c", TRY_FOR_LONG, folder]) as parent:
+        deadline = time.monotonic() + LONG_S
+        while not hanging.exists():
+            assert time.monotonic() < deadline, "nothing is tried"
+            time.sleep(0.05)
+        children = psutil.Process(parent.pid).children()
+        parent.kill()
+    assert children
+    _, alive = psutil.wait_procs(children, timeout=LONG_S / 4)
+    assert not alive
 
 
 def test_the_drawn_pictures_are_of_the_models_size_and_colour_and_always_the_same(
