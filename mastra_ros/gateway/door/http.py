@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Message, Scope
 from .acceptor import LINGER_S, Acceptor, Guest
 from .ending import abort
 from .ordinary import Ordinary, ordinary
+from .transports import resume
 
 logger = logging.getLogger(__name__)
 
@@ -122,7 +123,7 @@ class HttpServer(asyncio.Protocol):
         self._acceptor.wait_again(self._guest, IDLE_S)
         if self._later:
             data, self._later = self._later, b""
-            self._transport.resume_reading()
+            resume(self._transport)
             self.data_received(data)
 
     def eof_received(self) -> None:
@@ -203,7 +204,7 @@ class HttpServer(asyncio.Protocol):
             self._write(h11.InformationalResponse(status_code=100, headers=[]))
         if self._stall is None:
             self._stall = self._loop.call_later(STALL_S, abort, self._transport)
-        self._transport.resume_reading()
+        resume(self._transport)
         self._advance()
 
     def _calm(self) -> None:
@@ -260,7 +261,7 @@ class HttpServer(asyncio.Protocol):
         else:
             self._acceptor.admit(self._guest)
         self._acceptor.wait_again(self._guest, IDLE_S)
-        self._transport.resume_reading()
+        resume(self._transport)
         self._advance()
 
     async def say(self, event: h11.Event) -> None:
@@ -282,7 +283,7 @@ class HttpServer(asyncio.Protocol):
     def _hang_up(self) -> None:
         """Close; what still comes is read for a while, or the client would not see our answer."""
         self._draining = True
-        self._transport.resume_reading()
+        resume(self._transport)
         if self._h11.their_state is h11.SEND_BODY:
             self._loop.call_later(LINGER_S, self._transport.close)
         else:

@@ -1,7 +1,8 @@
 """TLS on accepted sockets: by aiofastnet where it is installed, else by asyncio itself.
 
 aiofastnet calls OpenSSL without the detour over Python's memory buffers; what it gives is a
-transport of asyncio in all that is used here. It is what picows stands on.
+transport of asyncio in all that is used here, but for one fault: see `resume`. It is what picows
+stands on.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import socket
 import ssl
 from collections.abc import Callable
 from typing import Any
+
+from .ending import abort
 
 try:
     from aiofastnet import connect_accepted_socket
@@ -50,3 +53,23 @@ async def open_tls(
     else:
         made = await _connect(loop, make_protocol, sock, **how)
     return made[0]
+
+
+def resume(transport: asyncio.Transport) -> None:
+    """Read on, and be given what had been received already when reading was paused.
+
+    aiofastnet 1.2 keeps that until more comes, which it does not once a client waits for us.
+    """
+    transport.resume_reading()
+    read_on = getattr(transport, "_do_read", None)
+    if read_on is not None:
+        asyncio.get_running_loop().call_soon(_read_on, transport, read_on)
+
+
+def _read_on(transport: asyncio.Transport, read_on: Callable[[], None]) -> None:
+    if transport.is_closing() or not transport.is_reading():
+        return
+    try:
+        read_on()
+    except ssl.SSLError:  # what it says where it reads by itself: the connection is over
+        abort(transport)

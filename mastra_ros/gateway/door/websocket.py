@@ -27,6 +27,7 @@ from .acceptor import LINGER_S, Acceptor, Guest
 from .cutting import Cutter, framed
 from .ending import abort
 from .http import ADMIT
+from .transports import resume
 
 logger = logging.getLogger(__name__)
 _quiet = logging.getLogger(f"{__name__}.protocol")
@@ -272,7 +273,7 @@ class WebSocketServer(asyncio.Protocol):
         few = len(self._incoming) < WAITING_MAX // 2
         if self._paused and few and self._waiting_bytes <= self._waiting_bytes_max // 2:
             self._paused = False
-            self._transport.resume_reading()
+            resume(self._transport)
         return {"type": "websocket.receive", "bytes": item}
 
     async def send(self, message: Any) -> None:
@@ -308,7 +309,7 @@ class WebSocketServer(asyncio.Protocol):
         self._flush()
         if self._protocol.state is State.OPEN:
             self._paused = False
-            self._transport.resume_reading()
+            resume(self._transport)
         else:
             self._hang_up()
 
@@ -357,7 +358,7 @@ class WebSocketServer(asyncio.Protocol):
         self._flush()
         if self._failed or self._protocol.state is State.CLOSING:
             # What still comes is read and thrown away, or the client would not see our last words.
-            self._transport.resume_reading()
+            resume(self._transport)
             self._loop.call_later(LINGER_S, self._transport.close)
         else:
             self._transport.close()
