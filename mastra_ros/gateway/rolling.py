@@ -6,6 +6,7 @@ far it is stands in the book, with an audit of every step, before any device hea
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import time
@@ -74,6 +75,8 @@ class Rolling:
         self._rollable = Rollable(config.rollouts_dir, Path(keeping.folder))
         self._current = next((one for one in book.rollouts() if one.active), None)
         self._given: set[tuple[int, str, str, str]] = set()
+        # Steps and what is asked for take turns, or one would undo what the other has kept.
+        self._turn = asyncio.Lock()
 
     def routes(self) -> list[Route]:
         """The routes."""
@@ -85,11 +88,17 @@ class Rolling:
 
     async def step(self) -> None:
         """Look at the devices and go on. Raises StoreError; then nothing has changed."""
+        async with self._turn:
+            await self._step()
+
+    async def _step(self) -> None:
         before = self._current
         if before is None:
             return
         now_s = time.time()
         after = before.step(self._watching.seen(before, now_s), now_s)
+        if before.phase == "back":  # it is at its end only when it is left for every device
+            await run_in_threadpool(self._give, after, self._watching.streams(after.told))
         if after != before:
             await self._keep(before, after, "gateway", "gateway", now_s)
         try:
@@ -120,8 +129,13 @@ class Rolling:
         """Leave for each device what it should have; what was left before is left alone."""
         packed = b""
         fits = self._served(rollout.name) is not None
-        for device, what in rollout.wanted().items():
-            for stream in streams.get(device, ()):
+        wanted = rollout.wanted()
+        known = {device: set(streams.get(device, ())) for device in wanted}
+        if "back" in wanted.values():  # who was given it may not have been heard since a restart
+            for device, stream in self._keeping.streams_given(APPLICATION, KIND, rollout.mark):
+                known.setdefault(device, set()).add(stream)
+        for device, what in wanted.items():
+            for stream in sorted(known[device]):
                 one = (rollout.id, device, stream, what)
                 if one in self._given:
                     continue
@@ -171,16 +185,21 @@ class Rolling:
             text = " ".join(str(error).split())[:300]
             await run_in_threadpool(self._note_refusal, asked, text, who, client.role)
             raise Refused(422, text) from None
-        if self._current is not None:  # somebody else was faster
-            raise Refused(409, "a roll-out is under way")
-        self._current = rollout = await run_in_threadpool(
-            lambda: self._book.begin_rollout(make, role=client.role)
-        )
+        async with self._turn:
+            if self._current is not None:  # somebody else was faster
+                raise Refused(409, "a roll-out is under way")
+            self._current = rollout = await run_in_threadpool(
+                lambda: self._book.begin_rollout(make, role=client.role)
+            )
         return JSONResponse(to_plain(rollout), 201)
 
     async def _back(self, request: Request) -> Response:
         client = operator_of(request)
         who, number = person_of(request, client), int(request.path_params["id"])
+        async with self._turn:
+            return await self._take_back(who, client.role, number)
+
+    async def _take_back(self, who: str, role: str, number: int) -> Response:
         kept = await run_in_threadpool(self._book.rollouts)
         # Of what devices have now only the latest one can be taken back.
         before = self._current or (kept[0] if kept else None)
@@ -192,7 +211,7 @@ class Rolling:
         after = before.go_back(f"asked by {who}", now_s)
         if after == before:
             raise Refused(409, f"roll-out {number} goes or went back already: {before.reason}")
-        await self._keep(before, after, who, client.role, now_s)
+        await self._keep(before, after, who, role, now_s)
         return JSONResponse(to_plain(after))
 
     def _check_fits(self, bundle: Bundle) -> None:

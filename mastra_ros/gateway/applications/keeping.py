@@ -212,6 +212,13 @@ class Keeping:
         )
         return [KeptArtefact(*row) for row in rows]
 
+    def streams_given(self, application: str, kind: str, version: str) -> set[tuple[str, str]]:
+        """Devices and streams for which an application has left such an artefact."""
+        sql = (
+            "SELECT device, stream FROM artefact WHERE application = ? AND kind = ? AND version = ?"
+        )
+        return {(row[0], row[1]) for row in self._ask(sql, application, kind, version)}
+
     def delivered(self, id_: int, now_s: float) -> None:
         """A device has acknowledged it."""
         with self._changing():

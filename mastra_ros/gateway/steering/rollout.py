@@ -123,8 +123,7 @@ class Rollout:
     def step(self, seen: Mapping[str, Seen], now_s: float) -> Rollout:
         """The state after what is seen now."""
         if self.phase == "back":
-            left = [one for one in self.told if _of(seen, one).digest == self.digest]
-            if any(_of(seen, one).heard for one in left):
+            if any(self._to_await(one, _of(seen, one), now_s) for one in self.told):
                 return self
             return replace(self, phase="rolled_back", changed_s=now_s)
         if self.phase != "running":
@@ -143,6 +142,15 @@ class Rollout:
             return after.go_back(fault, now_s)
         return after._soaked(seen, now_s)
 
+    def _to_await(self, device: str, seen: Seen, now_s: float) -> bool:
+        """Whether a device is still to go back: it has the bundle, or had it and nothing is known.
+
+        Nothing is known of a device after a start of the gateway, until it tells its bundle.
+        """
+        if seen.digest:
+            return seen.heard and seen.digest == self.digest
+        return device in self.switched and now_s - self.changed_s < self.limits.switch_s
+
     def _fault(self, seen: Mapping[str, Seen], now_s: float) -> str:
         for device, told_s in self.told.items():
             one = _of(seen, device)
@@ -151,8 +159,9 @@ class Rollout:
             if one.digest == self.digest:
                 if why := self.limits.fault(one):
                     return f"{device}: {why}"
-            elif device in self.switched and one.heard:
-                return f"{device}: it has left the bundle by itself"
+            elif device in self.switched:
+                if one.heard and one.digest:  # of one that has just come nothing is known yet
+                    return f"{device}: it has left the bundle by itself"
             elif one.heard and now_s - told_s > self.limits.switch_s:
                 return f"{device}: it has not switched within {self.limits.switch_s:g} s"
         return ""

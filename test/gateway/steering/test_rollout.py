@@ -73,6 +73,21 @@ def test_a_device_that_is_heard_and_does_not_switch_ends_it() -> None:
     assert one.step({"cam-0": BEFORE}, 31.0).phase == "back"
 
 
+def test_who_had_it_and_was_not_heard_since_a_restart_is_waited_for() -> None:
+    one = rollout(limits=Limits(switch_s=30.0)).step({"cam-0": BEFORE}, 0.0)
+    one = one.step({"cam-0": GOOD}, 1.0).go_back("asked by olga", 10.0)
+    assert one.step({}, 11.0).phase == "back", "a gateway that starts again knows of nobody"
+    assert one.step({"cam-0": Seen(heard=True)}, 12.0).phase == "back", "it has not told its bundle"
+    assert one.step({"cam-0": BEFORE}, 13.0).phase == "rolled_back"
+    assert one.step({}, 40.0).phase == "rolled_back", "who stays away holds up nothing for ever"
+
+
+def test_who_is_heard_and_has_not_told_its_bundle_has_not_left_it() -> None:
+    one = rollout().step({"cam-0": BEFORE}, 0.0).step({"cam-0": GOOD}, 1.0)
+    assert one.step({"cam-0": Seen(heard=True)}, 2000.0).phase == "running"
+    assert one.step({"cam-0": BEFORE}, 2000.0).phase == "back"
+
+
 def test_a_device_that_falls_silent_with_it_stops_the_soak() -> None:
     one = rollout().step({}, 0.0).step({"cam-0": GOOD}, 1.0)
     silent = replace(GOOD, heard=False)

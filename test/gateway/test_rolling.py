@@ -1,0 +1,176 @@
+"""A roll-out that goes back does so whenever it is asked for, and over restarts of the gateway."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+
+from mastra_ros.artefacts import Artefact
+from mastra_ros.config import GatewayConfig
+from mastra_ros.gateway.applications.keeping import Keeping
+from mastra_ros.gateway.clients import CLIENT, Client
+from mastra_ros.gateway.rolling import APPLICATION, ARCHIVE, BACK, KIND, Rolling
+from mastra_ros.gateway.statuses import Hearing, StatusBoard
+from mastra_ros.gateway.steering import Rollout, SteeringBook
+from mastra_ros.gateway.watching import Watching
+from mastra_ros.protocol.statuses import StatusReport
+from mastra_ros.statuses import pack_status
+
+NEW, OLD = "b" * 64, "a" * 64
+
+
+class SlowBook(SteeringBook):
+    """Once it is made `slow`, what it is given to keep next waits for `go_on`."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.slow = False
+        self.began, self.go_on = threading.Event(), threading.Event()
+
+    def keep_rollout(self, *values: Any, **options: Any) -> None:
+        slow, self.slow = self.slow, False
+        if slow:
+            self.began.set()
+            assert self.go_on.wait(60)
+        super().keep_rollout(*values, **options)
+
+
+class Site:
+    """What a gateway keeps, and what it knows since it was started: at first nothing."""
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        self.book = SlowBook(folder)
+        stack.callback(self.book.close)
+        self.keeping = Keeping(folder)
+        stack.callback(self.keeping.close)
+        self.board, self.hearing = StatusBoard(), Hearing()
+        self._told = 0
+
+    def rolling(self) -> Rolling:
+        return Rolling(
+            *(GatewayConfig(), self.book, self.keeping),
+            Watching(self.board, self.hearing, lambda: None),
+            served=lambda _: None,
+            devices=lambda: ["cam-1"],
+        )
+
+    def given(self, **changes: Any) -> Rollout:
+        """A roll-out that cam-1 was given, and has."""
+        now_s = time.time()
+        given = self.book.begin_rollout(
+            lambda number: Rollout(
+                *(number, "boards-2", "boards", "2", NEW, ("cam-1",), "olga", now_s),
+                stages=(1.0,),
+                soak_s=0.0,
+                changed_s=now_s,
+                told={"cam-1": now_s},
+                switched={"cam-1": now_s},
+            ),
+            role="operator",
+        )
+        after = replace(given, **changes)
+        self.book.keep_rollout(given, after, who="olga", role="operator", now_s=now_s)
+        made = Artefact(
+            *(KIND, given.name, b"a bundle"),
+            version=given.mark,
+            media_type=ARCHIVE,
+            device="cam-1",
+            stream="main",
+        )
+        assert self.keeping.put(APPLICATION, made, 2 * given.id, 0)
+        return after
+
+    def hear(self, digest: str) -> None:
+        self._told += 1
+        body = pack_status({"bundle": {"name": "boards", "digest": digest}})
+        report = StatusReport(1, self._told, body)
+        assert self.board.take("cam-1", "main", report, time.time()) is None
+        self.hearing.saw("cam-1", "main", time.time(), 60.0)
+
+    @property
+    def phase(self) -> str:
+        return self.book.rollouts()[0].phase
+
+    @property
+    def left(self) -> list[str]:
+        """What waits for the device, by its media type."""
+        waiting = self.keeping.undelivered("cam-1", "main", time.time(), 10)
+        return [kept.media_type for kept in waiting]
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    with ExitStack() as stack:
+        yield Site(tmp_path / "state", stack)
+
+
+def asker(rolling: Rolling, number: int) -> Callable[[], Awaitable[httpx.Response]]:
+    """Asks for the bundle of before, as an operator does."""
+    inside = Starlette(routes=rolling.routes())
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await inside({**scope, CLIENT: Client("olga", "operator")}, receive, send)
+
+    async def ask() -> httpx.Response:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
+            return await client.post(f"/v1/rollouts/{number}/back")
+
+    return ask
+
+
+def test_a_gateway_that_starts_again_takes_back_what_it_had_given_and_then_says_so(
+    site: Site,
+) -> None:
+    site.given(phase="back", reason="asked by olga")
+    rolling = site.rolling()
+    asyncio.run(rolling.step())
+    assert site.left == [BACK], "left for a device that has not come back yet"
+    assert site.phase == "back"
+    site.hear(NEW)
+    asyncio.run(rolling.step())
+    assert site.phase == "back"
+    site.hear(OLD)
+    asyncio.run(rolling.step())
+    assert site.phase == "rolled_back"
+    assert site.left == [BACK], "left once"
+
+
+def test_a_device_that_stays_away_finds_it_taken_back_when_it_comes(site: Site) -> None:
+    site.given(phase="back", reason="asked by olga", changed_s=time.time() - 1e6)
+    asyncio.run(site.rolling().step())
+    assert site.phase == "rolled_back"
+    assert site.left == [BACK]
+
+
+def test_what_is_asked_for_while_a_step_is_kept_is_not_lost(site: Site) -> None:
+    given = site.given(soaking_s=0.0)
+    site.hear(NEW)
+    rolling = site.rolling()
+    rolling._given.add((given.id, "cam-1", "main", "new"))  # by the steps before
+
+    async def both() -> httpx.Response:
+        site.book.slow = True
+        step = asyncio.ensure_future(rolling.step())  # which finds that it is done
+        await asyncio.to_thread(site.book.began.wait, 60)
+        asked = asyncio.ensure_future(asker(rolling, given.id)())
+        await asyncio.wait({asked}, timeout=1.0)  # no longer than the step where it is in turn
+        site.book.go_on.set()
+        await step
+        return await asked
+
+    answer = asyncio.run(both())
+    assert answer.status_code == 200, answer.text
+    assert site.phase == "back"
+    asyncio.run(rolling.step())
+    assert site.left == [BACK]
