@@ -9,6 +9,7 @@ from nicegui import ui
 
 from .fleet import Sample
 from .previews import PreviewError, Previews
+from .tables import empty_table
 from .texts import text
 from .views import preview_rows
 
@@ -38,7 +39,7 @@ class PreviewPanel:
             {"name": one, "label": self._text(f"col.{one}"), "field": one, "align": "left"}
             for one in COLUMNS
         ]
-        self._table = ui.table(columns=columns, rows=[], row_key="policy").classes("w-full")
+        self._table = empty_table(columns, "policy", self._text("preview.try"))
         self._table.set_visibility(False)
 
     async def _show(self) -> None:
