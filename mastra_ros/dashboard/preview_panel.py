@@ -33,7 +33,9 @@ class PreviewPanel:
         self._samples = samples
         self._values = values
         self._language = language
-        self._button = ui.button(self._text("preview.try"), on_click=self._show).props("outline")
+        # In the colour of the text around it: the primary one is too dark on a dark page.
+        button = ui.button(self._text("preview.try"), on_click=self._show, color=None)
+        self._button = button.props("outline")
         self._said = ui.label().props('role="status"')
         columns = [
             {"name": one, "label": self._text(f"col.{one}"), "field": one, "align": "left"}
