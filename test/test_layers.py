@@ -84,6 +84,7 @@ ON_USE = {
 
 DRAWING = {
     *("pages.py", "settings_form.py", "gateway_panel.py", "live_charts.py", "preview_panel.py"),
+    "tables.py",
 }
 """Files that draw pages, and are themselves imported where the dashboard is served."""
 

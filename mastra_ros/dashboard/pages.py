@@ -20,6 +20,7 @@ from .people import Person
 from .pictures import Pictures
 from .previews import Previews
 from .settings_form import SettingsForm
+from .tables import empty_table
 from .texts import language_of, text
 from .views import (
     ROWS_MAX,
@@ -101,9 +102,9 @@ class Show:
         """A text in the language of who looks."""
         return text(key, self.language, **values)
 
-    def table(self, columns: tuple[str, ...], key: str) -> ui.table:
-        """An empty table."""
-        table = ui.table(columns=self.columns(columns), rows=[], row_key=key).classes("w-full")
+    def table(self, columns: tuple[str, ...], key: str, title: str) -> ui.table:
+        """An empty table; `title` is the key of what it lists."""
+        table = empty_table(self.columns(columns), key, self.text(title))
         return table.props(f'no-data-label="{self.text("table.empty")}"')
 
     def columns(self, names: tuple[str, ...]) -> list[dict[str, Any]]:
@@ -187,7 +188,7 @@ class FleetPage:
                 f'aria-label="{show.text("col.state")}"'
             )
             self._count = ui.label()
-        self._table = show.table(FLEET_COLUMNS, "name")
+        self._table = show.table(FLEET_COLUMNS, "name", "page.fleet")
         self._table.add_slot(
             "body-cell-name",
             '<q-td :props="props"><a :href="\'/device/\' + encodeURIComponent(props.value)">'
@@ -253,7 +254,7 @@ class DevicePage:
         ui.label(show.text("device.switches")).classes("text-lg").props(
             'role="heading" aria-level="2"'
         )
-        self._table = show.table(SWITCH_COLUMNS, "key")
+        self._table = show.table(SWITCH_COLUMNS, "key", "device.switches")
         self._charts = LiveCharts(grid, show.language)
         self._refresh()
         show.timer(self._refresh)
@@ -314,7 +315,7 @@ class DevicePage:
 
 
 async def _show_audit(gateway: GatewayClient, show: Show) -> None:
-    table = show.table(AUDIT_COLUMNS, "id")
+    table = show.table(AUDIT_COLUMNS, "id", "page.audit")
 
     async def refresh() -> None:
         try:

@@ -9,6 +9,7 @@ from nicegui import ui
 
 from .fleet import Sample
 from .previews import PreviewError, Previews
+from .tables import empty_table
 from .texts import text
 from .views import preview_rows
 
@@ -32,13 +33,15 @@ class PreviewPanel:
         self._samples = samples
         self._values = values
         self._language = language
-        self._button = ui.button(self._text("preview.try"), on_click=self._show).props("outline")
+        # In the colour of the text around it: the primary one is too dark on a dark page.
+        button = ui.button(self._text("preview.try"), on_click=self._show, color=None)
+        self._button = button.props("outline")
         self._said = ui.label().props('role="status"')
         columns = [
             {"name": one, "label": self._text(f"col.{one}"), "field": one, "align": "left"}
             for one in COLUMNS
         ]
-        self._table = ui.table(columns=columns, rows=[], row_key="policy").classes("w-full")
+        self._table = empty_table(columns, "policy", self._text("preview.try"))
         self._table.set_visibility(False)
 
     async def _show(self) -> None:

@@ -40,6 +40,11 @@ UNKNOWN_BPS = 20e6
 CUT_BPS = 1.0
 """Rate of a link that is cut: nothing arrives in time, and a trace has no end without one."""
 CUT_RTT_MS = 1000.0
+NUMBER_MAX = 1e12
+"""What is as large (a Tbit/s, decades in ms) was not measured, and is as if it were not told."""
+
+INFERENCE_MIN_MS = 1e-6
+PACKET_BYTES_MAX = 1e9
 
 
 def preview(
@@ -117,10 +122,9 @@ def _trace(samples: Sequence[Mapping[str, Any]], start_ms: Any) -> LinkTrace:
         rtt_ms = told_ms if told_ms >= 0 else rtt_ms
         rate_bps = told_bps if told_bps > 0 else rate_bps or usual_bps
         loss = _number(one, "link", "loss")
-        rates.append(rate_bps if up else CUT_BPS)
+        rates.append(max(rate_bps, CUT_BPS) if up else CUT_BPS)
         trips.append(rtt_ms if up else max(rtt_ms, CUT_RTT_MS))
         losses.append(min(loss, 0.9) if up and loss >= 0 else 0.0)
-    rates[-1] = max(rates[-1], CUT_BPS)
     table = Table(start_ms, np.asarray(rates), np.asarray(trips), np.asarray(losses), seed=1)
     return LinkTrace("the last minutes", table, table, median(trips))
 
@@ -143,14 +147,15 @@ def _stages(samples: Sequence[Mapping[str, Any]]) -> StageTimes:
     told: dict[str, Any] = {}
     for origin, name in (("local", "local_ms"), ("cloud", "cloud_ms")):
         known = [_number(one, "models", origin, "inference_ms", "p50") for one in samples]
-        if known := [one for one in known if one > 0]:
+        if known := [one for one in known if one >= INFERENCE_MIN_MS]:
             told[name] = median(known)
     packets = sum(_number(c, "packets", default=0.0) for c in _codecs(samples))
     size = sum(_number(c, "bytes", default=0.0) for c in _codecs(samples))
     stages = load_stage_times()
-    if packets and size:
-        scale = size / packets / stages.delta_bytes
-        told |= {"delta_bytes": size / packets, "key_bytes": stages.key_bytes * scale}
+    if packets >= 1 and size >= 1:
+        each = min(max(size / packets, 1.0), PACKET_BYTES_MAX)
+        scale = each / stages.delta_bytes
+        told |= {"delta_bytes": each, "key_bytes": stages.key_bytes * scale}
     return replace(stages, **told)
 
 
@@ -160,15 +165,20 @@ def _codecs(samples: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]
 
 
 def _counts(sample: Mapping[str, Any]) -> list[float]:
-    return [float(count) for count in sample.get("route", {}).get("results", {}).values()]
+    return [_known(count, 0.0) for count in sample.get("route", {}).get("results", {}).values()]
 
 
 def _number(sample: Any, *names: str, default: float = -1.0) -> float:
     """A number of a status, where it is told."""
     for name in names:
         sample = sample.get(name) if isinstance(sample, Mapping) else None
-    known = isinstance(sample, (int, float)) and not isinstance(sample, bool)
-    return float(sample) if known and math.isfinite(sample) else default
+    return _known(sample, default)
+
+
+def _known(value: Any, default: float) -> float:
+    """A number that may have been measured; a device may tell anything, also an endless integer."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return float(value) if number and abs(value) < NUMBER_MAX else default
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -18,9 +20,15 @@ SAMPLES = [Sample(1000.0 + n, status(1000.0 + n, cut=10 <= n < 15)) for n in ran
 SLEEPER = ("-c", "import time; time.sleep(600)")
 
 
+def run(work: Coroutine[Any, Any, Any]) -> Any:
+    """In a thread of its own: the browser of other tests keeps an event loop in the main thread."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
+
+
 def test_what_each_policy_would_have_done_comes_from_another_process() -> None:
     changes = {"scheduling.deadline_ms": 80.0}
-    rows = asyncio.run(Previews(limit_s=500.0).of([*SAMPLES, SAMPLES[0]], changes, {}))
+    rows = run(Previews(limit_s=500.0).of([*SAMPLES, SAMPLES[0]], changes, {}))
     policies = {row["policy"]: row for row in rows}
     assert {"dta", "always-local", "always-cloud"} <= set(policies)
     assert sum(row["in_use"] for row in rows) == 1
@@ -35,7 +43,7 @@ def test_a_value_that_there_is_not_is_one_line() -> None:
         with pytest.raises(PreviewError, match="deadline_ms"):
             await Previews(limit_s=500.0).of(SAMPLES, {"scheduling.deadline_ms": -5.0}, {})
 
-    asyncio.run(work())
+    run(work())
 
 
 @pytest.mark.parametrize(
@@ -65,7 +73,7 @@ def test_who_takes_too_long_is_ended_and_too_many_are_refused() -> None:
         assert keys.count("preview.busy") == 1
         assert keys.count("preview.slow") == AT_ONCE + WAITING_MAX
 
-    asyncio.run(work())
+    run(work())
 
 
 def test_who_leaves_leaves_no_worker_behind(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,4 +94,4 @@ def test_who_leaves_leaves_no_worker_behind(monkeypatch: pytest.MonkeyPatch) -> 
         await asyncio.gather(asked, return_exceptions=True)
         assert started[0].returncode is not None
 
-    asyncio.run(work())
+    run(work())

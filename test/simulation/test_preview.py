@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -79,6 +80,31 @@ def test_what_is_not_told_comes_from_the_table() -> None:
     assert rows["dta"]["before"]["shares"]["cloud"] == 0, "no link was told of"
     rows_of([status(link={"connected": True, "goodput_bps": 0.0})] * 6, {})
     rows_of([status(link=CUT)] * 6, {})
+
+
+ABSURD = (1e308, -1e308, 9e11, 1e-7, 5e-324, math.inf, math.nan, 10**400)
+PACKETS = ("packets", "bytes")
+
+
+@pytest.mark.parametrize("absurd", ABSURD, ids=[*map("{:.0e}".format, ABSURD[:-1]), "endless"])
+def test_what_nobody_can_have_measured_counts_for_nothing(absurd: float) -> None:
+    """Wherever it stands, the preview is reckoned, and without a warning of an overflow."""
+    p50 = {"inference_ms": {"p50": absurd}}
+    one = status(
+        route={"results": {"local": absurd, "cloud": absurd}, "superseded": absurd},
+        models={"local": p50, "cloud": p50},
+        link={"rtt_ms": absurd, "loss": absurd, "goodput_bps": absurd},
+        load={"cpu": absurd, "memory": absurd},
+        codecs={"jpeg": {"packets": absurd, "bytes": absurd}},
+    )
+    for samples in ([one] * 6, [status(), status(), one, one, status(), status()]):
+        for row in rows_of(samples, {}).values():
+            assert 0 <= row["before"]["in_time"] <= 1
+    for section, told in (
+        *(("link", {name: absurd}) for name in ("rtt_ms", "goodput_bps", "loss")),
+        *(("codecs", {"jpeg": {"packets": 1, "bytes": 1, name: absurd}}) for name in PACKETS),
+    ):
+        rows_of([status(), *[status(**{section: told})] * 5], {})
 
 
 @pytest.mark.parametrize(
