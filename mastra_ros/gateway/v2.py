@@ -13,6 +13,7 @@ import json
 import logging
 from typing import Any
 
+import numpy as np
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -35,6 +36,9 @@ BODIES_AT_ONCE = 4
 """So many bodies of the largest size are held at once; what does not fit gets 503."""
 OBJECT_BYTES = 88
 """Of an empty list in a list; a number takes less."""
+MARKS = b",[{:"
+"""There is at most one object of JSON for each of these."""
+PIECE_BYTES = 65_536
 ENCODE_FROM_BYTES = 512
 """A smaller answer is not compressed: it would hardly shrink."""
 
@@ -189,10 +193,16 @@ class OpenInference:
         self._logs.warning(kind, text, device, path, error.status, printable(error.text))
 
 
-def memory_of(body: bytes, header_bytes: int) -> int:
+def memory_of(body: bytes | bytearray, header_bytes: int) -> int:
     """What reading this body takes at most: an object of JSON takes more than its text does."""
-    header = memoryview(body)[:header_bytes].tobytes()
-    objects = header.count(b",") + header.count(b"[") + header.count(b"{") + header.count(b":")
+    if header_bytes <= PIECE_BYTES:
+        header = body[:header_bytes]
+        objects = sum(header.count(mark) for mark in MARKS)
+    else:
+        # bytes.count of millions holds up every other thread for 50 ms; this does not.
+        text = np.frombuffer(body, np.uint8, header_bytes)
+        pieces = np.split(text, range(PIECE_BYTES, header_bytes, PIECE_BYTES))
+        objects = sum(int(np.count_nonzero(one == mark)) for one in pieces for mark in MARKS)
     return OBJECT_BYTES * objects + 2 * len(body)
 
 
