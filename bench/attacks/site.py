@@ -85,7 +85,7 @@ class Site:
         self._acknowledged += seen.acknowledged
         return seen
 
-    def _seen_settled(self) -> Seen:
+    def settled(self) -> Seen:
         """What it has seen since the last question, once it is served, and all until now answered.
 
         What is never answered it gives up by itself, and counts as lost.
@@ -132,7 +132,7 @@ class Site:
             started = time.monotonic()
             yield
             time.sleep(max(0.0, least_s - (time.monotonic() - started)))
-        seen = self._seen_settled()
+        seen = self.settled()
         record.memory_after = self.memory
         record.lost += seen.lost + self.unaccounted()
         record.twice += seen.twice
