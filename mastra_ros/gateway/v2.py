@@ -193,7 +193,7 @@ class OpenInference:
         self._logs.warning(kind, text, device, path, error.status, printable(error.text))
 
 
-def memory_of(body: bytes | bytearray, header_bytes: int) -> int:
+def memory_of(body: bytes, header_bytes: int) -> int:
     """What reading this body takes at most: an object of JSON takes more than its text does."""
     if header_bytes <= PIECE_BYTES:
         header = body[:header_bytes]

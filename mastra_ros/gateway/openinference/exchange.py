@@ -60,7 +60,7 @@ def nbytes_of(array: Array) -> int:
 
 
 def read_request(
-    body: bytes | bytearray, header_bytes: int, known: Mapping[str, Collection[str]]
+    body: bytes, header_bytes: int, known: Mapping[str, Collection[str]]
 ) -> InferRequest:
     """A request out of its body, of which so many bytes are JSON. Raises ProtocolError.
 
