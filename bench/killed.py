@@ -11,16 +11,20 @@ import logging
 import multiprocessing
 import os
 import sqlite3
+import tempfile
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from bench.tiny_model import write_tiny_bundle
 from mastra_ros.config import GatewayConfig
+from mastra_ros.emulation import ShapingProxy, parse_faults
+from mastra_ros.protocol.keys import add_device, init_keys
 
 IMPORTED = ("bench.record_teller", "bench.set_teller", "mastra_ros.gateway.server")
 START_S = 120.0
@@ -112,8 +116,34 @@ def await_rows(path: Path, table: str, count: int) -> None:
         time.sleep(0.005)
 
 
-def kill_in_turn(gateway: Killed, device: Killed, times: int, wait: Callable[[int], None]) -> None:
-    """Kill the device, then the gateway, and so on; `wait(n)` before the kill of this number."""
-    for number in range(times):
-        wait(number)
-        (gateway if number % 2 else device).restart()
+@contextmanager
+def killed_in_turn(
+    tell: Callable[..., Any], count: int, times: int, faults: str, rows: tuple[str, str, int]
+) -> Iterator[Path]:
+    """Kill device and gateway in turn, so often in all, while `tell` tells of `count`.
+
+    faults: of the link. rows: the file of the gateway, its table, and how many rows that has in
+    the end. Gives the gateway's state, whole and with nobody at work in it.
+    """
+    file_name, table, wanted = rows
+    with tempfile.TemporaryDirectory() as text, ExitStack() as stack:
+        folder = Path(text)
+        keys, state = folder / "keys", folder / "state"
+        init_keys(keys)
+        add_device(keys, "bench")
+        gateway = KilledGateway(keys, write_tiny_bundle(folder), state)
+        stack.callback(gateway.kill)
+        gateway.start()
+        proxy = stack.enter_context(ShapingProxy("127.0.0.1", gateway.port))
+        proxy.set_faults(parse_faults(faults))
+        url = f"wss://127.0.0.1:{proxy.port}"
+        device = Killed(tell, url, str(keys), str(folder / "device"), count, "bench")
+        stack.callback(device.kill)
+        device.start()
+        for number in range(times):
+            await_rows(state / file_name, table, (number + 1) * count // (times + 1))
+            (gateway if number % 2 else device).restart()
+        await_rows(state / file_name, table, wanted)
+        device.kill()
+        gateway.kill()
+        yield state

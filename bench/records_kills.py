@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
-from pathlib import Path
+from contextlib import closing
 from typing import Any
 
-from bench.killed import Killed, KilledGateway, await_rows, kill_in_turn
+from bench.killed import killed_in_turn
 from bench.record_teller import kind_of, tell
 from bench.records_sets import CUT_EVERY_S, CUT_S, cuts
-from bench.tiny_model import write_tiny_bundle
-from mastra_ros.emulation import ShapingProxy, parse_faults
 from mastra_ros.gateway.records import SqliteRecordStore
 from mastra_ros.gateway.records.sqlite_store import FILE_NAME
 from mastra_ros.gateway.records.store import Query
-from mastra_ros.protocol.keys import add_device, init_keys
 
 PAGE = 5000
 
@@ -25,30 +20,9 @@ PAGE = 5000
 def kills(times: int, records: int) -> dict[str, Any]:
     """Kill (SIGKILL) device and gateway in turn, so often in all, while so many records go up."""
     started = time.perf_counter()
-    with tempfile.TemporaryDirectory() as text, ExitStack() as stack:
-        folder = Path(text)
-        keys, state = folder / "keys", folder / "state"
-        init_keys(keys)
-        add_device(keys, "bench")
-        bundle = write_tiny_bundle(folder)
-        gateway = KilledGateway(keys, bundle, state)
-        stack.callback(gateway.kill)
-        gateway.start()
-        proxy = stack.enter_context(ShapingProxy("127.0.0.1", gateway.port))
-        proxy.set_faults(parse_faults(cuts().lstrip(",")))
-        url = f"wss://127.0.0.1:{proxy.port}"
-        device = Killed(tell, url, str(keys), str(folder / "device"), records, "bench")
-        stack.callback(device.kill)
-        device.start()
-
-        def wait(number: int) -> None:
-            await_rows(state / FILE_NAME, "record", (number + 1) * records // (times + 1))
-
-        kill_in_turn(gateway, device, times, wait)
-        await_rows(state / FILE_NAME, "record", records)
+    rows = (FILE_NAME, "record", records)
+    with killed_in_turn(tell, records, times, cuts().lstrip(","), rows) as state:
         took_s = time.perf_counter() - started
-        device.kill()
-        gateway.kill()
         with closing(SqliteRecordStore(state)) as store:
             numbers = list(_numbers(store))
     ordered = all(

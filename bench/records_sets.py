@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
-from contextlib import ExitStack, closing
-from pathlib import Path
+from contextlib import closing
 from typing import Any
 
-from bench.killed import Killed, KilledGateway, await_rows, kill_in_turn
+from bench.killed import killed_in_turn
 from bench.set_teller import SET, tell
-from bench.tiny_model import write_tiny_bundle
-from mastra_ros.emulation import ShapingProxy, parse_faults
 from mastra_ros.gateway.sets import SqliteSetStore
 from mastra_ros.gateway.sets.rows import FILE_NAME
 from mastra_ros.protocol import decode
-from mastra_ros.protocol.keys import add_device, init_keys
 from mastra_ros.protocol.messages import FrameMessage
 
 CUT_EVERY_S, CUT_S, LONGEST_S = 5, 0.5, 3600
@@ -33,30 +28,9 @@ def cuts(every_s: float = CUT_EVERY_S, cut_s: float = CUT_S) -> str:
 def sets(frames: int, times: int) -> dict[str, Any]:
     """Kill device and gateway in turn, so often in all, while so many frames go up."""
     started = time.perf_counter()
-    with tempfile.TemporaryDirectory() as text, ExitStack() as stack:
-        folder = Path(text)
-        keys, state = folder / "keys", folder / "state"
-        init_keys(keys)
-        add_device(keys, "bench")
-        bundle = write_tiny_bundle(folder)
-        gateway = KilledGateway(keys, bundle, state)
-        stack.callback(gateway.kill)
-        gateway.start()
-        proxy = stack.enter_context(ShapingProxy("127.0.0.1", gateway.port))
-        proxy.set_faults(parse_faults(LINK + cuts()))
-        url = f"wss://127.0.0.1:{proxy.port}"
-        device = Killed(tell, url, str(keys), str(folder / "device"), frames, "bench")
-        stack.callback(device.kill)
-        device.start()
-
-        def wait(number: int) -> None:
-            await_rows(state / FILE_NAME, "frame", (number + 1) * frames // (times + 1))
-
-        kill_in_turn(gateway, device, times, wait)
-        await_rows(state / FILE_NAME, "frame", frames + 1)
+    rows = (FILE_NAME, "frame", frames + 1)
+    with killed_in_turn(tell, frames, times, LINK + cuts(), rows) as state:
         took_s = time.perf_counter() - started
-        device.kill()
-        gateway.kill()
         with closing(SqliteSetStore(state)) as store:
             kept = store.frames("bench", "told", SET, frames_max=10 * frames)
             order = [one.sequence for one in store.committed(0, 10 * frames)]

@@ -1,17 +1,24 @@
-"""Child processes that end with the one that started them, even where their main thread hangs."""
+"""Child processes that end with the one that started them."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 import time
 
-CHECK_S = 1.0
+CHECK_S = 0.5
 FAILED = 1
 
 
+async def parent_ended(parent_pid: int) -> None:
+    """Return once the parent has ended, however it does; for processes that end in order."""
+    while os.getppid() == parent_pid:
+        await asyncio.sleep(CHECK_S)
+
+
 def end_with_parent(parent_pid: int) -> None:
-    """Have this process end within a second or so of its parent, however that one ends.
+    """Have this process end within a second or so of its parent, even where its main thread hangs.
 
     parent_pid: as the parent told it; one that has ended since is no longer what getppid tells.
     What this process does is left as it stands, so this is for work that nobody waits for any more.

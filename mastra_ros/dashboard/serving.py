@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError, DependencyError
+from ..orphans import parent_ended
 from .fleet import Fleet
 from .gateway import GatewayClient
 from .oidc_config import OidcConfig
@@ -156,9 +157,8 @@ async def serve(
 
 
 async def _outlived(parent_pid: int, server: uvicorn.Server) -> None:
-    while parent_pid and os.getppid() == parent_pid:
-        await asyncio.sleep(1.0)
     if parent_pid:
+        await parent_ended(parent_pid)
         logger.warning("the process that started the dashboard has ended")
         server.should_exit = True
 

@@ -103,3 +103,16 @@ async def _lines(page: Page, after: int) -> AsyncIterator[str]:
         if len(told) < LIMIT_MAX:
             return
         after = last
+
+
+async def json_of(request: Request, bytes_max: int) -> Any:
+    """What the body says, None where it is no JSON. Raises Refused where it is larger."""
+    body = b""
+    async for piece in request.stream():
+        body += piece
+        if len(body) > bytes_max:
+            raise Refused(413, f"expected at most {bytes_max} bytes")
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None

@@ -8,7 +8,6 @@ in the welcome of its next session where it is not. The device checks it once mo
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -24,7 +23,7 @@ from ..config import check_remote, remote_parameters
 from ..config.parameter import Parameter
 from ..errors import ConfigError
 from ..protocol.checks import is_name
-from .asking import Refused, answered, name_of, own_device, whole_of
+from .asking import Refused, answered, json_of, name_of, own_device, whole_of
 from .clients import CLIENT, PERSON_HEADER, Client
 from .steering import SteeringBook
 
@@ -182,15 +181,8 @@ def person_of(request: Request, client: Client) -> str:
 
 async def _values_of(request: Request) -> dict[str, Any]:
     """The map `values` of the body, of at most so many names."""
-    body = b""
-    async for piece in request.stream():
-        body += piece
-        if len(body) > BODY_BYTES_MAX:
-            raise Refused(413, f"expected at most {BODY_BYTES_MAX} bytes")
-    try:
-        values = json.loads(body)["values"]
-    except (ValueError, RecursionError, KeyError, TypeError):
-        values = None
+    told = await json_of(request, BODY_BYTES_MAX)
+    values = told.get("values") if isinstance(told, dict) else None
     if not isinstance(values, dict) or not values:
         raise Refused(400, 'expected {"values": {"stage.parameter": value, …}}')
     if len(values) > VALUES_MAX:

@@ -7,7 +7,6 @@ far it is stands in the book, with an audit of every step, before any device hea
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -26,7 +25,7 @@ from ..inference import Bundle
 from ..inference.packing import pack_bundle
 from ..protocol.checks import is_name
 from .applications.keeping import Keeping
-from .asking import Refused, answered
+from .asking import Refused, answered, json_of
 from .changing import operator_of, person_of
 from .clients import CLIENT
 from .rollable import Rollable
@@ -282,15 +281,7 @@ class Rolling:
 
 
 async def _body(request: Request) -> dict[str, Any]:
-    body = b""
-    async for piece in request.stream():
-        body += piece
-        if len(body) > BODY_BYTES_MAX:
-            raise Refused(413, f"expected at most {BODY_BYTES_MAX} bytes")
-    try:
-        told = json.loads(body)
-    except (ValueError, RecursionError):
-        told = None
+    told = await json_of(request, BODY_BYTES_MAX)
     known = {"bundle", "devices", "stages", "soak_s", "limits"}
     if not isinstance(told, dict) or set(told) - known or not is_name(str(told.get("bundle", ""))):
         raise Refused(400, 'expected {"bundle": NAME}, and perhaps devices, stages, soak_s, limits')

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from ..config import GatewayConfig
 from ..errors import ConfigError
+from ..orphans import parent_ended
 from ..protocol.keys import audience_of, certificate_dates, check_private, load_public_keys
 from ..protocol.tls import server_context
 from ..protocol.tokens import AUDIENCE
@@ -36,7 +37,6 @@ from .used_tokens import UsedTokens
 
 logger = logging.getLogger(__name__)
 
-PARENT_CHECK_S = 0.5
 SWITCH_S = 0.0002
 """A thread gives way to those that wait after so long. A frame changes threads about eight times;
 with Python's 5 ms each, a client that sends at full speed would make all others late by 40 ms."""
@@ -235,7 +235,6 @@ async def _outlived(parent_pid: int, stop: asyncio.Event) -> None:
     """Stop when the process that started this one ends, however it ends."""
     if not parent_pid:
         return
-    while os.getppid() == parent_pid:
-        await asyncio.sleep(PARENT_CHECK_S)
+    await parent_ended(parent_pid)
     logger.warning("process %d has ended, so does its gateway", parent_pid)
     stop.set()
