@@ -59,7 +59,7 @@ def the_state_of_this_user_is_left_alone() -> Iterator[None]:
 
 
 def _names(folder: Path) -> set[str]:
-    return set(os.listdir(folder)) if folder.is_dir() else set()
+    return {path.name for path in folder.iterdir()} if folder.is_dir() else set()
 
 
 @pytest.fixture(scope="session", autouse=True)
