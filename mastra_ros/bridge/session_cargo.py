@@ -68,8 +68,7 @@ class SessionCargo:
             gate=gate,
         )
         self._artefacts = ArtefactLane(
-            carried.folder,
-            carried.disk,
+            *(carried.folder, carried.disk, carried.link_down, carried.beside),
             send=self._send_request,
             quiet=self._quiet,
             away=live_away,

@@ -36,7 +36,7 @@ OVERLAP = 2.0
 
 
 class Beside:
-    """What is known of the live packets of a session."""
+    """What is known of live packets; it outlives a session, for the way is mostly as it was."""
 
     def __init__(self) -> None:
         self._quickest_ns: deque[int] = deque(maxlen=2)
@@ -45,6 +45,12 @@ class Beside:
         self._rest_answers = 0
         self._until_ns = 0  # live packets are expected
         self._away_since_ns: int | None = None
+
+    def begin(self, now_ns: int) -> None:
+        """A session begins: live packets may come at once, and take as long as in the last one."""
+        self._until_ns = now_ns + LIVE_NS
+        self._away_since_ns = None
+        self._rest_answers = 0
 
     def answered(self, took_ns: int, now_ns: int) -> None:
         """A live packet was answered after so long."""

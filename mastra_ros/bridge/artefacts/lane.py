@@ -45,6 +45,8 @@ class ArtefactLane:
         self,
         folder: ArtefactFolder,
         disk: Executor,
+        link: Link,
+        beside: Beside,
         *,
         send: Callable[[Message], None],
         quiet: Callable[[], bool],
@@ -56,11 +58,11 @@ class ArtefactLane:
         self._send = send
         self._quiet = quiet
         self._away = away
-        self._beside = Beside()
+        self._beside = beside
         self._on_received = on_received
         self._offers: dict[int, ArtefactOffer] = {}
         self._tries: dict[str, int] = {}
-        self._link = Link()
+        self._link = link
         self._transfer: Transfer | None = None
         self._writes: list[asyncio.Future[Any]] = []
         self._unwritten = bytearray()
@@ -97,6 +99,7 @@ class ArtefactLane:
 
     async def run(self) -> None:
         """Fetch until cancelled."""
+        self._beside.begin(time.monotonic_ns())
         while True:
             if self._offers:
                 offer = next(iter(self._offers.values()))

@@ -164,6 +164,18 @@ def test_without_live_packets_the_link_is_theirs() -> None:
     assert beside.window_bytes(known(), True, LIVE_NS) == alone
 
 
+def test_a_session_begins_as_if_live_packets_were_to_come_as_in_the_last_one() -> None:
+    beside = rested(40 * MS)
+    before = beside.window_bytes(known(), True, 1)
+    beside.look(True, 2)
+    later_ns = 3600 * 1000 * MS
+    beside.begin(later_ns)
+    assert beside.window_bytes(known(), True, later_ns) == before
+    fresh = Beside()
+    fresh.begin(0)
+    assert fresh.window_bytes(known(), True, 0) < fresh.window_bytes(known(), True, LIVE_NS)
+
+
 def test_what_is_asked_for_is_there_before_the_next_live_answer_can_come() -> None:
     beside = rested(40 * MS)
     margin_ns = int(SHARE * 40) * MS
