@@ -244,3 +244,26 @@ def churn(sites: Sites, record: Record) -> None:
 
     with many_files(), site.watched(record, least_s=sites.least_s):
         client.run(attack())
+
+
+@row(ITEM, "a stream that its device takes over from itself, again and again")
+def taken_over(sites: Sites, record: Record) -> None:
+    """The last session has it, and the places of the others are free."""
+    site = sites.site(sessions_max=8)
+    record.attempts = sites.many(30, 300)
+
+    async def attack() -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            opened: list[ClientConnection] = []
+            for _ in range(record.attempts):
+                entering = client.session(site, "evil-1", "mine")
+                opened.append(await stack.enter_async_context(entering))
+            await _a_device_comes_in(sites, site, record, 1)
+            for one in opened[:-1]:
+                await client.closes(one)
+            await opened[-1].send(encode(Heartbeat(1, 1)))
+            answer = await client.hear(opened[-1])
+            record.expect(answer is not None, "the last session is not served")
+
+    with site.watched(record, least_s=sites.least_s):
+        client.run(attack())
