@@ -23,9 +23,11 @@ from mastra_ros.gateway.rolling import APPLICATION, ARCHIVE, BACK, KIND, Rolling
 from mastra_ros.gateway.statuses import Hearing, StatusBoard
 from mastra_ros.gateway.steering import Rollout, SteeringBook
 from mastra_ros.gateway.watching import Watching
+from mastra_ros.inference import load_bundle
 from mastra_ros.protocol.statuses import StatusReport
 from mastra_ros.statuses import pack_status
 
+ROOT = Path(__file__).parents[2]
 NEW, OLD = "b" * 64, "a" * 64
 
 
@@ -56,9 +58,9 @@ class Site:
         self.board, self.hearing = StatusBoard(), Hearing()
         self._told = 0
 
-    def rolling(self) -> Rolling:
+    def rolling(self, rollouts_dir: str = "") -> Rolling:
         return Rolling(
-            *(GatewayConfig(), self.book, self.keeping),
+            *(GatewayConfig(rollouts_dir=rollouts_dir), self.book, self.keeping),
             Watching(self.board, self.hearing, lambda: None),
             served=lambda _: None,
             devices=lambda: ["cam-1"],
@@ -90,12 +92,38 @@ class Site:
         assert self.keeping.put(APPLICATION, made, 2 * given.id, 0)
         return after
 
-    def hear(self, digest: str) -> None:
+    def done(self, source: str, digest: str, *devices: str, **changes: Any) -> Rollout:
+        """A roll-out that is done, and for which cam-1 was not there."""
+        now_s = time.time()
+        begun = self.book.begin_rollout(
+            lambda number: Rollout(
+                *(number, source, "boards", "2", digest, devices, "olga", now_s),
+                stages=(1.0,),
+                told=dict.fromkeys(devices, now_s),
+            ),
+            role="operator",
+        )
+        after = replace(begun, **{"phase": "done", **changes})
+        self.book.keep_rollout(begun, after, who="gateway", role="gateway", now_s=now_s)
+        return after
+
+    @property
+    def marks(self) -> list[str]:
+        """Of which roll-outs something waits for the device."""
+        waiting = self.keeping.undelivered("cam-1", "main", time.time(), 10)
+        return [kept.version for kept in waiting]
+
+    @property
+    def outcomes(self) -> list[str]:
+        """What the audit says of cam-1, the newest first."""
+        return [row.outcome for row in self.book.audit("cam-1", 0, 100)]
+
+    def hear(self, digest: str, device: str = "cam-1") -> None:
         self._told += 1
         body = pack_status({"bundle": {"name": "boards", "digest": digest}})
         report = StatusReport(1, self._told, body)
-        assert self.board.take("cam-1", "main", report, time.time()) is None
-        self.hearing.saw("cam-1", "main", time.time(), 60.0)
+        assert self.board.take(device, "main", report, time.time()) is None
+        self.hearing.saw(device, "main", time.time(), 60.0)
 
     @property
     def phase(self) -> str:
@@ -174,3 +202,71 @@ def test_what_is_asked_for_while_a_step_is_kept_is_not_lost(site: Site) -> None:
     assert site.phase == "back"
     asyncio.run(rolling.step())
     assert site.left == [BACK]
+
+
+MODELS, SOURCE = str(ROOT / "models"), "board_defects"
+HERE = load_bundle(f"{MODELS}/{SOURCE}").digest
+
+
+def test_a_device_that_was_away_for_the_whole_of_a_rollout_is_given_the_newest_that_is_done(
+    site: Site,
+) -> None:
+    site.done(SOURCE, OLD, "cam-1")
+    newest = site.done(SOURCE, HERE, "cam-1")
+    site.done(SOURCE, NEW, "cam-2")  # not for cam-1
+    site.done(SOURCE, NEW, "cam-1", phase="rolled_back", told={})
+    rolling = site.rolling(MODELS)
+    asyncio.run(rolling.step())
+    assert site.marks == [], "nothing is known of it"
+    site.hear("c" * 64)
+    for _ in range(2):
+        asyncio.run(rolling.step())
+        assert site.marks == [newest.mark]
+        assert site.left == [ARCHIVE]
+    asyncio.run(site.rolling(MODELS).step())
+    assert site.outcomes == ["given, late"], "once, over restarts of the gateway"
+
+
+def test_a_device_that_has_the_bundle_or_had_it_is_not_given_it_late(site: Site) -> None:
+    done = site.done(SOURCE, HERE, "cam-1")
+    rolling = site.rolling(MODELS)
+    site.hear(HERE)
+    asyncio.run(rolling.step())
+    assert site.marks == []
+    site.book.keep_rollout(
+        *(done, replace(done, switched={"cam-1": 1.0})), who="g", role="gateway", now_s=1.0
+    )
+    site.hear("c" * 64)
+    asyncio.run(site.rolling(MODELS).step())
+    assert site.marks == [], "it has left it by itself"
+
+
+def test_a_device_that_a_later_rollout_has_reached_is_not_given_an_older_one(site: Site) -> None:
+    site.done(SOURCE, OLD, "cam-1")
+    later = site.done(SOURCE, HERE, "cam-1", phase="running")
+    site.hear("c" * 64)
+    asyncio.run(site.rolling(MODELS).step())
+    assert site.marks == [later.mark]
+
+
+def test_a_rollout_that_is_done_while_a_device_is_away_is_given_when_it_comes(site: Site) -> None:
+    running = site.done(SOURCE, HERE, "cam-1", "cam-2", phase="running", soak_s=0.0)
+    rolling = site.rolling(MODELS)
+    site.hear(HERE, "cam-2")
+    for _ in range(3):
+        asyncio.run(rolling.step())
+    assert site.phase == "done"
+    site.hear("c" * 64)
+    asyncio.run(rolling.step())
+    assert site.marks == [running.mark]
+
+
+def test_a_bundle_that_is_gone_is_told_once_and_given_to_nobody(site: Site) -> None:
+    site.done("no_such_bundle", HERE, "cam-1")
+    rolling = site.rolling(MODELS)
+    site.hear("c" * 64)
+    for _ in range(2):
+        asyncio.run(rolling.step())
+    assert site.marks == []
+    (outcome,) = site.outcomes
+    assert outcome.startswith("not given, late: there is no bundle no_such_bundle")

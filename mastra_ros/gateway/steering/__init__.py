@@ -1,7 +1,7 @@
 """Changing what devices do: the book of what is wanted of them, and of who changed what."""
 
 from .book import AuditRow, SettingRow, SteeringBook
-from .rollout import Limits, Rollout, Seen, to_plain
+from .rollout import Limits, Rollout, Seen, Wanted, to_plain
 
 __all__ = [
     "AuditRow",
@@ -10,5 +10,6 @@ __all__ = [
     "Seen",
     "SettingRow",
     "SteeringBook",
+    "Wanted",
     "to_plain",
 ]
