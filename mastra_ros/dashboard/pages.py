@@ -1,4 +1,4 @@
-"""The pages: fleet, device, audit. NiceGUI draws them, `views.py` says what is in them."""
+"""The pages: fleet, device, audit; NiceGUI draws them, and `views.py` says what is in them."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from .live_charts import LiveCharts
 from .people import Person
 from .pictures import Pictures
 from .previews import Previews
+from .rollout_page import RolloutPage
+from .rollouts import Rollouts
 from .settings_form import SettingsForm
 from .tables import empty_table
 from .texts import language_of, text
@@ -58,6 +60,7 @@ def add_pages(
     fleet: Fleet, gateway: GatewayClient, pictures: Pictures, previews: Previews, prices: Prices
 ) -> None:
     """Declare the pages."""
+    rollouts = Rollouts(gateway)
 
     @ui.page("/")
     async def fleet_page(request: Request) -> None:
@@ -74,6 +77,12 @@ def add_pages(
             ui.label(text("page.none", show.language, name=name[:80]))
             return
         await DevicePage(fleet, gateway, pictures, previews, name, show).build()
+
+    @ui.page("/rollouts")
+    async def rollout_page(request: Request) -> None:
+        await fleet.fresh()
+        await rollouts.look()
+        RolloutPage(fleet, rollouts, _frame(request, fleet, "page.rollouts"))
 
     @ui.page("/audit")
     async def audit_page(request: Request) -> None:
@@ -102,10 +111,16 @@ class Show:
         """A text in the language of who looks."""
         return text(key, self.language, **values)
 
+    def heading(self, key: str) -> ui.label:
+        """Of a part of the page."""
+        label = ui.label(self.text(key)).classes("text-lg")
+        return label.props('role="heading" aria-level="2"')
+
     def table(self, columns: tuple[str, ...], key: str, title: str) -> ui.table:
         """An empty table; `title` is the key of what it lists."""
         table = empty_table(self.columns(columns), key, self.text(title))
-        return table.props(f'no-data-label="{self.text("table.empty")}"')
+        table.add_slot("no-data", f"<span>{self.text('table.empty')}</span>")
+        return table
 
     def columns(self, names: tuple[str, ...]) -> list[dict[str, Any]]:
         """Columns of a table."""
@@ -126,6 +141,7 @@ def _frame(request: Request, fleet: Fleet, title: str, **values: str) -> Show:
         ui.link(show.text("page.skip"), "#content").classes("skip text-white")
         ui.link("Mastra", "/").classes("text-white font-bold no-underline")
         ui.link(show.text("page.fleet"), "/").classes("text-white")
+        ui.link(show.text("page.rollouts"), "/rollouts").classes("text-white")
         ui.link(show.text("page.audit"), "/audit").classes("text-white")
         ui.space()
         ui.label(f"{show.person.name} ({show.person.role})")
@@ -251,17 +267,13 @@ class DevicePage:
         self._picture.set_visibility(False)
         self._seen = 0
         grid = ui.element("div").classes("grid grid-cols-1 md:grid-cols-2 gap-4 w-full")
-        ui.label(show.text("device.switches")).classes("text-lg").props(
-            'role="heading" aria-level="2"'
-        )
+        show.heading("device.switches")
         self._table = show.table(SWITCH_COLUMNS, "key", "device.switches")
         self._charts = LiveCharts(grid, show.language)
         self._refresh()
         show.timer(self._refresh)
         show.timer(self._refresh_picture)
-        ui.label(show.text("device.settings")).classes("text-lg").props(
-            'role="heading" aria-level="2"'
-        )
+        show.heading("device.settings")
         # What is typed before the page has its socket would be lost.
         try:
             await ui.context.client.connected(timeout=CONNECT_S)

@@ -25,11 +25,11 @@ from ..inference import Bundle
 from ..inference.packing import pack_bundle
 from ..protocol.checks import is_name
 from .applications.keeping import Keeping
-from .asking import Refused, answered, json_of
+from .asking import Refused, answered, json_of, whole_of
 from .changing import operator_of, person_of
 from .clients import CLIENT
 from .rollable import Rollable
-from .steering import Limits, Rollout, SteeringBook, to_plain
+from .steering import ROLLOUTS_KEPT, Limits, Rollout, SteeringBook, to_plain
 from .watching import Watching
 
 logger = logging.getLogger(__name__)
@@ -72,7 +72,10 @@ class Rolling:
         self._devices = devices
         self._on_change = on_change
         self._rollable = Rollable(config.rollouts_dir, Path(keeping.folder))
-        self._current = next((one for one in book.rollouts() if one.active), None)
+        kept = book.rollouts()
+        self._current = next((one for one in kept if one.active), None)
+        # Who was away all the while is given it when it comes.
+        self._done = next((one for one in kept[:1] if one.phase == "done"), None)
         self._given: set[tuple[int, str, str, str]] = set()
         # Steps and what is asked for take turns, or one would undo what the other has kept.
         self._turn = asyncio.Lock()
@@ -83,6 +86,8 @@ class Rolling:
             Route("/v1/rollouts", answered(self._list)),
             Route("/v1/rollouts", answered(self._begin), methods=["POST"]),
             Route("/v1/rollouts/{id:int}/back", answered(self._back), methods=["POST"]),
+            Route("/v1/rollouts/{id:int}/pause", answered(self._pause), methods=["POST"]),
+            Route("/v1/rollouts/{id:int}/resume", answered(self._pause), methods=["POST"]),
         ]
 
     async def step(self) -> None:
@@ -93,6 +98,7 @@ class Rolling:
     async def _step(self) -> None:
         before = self._current
         if before is None:
+            await self._give_late()
             return
         now_s = time.time()
         after = before.step(self._watching.seen(before, now_s), now_s)
@@ -110,6 +116,19 @@ class Rolling:
             return
         if not after.active:
             self._current = None
+            self._done = after if after.phase == "done" else None
+
+    async def _give_late(self) -> None:
+        done = self._done
+        if done is None:
+            return
+        try:
+            await run_in_threadpool(self._give, done, self._watching.streams(done.told))
+        except (ModelError, RecordError) as error:  # those who have it keep it
+            logger.warning(
+                "rollout %d of %s goes to no more devices: %s", done.id, done.name, error
+            )
+            self._done = None
 
     async def _keep(
         self, before: Rollout, after: Rollout, who: str, role: str, now_s: float
@@ -117,7 +136,7 @@ class Rolling:
         await run_in_threadpool(
             lambda: self._book.keep_rollout(before, after, who=who, role=role, now_s=now_s)
         )
-        self._current = after
+        self._current, self._done = after, None
         if after.phase != before.phase:
             logger.warning(
                 "rollout %d of %s: %s %s", after.id, after.name, after.phase, after.reason
@@ -161,9 +180,11 @@ class Rolling:
     async def _list(self, request: Request) -> Response:
         if request.scope.get(CLIENT) is None:
             raise Refused(403, "roll-outs are for clients")
+        most = whole_of(request, "limit", 1, ROLLOUTS_KEPT) or ROLLOUTS_KEPT
         kept = await run_in_threadpool(self._book.rollouts)
         bundles = await run_in_threadpool(self._rollable.names)
-        return JSONResponse({"rollouts": [to_plain(one) for one in kept], "bundles": bundles})
+        told = [to_plain(one) for one in kept[:most]]
+        return JSONResponse({"rollouts": told, "bundles": bundles, "now_s": time.time()})
 
     async def _begin(self, request: Request) -> Response:
         client = operator_of(request)
@@ -190,6 +211,7 @@ class Rolling:
             self._current = rollout = await run_in_threadpool(
                 lambda: self._book.begin_rollout(make, role=client.role)
             )
+            self._done = None
         return JSONResponse(to_plain(rollout), 201)
 
     async def _back(self, request: Request) -> Response:
@@ -212,6 +234,22 @@ class Rolling:
             raise Refused(409, f"roll-out {number} goes or went back already: {before.reason}")
         await self._keep(before, after, who, role, now_s)
         return JSONResponse(to_plain(after))
+
+    async def _pause(self, request: Request) -> Response:
+        client = operator_of(request)
+        who, number = person_of(request, client), int(request.path_params["id"])
+        paused = request.url.path.endswith("/pause")
+        async with self._turn:
+            before = self._current
+            if before is None or before.id != number:
+                raise Refused(409, f"roll-out {number} is not under way")
+            now_s = time.time()
+            after = before.pause(now_s, paused=paused)
+            if after == before:
+                what = "goes back" if before.phase == "back" else "is as it is asked to be"
+                raise Refused(409, f"roll-out {number} {what} already")
+            await self._keep(before, after, who, client.role, now_s)
+            return JSONResponse(to_plain(after))
 
     def _check_fits(self, bundle: Bundle) -> None:
         """ModelError unless what this gateway answers means the same as what the bundle says."""

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bench.dashboard_scene import status
-from mastra_ros.dashboard import texts, views
+from mastra_ros.dashboard import rollout_views, texts, views
 from mastra_ros.dashboard.fleet import Device, Sample
 
 FOLDER = Path(views.__file__).parent
@@ -144,16 +144,21 @@ def test_every_name_of_a_text_in_the_code_is_one_that_there_is() -> None:
         "alarm": views.ALARMS,
         "state": ("connected", "silent", "away"),
         "colours": ("auto", "light", "dark"),
+        "rollout": (*rollout_views.PHASES, "paused"),
+        "rolled": rollout_views.STATES,
     }.items():
         assert {f"{kind}.{name}" for name in names} <= set(texts._TEXTS)
 
 
+WORDED = ("label", "button", "input", "switch", "notify", "link", "set_text", "number")
+
+
 def test_the_pages_hold_no_words_of_one_language_alone() -> None:
-    for name in ("pages.py", "settings_form.py"):
+    for name in ("pages.py", "settings_form.py", "rollout_page.py", "preview_panel.py"):
         for node in ast.walk(ast.parse((FOLDER / name).read_text(encoding="utf-8"))):
             if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
                 continue
-            if node.func.attr in ("label", "button", "input", "switch", "notify", "link"):
+            if node.func.attr in WORDED:
                 for value in node.args[:1]:
                     literal = value.value if isinstance(value, ast.Constant) else ""
                     assert literal in ("", "Mastra"), f"{name}:{node.lineno} {literal!r}"

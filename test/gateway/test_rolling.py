@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -17,8 +18,10 @@ from starlette.applications import Starlette
 
 from mastra_ros.artefacts import Artefact
 from mastra_ros.config import GatewayConfig
+from mastra_ros.gateway import rolling as rolling_module
 from mastra_ros.gateway.applications.keeping import Keeping
 from mastra_ros.gateway.clients import CLIENT, Client
+from mastra_ros.gateway.rollable import Rollable
 from mastra_ros.gateway.rolling import APPLICATION, ARCHIVE, BACK, KIND, Rolling
 from mastra_ros.gateway.statuses import Hearing, StatusBoard
 from mastra_ros.gateway.steering import Rollout, SteeringBook
@@ -90,12 +93,12 @@ class Site:
         assert self.keeping.put(APPLICATION, made, 2 * given.id, 0)
         return after
 
-    def hear(self, digest: str) -> None:
+    def hear(self, digest: str, device: str = "cam-1") -> None:
         self._told += 1
         body = pack_status({"bundle": {"name": "boards", "digest": digest}})
         report = StatusReport(1, self._told, body)
-        assert self.board.take("cam-1", "main", report, time.time()) is None
-        self.hearing.saw("cam-1", "main", time.time(), 60.0)
+        assert self.board.take(device, "main", report, time.time()) is None
+        self.hearing.saw(device, "main", time.time(), 60.0)
 
     @property
     def phase(self) -> str:
@@ -104,7 +107,11 @@ class Site:
     @property
     def left(self) -> list[str]:
         """What waits for the device, by its media type."""
-        waiting = self.keeping.undelivered("cam-1", "main", time.time(), 10)
+        return self.waiting("cam-1")
+
+    def waiting(self, device: str) -> list[str]:
+        """The same, of any device."""
+        waiting = self.keeping.undelivered(device, "main", time.time(), 10)
         return [kept.media_type for kept in waiting]
 
 
@@ -114,17 +121,19 @@ def site(tmp_path: Path) -> Iterator[Site]:
         yield Site(tmp_path / "state", stack)
 
 
-def asker(rolling: Rolling, number: int) -> Callable[[], Awaitable[httpx.Response]]:
-    """Asks for the bundle of before, as an operator does."""
+def asker(
+    rolling: Rolling, number: int, what: str = "back", role: str = "operator"
+) -> Callable[[], Awaitable[httpx.Response]]:
+    """Asks for the bundle of before, or for something else, as somebody with this role does."""
     inside = Starlette(routes=rolling.routes())
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        await inside({**scope, CLIENT: Client("olga", "operator")}, receive, send)
+        await inside({**scope, CLIENT: Client("olga", role)}, receive, send)
 
     async def ask() -> httpx.Response:
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
-            return await client.post(f"/v1/rollouts/{number}/back")
+            return await client.post(f"/v1/rollouts/{number}/{what}")
 
     return ask
 
@@ -174,3 +183,90 @@ def test_what_is_asked_for_while_a_step_is_kept_is_not_lost(site: Site) -> None:
     assert site.phase == "back"
     asyncio.run(rolling.step())
     assert site.left == [BACK]
+
+
+def test_a_rollout_is_paused_and_goes_on_as_operators_ask(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed(monkeypatch, NEW)
+    given = site.given()
+    site.hear(NEW)
+    rolling = site.rolling()
+
+    def ask(what: str, number: int = given.id, role: str = "operator") -> tuple[int, str]:
+        answer = asyncio.run(asker(rolling, number, what, role)())
+        return answer.status_code, answer.json().get("error", "")
+
+    assert ask("pause", role="reader")[0] == 403
+    assert ask("pause", 7) == (409, "roll-out 7 is not under way")
+    assert ask("resume") == (409, f"roll-out {given.id} is as it is asked to be already")
+    assert ask("pause")[0] == 200
+    assert site.book.rollouts()[0].paused
+    asyncio.run(rolling.step())
+    asyncio.run(site.rolling().step())  # a gateway that starts again knows of it
+    assert site.phase == "running"
+    assert ask("resume")[0] == 200
+    for _ in range(3):
+        asyncio.run(rolling.step())
+    assert site.phase == "done"
+    assert ask("pause")[0] == 409
+    outcomes = [row.outcome for row in site.book.audit("", 0, 9)]
+    assert outcomes[:3] == ["done", "resumed", "paused"]
+
+
+def packed(monkeypatch: pytest.MonkeyPatch, digest: str) -> None:
+    """There is a bundle with this digest to roll out, whatever its name is."""
+    bundle = SimpleNamespace(digest=digest)
+    monkeypatch.setattr(Rollable, "open", lambda *_: bundle)
+    monkeypatch.setattr(rolling_module, "pack_bundle", lambda _: b"a bundle, packed")
+
+
+def test_a_device_that_comes_when_all_is_done_is_given_it_too(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed(monkeypatch, NEW)
+    given = site.given(phase="done")
+    away = replace(given, devices=("cam-1", "cam-2"), told={"cam-1": 1.0, "cam-2": 1.0})
+    site.book.keep_rollout(given, away, who="olga", role="operator", now_s=time.time())
+    rolling = site.rolling()
+    asyncio.run(rolling.step())
+    assert not site.waiting("cam-2")
+    site.hear(OLD, "cam-2")
+    for one in (rolling, site.rolling()):
+        asyncio.run(one.step())
+    assert site.waiting("cam-2") == [ARCHIVE], "given once"
+
+
+def test_a_bundle_that_changed_since_goes_to_nobody_who_comes_late(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed(monkeypatch, OLD)
+    given = site.given(phase="done")
+    away = replace(given, devices=("cam-1", "cam-2"), told={"cam-1": 1.0, "cam-2": 1.0})
+    site.book.keep_rollout(given, away, who="olga", role="operator", now_s=time.time())
+    site.hear(OLD, "cam-2")
+    rolling = site.rolling()
+    for _ in range(2):
+        asyncio.run(rolling.step())
+    assert not site.waiting("cam-2")
+    assert site.phase == "done"
+
+
+def test_the_list_is_as_long_as_is_asked_for_and_tells_the_time(site: Site) -> None:
+    for _ in range(3):
+        site.given(phase="rolled_back")
+    inside = Starlette(routes=site.rolling().routes())
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await inside({**scope, CLIENT: Client("rita", "reader")}, receive, send)
+
+    async def ask(query: str) -> httpx.Response:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
+            return await client.get(f"/v1/rollouts{query}")
+
+    told = asyncio.run(ask("?limit=2")).json()
+    assert [one["id"] for one in told["rollouts"]] == [3, 2]
+    assert abs(told["now_s"] - time.time()) < 3600
+    assert len(asyncio.run(ask("")).json()["rollouts"]) == 3
+    assert asyncio.run(ask("?limit=0")).status_code == 400
