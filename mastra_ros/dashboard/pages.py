@@ -11,6 +11,7 @@ from urllib.parse import quote
 from nicegui import ui
 from starlette.requests import Request
 
+from .device_facts import facts
 from .fleet import Fleet, Sample
 from .gateway import GatewayClient, GatewayError
 from .gateway_panel import Facts, GatewayPanel, Prices
@@ -27,7 +28,6 @@ from .texts import language_of, text
 from .views import (
     ROWS_MAX,
     device_charts,
-    facts,
     fleet_row,
     matching,
     switches,

@@ -347,43 +347,5 @@ def preview_rows(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
     ]
 
 
-def facts(device: Device, language: str) -> list[tuple[str, str]]:
-    """Name and value of what a device tells, as far as it tells it."""
-    status = device.status
-    loss = at(status, "link.loss")
-    goodput = at(status, "link.goodput_bps")
-    told = {
-        "fact.route": at(status, "route.now"),
-        "fact.age": _spread(at(status, "route.age_ms")),
-        "fact.model_local": _spread(at(status, "models.local.inference_ms")),
-        "fact.model_cloud": _spread(at(status, "models.cloud.inference_ms")),
-        "fact.rtt": unit(at(status, "link.rtt_ms"), "ms"),
-        "fact.loss": percent(loss),
-        "fact.goodput": unit(goodput / 1e6, "Mbit/s") if isinstance(goodput, (int, float)) else "",
-        "fact.spool": at(status, "spool.packets"),
-        "fact.temperature": unit(at(status, "load.temperature_c"), "°C"),
-        "fact.codec": ", ".join(at(status, "codecs") or ()),
-        "fact.bundle": " ".join(
-            str(part)
-            for part in (at(status, "bundle.name"), _short(at(status, "bundle.digest")))
-            if part
-        ),
-        "fact.version": at(status, "versions.mastra_ros"),
-    }
-    return [
-        (text(key, language), str(value)) for key, value in told.items() if value not in (None, "")
-    ]
-
-
-def _spread(value: Any) -> str:
-    if not isinstance(value, Mapping) or "p50" not in value:
-        return ""
-    return f"{value['p50']:.1f} / {value.get('p99', value['p50']):.1f} ms"
-
-
-def _short(digest: Any) -> str:
-    return str(digest)[:12] if digest else ""
-
-
 def _any(samples: Sequence[Sample], path: str) -> bool:
     return any(told(sample, path) is not None for sample in samples)

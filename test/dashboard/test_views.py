@@ -11,6 +11,7 @@ import pytest
 
 from bench.dashboard_scene import status
 from mastra_ros.dashboard import rollout_views, texts, views
+from mastra_ros.dashboard.device_facts import facts
 from mastra_ros.dashboard.fleet import Device, Sample
 
 FOLDER = Path(views.__file__).parent
@@ -49,10 +50,34 @@ def test_a_missing_sensor_is_absent_and_not_nought() -> None:
     assert (row["temperature"], row["cpu"], row["age"], row["seen"]) == ("", "", "", "1 s")
     titles = [one["title"]["text"] for one in views.device_charts(samples(bare), 1001.0, "en")]
     assert "Temperature (°C)" not in titles
-    assert views.facts(of(bare), "en") == [("Route", "local")]
+    assert facts(of(bare), "en") == [("Route", "local")]
     full = [one["title"]["text"] for one in views.device_charts(samples(status(1)), 1001.0, "en")]
     assert "Temperature (°C)" in full
     assert views.fleet_row(of({"load": {"cpu": 0.0}}), 1000.0, "en")["cpu"] == "0 %"
+
+
+def test_everything_that_a_device_tells_of_itself_is_above_its_charts() -> None:
+    told = status(1.0, pipeline={"pass": 28, "reject": 1})
+    told["models"]["split"] = {"inference_ms": {"p50": 3.0, "p99": 4.0}}
+    told["spool"] |= {"packets": 3, "bytes": 42_000, "dropped": 2}
+    told["link"] |= {"uploaded_bytes": 1_900_000_000}
+    found = dict(facts(of(told), "en"))
+    for name, value in {
+        "Counted by the application": "pass 28, reject 1",
+        "Codec, bytes a second": "jpeg-80 400.0 kB",
+        "Packets in the spool": "3 42.0 kB",
+        "Packets dropped": "2",
+        "Sent": "1.9 GB",
+        "Memory": "38 %",
+        "Throttled": "no",
+        "Split model p50 / p99": "3.0 / 4.0 ms",
+        "Loss": "1 %",
+        "Goodput": "18.4 Mbit/s",
+        "Bundle": "board_defects 3f2a9c41d7e0",
+    }.items():
+        assert found[name] == value, name
+    odd = {"pipeline": {"a": "b"}, "codecs": {"x": 3}, "spool": {"bytes": "many"}, "models": 3}
+    assert facts(of(odd), "en") == []
 
 
 def test_a_line_is_broken_where_nothing_was_told() -> None:
