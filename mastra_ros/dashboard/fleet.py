@@ -35,7 +35,7 @@ class Sample:
 
     at_s: float
     status: dict[str, Any]
-    found: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    found: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
     """What pages have looked up in the status already: each page looks at all of them again."""
 
 
@@ -49,6 +49,8 @@ class Device:
     last_seen_s: float | None = None
     streams: dict[str, dict[str, Any]] = field(default_factory=dict)
     """The newest status of each stream."""
+    rows: dict[str, dict[str, Any]] = field(default_factory=dict, compare=False, repr=False)
+    """What pages have made of it already, by language; it is another device at the next poll."""
 
     @property
     def state(self) -> str:
