@@ -50,6 +50,13 @@ def _rows(document: dict[str, Any]) -> list[tuple[str, str]]:
             if told := heap.get(name):
                 grown = f"{told['mib']} MiB, {told['growth_30_min_percent']} %"
                 rows.append((f"memory of the {name}, growth in 30 min{how}", grown))
+    if seen := document.get("seen"):
+        for name, what in (
+            ("cut", "a cut is in the chart after"),
+            ("decision", "a device decides by a changed parameter after"),
+        ):
+            each = seen[f"{name}_s"]
+            rows.append((what, f"{seen[f'{name}_median_s']} s, the slowest {max(each)} s"))
     if listed := document.get("listed"):
         rows.append(
             (f"page with {listed['devices']} devices ready after", f"{listed['ready_s']} s")

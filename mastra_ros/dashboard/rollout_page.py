@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nicegui import ui
 
@@ -12,10 +12,8 @@ from .fleet import Fleet
 from .gateway import GatewayError
 from .rollouts import Rollouts
 from .settings_form import session_person
+from .show import Show
 from .views import ROWS_MAX
-
-if TYPE_CHECKING:
-    from .pages import Show
 
 PAST_COLUMNS = ("id", "at", "bundle", "who", "phase", "reason")
 DEVICE_COLUMNS = ("name", "state", "bundle", "since", "agreement", "age")

@@ -30,7 +30,7 @@ def test_a_part_that_is_measured_alone_leaves_the_others_as_they_are(tmp_path: P
     assert held["page"]
     assert held["50 live devices"]
     assert not held["1,000 devices listed"], "not measured"
-    assert len(told["bars"]) == 7
+    assert len(told["bars"]) == 9
     assert "not measured" in tables(told)
 
 
