@@ -4,7 +4,7 @@
 
 In Debian's Chromium. A cut: the link of a device (the real bridge, statuses made up) falls silent
 in a relay, and the page shows the band. A parameter: `mastra run factory_inspection --dashboard`,
-whose policy is changed in the form; from the click on Apply to the first decision by it, as it is
+whose route is changed in the form; from the click on Apply to the first decision by it, as it is
 heard on the topic `decision`. Both stand beside the parts of bench.dashboard. Takes two minutes;
 needs ROS 2 for the second.
 """
@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from bench.dashboard import write
+from bench.dashboard import read, write
 from bench.dashboard_scene import Scene, ScriptedDevice, browser, log_in, status
 from mastra_ros.emulation.faults import Fault
 from mastra_ros.emulation.proxy import ShapingProxy
@@ -34,6 +34,7 @@ HEARTBEAT_S = 0.1
 CUTS = """wanted => [...document.querySelectorAll('[role=img]')]
   .some(one => (one.ariaLabel || '').includes('link down')) === wanted"""
 DEADLINE_S = 120.0
+PARTS = ("cut", "decision")
 
 
 def cuts(chromium: Any, folder: Path, rounds: int) -> list[float]:
@@ -87,6 +88,7 @@ def decisions(chromium: Any, folder: Path, rounds: int) -> list[float]:
 
     command = [sys.executable, "-m", "mastra_ros.cli.main", "run", "factory_inspection"]
     command += ["--dashboard", "0", "--quiet", "--duration", "600"]
+    command += ["--set", "scheduling.policy=fixed", "--set", "scheduling.route=cloud"]
     context = rclpy.Context()
     rclpy.init(context=context)
     node = rclpy.create_node("dashboard_seen", context=context)
@@ -125,15 +127,15 @@ def _changed(
     page.locator("tbody a").first.click()
     taken = []
     for number in range(rounds):
-        policy, route = (("always-local", "local"), ("always-cloud", "cloud"))[number % 2]
-        page.get_by_role("combobox", name="policy").click()
-        page.get_by_role("option", name=policy, exact=True).click()
+        route = ("local", "cloud")[number % 2]
+        page.get_by_role("combobox", name="route", exact=True).click()
+        page.get_by_role("option", name=route, exact=True).click()
         page.wait_for_timeout(1000 + 170 * number)
         began = time.perf_counter()
         page.get_by_role("button", name="Apply").click()
         _wait(lambda since=began, to=route: _first(heard, since, to) is not None)
         taken.append(_first(heard, began, route) - began)  # type: ignore[operator]
-        page.get_by_text(f"On the device: {policy}").wait_for()
+        page.get_by_text(f"On the device: {route}").wait_for()
     return taken
 
 
@@ -152,18 +154,20 @@ def _wait(condition: Callable[[], bool]) -> None:
 def main() -> int:
     """Measure, and put it beside what bench.dashboard has measured."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--out", type=Path, default=Path("bench/results/dashboard.json"))
     args = parser.parse_args()
-    told: dict[str, Any] = {"heartbeat_s": HEARTBEAT_S, "rounds": args.rounds}
+    told: dict[str, Any] = {**read(args.out).get("seen", {}), "heartbeat_s": HEARTBEAT_S}
     with tempfile.TemporaryDirectory() as name, browser() as chromium:
-        for what, measure in (("cut", cuts), ("decision", decisions)):
+        for what in args.parts:
+            measure = {"cut": cuts, "decision": decisions}[what]
             folder = Path(name) / what
             folder.mkdir()
             each = measure(chromium, folder, args.rounds)
             told[f"{what}_s"] = [round(one, 3) for one in each]
             told[f"{what}_median_s"] = round(statistics.median(each), 3)
-    write(args.out, "seen", told)
+            write(args.out, "seen", told)
     return 0
 
 

@@ -55,8 +55,9 @@ def _rows(document: dict[str, Any]) -> list[tuple[str, str]]:
             ("cut", "a cut is in the chart after"),
             ("decision", "a device decides by a changed parameter after"),
         ):
-            each = seen[f"{name}_s"]
-            rows.append((what, f"{seen[f'{name}_median_s']} s, the slowest {max(each)} s"))
+            if times := seen.get(f"{name}_s"):
+                median = seen[f"{name}_median_s"]
+                rows.append((what, f"{median} s, the slowest {max(times)} s"))
     if listed := document.get("listed"):
         rows.append(
             (f"page with {listed['devices']} devices ready after", f"{listed['ready_s']} s")

@@ -9,7 +9,7 @@ from typing import Any
 
 from .fleet import Device
 from .texts import text
-from .views import at, unit
+from .views import at, percent, unit
 
 PHASES = ("running", "done", "back", "rolled_back")
 STATES = ("waiting", "given", "has", "had", "refused", "leaving", "before", "unknown", "untouched")
@@ -33,12 +33,13 @@ def stage(one: Mapping[str, Any], language: str) -> str:
     place = min(int(_number(one.get("stage"))), max(0, len(stages) - 1))
     if not stages:
         return ""
+    share = _number(stages[place])
     return text(
         "rollout.stage",
         language,
         place=place + 1,
         stages=len(stages),
-        share=f"{_number(stages[place]):.0%}".replace("%", " %"),
+        share=f" ({percent(share)})" if share > 0 else "",  # none: the one device
         reached=len(reached_by(one)),
         devices=len(_list(one.get("devices"))),
     )

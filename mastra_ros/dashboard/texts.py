@@ -117,8 +117,8 @@ _TEXTS = {
     "rollout.resume": ("Go on", "继续"),
     "rollout.take_back": ("Take back", "回退"),
     "rollout.stage": (
-        "Stage {place} of {stages} ({share}): {reached} of {devices} devices",
-        "第 {place}/{stages} 阶段（{share}）：{devices} 台设备中的 {reached} 台",
+        "Stage {place} of {stages}{share}: {reached} of {devices} devices",
+        "第 {place}/{stages} 阶段{share}：{devices} 台设备中的 {reached} 台",
     ),
     "rollout.not_all": (
         "waits until all devices of the stage have it",

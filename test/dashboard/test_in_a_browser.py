@@ -227,7 +227,7 @@ def test_a_restart_of_the_gateway_is_told_and_got_over(
     page.wait_for_selector("[role=alert]:has-text('does not answer')", state="detached")
 
 
-@pytest.mark.parametrize("path", ["/", "/device/cam-1", "/audit"])
+@pytest.mark.parametrize("path", ["/", "/device/cam-1", "/rollouts", "/audit"])
 def test_nothing_is_wider_than_a_phone(tab: Callable[..., Any], path: str) -> None:
     page = tab(path, viewport={"width": 360, "height": 740})
     page.wait_for_selector("table")
@@ -275,7 +275,7 @@ def axe_path() -> Path | None:
     return Path(package.origin).with_name("axe.min.js")
 
 
-@pytest.mark.parametrize("path", ["/login", "/", "/device/cam-1", "/audit"])
+@pytest.mark.parametrize("path", ["/login", "/", "/device/cam-1", "/rollouts", "/audit"])
 def test_axe_finds_nothing_serious(scene: Any, tab: Callable[..., Any], path: str) -> None:
     axe = axe_path()
     if axe is None:
