@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench.dashboard_scene import ROLLED, Scene, browser, log_in, status
+from bench.dashboard_scene import BAND, ROLLED, Scene, browser, log_in, status
 
 TOLD_S = 150
 CUT_S = (95.0, 115.0)
@@ -71,6 +71,7 @@ def draw(scene: Scene, chromium: Any, folder: Path) -> None:
             page.goto(f"{scene.url}/device/{DEVICES[0]}")
             page.wait_for_selector("[role=img][aria-label*='link down']")
             page.wait_for_selector("button:has-text('Apply')")
+            page.wait_for_function(BAND)
             page.wait_for_timeout(2500)
             save(page, folder / f"dashboard_{name}.png")
             other.close()

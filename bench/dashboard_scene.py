@@ -45,6 +45,16 @@ CHROMIUM_OPTIONS = (
     *("--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage"),
 )
 
+BAND = """() => [...document.querySelectorAll('canvas')].some(canvas => {
+  const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+  let found = 0;
+  for (let at = 0; at < pixels.length; at += 4)
+    if (pixels[at] > 190 && pixels[at + 1] > 70 && pixels[at + 1] < 115 && pixels[at + 2] < 25
+        && pixels[at + 3] > 30 && pixels[at + 3] < 130) found += 1;
+  return found > 50;
+})"""
+"""Whether a chart has a band of the colour of cuts."""
+
 
 class ScriptedDevice:
     """A device that tells what it is told to tell; `heard` is what the gateway has asked of it."""

@@ -19,7 +19,6 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -133,22 +132,20 @@ def _changed(
         page.wait_for_timeout(1000 + 170 * number)
         began = time.perf_counter()
         page.get_by_role("button", name="Apply").click()
-        _wait(lambda since=began, to=route: _first(heard, since, to) is not None)
-        taken.append(_first(heard, began, route) - began)  # type: ignore[operator]
+        taken.append(_await_first(heard, began, route) - began)
         page.get_by_text(f"On the device: {route}").wait_for()
     return taken
 
 
-def _first(heard: list[tuple[float, str]], since_s: float, route: str) -> float | None:
-    return next((at_s for at_s, one in list(heard) if at_s > since_s and one == route), None)
-
-
-def _wait(condition: Callable[[], bool]) -> None:
-    until_s = time.monotonic() + DEADLINE_S
-    while not condition():
-        if time.monotonic() > until_s:
-            raise TimeoutError("the device does not decide by the new value")
+def _await_first(heard: list[tuple[float, str]], since_s: float, route: str) -> float:
+    """When the first decision for this route came after a moment."""
+    until_s = since_s + DEADLINE_S
+    while time.perf_counter() < until_s:
+        for at_s, one in list(heard):
+            if at_s > since_s and one == route:
+                return at_s
         time.sleep(0.005)
+    raise TimeoutError("the device does not decide by the new value")
 
 
 def main() -> int:

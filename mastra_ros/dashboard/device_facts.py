@@ -29,7 +29,7 @@ def facts(device: Device, language: str) -> list[tuple[str, str]]:
         "fact.rtt": unit(at(status, "link.rtt_ms"), "ms"),
         "fact.loss": percent(at(status, "link.loss")),
         "fact.goodput": unit(goodput / 1e6, "Mbit/s") if _is_number(goodput) else "",
-        "fact.spool": _both(at(status, "spool.packets"), size(at(status, "spool.bytes"))),
+        "fact.spool": _both(at(status, "spool.packets"), size(at(status, "spool.bytes") or None)),
         "fact.dropped": at(status, "spool.dropped") or "",
         "fact.sent": size(at(status, "link.uploaded_bytes")),
         "fact.codec": _codecs(at(status, "codecs")),

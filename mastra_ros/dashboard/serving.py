@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-NICE = 19
+NICE = 10
 """Beside a gateway on the same machine live frames go first."""
 MESSAGE_BYTES_MAX = 2**20
 """Of what a page says over its socket."""

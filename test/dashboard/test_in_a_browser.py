@@ -14,17 +14,8 @@ import numpy as np
 import pytest
 
 pytest.importorskip("argon2", reason="the extra dashboard is not installed")
-from bench.dashboard_scene import PASSWORD, VIEWER, status
+from bench.dashboard_scene import BAND, PASSWORD, VIEWER, status
 
-BAND = """() => [...document.querySelectorAll('canvas')].some(canvas => {
-  const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
-  let found = 0;
-  for (let at = 0; at < pixels.length; at += 4)
-    if (pixels[at] > 190 && pixels[at + 1] > 70 && pixels[at + 1] < 115 && pixels[at + 2] < 25
-        && pixels[at + 3] > 30 && pixels[at + 3] < 130) found += 1;
-  return found > 50;
-})"""
-"""Whether a chart has a band of the colour of cuts."""
 SETTLED = """() => Promise.allSettled(document.getAnimations()
   .filter(one => one instanceof CSSTransition).map(one => one.finished))"""
 """Colours between two themes are those of neither."""
