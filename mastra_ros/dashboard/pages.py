@@ -251,9 +251,10 @@ class DevicePage:
             return
         now_s = time.time()
         row = fleet_row(device, now_s, show.language)
-        self._state.set_text(
-            " · ".join(part for part in (row["state"], row["seen"], row["alarms"]) if part)
-        )
+        seen = row["seen"]
+        if device.last_seen_s is not None:
+            seen = show.text("seen.ago", ago=seen)
+        self._state.set_text(" · ".join(one for one in (row["state"], seen, row["alarms"]) if one))
         self._facts.show(facts(device, show.language))
         samples = self._samples()
         silent = not device.heard

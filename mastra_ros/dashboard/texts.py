@@ -65,6 +65,7 @@ _TEXTS = {
     "state.connected": ("connected", "在线"),
     "state.silent": ("not heard", "无心跳"),
     "state.away": ("away", "离线"),
+    "seen.ago": ("heard {ago} ago", "{ago} 前有联系"),
     "seen.never": ("never", "从未"),
     "alarm.silent": ("not heard", "无心跳"),
     "alarm.error": ("error", "错误"),

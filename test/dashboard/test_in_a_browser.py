@@ -221,7 +221,7 @@ def test_a_restart_of_the_gateway_is_told_and_got_over(
 @pytest.mark.parametrize("path", ["/", "/device/cam-1", "/rollouts", "/audit"])
 def test_nothing_is_wider_than_a_phone(tab: Callable[..., Any], path: str) -> None:
     page = tab(path, viewport={"width": 360, "height": 740})
-    page.wait_for_selector("table")
+    page.wait_for_selector("table:visible")
     wide = page.evaluate("document.documentElement.scrollWidth")
     assert wide <= 360
     boxes = page.locator(".q-table__middle:visible")
@@ -275,7 +275,7 @@ def test_axe_finds_nothing_serious(scene: Any, tab: Callable[..., Any], path: st
     page = tab("/" if login else path, color_scheme="light")
     if login:
         page.goto(scene.url + path)
-    page.wait_for_selector("form" if login else "table")
+    page.wait_for_selector("form" if login else "table:visible")
     page.evaluate(axe.read_text(encoding="utf-8"))
     for colours in ("light", "dark"):
         page.emulate_media(color_scheme=colours)
