@@ -60,7 +60,7 @@ PAGES = (0, 1, 20)
 PARTS = ("live", "maximum", "ages", "listed")
 SHORT_S, LONG_S, WARM_S, EVERY_S = 120.0, 1800.0, 30.0, 5.0
 HALF_HOUR_S = 1800.0
-QUIET_S = 9.0
+QUIET_S = 16.0
 """After the last page has gone it is waited for to come back, and the gateway is still asked."""
 MARGIN_S = 8.0
 """Pages look for longer than the load lasts, which starts meanwhile."""
