@@ -42,8 +42,8 @@ def _rows(document: dict[str, Any]) -> list[tuple[str, str]]:
             ("share of the processor of dashboard and pages", f"{most['share_percent']} %"),
         ]
     if live := document.get("live"):
-        seen = f"{live['devices']} live devices, a list and a device shown"
-        rows.append((f"of a core, {seen}", f"{live['core_percent']} %"))
+        how = f"{live['devices']} live devices, a list and a device shown"
+        rows.append((f"of a core, {how}", f"{live['core_percent']} %"))
     if heap := document.get("heap"):
         how = "" if heap["seconds"] >= HEAP_S else f" (slope of {heap['seconds']:.0f} s)"
         for name in ("process", "page"):
