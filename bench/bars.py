@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.dashboard_bars import SEEN_WITHIN_S, grown_in_half_an_hour, slowest
 from bench.privacy_bars import privacy_values
 from bench.records_bars import records_values
 from bench.ultrasound_bars import ultrasound_values
@@ -312,8 +313,10 @@ def dashboard(result: Result) -> Iterator[Bar]:
     ready = result.get("listed", {})
     yield Bar("1,000 devices listed: page ready, s", _number(ready, "ready_s"), AT_MOST, 2.0)
     for name in ("process", "page"):
-        grown = _number(live.get(name, {}), "growth_30_min_percent")
+        grown = _number(grown_in_half_an_hour(result, name), "growth_30_min_percent")
         yield Bar(f"{name}: growth of its memory in 30 min, %", grown, BELOW, 10.0)
+    for name, most_s in SEEN_WITHIN_S.items():
+        yield Bar(f"{name} seen, slowest, s", _number(slowest(result, name), "s"), AT_MOST, most_s)
 
 
 OF: dict[str, Callable[[Result], Iterator[Bar]]] = {

@@ -25,11 +25,11 @@ from ..inference import Bundle
 from ..inference.packing import pack_bundle
 from ..protocol.checks import is_name
 from .applications.keeping import Keeping
-from .asking import Refused, answered, json_of
+from .asking import Refused, answered, json_of, whole_of
 from .changing import operator_of, person_of
 from .clients import CLIENT
 from .rollable import Rollable
-from .steering import Limits, Rollout, SteeringBook, Wanted, to_plain
+from .steering import ROLLOUTS_KEPT, Limits, Rollout, SteeringBook, Wanted, to_plain
 from .watching import Watching
 
 logger = logging.getLogger(__name__)
@@ -85,6 +85,8 @@ class Rolling:
             Route("/v1/rollouts", answered(self._list)),
             Route("/v1/rollouts", answered(self._begin), methods=["POST"]),
             Route("/v1/rollouts/{id:int}/back", answered(self._back), methods=["POST"]),
+            Route("/v1/rollouts/{id:int}/pause", answered(self._pause), methods=["POST"]),
+            Route("/v1/rollouts/{id:int}/resume", answered(self._pause), methods=["POST"]),
         ]
 
     async def step(self) -> None:
@@ -210,9 +212,11 @@ class Rolling:
     async def _list(self, request: Request) -> Response:
         if request.scope.get(CLIENT) is None:
             raise Refused(403, "roll-outs are for clients")
+        most = whole_of(request, "limit", 1, ROLLOUTS_KEPT) or ROLLOUTS_KEPT
         kept = await run_in_threadpool(self._book.rollouts)
         bundles = await run_in_threadpool(self._rollable.names)
-        return JSONResponse({"rollouts": [to_plain(one) for one in kept], "bundles": bundles})
+        told = [to_plain(one) for one in kept[:most]]
+        return JSONResponse({"rollouts": told, "bundles": bundles, "now_s": time.time()})
 
     async def _begin(self, request: Request) -> Response:
         client = operator_of(request)
@@ -261,6 +265,22 @@ class Rolling:
             raise Refused(409, f"roll-out {number} goes or went back already: {before.reason}")
         await self._keep(before, after, who, role, now_s)
         return JSONResponse(to_plain(after))
+
+    async def _pause(self, request: Request) -> Response:
+        client = operator_of(request)
+        who, number = person_of(request, client), int(request.path_params["id"])
+        paused = request.url.path.endswith("/pause")
+        async with self._turn:
+            before = self._current
+            if before is None or before.id != number:
+                raise Refused(409, f"roll-out {number} is not under way")
+            now_s = time.time()
+            after = before.pause(now_s, paused=paused)
+            if after == before:
+                what = "goes back" if before.phase == "back" else "is as it is asked to be"
+                raise Refused(409, f"roll-out {number} {what} already")
+            await self._keep(before, after, who, client.role, now_s)
+            return JSONResponse(to_plain(after))
 
     def _check_fits(self, bundle: Bundle) -> None:
         """ModelError unless what this gateway answers means the same as what the bundle says."""

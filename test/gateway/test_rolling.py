@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -17,8 +18,10 @@ from starlette.applications import Starlette
 
 from mastra_ros.artefacts import Artefact
 from mastra_ros.config import GatewayConfig
+from mastra_ros.gateway import rolling as rolling_module
 from mastra_ros.gateway.applications.keeping import Keeping
 from mastra_ros.gateway.clients import CLIENT, Client
+from mastra_ros.gateway.rollable import Rollable
 from mastra_ros.gateway.rolling import APPLICATION, ARCHIVE, BACK, KIND, Rolling
 from mastra_ros.gateway.statuses import Hearing, StatusBoard
 from mastra_ros.gateway.steering import Rollout, SteeringBook
@@ -132,7 +135,11 @@ class Site:
     @property
     def left(self) -> list[str]:
         """What waits for the device, by its media type."""
-        waiting = self.keeping.undelivered("cam-1", "main", time.time(), 10)
+        return self.waiting("cam-1")
+
+    def waiting(self, device: str) -> list[str]:
+        """The same, of any device."""
+        waiting = self.keeping.undelivered(device, "main", time.time(), 10)
         return [kept.media_type for kept in waiting]
 
 
@@ -142,17 +149,19 @@ def site(tmp_path: Path) -> Iterator[Site]:
         yield Site(tmp_path / "state", stack)
 
 
-def asker(rolling: Rolling, number: int) -> Callable[[], Awaitable[httpx.Response]]:
-    """Asks for the bundle of before, as an operator does."""
+def asker(
+    rolling: Rolling, number: int, what: str = "back", role: str = "operator"
+) -> Callable[[], Awaitable[httpx.Response]]:
+    """Asks for the bundle of before, or for something else, as somebody with this role does."""
     inside = Starlette(routes=rolling.routes())
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        await inside({**scope, CLIENT: Client("olga", "operator")}, receive, send)
+        await inside({**scope, CLIENT: Client("olga", role)}, receive, send)
 
     async def ask() -> httpx.Response:
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
-            return await client.post(f"/v1/rollouts/{number}/back")
+            return await client.post(f"/v1/rollouts/{number}/{what}")
 
     return ask
 
@@ -270,3 +279,59 @@ def test_a_bundle_that_is_gone_is_told_once_and_given_to_nobody(site: Site) -> N
     assert site.marks == []
     (outcome,) = site.outcomes
     assert outcome.startswith("not given, late: there is no bundle no_such_bundle")
+
+
+def test_a_rollout_is_paused_and_goes_on_as_operators_ask(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed(monkeypatch, NEW)
+    given = site.given()
+    site.hear(NEW)
+    rolling = site.rolling()
+
+    def ask(what: str, number: int = given.id, role: str = "operator") -> tuple[int, str]:
+        answer = asyncio.run(asker(rolling, number, what, role)())
+        return answer.status_code, answer.json().get("error", "")
+
+    assert ask("pause", role="reader")[0] == 403
+    assert ask("pause", 7) == (409, "roll-out 7 is not under way")
+    assert ask("resume") == (409, f"roll-out {given.id} is as it is asked to be already")
+    assert ask("pause")[0] == 200
+    assert site.book.rollouts()[0].paused
+    asyncio.run(rolling.step())
+    asyncio.run(site.rolling().step())  # a gateway that starts again knows of it
+    assert site.phase == "running"
+    assert ask("resume")[0] == 200
+    for _ in range(3):
+        asyncio.run(rolling.step())
+    assert site.phase == "done"
+    assert ask("pause")[0] == 409
+    outcomes = [row.outcome for row in site.book.audit("", 0, 9)]
+    assert outcomes[:3] == ["done", "resumed", "paused"]
+
+
+def packed(monkeypatch: pytest.MonkeyPatch, digest: str) -> None:
+    """There is a bundle with this digest to roll out, whatever its name is."""
+    bundle = SimpleNamespace(digest=digest)
+    monkeypatch.setattr(Rollable, "open", lambda *_: bundle)
+    monkeypatch.setattr(rolling_module, "pack_bundle", lambda _: b"a bundle, packed")
+
+
+def test_the_list_is_as_long_as_is_asked_for_and_tells_the_time(site: Site) -> None:
+    for _ in range(3):
+        site.given(phase="rolled_back")
+    inside = Starlette(routes=site.rolling().routes())
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await inside({**scope, CLIENT: Client("rita", "reader")}, receive, send)
+
+    async def ask(query: str) -> httpx.Response:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
+            return await client.get(f"/v1/rollouts{query}")
+
+    told = asyncio.run(ask("?limit=2")).json()
+    assert [one["id"] for one in told["rollouts"]] == [3, 2]
+    assert abs(told["now_s"] - time.time()) < 3600
+    assert len(asyncio.run(ask("")).json()["rollouts"]) == 3
+    assert asyncio.run(ask("?limit=0")).status_code == 400
