@@ -70,9 +70,7 @@ class Express:
         future.add_done_callback(lambda done: reply(self._answer(work, done)))
         return True
 
-    def _prepare(
-        self, name: str, version: str, asked: Ordinary, held: _Held
-    ) -> _Work:
+    def _prepare(self, name: str, version: str, asked: Ordinary, held: _Held) -> _Work:
         """A request that is sound, with all that it takes in `held`. Raises what is wrong."""
         model = self._answering.find(name, version)
         held.count()
@@ -154,9 +152,7 @@ class _Held:
 class _Work:
     """One request on its way."""
 
-    def __init__(
-        self, model: Servable, request: InferRequest, prepared: Any, held: _Held
-    ) -> None:
+    def __init__(self, model: Servable, request: InferRequest, prepared: Any, held: _Held) -> None:
         self.model = model
         self.request = request
         self.prepared = prepared

@@ -215,7 +215,6 @@ class DynamicBatcher(Generic[T, R]):
             if not one.answer.done():
                 one.answer.set_result(result)
 
-
     def _next(self, instance: _Instance[T, R]) -> None:
         """What an instance runs after a batch: the rest of one that failed, or what waits."""
         self._begin(instance, ())

@@ -31,7 +31,7 @@ def result_bytes(
     run_ms: float,
     bytes_max: int,
 ) -> bytes:
-    """`encode(ResultMessage.from_result(…))` of a cloud's result. ProtocolError: it is too large."""
+    """`encode(ResultMessage.from_result(…))` of the cloud's result. Raises ProtocolError."""
     if not _LITTLE or len(found) > DETECTIONS_MAX:
         return _slowly(message, found, model, version, run_ms, bytes_max)
     data = _pack(
