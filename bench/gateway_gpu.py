@@ -1,6 +1,6 @@
 """A model of BERT's size and the board's network on a GPU: PyTorch, the gateway and Triton.
 
-    python -m bench.gateway_gpu --device cuda --triton SERVING [--out bench/results/gateway_gpu.json]
+    python -m bench.gateway_gpu --device cuda --triton SERVING [--out FILE]
     python -m bench.gateway_gpu --small --out FILE
 
 The encoder has the size of BERT-base and random weights in half precision: tokens in, one vector
@@ -42,6 +42,7 @@ from mastra_ros.protocol.keys import add_device, audience_of, init_keys, load_de
 from mastra_ros.protocol.tokens import sign_token
 
 BATCHES = (1, 4, 16, 64)
+BATCHES_SMALL = (1, 4)
 LENGTHS = (128, 384)
 REQUESTS = 64
 
@@ -54,13 +55,18 @@ def inputs_of(shape: tuple[int, ...], kind: str, count: int) -> list[np.ndarray[
     return [rng.integers(0, 256, (1, *shape), dtype=np.uint8) for _ in range(count)]
 
 
-def bare(program: TorchProgram, arrays: list[np.ndarray[Any, Any]], seconds: float) -> Any:
+def bare(
+    program: TorchProgram,
+    arrays: list[np.ndarray[Any, Any]],
+    batches: tuple[int, ...],
+    seconds: float,
+) -> dict[str, Any]:
     """PyTorch by itself: the median time of a batch, by its size."""
     told = {}
-    for batch in BATCHES:
+    for batch in batches:
         fed = np.concatenate((arrays * (batch // len(arrays) + 1))[:batch])
         program.run([fed])
-        taken, until = [], time.perf_counter() + seconds / len(BATCHES)
+        taken, until = [], time.perf_counter() + seconds / len(batches)
         while time.perf_counter() < until or len(taken) < 3:
             began = time.perf_counter()
             program.run([fed])
@@ -92,6 +98,7 @@ class Work:
         self, name: str, model: str, shape: tuple[int, ...], kind: str, outputs: list[str]
     ) -> None:
         self.name, self.model, self.kind, self.outputs = name, model, kind, outputs
+        self.batches = BATCHES
         self.arrays = inputs_of(shape, kind, REQUESTS)
         self.told: dict[str, Any] = {}
 
@@ -103,7 +110,7 @@ class Work:
         singles = write_all(
             folder / f"{who}-{self.name}", path, self.kind, self.arrays, self.outputs, tokens
         )
-        whole = [np.concatenate(self.arrays[: max(BATCHES)])]
+        whole = [np.concatenate(self.arrays[: max(self.batches)])]
         full = write_all(
             folder / f"{who}-{self.name}-full", path, self.kind, whole, self.outputs, tokens
         )
@@ -121,7 +128,7 @@ class Work:
         ours, theirs = self.told.get("gateway", {}), self.told.get("triton", {})
         rate = ours.get("clients", {}).get("per_s")
         other = theirs.get("clients", {}).get("per_s")
-        batch_ms = self.told["bare"][str(max(BATCHES))]["batch_ms"]
+        batch_ms = self.told["bare"][str(max(self.batches))]["batch_ms"]
         full_ms = ours.get("full", {}).get("p50_ms")
         return {
             **self.told,
@@ -146,8 +153,9 @@ def measure(args: Any, folder: Path) -> dict[str, Any]:
     ]
     works.append(Work("board", "board", (1, side_px, side_px), "image", ["scores", "boxes"]))
     for work in works:
+        work.batches = BATCHES_SMALL if args.small else BATCHES
         program = TorchProgram(folder / f"{work.model}.pt2", device=args.device)
-        work.told["bare"] = bare(program, work.arrays, args.seconds)
+        work.told["bare"] = bare(program, work.arrays, work.batches, args.seconds)
         print(work.name, "bare", json.dumps(work.told["bare"]), flush=True)
         program.close()
     keys = folder / "keys"

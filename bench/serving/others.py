@@ -23,6 +23,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 START_S = 60.0
+START_PROGRAMS_S = 240.0
 STOP_S = 10.0
 
 _CONFIG = """name: "{name}"
@@ -128,7 +129,7 @@ def triton_programs(
             device=device,
         )
         _model(folder, name, said, "triton_program.py", site, packages)
-    with _tritonserver(venv, site, folder) as port:
+    with _tritonserver(venv, site, folder, START_PROGRAMS_S) as port:
         yield port
 
 
@@ -144,7 +145,7 @@ def _model(folder: Path, name: str, config: str, source: str, *packages: Path) -
 
 
 @contextlib.contextmanager
-def _tritonserver(venv: Path, site: Path, folder: Path) -> Iterator[int]:
+def _tritonserver(venv: Path, site: Path, folder: Path, start_s: float = START_S) -> Iterator[int]:
     """Triton with the models in `folder`."""
     server = site / "pytriton" / "tritonserver"
     version = f"{site.parent.name.removeprefix('python')}"
@@ -166,7 +167,7 @@ def _tritonserver(venv: Path, site: Path, folder: Path) -> Iterator[int]:
     command += ["--http-port", str(port), "--model-repository", str(folder / "models")]
     command += ["--backend-directory", str(folder / "backends")]
     command += ["--allow-grpc", "false", "--allow-metrics", "false"]
-    with _running(command, folder / "triton.log", port, environment):
+    with _running(command, folder / "triton.log", port, environment, start_s):
         yield port
 
 
@@ -196,7 +197,11 @@ def _site(venv: Path, package: str) -> Path:
 
 @contextlib.contextmanager
 def _running(
-    command: Sequence[str], log: Path, port: int, environment: Mapping[str, str] | None = None
+    command: Sequence[str],
+    log: Path,
+    port: int,
+    environment: Mapping[str, str] | None = None,
+    start_s: float = START_S,
 ) -> Iterator[None]:
     """A server from when it listens until it has ended."""
     with log.open("w") as told:
@@ -209,7 +214,7 @@ def _running(
             start_new_session=True,
         )
         try:
-            _wait_for(process, port, log)
+            _wait_for(process, port, log, start_s)
             yield
         finally:
             with contextlib.suppress(ProcessLookupError):
@@ -221,8 +226,8 @@ def _running(
                 process.wait()
 
 
-def _wait_for(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    deadline = time.monotonic() + START_S
+def _wait_for(process: subprocess.Popen[bytes], port: int, log: Path, start_s: float) -> None:
+    deadline = time.monotonic() + start_s
     while time.monotonic() < deadline:
         if process.poll() is not None:
             break
