@@ -30,7 +30,7 @@ SIZES = {"base": Size(12, 768, 12, 3072), "small": Size(2, 32, 2, 64)}
 """`base` is that of BERT-base (Devlin et al., 2019)."""
 
 
-class Layer(nn.Module):
+class Layer(nn.Module):  # type: ignore[misc]
     """Self-attention and two linear maps, each with its sum and normalisation behind it."""
 
     def __init__(self, size: Size) -> None:
@@ -52,7 +52,7 @@ class Layer(nn.Module):
         return self.second(x + self.down(nn.functional.gelu(self.up(x))))
 
 
-class Encoder(nn.Module):
+class Encoder(nn.Module):  # type: ignore[misc]
     """`tokens` int64 (n, length) -> `pooled` (n, width)."""
 
     def __init__(self, size: Size) -> None:
@@ -70,7 +70,7 @@ class Encoder(nn.Module):
         return {"pooled": x[:, 0]}
 
 
-class Board(nn.Module):
+class Board(nn.Module):  # type: ignore[misc]
     """`image` uint8 (n, 1, side, side) -> `scores`, `boxes`: the gateway's network of boards."""
 
     def __init__(self, kind: torch.dtype) -> None:
