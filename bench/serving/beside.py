@@ -155,7 +155,11 @@ def _ours(
     tokens = [
         sign_token(one, load_device_key(keys, one), audience_of(keys), TOKEN_S) for one in DEVICES
     ]
-    config = GatewayConfig(sessions_max=4 * most + 32, sessions_device_max=2 * most + 16)
+    config = GatewayConfig(
+        sessions_max=4 * most + 32,
+        sessions_device_max=2 * most + 16,
+        queue_frames_max=4 * most + 32,  # those in flight of all, or some are refused
+    )
     gateway = stack.enter_context(EmbeddedGateway(keys, [str(bundle)], config=config))
     requests = write_requests(folder / "v2", "/v2/models/tiny/infer", tokens=tokens)
     seconds, port = str(seconds_each), str(gateway.port)
