@@ -66,7 +66,8 @@ def bare(
     for batch in batches:
         fed = np.concatenate((arrays * (batch // len(arrays) + 1))[:batch])
         program.run([fed])
-        taken, until = [], time.perf_counter() + seconds / len(batches)
+        taken: list[float] = []
+        until = time.perf_counter() + seconds / len(batches)
         while time.perf_counter() < until or len(taken) < 3:
             began = time.perf_counter()
             program.run([fed])
@@ -98,7 +99,7 @@ class Work:
         self, name: str, model: str, shape: tuple[int, ...], kind: str, outputs: list[str]
     ) -> None:
         self.name, self.model, self.kind, self.outputs = name, model, kind, outputs
-        self.batches = BATCHES
+        self.batches: tuple[int, ...] = BATCHES
         self.arrays = inputs_of(shape, kind, REQUESTS)
         self.told: dict[str, Any] = {}
 
