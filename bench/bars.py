@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.dashboard_bars import SEEN_WITHIN_S, grown_in_half_an_hour, slowest
+from bench.gateway_bars import gateway_values, gpu_values
 from bench.privacy_bars import privacy_values
 from bench.records_bars import records_values
 from bench.ultrasound_bars import ultrasound_values
@@ -116,36 +117,15 @@ def policies(result: Result) -> Iterator[Bar]:
 
 
 def gateway(result: Result) -> Iterator[Bar]:
-    """The gateway itself, with a model that costs next to nothing, over TLS."""
-    runs = {run["devices"]: run for run in result.get("tiny", {}).get("gateway", ())}
-    many = runs.get(16, {})
-    what = "16 devices over TLS: frames committed a second"
-    yield Bar(what, _number(many, "frames_per_s"), AT_LEAST, 3000.0)
-    beats = _number(many.get("heartbeat_ms", {}), "p99")
-    yield Bar("16 devices: round trip of another's heartbeat, p99, ms", beats, AT_MOST, 15.0)
-    yield Bar("frames refused", sum(run["refused"] for run in runs.values()), AT_MOST, 0)
-    if "beside" in result:
-        yield from _beside(result["beside"])
+    """The gateway itself, with a model that costs next to nothing, over TLS, and its network."""
+    for what, value, way, bar in gateway_values(result):
+        yield Bar(what, value, way, bar)
 
 
-def _beside(told: Result) -> Iterator[Bar]:
-    """Beside Triton, the better of one and two instances, all behind TLS."""
-    rows = {(name, row["clients"]): row for name, some in told["rows"].items() for row in some}
-
-    def triton(work: str, clients: int, key: str) -> list[float]:
-        found = (rows.get((f"triton of {n}, {work}, TLS", clients), {}) for n in (1, 2))
-        return [_number(one, key) for one in found if key in one]
-
-    v2 = _number(rows.get(("mastra /v2, infer, TLS", 16), {}), "per_s")
-    yield Bar("16 clients: requests a second to /v2 over TLS", v2, AT_LEAST, 4500.0)
-    for clients in (1, 16, 64):
-        ours = _number(rows.get(("mastra stream, commit, TLS", clients), {}), "per_s")
-        best = max(triton("commit", clients, "per_s"), default=math.nan)
-        what = f"{clients} devices: frames kept a second, times Triton's on the equal work"
-        yield Bar(what, round(ours / best, 3), AT_LEAST, 1.0)
-    ours = _number(rows.get(("mastra stream, commit, TLS", 1), {}), "p50_ms")
-    best = min(triton("commit", 1, "p50_ms"), default=math.nan)
-    yield Bar("1 device: p50 of a frame, times Triton's", round(ours / best, 3), AT_MOST, 1.2)
+def gateway_gpu(result: Result) -> Iterator[Bar]:
+    """A large model through the gateway on a GPU, beside PyTorch and Triton."""
+    for what, value, way, bar in gpu_values(result):
+        yield Bar(what, value, way, bar)
 
 
 def pipeline(result: Result) -> Iterator[Bar]:
@@ -323,6 +303,7 @@ OF: dict[str, Callable[[Result], Iterator[Bar]]] = {
     "dashboard": dashboard,
     "engines": engines,
     "gateway": gateway,
+    "gateway_gpu": gateway_gpu,
     "hostile": hostile,
     "models": models,
     "switching": switching,
