@@ -62,6 +62,7 @@ class StreamEncoder:
         self._chain: VideoChain | None = None
         self._name = ""  # of the encoder in the chain
         self._shape: tuple[int, ...] = ()
+        self._gray = False
         self._told: set[str] = set()
         self._session = -1
         self._asked = 0
@@ -140,8 +141,9 @@ class StreamEncoder:
         if late or not video or cleared.key.stamp_ns == 0:
             return self._stills.encode(cleared, hard=hard, late=late)
         frame = eight_bits(cleared.frame)
-        if frame.image.shape[:2] != self._shape:  # what cannot hold one size may hold another
-            self._shape = frame.image.shape[:2]
+        shape, gray = frame.image.shape[:2], frame.image.ndim == 2
+        if (shape, gray) != (self._shape, self._gray):  # what cannot hold one may hold another
+            self._shape, self._gray = shape, gray
             self._prepare()
         while self._chooser is not None:
             packet = self._video(self._chooser, frame, hard=hard)
@@ -209,12 +211,12 @@ class StreamEncoder:
         if self._shape and min(self._shape) < VIDEO_MIN_PX:
             return
         free_only = config.royalty_free
-        names = candidates(config.codec, self._formats, free_only=free_only)
+        names = candidates(config.codec, self._formats, free_only=free_only, gray=self._gray)
         if config.codec != "auto":
             names = [name for name in names if self._works(name)]
             if not names:
                 self._say(f"{config.codec} is not to be had here, auto takes its place")
-                names = candidates("auto", self._formats, free_only=free_only)
+                names = candidates("auto", self._formats, free_only=free_only, gray=self._gray)
         # Only the first is tried before it is used; the others are, when they are measured.
         first = first_of(names, MOST_MOVES * config.encode_budget_ms)
         if not first:
