@@ -11,15 +11,18 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import av
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from bench import compression_codecs
+from bench.compression_codecs import Setting
 from bench.ultrasound_frames import sweep
 from mastra_ros.camera import open_source
 from mastra_ros.config import CameraConfig
@@ -31,6 +34,7 @@ Picture = NDArray[np.uint8]
 
 BUNDLE = Path(__file__).resolve().parents[1] / "models/board_defects"
 SCORE_MIN = 0.25
+Row = dict[str, Any]
 KEPT = Path(tempfile.gettempdir()) / "mastra-bench-compression"
 
 
@@ -104,16 +108,38 @@ class Judge:
 
     def _kept(self, frames: Sequence[Picture]) -> list[Detections]:
         seen = frames[:: self._scene.step]
-        digest = hashlib.sha256(repr(self._scene).encode())
-        for image in seen[::10]:
-            digest.update(image.tobytes())
-        path = KEPT / f"{self._scene.name}-{digest.hexdigest()[:16]}.json"
+        path = KEPT / f"{self._scene.name}-{_digest(self._scene, frames)}.json"
         if path.exists():
             return [_read(entry) for entry in json.loads(path.read_text())]
         found = [self.detect(image) for image in seen]
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps([_told(one) for one in found]))
         return found
+
+
+def kept(
+    scene: Scene, frames: Sequence[Picture], setting: Setting, measured: Callable[[], Row]
+) -> Row:
+    """A point that was measured before, by the same code on the same pictures, or now."""
+    code = Path(compression_codecs.__file__).read_bytes() + Path(__file__).read_bytes()
+    made_by = f"{setting.curve} {setting.quality} {av.__version__} {cv2.__version__}"
+    made_by += hashlib.sha256(code).hexdigest()
+    name = hashlib.sha256(made_by.encode()).hexdigest()[:16]
+    path = KEPT / f"{scene.name}-{_digest(scene, frames)}-{name}.json"
+    if path.exists():
+        row: Row = json.loads(path.read_text())
+        return row
+    row = measured()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(row))
+    return row
+
+
+def _digest(scene: Scene, frames: Sequence[Picture]) -> str:
+    digest = hashlib.sha256(repr(scene).encode())
+    for image in frames[:: scene.step][::10]:
+        digest.update(image.tobytes())
+    return digest.hexdigest()[:16]
 
 
 def _told(found: Detections) -> list[Any]:

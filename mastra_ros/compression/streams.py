@@ -17,7 +17,7 @@ from .chain import SCALED
 from .chooser import Chooser, Runner, beside
 from .codecs import CODECS, FORMATS, fault_of, open_encoder
 from .encoder import Encoder
-from .first import MOST_MOVES, first_of, spent_s
+from .first import MOST_MOVES, PROCESSOR, Clock, first_of
 from .payload import TILE_STEP_PX
 from .rate import RateControl, Room
 from .tiles import Image
@@ -47,11 +47,13 @@ class StreamEncoder:
         *,
         qualities: Mapping[str, int] | None = None,
         run: Runner = beside,
+        clock: Clock = PROCESSOR,
     ) -> None:
         """qualities: by codec, what a quality of 0 means, where that was measured.
 
-        run: where codecs are tried while frames are encoded.
+        run: where codecs are tried while frames are encoded. clock: what says how long they take.
         """
+        self._clock = clock
         self._run = run
         self._qualities = dict(qualities or {})
         self._stills = Encoder(self._of_stills(config), stream)
@@ -79,6 +81,14 @@ class StreamEncoder:
         told = f"{self._chooser.present} quality {setting.quality}"
         told += f" side {setting.scale:.0%}" if setting.scale < 1 else ""
         return told + (f" one frame in {setting.every}" if setting.every > 1 else "")
+
+    @property
+    def next_bytes(self) -> float:
+        """What the next frame is expected to take; NaN while unknown, and of tiles."""
+        if self._chooser is None:
+            return math.nan
+        key = self._chain is None or self._chain.broken
+        return self.rate.expected(self._wanted, key=key)
 
     @property
     def _wanted(self) -> int:
@@ -218,7 +228,7 @@ class StreamEncoder:
                 self._say(f"{config.codec} is not to be had here, auto takes its place")
                 names = candidates("auto", self._formats, free_only=free_only, gray=self._gray)
         # Only the first is tried before it is used; the others are, when they are measured.
-        first = first_of(names, MOST_MOVES * config.encode_budget_ms)
+        first = first_of(names, MOST_MOVES * config.encode_budget_ms, self._clock)
         if not first:
             self._say("no video codec is to be had here, so changed tiles are sent")
             return
@@ -226,6 +236,7 @@ class StreamEncoder:
             names,
             budget_ms=config.encode_budget_ms,
             run=self._run,
+            clock=self._clock,
             first=first,
             measured=() if config.quality else self._qualities,
         )
@@ -253,9 +264,9 @@ class StreamEncoder:
             scale = self.rate.setting(wanted).scale
             # Of the others, another quality would be another key.
             quality = self.rate.next_quality(wanted, key=key) if live else self.rate.quality(wanted)
-            began_s = spent_s(self._name)
+            began_s = self._clock.spent_s(self._name)
             packet = self._chain.encode(frame, quality, scale=scale, hard=hard)
-            spent_ms = (spent_s(self._name) - began_s) * 1e3
+            spent_ms = (self._clock.spent_s(self._name) - began_s) * 1e3
         except CodecError as error:
             self._give_up(chooser, str(error))
             return None

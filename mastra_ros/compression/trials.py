@@ -22,6 +22,7 @@ import numpy as np
 from ..errors import CodecError
 from .changes import changed_tiles
 from .codecs import CODECS, CodecSpec, open_decoder, open_encoder
+from .first import PROCESSOR, Clock
 from .tiles import Image, cut
 
 DB_AN_OCTAVE = 2.8
@@ -75,6 +76,7 @@ def try_codec(
     *,
     stopped: Callable[[], bool] = lambda: False,
     rest: float = 0.0,
+    clock: Clock = PROCESSOR,
 ) -> Trial | None:
     """Encode and decode pictures in a row; None where it does not work, or was stopped.
 
@@ -89,9 +91,9 @@ def try_codec(
             if stopped():
                 return None
             taken_s = time.perf_counter()
-            began_s = time.perf_counter() if spec.own_threads else time.thread_time()
+            began_s = clock.spent_s(spec.name)
             coded = encoder.encode(image, encoding, key=number == 0, quality=quality)
-            ended_s = time.perf_counter() if spec.own_threads else time.thread_time()
+            ended_s = clock.spent_s(spec.name)
             times_ms.append((ended_s - began_s) * 1e3)
             sizes.append(len(coded.data))
             decoded = decoder.decode(coded.data)

@@ -197,3 +197,24 @@ def test_a_device_without_pyav_sends_stills(config_of, moving, frame_of, monkeyp
     finally:
         for cached in (fault_of, readable_formats, writable_formats):
             cached.cache_clear()
+
+
+def test_the_encoder_tells_what_it_expects_the_next_frame_to_take(
+    encoder, moving, frame_of
+) -> None:
+    assert np.isnan(encoder.next_bytes)  # nothing was sent yet
+    sizes = [
+        len(encoder.encode(frame_of(image, number)).payload)
+        for number, image in enumerate((moving(n, (128, 96)) for n in range(12)), 1)
+    ]
+    later = encoder.next_bytes
+    assert min(sizes[1:]) <= later <= max(sizes[1:])
+    encoder.require_key()  # the next will stand alone
+    assert encoder.next_bytes == pytest.approx(sizes[0])
+
+
+def test_nothing_is_expected_of_tiles(config_of, moving, frame_of) -> None:
+    stills = StreamEncoder(config_of(codec="jpeg"), run=at_once)
+    stills.peer(FORMATS)
+    stills.encode(frame_of(moving(1, (128, 96)), 1))
+    assert np.isnan(stills.next_bytes)
