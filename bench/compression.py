@@ -69,7 +69,7 @@ def _point(setting: Setting, judge: Judge, frames: Sequence[Picture], table: Row
     done = Run()
     for number, image in run(coder, frames, done):
         if judge.wants(number):
-            found.append(judge.detect(image))
+            found += judge.looks(image)
             likeness.append(min(cv2.PSNR(image, frames[number]), 100.0))
     f = judge.f_score(found)
     row = {

@@ -2,8 +2,10 @@
 
 The cars, every second frame of the bottles, the crossing, and the synthetic line; YOLOX-nano on the
 videos and the gateway's own detector on the line look at every `step`th frame. F: the agreement of
-their boxes with those on the raw frames (score > 0.25, IoU >= 0.5). Detections on raw frames are
-kept in a folder, by what made them.
+their boxes with those on the raw frames (score > 0.25, IoU >= 0.5). On the videos each frame is
+looked at as it is and mirrored: a thing that is just seen, or not, for a hundred frames is chance,
+and the mirrored picture is a second throw of the same dice. What was found on raw frames is kept
+in a folder, by what made it.
 """
 
 from __future__ import annotations
@@ -51,6 +53,11 @@ class Scene:
     frames: int = 0  # at most; 0: all
     detector: str = "yolox"
 
+    @property
+    def mirrored(self) -> bool:
+        """Whether its frames are looked at mirrored as well."""
+        return self.detector == "yolox"
+
 
 SCENES = (
     Scene("cars", "car-detection.mp4", 2, 0.03),
@@ -95,8 +102,15 @@ class Judge:
         """Whether this frame is looked at."""
         return number % self._scene.step == 0
 
-    def detect(self, image: Picture) -> Detections:
-        """Of one frame; nothing where the scene has no detector."""
+    def looks(self, image: Picture) -> list[Detections]:
+        """Of one frame, and of it mirrored where the scene is judged so too."""
+        found = [self._detect(image)]
+        if self._scene.mirrored:
+            found.append(self._detect(np.asarray(cv2.flip(image, 1), np.uint8)))
+        return found
+
+    def _detect(self, image: Picture) -> Detections:
+        """Nothing where the scene has no detector."""
         if self._detector is None:
             return Detections.empty()
         frame = Frame(FrameKey("main", 1), np.ascontiguousarray(image), "bgr8")
@@ -108,10 +122,11 @@ class Judge:
 
     def _kept(self, frames: Sequence[Picture]) -> list[Detections]:
         seen = frames[:: self._scene.step]
-        path = KEPT / f"{self._scene.name}-{_digest(self._scene, frames)}.json"
+        way = "mirrored-" if self._scene.mirrored else ""
+        path = KEPT / f"{self._scene.name}-{way}{_digest(self._scene, frames)}.json"
         if path.exists():
             return [_read(entry) for entry in json.loads(path.read_text())]
-        found = [self.detect(image) for image in seen]
+        found = [one for image in seen for one in self.looks(image)]
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps([_told(one) for one in found]))
         return found

@@ -120,7 +120,8 @@ class RateControl:
             return self._mean_bytes
         quality = self.quality(wanted)
         quality = int(min(quality, self._fitting_key(quality)))
-        return self._key_bytes * STEP_SHARE ** ((self._key_quality - quality) / STEP_QUALITY)
+        steps = (self._key_quality - quality) / STEP_QUALITY
+        return self._key_bytes * math.pow(STEP_SHARE, steps)
 
     def due(self, wanted: int) -> bool:
         """Whether the next frame is sent, at the rate in force."""
