@@ -218,3 +218,23 @@ def test_nothing_is_expected_of_tiles(config_of, moving, frame_of) -> None:
     stills.peer(FORMATS)
     stills.encode(frame_of(moving(1, (128, 96)), 1))
     assert np.isnan(stills.next_bytes)
+
+
+def test_a_slow_faint_change_is_sent_as_video_though_no_tile_would_be_sent(
+    config_of, frame_of
+) -> None:
+    still = np.full((96, 128, 3), 90, np.uint8)
+    faint = still.copy()
+    faint[40:56, 40:56] += 6  # gray levels; tiles change by 8
+    for codec, expected in (("x264", VIDEO), ("jpeg", PacketKind.DELTA)):
+        encoder = StreamEncoder(config_of(codec=codec, change_threshold=8.0), run=at_once)
+        encoder.peer(FORMATS)
+        encoder.encode(frame_of(still, 1))
+        encoder.acknowledge(1)
+        noisy = encoder.encode(frame_of(still + 2, 2))
+        packet = encoder.encode(frame_of(faint, 3))
+        assert packet.kind is expected
+        if codec == "x264":
+            assert noisy.kind is PacketKind.REPEAT
+        else:
+            assert len(packet.payload) <= len(noisy.payload)
