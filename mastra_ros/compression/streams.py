@@ -37,6 +37,12 @@ on traffic a fifth of the frames were repeats, for 6 % of the bytes and a sixth 
 what a detector answers."""
 
 
+FINE_EVERY, FINE_MORE = 12, 14
+"""One frame in so many that change something has so much more quality, where the encoder takes
+another from frame to frame and the link has room: those behind rest on it. At equal distance of a
+detector's scores it saves 18 % of the bytes on traffic, 9 on a crossing, 5 on bottles."""
+
+
 class StreamEncoder:
     """Encodes the frames of one stream. Not for several threads at once.
 
@@ -74,6 +80,7 @@ class StreamEncoder:
         self._gray = False
         self._told: set[str] = set()
         self._session = -1
+        self._since_fine = 0
         self._asked = 0
         self.rate = RateControl()
         self._goodput_bps = math.nan
@@ -272,7 +279,11 @@ class StreamEncoder:
             # Of the others, another quality would be another key.
             quality = self.rate.next_quality(wanted, key=key) if live else self.rate.quality(wanted)
             began_s = self._clock.spent_s(self._name)
-            packet = self._chain.encode(frame, quality, scale=scale, hard=hard)
+            fine = live and not key and self._since_fine >= FINE_EVERY and not self.rate.steps
+            finer = FINE_MORE if fine and quality == wanted else 0
+            packet = self._chain.encode(frame, quality, scale=scale, hard=hard, finer=finer)
+            if packet.kind is not PacketKind.REPEAT:
+                self._since_fine = 1 if key or finer else self._since_fine + 1
             spent_ms = (self._clock.spent_s(self._name) - began_s) * 1e3
         except CodecError as error:
             self._give_up(chooser, str(error))

@@ -66,11 +66,18 @@ class VideoChain:
         self._state = None
 
     def encode(
-        self, frame: Frame, quality: int, *, scale: float = 1.0, hard: bool = False
+        self,
+        frame: Frame,
+        quality: int,
+        *,
+        scale: float = 1.0,
+        hard: bool = False,
+        finer: int = 0,
     ) -> Packet:
         """Encode a frame of 8 bits; unchanged, it becomes a repeat.
 
-        scale: of the sides of the picture that the codec holds, 1 at most.
+        scale: of the sides of the picture that the codec holds, 1 at most. finer: so much more
+        quality than is wanted, of a frame that changes something; those behind it rest on it.
 
         Raises:
             CodecError: the encoder does not take it; the next packet is a key.
@@ -85,7 +92,8 @@ class VideoChain:
             payload = VideoPayload(Link.REPEAT, self._encoder.format, before.check, b"")
             return _packet(frame, PacketKind.REPEAT, payload, before.stamp_ns, hard)[0]
         image = _smaller(frame.image, scale)
-        coded = self._encoder.encode(image, frame.encoding, key=before is None, quality=quality)
+        asked = min(100, quality + finer)
+        coded = self._encoder.encode(image, frame.encoding, key=before is None, quality=asked)
         if coded.key or before is None:
             coded_px = None if image is frame.image else (image.shape[1], image.shape[0])
             payload = VideoPayload(Link.KEY, self._encoder.format, 0, coded.data, coded_px)

@@ -16,6 +16,7 @@ from mastra_ros.compression.codecs import (
     readable_formats,
     writable_formats,
 )
+from mastra_ros.compression.streams import FINE_EVERY
 from mastra_ros.compression.trials import BETTER, BETTER_KIND
 from mastra_ros.errors import CodecError
 from mastra_ros.types import Packet, PacketKind
@@ -238,3 +239,33 @@ def test_a_slow_faint_change_is_sent_as_video_though_no_tile_would_be_sent(
             assert noisy.kind is PacketKind.REPEAT
         else:
             assert len(packet.payload) <= len(noisy.payload)
+
+
+def test_one_frame_in_some_is_finer_where_the_link_has_room(config_of, frame_of) -> None:
+    def sizes(steps: int) -> list[int]:
+        encoder = StreamEncoder(config_of(codec="x264", quality=60), run=lambda _: None)
+        encoder.peer(FORMATS)
+        encoder.rate.steps = steps
+        rng = np.random.default_rng(0)
+        coarse = rng.integers(0, 255, (12, 16, 3), np.uint8).repeat(16, 0).repeat(16, 1)
+        made = []
+        for number in range(1, 2 * FINE_EVERY + 2):
+            image = np.roll(coarse, 3 * number, axis=1) // 2
+            image = image + rng.integers(0, 40, image.shape, np.uint8)
+            made.append(len(encoder.encode(frame_of(image, number)).payload))
+        return made
+
+    fine = {FINE_EVERY, 2 * FINE_EVERY}
+    made = sizes(0)
+    large = {n for n, size in enumerate(made) if n > 1 and size > 1.3 * np.median(made)}
+    assert large == fine
+    made = sizes(1)
+    assert not [n for n, size in enumerate(made) if n > 1 and size > 1.3 * np.median(made)]
+
+
+def test_a_scene_that_stands_still_is_not_made_finer(config_of, moving, frame_of) -> None:
+    encoder = StreamEncoder(config_of(codec="x264"), run=lambda _: None)
+    encoder.peer(FORMATS)
+    still = moving(0, (128, 96))
+    kinds = [encoder.encode(frame_of(still, n)).kind for n in range(1, 3 * FINE_EVERY)]
+    assert set(kinds[1:]) == {PacketKind.REPEAT}
