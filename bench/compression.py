@@ -149,8 +149,8 @@ def measure(part: str, names: Sequence[str], curves: Sequence[str], data: Path, 
         for row in entry.get("points", ()):
             row |= entry.get("times", {}).get(f"{row['curve']}, {row['quality']}", {})
         if "points" in entry:
-            against = {"detector": bool(scene.detector), "less": scene.less}
-            entry["compared"] = compared(entry["points"], **against)
+            points, detector = entry["points"], bool(scene.detector)
+            entry["compared"] = compared(points, detector=detector, less=scene.less)
             print(scene.name, json.dumps(entry["compared"]), flush=True)
     return told
 
