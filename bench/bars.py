@@ -209,9 +209,11 @@ OF_JPEG = {"cars": 0.15, "bottles": 0.1, "line": 0.1}
 def compression(result: Result) -> Iterator[Bar]:
     """Ours beside the best codec of each scene and beside JPEG, and the time that it takes."""
     for name, told in result.get("scenes", {}).items():
+        if "compared" not in told:  # its curves are still to come
+            continue
         found = told["compared"]
         unit = f"F {found['at']:g}" if found["unit"] == "f" else f"{found['at']:g} dB"
-        what = f"{name}: bytes of auto at {unit}, times those of the best codec"
+        what = f"{name}: bytes of auto about {unit}, times those of the best codec"
         yield Bar(what, _number(found, "ratio"), AT_MOST, 1.0)
         if name in OF_JPEG:
             what = f"{name}: bytes of auto at {unit}, share of JPEG q85's"
