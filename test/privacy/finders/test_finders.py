@@ -15,6 +15,7 @@ from mastra_ros.errors import ConfigError, DependencyError, ModelError
 from mastra_ros.privacy import Finder, Region
 from mastra_ros.privacy.finders import DEFAULT, FINDERS, files, network
 from mastra_ros.privacy.finders.boxes import best, checked, joined, padded
+from mastra_ros.privacy.finders.plates_and_heads import whole_plate
 from mastra_ros.privacy.opening import open_finders
 
 
@@ -159,3 +160,28 @@ def test_without_openvino_the_finders_run_and_asking_for_it_says_what_to_install
     with pytest.raises(DependencyError, match="pip install openvino"):
         network.open_network(model, engine="openvino")
     network._is_faster.cache_clear()
+
+
+def test_a_plate_between_one_line_and_two_is_made_as_high_as_one_of_its_width() -> None:
+    cut = Region(10, 30, 64, 24, "plate", 0.8)  # without the line of words above the letters
+    whole = whole_plate(cut)
+    assert (whole.x, whole.width, whole.height, whole.y + whole.height / 2) == (10, 64, 32, 42)
+    for ratio in (4.7, 3.4, 2.0, 1.4):
+        as_found = Region(0, 0, 24 * ratio, 24, "plate")
+        assert whole_plate(as_found) is as_found
+
+
+def test_the_words_above_the_letters_of_a_plate_are_hidden_with_them() -> None:
+    finder = opened("plates_and_heads")
+    image = np.full((120, 200, 3), 60, np.uint8)
+    plate = np.full((40, 80, 3), 235, np.uint8)
+    plate[:11] = (110, 60, 40)
+    for text, at, size, ink in (
+        ("LAKELAND", (14, 9), 0.32, (240, 240, 240)),
+        ("7KXM318", (4, 32), 0.62, (60, 20, 20)),
+    ):
+        cv2.putText(plate, text, at, cv2.FONT_HERSHEY_SIMPLEX, size, ink, 1, cv2.LINE_AA)
+    image[40:80, 60:140] = plate
+    masks = [r.widened(0.15) for r in finder.find(image) if r.kind == "plate"]
+    assert covers(masks, 100, 42)
+    assert covers(masks, 100, 78)
