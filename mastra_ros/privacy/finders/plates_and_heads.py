@@ -23,9 +23,6 @@ KINDS = (PLATE, HEAD)
 SCALES = (1.25, 0.4)
 LEAST_SIDE_PX = 96
 """A picture is not made smaller than this for the sake of what is large."""
-WHOLE_RATIO, PART_RATIO = 2.0, 3.3
-"""A plate between these, as multiples of its height, may be one of two to one of which a line of
-words above or below was not seen; more than that is one long line."""
 LARGE_PX = {PLATE: 60.0, HEAD: 20.0}
 """In smaller pictures only what is at least so wide there counts: the rest was seen larger."""
 
@@ -64,7 +61,7 @@ class PlatesAndHeads:
                 for region in self._at(seen)
                 if scale >= 1.0 or region.width >= LARGE_PX[region.kind]
             ]
-        return [whole_plate(r) if r.kind == PLATE else r for r in joined(found)]
+        return joined(found)
 
     def _at(self, seen: Image) -> list[Region]:
         outputs = self._engine.run(tensor(padded(seen, MULTIPLE_PX)))
@@ -79,14 +76,6 @@ class PlatesAndHeads:
     def close(self) -> None:
         """Free the network."""
         self._engine.close()
-
-
-def whole_plate(r: Region) -> Region:
-    """A plate as high as one of its width has to be, where a line of it may have been missed."""
-    if not WHOLE_RATIO < r.width / r.height < PART_RATIO:
-        return r
-    high = r.width / WHOLE_RATIO
-    return Region(r.x, r.y - (high - r.height) / 2, r.width, high, r.kind, r.score)
 
 
 def _boxes(sides: Floats, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Floats:
