@@ -56,7 +56,7 @@ docs: setup ## bring the table of parameters and the measured numbers up to date
 	  python -m bench.models_table && python -m bench.policies_table && \
 	  python -m bench.privacy_table && python -m bench.compression_table && \
 	  python -m bench.traffic_signals_table && python -m bench.traffic_table && \
-	  python -m bench.records_table && python -m bench.ultrasound_table && \
+	  python -m bench.gateway_table && python -m bench.records_table && python -m bench.ultrasound_table && \
 	  python -m bench.dashboard_table
 
 clean: ## remove what was built; .venv stays (rm -rf .venv for that)

@@ -29,6 +29,7 @@ setup(
     data_files=share_files(),
     install_requires=requirements("runtime"),
     extras_require={
+        "bench": requirements("bench"),
         "convert": requirements("convert"),
         "plot": requirements("plot"),
         "record": requirements("record"),

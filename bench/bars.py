@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.dashboard_bars import SEEN_WITHIN_S, grown_in_half_an_hour, slowest
+from bench.gateway_bars import gateway_values, gpu_values
 from bench.privacy_bars import privacy_values
 from bench.records_bars import records_values
 from bench.ultrasound_bars import ultrasound_values
@@ -115,36 +117,15 @@ def policies(result: Result) -> Iterator[Bar]:
 
 
 def gateway(result: Result) -> Iterator[Bar]:
-    """The gateway itself, with a model that costs next to nothing, over TLS."""
-    runs = {run["devices"]: run for run in result.get("tiny", {}).get("gateway", ())}
-    many = runs.get(16, {})
-    what = "16 devices over TLS: frames committed a second"
-    yield Bar(what, _number(many, "frames_per_s"), AT_LEAST, 3000.0)
-    beats = _number(many.get("heartbeat_ms", {}), "p99")
-    yield Bar("16 devices: round trip of another's heartbeat, p99, ms", beats, AT_MOST, 15.0)
-    yield Bar("frames refused", sum(run["refused"] for run in runs.values()), AT_MOST, 0)
-    if "beside" in result:
-        yield from _beside(result["beside"])
+    """The gateway itself, with a model that costs next to nothing, over TLS, and its network."""
+    for what, value, way, bar in gateway_values(result):
+        yield Bar(what, value, way, bar)
 
 
-def _beside(told: Result) -> Iterator[Bar]:
-    """Beside Triton, the better of one and two instances, all behind TLS."""
-    rows = {(name, row["clients"]): row for name, some in told["rows"].items() for row in some}
-
-    def triton(work: str, clients: int, key: str) -> list[float]:
-        found = (rows.get((f"triton of {n}, {work}, TLS", clients), {}) for n in (1, 2))
-        return [_number(one, key) for one in found if key in one]
-
-    v2 = _number(rows.get(("mastra /v2, infer, TLS", 16), {}), "per_s")
-    yield Bar("16 clients: requests a second to /v2 over TLS", v2, AT_LEAST, 4500.0)
-    for clients in (1, 16, 64):
-        ours = _number(rows.get(("mastra stream, commit, TLS", clients), {}), "per_s")
-        best = max(triton("commit", clients, "per_s"), default=math.nan)
-        what = f"{clients} devices: frames kept a second, times Triton's on the equal work"
-        yield Bar(what, round(ours / best, 3), AT_LEAST, 1.0)
-    ours = _number(rows.get(("mastra stream, commit, TLS", 1), {}), "p50_ms")
-    best = min(triton("commit", 1, "p50_ms"), default=math.nan)
-    yield Bar("1 device: p50 of a frame, times Triton's", round(ours / best, 3), AT_MOST, 1.2)
+def gateway_gpu(result: Result) -> Iterator[Bar]:
+    """A large model through the gateway on a GPU, beside PyTorch and Triton."""
+    for what, value, way, bar in gpu_values(result):
+        yield Bar(what, value, way, bar)
 
 
 def pipeline(result: Result) -> Iterator[Bar]:
@@ -228,9 +209,11 @@ OF_JPEG = {"cars": 0.15, "bottles": 0.1, "line": 0.1}
 def compression(result: Result) -> Iterator[Bar]:
     """Ours beside the best codec of each scene and beside JPEG, and the time that it takes."""
     for name, told in result.get("scenes", {}).items():
+        if "compared" not in told:  # its curves are still to come
+            continue
         found = told["compared"]
         unit = f"F {found['at']:g}" if found["unit"] == "f" else f"{found['at']:g} dB"
-        what = f"{name}: bytes of auto at {unit}, times those of the best codec"
+        what = f"{name}: bytes of auto about {unit}, times those of the best codec"
         yield Bar(what, _number(found, "ratio"), AT_MOST, 1.0)
         if name in OF_JPEG:
             what = f"{name}: bytes of auto at {unit}, share of JPEG q85's"
@@ -312,14 +295,17 @@ def dashboard(result: Result) -> Iterator[Bar]:
     ready = result.get("listed", {})
     yield Bar("1,000 devices listed: page ready, s", _number(ready, "ready_s"), AT_MOST, 2.0)
     for name in ("process", "page"):
-        grown = _number(live.get(name, {}), "growth_30_min_percent")
+        grown = _number(grown_in_half_an_hour(result, name), "growth_30_min_percent")
         yield Bar(f"{name}: growth of its memory in 30 min, %", grown, BELOW, 10.0)
+    for name, most_s in SEEN_WITHIN_S.items():
+        yield Bar(f"{name} seen, slowest, s", _number(slowest(result, name), "s"), AT_MOST, most_s)
 
 
 OF: dict[str, Callable[[Result], Iterator[Bar]]] = {
     "dashboard": dashboard,
     "engines": engines,
     "gateway": gateway,
+    "gateway_gpu": gateway_gpu,
     "hostile": hostile,
     "models": models,
     "switching": switching,

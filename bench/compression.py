@@ -1,82 +1,90 @@
 """Bytes and agreement of every codec and of ours, as rate-accuracy curves a scene.
 
-    python -m bench.compression [--part curves|times|all] [--scenes cars,line]
+    python -m bench.compression [--part times|curves|all] [--scenes cars,line]
                                 [--curves auto,JPEG] [--out bench/results/compression.json]
 
-Needs MASTRA_DATA. `curves`: bytes, F, PSNR; about 12 minutes on one core. `times`: encoding and
-decoding of the first TIMED frames of each scene at each setting on one core, about 2 minutes, for
-a quiet machine; it completes what `curves` has written. Then ours against the best codec: the best
-of the plain settings that keep the time limits on this machine, chosen for the scene by who knows
-it, at equal F; ours is `auto`, which does not know the scene. All figures are without transport
-headers; those of our packets stand in `header_bytes`. Plain codecs have a key frame each 60 frames.
+Needs MASTRA_DATA. `times`: encoding and decoding of the first TIMED frames of each scene at each
+setting on one core, and of each encoder that `auto` may choose; about 3 minutes, for a quiet
+machine. `curves`: bytes, F, PSNR; about 20 minutes on one core, which may be busy, since `auto`
+is told the times that `times` has taken. What a plain codec makes of a scene is kept in a folder
+of temporary files, so a second run takes about a third. Scenes can be run one by one into one
+file. Then ours against the best codec (`compression_compare`): of the plain settings that keep the
+time limits on this machine, the best for the scene, chosen by who knows it; ours is `auto`, which
+does not. All figures are without transport headers; those of our packets stand in `header_bytes`.
+Plain codecs have a key frame each 60 frames.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import platform
 import statistics
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import av
 import cv2
 import numpy as np
 
 from bench.bars import judged
+from bench.compression_clock import Replay, table_of
 from bench.compression_codecs import Ours, Run, Setting, run, settings
+from bench.compression_compare import P50_MS, P99_MS, Row, compared
 from bench.compression_lossless import lossless
-from bench.compression_scenes import SCENES, Judge, Picture, Scene, frames_of
-from bench.curves import bytes_at
+from bench.compression_scenes import SCENES, Judge, Picture, Scene, frames_of, kept
 from mastra_ros.config.compression import VIDEO_QUALITY
 
 VGA_PX = 640 * 480
 TIMED = 150
-P50_MS, P99_MS = 3.0, 10.0
-"""Most that encoding a VGA frame may take on one core."""
-DB = 40.0
-"""At which codecs are compared where there is no detector."""
-BESIDE = ("JPEG", "tiles")
-
-Row = dict[str, Any]
 
 
 def points_of(
-    scene: Scene, frames: Sequence[Picture], data: Path, curves: Sequence[str]
+    scene: Scene, frames: Sequence[Picture], data: Path, curves: Sequence[str], table: Row
 ) -> list[Row]:
-    """Each setting on a scene."""
+    """Each setting on a scene. table: what the encoders of `auto` take; empty: as they do now."""
     judge = Judge(scene, frames, data)
     rows = []
     for setting in settings():
         if curves and setting.curve not in curves:
             continue
-        found, likeness = [], []
-        coder = setting.make(frames[0].shape)
-        done = Run()
-        for number, image in run(coder, frames, done):
-            if judge.wants(number):
-                found.append(judge.detect(image))
-                likeness.append(min(cv2.PSNR(image, frames[number]), 100.0))
-        row = {
-            "curve": setting.curve,
-            "quality": setting.quality,
-            "plain": setting.plain,
-            "bytes": round(statistics.mean(done.sizes), 1),
-            "header_bytes": round(statistics.mean(done.headers), 1),
-            "largest_bytes": max(done.sizes),
-            "f": round(judge.f_score(found), 4) if scene.detector else None,
-            "psnr_db": round(statistics.mean(likeness), 2),
-        }
-        if isinstance(coder, Ours):
-            row["coding"] = coder.encoder.in_force
+
+        def measured(setting: Setting = setting) -> Row:
+            return _point(setting, judge, frames, table)
+
+        # Plain encoders make the same of the same pictures in every run.
+        row = kept(scene, frames, setting, measured) if setting.plain else measured()
         print(scene.name, json.dumps(row), flush=True)
         rows.append(row)
     return rows
+
+
+def _point(setting: Setting, judge: Judge, frames: Sequence[Picture], table: Row) -> Row:
+    found, likeness = [], []
+    coder = setting.make(frames[0].shape)
+    if isinstance(coder, Ours) and table:
+        coder.use(Replay(table, coder.config.video_quality))
+    done = Run()
+    for number, image in run(coder, frames, done):
+        if judge.wants(number):
+            found += judge.looks(image)
+            likeness.append(min(cv2.PSNR(image, frames[number]), 100.0))
+    f = judge.f_score(found)
+    row = {
+        "curve": setting.curve,
+        "quality": setting.quality,
+        "plain": setting.plain,
+        "bytes": round(statistics.mean(done.sizes), 1),
+        "header_bytes": round(statistics.mean(done.headers), 1),
+        "largest_bytes": max(done.sizes),
+        "f": None if np.isnan(f) else round(f, 4),
+        "psnr_db": round(statistics.mean(likeness), 2),
+    }
+    if isinstance(coder, Ours):
+        row["coding"] = coder.encoder.in_force
+    return row
 
 
 def timed(setting: Setting, frames: Sequence[Picture]) -> Row:
@@ -96,41 +104,12 @@ def timed(setting: Setting, frames: Sequence[Picture]) -> Row:
     }
 
 
-def compared(scene: Scene, rows: Sequence[Row]) -> Row:
-    """Ours against the best codec, at the F (or dB) of the bars."""
-    value = "f" if scene.detector else "psnr_db"
-    curves: dict[str, list[tuple[float, float]]] = {}
-    for row in rows:
-        if row["plain"] and row["curve"] not in BESIDE and not _in_time(row):
-            continue
-        curves.setdefault(row["curve"], []).append((row["bytes"], row[value]))
-    jpeg = next((r for r in rows if r["curve"] == "JPEG" and r["quality"] == "q85"), None)
-    wanted = DB if not scene.detector or jpeg is None else round(jpeg["f"] - scene.less, 4)
-    plain = {r["curve"] for r in rows if r["plain"]} - set(BESIDE)
-    at = {name: bytes_at(points, wanted) for name, points in curves.items()}
-    best = min((name for name in at if name in plain), key=lambda name: at[name], default="")
-    ours, free = at.get("auto", math.inf), at.get("auto, royalty-free", math.inf)
-    told: Row = {"at": wanted, "unit": value, "best": best}
-    told |= {"bytes": {name: round(size, 1) for name, size in at.items() if size < math.inf}}
-    if best and at[best] < math.inf:
-        told["ratio"] = round(ours / at[best], 3) if ours < math.inf else None
-        told["ratio_royalty_free"] = round(free / at[best], 3) if free < math.inf else None
-    if jpeg is not None and ours < math.inf:
-        told["of_jpeg"] = round(ours / jpeg["bytes"], 4)
-    everyone = {r["curve"] for r in rows if r["plain"]} - set(BESIDE)
-    told["too_slow"] = sorted(everyone - set(curves))
-    return told
-
-
-def _in_time(row: Row) -> bool:
-    p50_ms, p99_ms = (float(row.get(f"vga_{share}_ms", 0.0)) for share in ("p50", "p99"))
-    return p50_ms <= P50_MS and p99_ms <= P99_MS
-
-
 def rows_of(told: Row) -> list[Row]:
     """A scene a row, as the tables of numbers read it: ours by default, beside JPEG q85."""
     rows = []
     for name, scene in told["scenes"].items():
+        if "points" not in scene:
+            continue
         found = {(p["curve"], p["quality"]): p for p in scene["points"]}
         ours, jpeg = found.get(("auto", f"quality {VIDEO_QUALITY}")), found.get(("JPEG", "q85"))
         if ours is None or jpeg is None:
@@ -152,21 +131,27 @@ def measure(part: str, names: Sequence[str], curves: Sequence[str], data: Path, 
             continue
         frames = frames_of(scene, data)
         entry = told["scenes"].setdefault(scene.name, {})
+        if part in ("times", "all"):
+            entry["encoders"] = table_of(frames)
+            times = entry.setdefault("times", {})
+            for setting in settings():
+                if not curves or setting.curve in curves:
+                    times[f"{setting.curve}, {setting.quality}"] = timed(setting, frames)
         if part in ("curves", "all"):
             height, width = frames[0].shape[:2]
             entry |= {"frames": len(frames), "size": f"{width}x{height}"}
-            points = points_of(scene, frames, data, curves)
+            points = points_of(scene, frames, data, curves, entry.get("encoders", {}))
             if curves:
                 points += [p for p in entry.get("points", ()) if p["curve"] not in curves]
             entry["points"] = points
             if not scene.detector:
                 told["lossless"] = lossless(frames)
-        if part in ("times", "all"):
-            made = {(s.curve, s.quality): s for s in settings()}
-            for row in entry["points"]:
-                row |= timed(made[row["curve"], row["quality"]], frames)
-        entry["compared"] = compared(scene, entry["points"])
-        print(scene.name, json.dumps(entry["compared"]), flush=True)
+        for row in entry.get("points", ()):
+            row |= entry.get("times", {}).get(f"{row['curve']}, {row['quality']}", {})
+        if "points" in entry:
+            points, detector = entry["points"], bool(scene.detector)
+            entry["compared"] = compared(points, detector=detector, less=scene.less)
+            print(scene.name, json.dumps(entry["compared"]), flush=True)
     return told
 
 

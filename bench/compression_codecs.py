@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from mastra_ros.compression import Decoder, StreamEncoder
 from mastra_ros.compression.chain import unpack_video
+from mastra_ros.compression.first import PROCESSOR, Clock
 from mastra_ros.config import CompressionConfig, build
 from mastra_ros.privacy import hiding_nothing
 from mastra_ros.types import STILL_KINDS, Frame, FrameKey
@@ -124,10 +125,14 @@ class Ours:
     _jobs: list[Callable[[], None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.encoder = StreamEncoder(self.config, run=self._later)
-        self.encoder.peer(self.formats)
         self._decoder = Decoder()
         self._sent: list[Any] = []
+        self.use(PROCESSOR)
+
+    def use(self, clock: Clock) -> None:
+        """Before the first frame: what tells the times of encoders."""
+        self.encoder = StreamEncoder(self.config, run=self._later, clock=clock)
+        self.encoder.peer(self.formats)
 
     def _later(self, job: Callable[[], None]) -> None:
         self._jobs.append(job)

@@ -16,6 +16,8 @@ def draw(document: dict[str, Any], folder: Path) -> list[Path]:
     """Write compression_SCENE.png for each scene; the files."""
     made = []
     for name, scene in document.get("scenes", {}).items():
+        if "compared" not in scene:
+            continue
         path = folder / f"compression_{name}.png"
         _draw(name, scene, path)
         made.append(path)

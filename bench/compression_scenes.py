@@ -2,8 +2,10 @@
 
 The cars, every second frame of the bottles, the crossing, and the synthetic line; YOLOX-nano on the
 videos and the gateway's own detector on the line look at every `step`th frame. F: the agreement of
-their boxes with those on the raw frames (score > 0.25, IoU >= 0.5). Detections on raw frames are
-kept in a folder, by what made them.
+their boxes with those on the raw frames (score > 0.25, IoU >= 0.5). On the videos each frame is
+looked at as it is and mirrored: a thing that is just seen, or not, for a hundred frames is chance,
+and the mirrored picture is a second throw of the same dice. What was found on raw frames is kept
+in a folder, by what made it.
 """
 
 from __future__ import annotations
@@ -11,15 +13,18 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import av
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from bench import compression_codecs
+from bench.compression_codecs import Setting
 from bench.ultrasound_frames import sweep
 from mastra_ros.camera import open_source
 from mastra_ros.config import CameraConfig
@@ -31,6 +36,7 @@ Picture = NDArray[np.uint8]
 
 BUNDLE = Path(__file__).resolve().parents[1] / "models/board_defects"
 SCORE_MIN = 0.25
+Row = dict[str, Any]
 KEPT = Path(tempfile.gettempdir()) / "mastra-bench-compression"
 
 
@@ -46,6 +52,11 @@ class Scene:
     every: int = 1  # frames of the source that are taken
     frames: int = 0  # at most; 0: all
     detector: str = "yolox"
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether its frames are looked at mirrored as well."""
+        return self.detector == "yolox"
 
 
 SCENES = (
@@ -91,8 +102,15 @@ class Judge:
         """Whether this frame is looked at."""
         return number % self._scene.step == 0
 
-    def detect(self, image: Picture) -> Detections:
-        """Of one frame; nothing where the scene has no detector."""
+    def looks(self, image: Picture) -> list[Detections]:
+        """Of one frame, and of it mirrored where the scene is judged so too."""
+        found = [self._detect(image)]
+        if self._scene.mirrored:
+            found.append(self._detect(np.asarray(cv2.flip(image, 1), np.uint8)))
+        return found
+
+    def _detect(self, image: Picture) -> Detections:
+        """Nothing where the scene has no detector."""
         if self._detector is None:
             return Detections.empty()
         frame = Frame(FrameKey("main", 1), np.ascontiguousarray(image), "bgr8")
@@ -104,16 +122,39 @@ class Judge:
 
     def _kept(self, frames: Sequence[Picture]) -> list[Detections]:
         seen = frames[:: self._scene.step]
-        digest = hashlib.sha256(repr(self._scene).encode())
-        for image in seen[::10]:
-            digest.update(image.tobytes())
-        path = KEPT / f"{self._scene.name}-{digest.hexdigest()[:16]}.json"
+        way = "mirrored-" if self._scene.mirrored else ""
+        path = KEPT / f"{self._scene.name}-{way}{_digest(self._scene, frames)}.json"
         if path.exists():
             return [_read(entry) for entry in json.loads(path.read_text())]
-        found = [self.detect(image) for image in seen]
+        found = [one for image in seen for one in self.looks(image)]
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps([_told(one) for one in found]))
         return found
+
+
+def kept(
+    scene: Scene, frames: Sequence[Picture], setting: Setting, measured: Callable[[], Row]
+) -> Row:
+    """A point that was measured before, by the same code on the same pictures, or now."""
+    code = Path(compression_codecs.__file__).read_bytes() + Path(__file__).read_bytes()
+    made_by = f"{setting.curve} {setting.quality} {av.__version__} {cv2.__version__}"
+    made_by += hashlib.sha256(code).hexdigest()
+    name = hashlib.sha256(made_by.encode()).hexdigest()[:16]
+    path = KEPT / f"{scene.name}-{_digest(scene, frames)}-{name}.json"
+    if path.exists():
+        row: Row = json.loads(path.read_text())
+        return row
+    row = measured()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(row))
+    return row
+
+
+def _digest(scene: Scene, frames: Sequence[Picture]) -> str:
+    digest = hashlib.sha256(repr(scene).encode())
+    for image in frames[:: scene.step][::10]:
+        digest.update(image.tobytes())
+    return digest.hexdigest()[:16]
 
 
 def _told(found: Detections) -> list[Any]:

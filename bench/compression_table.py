@@ -21,7 +21,9 @@ UNITS = {"f": "F", "psnr_db": "dB"}
 
 def tables(document: dict[str, Any]) -> str:
     """Each scene at one agreement, the points of ours, and which bars do not hold."""
-    scenes: dict[str, dict[str, Any]] = document.get("scenes", {})
+    scenes: dict[str, dict[str, Any]] = {
+        name: told for name, told in document.get("scenes", {}).items() if "compared" in told
+    }
     lines = [
         "| scene | at | JPEG | tiles | best codec in time | its bytes | `auto` | of the best |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",

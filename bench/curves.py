@@ -45,5 +45,19 @@ def bytes_at(points: Sequence[Point], wanted: float) -> float:
     return math.inf
 
 
+def ratio_over(ours: Sequence[Point], other: Sequence[Point], values: Sequence[float]) -> float:
+    """Bytes of ours over another's at equal values: the geometric mean of the ratios at those that
+    both curves reach, in the manner of Bjontegaard ("Calculation of average PSNR differences
+    between RD-curves", VCEG-M33). NaN where there is none."""
+    reached = [v for v in values if _inside(ours, v) and _inside(other, v)]
+    logs = [math.log(bytes_at(ours, v) / bytes_at(other, v)) for v in reached]
+    return math.exp(fmean(logs)) if logs else math.nan
+
+
+def _inside(points: Sequence[Point], value: float) -> bool:
+    fitted = rising(points)
+    return bool(fitted) and fitted[0][1] <= value <= fitted[-1][1]
+
+
 def _value(pool: Sequence[Point]) -> float:
     return fmean(value for _, value in pool)

@@ -1,6 +1,7 @@
 """What the dashboard costs the gateway and itself, and how soon its page is there.
 
-    python -m bench.dashboard [--long] [--out bench/results/dashboard.json]
+    python -m bench.dashboard [--parts live maximum ages listed]
+    python -m bench.dashboard --parts heap --long
 
 Real processes: a gateway over TLS with a model that costs next to nothing, the dashboard, 50
 devices that tell a status a second, 16 that send frames encoded beforehand (bench/serving), and
@@ -12,13 +13,16 @@ one device. Measured are
 - maximum: frames a second with 20 pages and with none, in turns, less the share of the processor
   that the dashboard and the pages' clients took, which on this machine compete with the gateway;
 - live: the dashboard's share of a core while 50 devices are live and a browser shows the list and
-  one device, and how its memory and that of the page grow meanwhile (after a warm-up, each after a
-  collection of garbage). In the short form the slope of two minutes is reckoned up to 30 minutes;
-  --long measures 30 minutes;
+  one device;
+- heap: how the memory of its process (resident) and of that page (after each a collection of
+  garbage) grow meanwhile, after a warm-up. --long watches for 30 minutes, and only that is held
+  against the bars; the short form reckons the slope of two minutes up;
 - listed: from the request of the list of 1,000 devices, all of which have told a status, to its
   table in the browser (without one: to the open socket).
 
-The short form takes about seven minutes. Without Chromium the page's own memory is not measured.
+All but heap together take about seven minutes, and want a machine that does nothing else; heap
+takes 33 and may run beside other work. Each part is written when it is done, beside what other
+parts have left in the file. Without Chromium the page's own memory is not measured.
 """
 
 from __future__ import annotations
@@ -33,7 +37,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -53,9 +57,10 @@ LIVE, LISTED = 50, 1000
 PAST_S = 300
 """What the live devices tell of first: a page that has been open for long shows so much."""
 PAGES = (0, 1, 20)
+PARTS = ("live", "maximum", "ages", "listed")
 SHORT_S, LONG_S, WARM_S, EVERY_S = 120.0, 1800.0, 30.0, 5.0
 HALF_HOUR_S = 1800.0
-QUIET_S = 9.0
+QUIET_S = 16.0
 """After the last page has gone it is waited for to come back, and the gateway is still asked."""
 MARGIN_S = 8.0
 """Pages look for longer than the load lasts, which starts meanwhile."""
@@ -152,9 +157,10 @@ class Rig:
 
     def list_many(self) -> None:
         """All of LISTED devices have keys and have told a status."""
-        for n in range(LISTED - LIVE):
+        more = LISTED - LIVE - 1  # and the one that sends frames
+        for n in range(more):
             add_device(self._scene.keys, f"told-{n}")
-        with self.telling(0, LISTED - LIVE, 0):
+        with self.telling(0, more, 0):
             pass
 
 
@@ -185,7 +191,6 @@ def _rate(told: dict[str, Any] | None) -> int:
 def ages(rig: Rig, rate: float, rounds: int, seconds: float) -> dict[str, Any]:
     """p99 with pages over p99 without, in turns."""
     runs = [[rig.load(pages, seconds, rate) for pages in PAGES] for _ in range(rounds)]
-    print(json.dumps(runs), flush=True)
     told: dict[str, Any] = {"rate": round(rate, 1), "runs": runs}
     for place, pages in enumerate(PAGES[1:], 1):
         ratios = [one[place]["p99_ms"] / one[0]["p99_ms"] for one in runs]
@@ -196,7 +201,6 @@ def ages(rig: Rig, rate: float, rounds: int, seconds: float) -> dict[str, Any]:
 def maximum(rig: Rig, rounds: int, seconds: float) -> dict[str, Any]:
     """Frames a second without pages and with the most, in turns."""
     runs = [[rig.load(pages, seconds) for pages in (0, PAGES[-1])] for _ in range(rounds)]
-    print(json.dumps(runs), flush=True)
     lost = [100 * (1 - one[1]["frames_per_s"] / one[0]["frames_per_s"]) for one in runs]
     shares = [one[1]["dashboard_percent"] + one[1]["clients_percent"] for one in runs]
     beyond = [loss - share for loss, share in zip(lost, shares, strict=True)]
@@ -210,9 +214,40 @@ def maximum(rig: Rig, rounds: int, seconds: float) -> dict[str, Any]:
 
 
 def live(rig: Rig, chromium: Any, seconds: float) -> dict[str, Any]:
-    """A core's share and the growth of memory while a list and a device are shown."""
+    """A core's share while a list and a device are shown."""
+    with _shown(rig, chromium, seconds) as pages:
+        before, began = _cpu_s(rig.dashboard), time.perf_counter()
+        _wait(pages, seconds)
+        spent_s = _cpu_s(rig.dashboard) - before
+        took_s = time.perf_counter() - began
+    return {
+        "devices": LIVE,
+        "browser": bool(pages),
+        "seconds": round(took_s, 1),
+        "core_percent": round(100 * spent_s / took_s, 2),
+    }
+
+
+def heap(rig: Rig, chromium: Any, seconds: float) -> dict[str, Any]:
+    """How memory grows while a list and a device are shown."""
+    process: list[tuple[float, float]] = []
+    page: list[tuple[float, float]] = []
+    with _shown(rig, chromium, seconds) as pages:
+        began = time.perf_counter()
+        while (passed_s := time.perf_counter() - began) < seconds:
+            process.append((passed_s, rig.dashboard.memory_info().rss))
+            if pages:
+                page.append((passed_s, _heap_bytes(pages[-1])))
+            _wait(pages, EVERY_S)
+    told = {"devices": LIVE, "seconds": round(passed_s, 1), "process": _growth(process)}
+    return {**told, "page": _growth(page)} if page else told
+
+
+@contextlib.contextmanager
+def _shown(rig: Rig, chromium: Any, seconds: float) -> Iterator[list[Any]]:
+    """A list and a device, warm, in a browser; without one, clients of their sockets."""
     with contextlib.ExitStack() as stack:
-        pages = []
+        pages: list[Any] = []
         if chromium is None:
             stack.enter_context(rig.looking(2, seconds + WARM_S + MARGIN_S))
         else:
@@ -223,24 +258,7 @@ def live(rig: Rig, chromium: Any, seconds: float) -> dict[str, Any]:
                 pages[-1].goto(rig.url + path)
                 pages[-1].wait_for_selector(mark)
         _wait(pages, WARM_S)
-        before, began = _cpu_s(rig.dashboard), time.perf_counter()
-        process: list[tuple[float, float]] = []
-        heap: list[tuple[float, float]] = []
-        while (passed_s := time.perf_counter() - began) < seconds:
-            process.append((passed_s, rig.dashboard.memory_info().rss))
-            if pages:
-                heap.append((passed_s, _heap_bytes(pages[-1])))
-            _wait(pages, EVERY_S)
-        spent_s = _cpu_s(rig.dashboard) - before
-        took_s = time.perf_counter() - began
-    told: dict[str, Any] = {
-        "devices": LIVE,
-        "pages": "a list and a device" + ("" if pages else ", without a browser"),
-        "seconds": round(took_s, 1),
-        "core_percent": round(100 * spent_s / took_s, 2),
-        "process": _growth(process),
-    }
-    return {**told, "page": _growth(heap)} if heap else told
+        yield pages
 
 
 def _growth(samples: list[tuple[float, float]]) -> dict[str, float]:
@@ -307,37 +325,50 @@ def main() -> int:
     assert __doc__ is not None
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--long", action="store_true", help="watch memory for 30 minutes")
-    parser.add_argument("--parts", nargs="+", default=["live", "maximum", "ages", "listed"])
+    parser.add_argument("--parts", nargs="+", choices=(*PARTS, "heap"), default=list(PARTS))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=6.0, help="of each load")
-    parser.add_argument("--watch", type=float, default=SHORT_S, help="s of the short form")
+    parser.add_argument("--watch", type=float, default=SHORT_S, help="s of live, and short heap")
     parser.add_argument("--out", type=Path, default=Path("bench/results/dashboard.json"))
     args = parser.parse_args()
-    report: dict[str, Any] = {
-        "machine": {"cpu": platform.processor() or platform.machine(), "cores": os.cpu_count()},
-        "python": platform.python_version(),
-        "load_average": os.getloadavg()[0],
-        "long": args.long,
-    }
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         rig = stack.enter_context(Rig(folder).running())
         chromium = stack.enter_context(browser()) if Path(CHROMIUM).exists() else None
-        if "live" in args.parts:
-            report["live"] = live(rig, chromium, LONG_S if args.long else args.watch)
-            print(json.dumps(report["live"]), flush=True)
-        if {"maximum", "ages"} & {*args.parts}:
-            report["maximum"] = maximum(rig, args.rounds, args.seconds)
-        if "ages" in args.parts:
-            rate = report["maximum"]["frames_per_s"] / 2
-            report["ages"] = ages(rig, rate, args.rounds, args.seconds)
-        if "listed" in args.parts:
-            report["listed"] = listed(rig, chromium)
-            print(json.dumps(report["listed"]), flush=True)
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.write_text(json.dumps(judged("dashboard", report), indent=2) + "\n")
-    print(f"wrote {args.out}")
+        measures: dict[str, Callable[[], dict[str, Any]]] = {
+            "heap": lambda: heap(rig, chromium, LONG_S if args.long else args.watch),
+            "live": lambda: live(rig, chromium, args.watch),
+            "maximum": lambda: maximum(rig, args.rounds, args.seconds),
+            "ages": lambda: ages(rig, _most(args.out) / 2, args.rounds, args.seconds),
+            "listed": lambda: listed(rig, chromium),
+        }
+        for name in [one for one in measures if one in args.parts]:
+            load = os.getloadavg()[0]
+            write(args.out, name, {**measures[name](), "load_average_before": round(load, 2)})
     return 0
+
+
+def _most(out: Path) -> float:
+    """Frames a second of the gateway, as the part `maximum` has found last."""
+    found = read(out).get("maximum", {}).get("frames_per_s")
+    if found is None:
+        raise SystemExit(f"{out}: ages are held against the maximum: --parts maximum ages")
+    return float(found)
+
+
+def read(out: Path) -> dict[str, Any]:
+    """What was measured before; nothing where nothing was."""
+    return dict(json.loads(out.read_text())) if out.exists() else {}
+
+
+def write(out: Path, name: str, told: dict[str, Any]) -> None:
+    """Put a part beside the others, and judge all of them."""
+    print(f"{name}: {json.dumps(told)}", flush=True)
+    machine = {"cpu": platform.processor() or platform.machine(), "cores": os.cpu_count()}
+    about = {"machine": machine, "python": platform.python_version()}
+    report = {**read(out), **about, name: told}
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(judged("dashboard", report), indent=2) + "\n")
 
 
 if __name__ == "__main__":

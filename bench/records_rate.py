@@ -15,7 +15,7 @@ from typing import Any
 
 from websockets.asyncio.client import connect
 
-from bench.records_nats import JetStream
+from bench.records_nats import JetStream, missing
 from bench.tiny_model import write_tiny_bundle
 from mastra_ros.config import GatewayConfig
 from mastra_ros.gateway.embedded import EmbeddedGateway
@@ -108,7 +108,7 @@ def rate(seconds: float) -> list[dict[str, Any]]:
         for turn in range(ROUNDS):
             for way, measure in ways.items():
                 found[way].append(measure(turn))
-    return [
+    rows: list[dict[str, Any]] = [
         {
             "of": name,
             **({"devices": devices} if devices else {}),
@@ -117,6 +117,9 @@ def rate(seconds: float) -> list[dict[str, Any]]:
         }
         for (name, devices), values in found.items()
     ]
+    if nats is None:
+        rows.append({"of": "NATS JetStream", "not_installed": missing()})
+    return rows
 
 
 def _ours(port: int, keys: Path, devices: int, seconds: float, turn: int) -> float:

@@ -26,6 +26,9 @@ def tables(document: dict[str, Any]) -> str:
 
 def _rows(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for row in document.get("rate", ()):
+        if lacking := row.get("not_installed"):
+            yield row["of"], f"not installed: {lacking}"
+            continue
         name = {"mastra": "records a second, committed, over TLS"}.get(row["of"], row["of"])
         devices = f", from {row['devices']} at once" if "devices" in row else ""
         yield f"{name}{devices}", f"{row['records_per_s']:,.0f}"
@@ -42,6 +45,8 @@ def _rows(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if told := document.get("artefact"):
         whole = "whole, once" if told["whole"] and told["arrived"] == 1 else "not whole"
         took = "" if told["took_s"] is None else f" after {told['took_s']:,.0f} s"
+        bps = told.get("bits_per_s")
+        took += "" if bps is None else f" ({bps / 1e6:.1f} Mbit/s)"
         ages = (f"{told[one]['p99']:.1f}" for one in ("age_ms_beside", "age_ms_alone"))
         what = f"an artefact of {told['bytes'] / 1e6:.0f} MB, link {told['link']}"
         beside, alone = ages

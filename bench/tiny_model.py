@@ -11,8 +11,8 @@ import yaml
 TINY_PX = 64
 
 
-def write_tiny_bundle(folder: Path) -> Path:
-    """A bundle whose model averages cells of 8x8 px, and no more."""
+def write_tiny_bundle(folder: Path, *, part: str = "cloud", version: str = "1") -> Path:
+    """A bundle whose model averages cells of 8x8 px, and no more; part: its only one."""
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
@@ -41,11 +41,11 @@ def write_tiny_bundle(folder: Path) -> Path:
         ],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
-    onnx.save(model, folder / "cloud.onnx")
+    onnx.save(model, folder / f"{part}.onnx")
     document = {
         "format": 1,
         "name": "tiny",
-        "version": "1",
+        "version": version,
         "task": "detection",
         "labels": ["bright"],
         "input": {
@@ -59,12 +59,12 @@ def write_tiny_bundle(folder: Path) -> Path:
         },
         "output": {"kind": "anchor_free", "stride_px": 8, "nms_iou": 0.4},
         "parts": {
-            "cloud": {
-                "file": "cloud.onnx",
+            part: {
+                "file": f"{part}.onnx",
                 "engine": "onnxruntime",
-                "sha256": hashlib.sha256((folder / "cloud.onnx").read_bytes()).hexdigest(),
+                "sha256": hashlib.sha256((folder / f"{part}.onnx").read_bytes()).hexdigest(),
                 "model": "tiny",
-                "version": "1",
+                "version": version,
                 "score_threshold": 0.5,
             }
         },

@@ -132,6 +132,7 @@ SHAPE = _map(
         set_frames=_count,
     ),
     privacy=_map(mode=_text, open=_flag, sent=_count, masked=_count, withheld=_count, kept=_count),
+    pipeline=_each(_count),  # what the application has counted: verdicts, events, pictures
     versions=_each(_text),
     bundle=_map(  # the last three: what became of the latest roll-out
         name=_text, digest=_text, rollout=_text, refused=_text, agreement=_number

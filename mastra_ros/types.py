@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NamedTuple
@@ -139,6 +140,21 @@ class Detections:
 
     def __len__(self) -> int:
         return len(self.scores)
+
+    def parted(self, counts: Sequence[int]) -> list[Detections]:
+        """These as those of several frames, of which each has so many, in order."""
+        parts, at = [], 0
+        for count in counts:
+            part = Detections.__new__(Detections)  # all of them are sound, so is each part
+            part.__dict__.update(
+                boxes=self.boxes[at : at + count],
+                scores=self.scores[at : at + count],
+                classes=self.classes[at : at + count],
+                labels=self.labels,
+            )
+            parts.append(part)
+            at += count
+        return parts
 
     @classmethod
     def empty(cls, labels: tuple[str, ...] = ()) -> Detections:

@@ -45,6 +45,23 @@ def ros_domain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
         yield domain
 
 
+OWN_STATE = Path("~/.local/state/mastra").expanduser()
+"""Of whoever runs the tests, whose devices may be at work."""
+
+
+@pytest.fixture(autouse=True)
+def the_state_of_this_user_is_left_alone() -> Iterator[None]:
+    """A test that makes something there fails: it wants a folder of its own, and leaves traces."""
+    before = _names(OWN_STATE)
+    yield
+    made = _names(OWN_STATE) - before
+    assert not made, f"made in {OWN_STATE}: {', '.join(sorted(made))}"
+
+
+def _names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def a_crash_is_told() -> Iterator[None]:
     """Where pytest prints. The executor of rclpy would turn it to what pytest has captured."""

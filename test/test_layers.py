@@ -84,7 +84,7 @@ ON_USE = {
 
 DRAWING = {
     *("pages.py", "settings_form.py", "gateway_panel.py", "live_charts.py", "preview_panel.py"),
-    "tables.py",
+    *("tables.py", "show.py", "rollout_page.py"),
 }
 """Files that draw pages, and are themselves imported where the dashboard is served."""
 

@@ -188,3 +188,11 @@ def odd_labels(sites: Sites, record: Record) -> None:
     """They are texts, and no more."""
     odd = ("", "a\nb", "\x1b[31m", "a" * 256, "{label}", "%s", "../../x", "\u202e", "same", "same")
     _labelled(sites, record, [(odd, list(range(len(odd))))], heard=False)
+
+
+@row(LABELS, "other labels with every result")
+def ever_others(sites: Sites, record: Record) -> None:
+    """Each result is read by its own, however many there have been."""
+    count = sites.over_runs(3, 40)
+    ever = [((f"kind {n}", f"no kind {n}"), [n % 2, 0]) for n in range(count)]
+    _labelled(sites, record, ever, heard=True)

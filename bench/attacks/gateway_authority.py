@@ -181,3 +181,9 @@ def false_renewals(sites: Sites, record: Record) -> None:
         word is None or (isinstance(word, Goodbye) and word.code == "closing"),
         f"expected an end, got {word}",
     )
+
+
+@row(ITEM, "a session whose key becomes rubbish")
+def rubbish_key(sites: Sites, record: Record) -> None:
+    """It ends as where the key was removed, and other devices' keys are read all the same."""
+    _key_changes(sites, record, b"-----BEGIN PUBLIC KEY-----\n\x00\xff\n")

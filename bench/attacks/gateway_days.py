@@ -137,3 +137,21 @@ def old_certificate(sites: Sites, record: Record) -> None:
         log = gateway.log_path.read_text()
     record.expect("the certificate expired at" in log, "the log does not say so")
     record.expect("mastra keys init" in log, "nor what helps")
+
+
+@row(ITEM, "SIGTERM again and again")
+def impatient(sites: Sites, record: Record) -> None:
+    """Once is enough: it stops in order all the same, and what was committed is there."""
+    with sites.own_site() as site:
+        for _ in range(sites.over_runs(1, 5)):
+            wait_until(lambda: site.seen().acknowledged > 0)
+            logged = len(site.log)
+            while site.gateway.alive:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(site.gateway.pid, signal.SIGTERM)
+                record.attempts += 1
+                time.sleep(0.02)
+            _, fault, text = site.log[logged:].partition("Traceback")
+            record.expect(not fault, f"a fault of ours is in the log: {text[-150:]!r}")
+            record.lost += site.unaccounted()
+            site.gateway.restart()

@@ -16,9 +16,11 @@ from mastra_ros.protocol import Heartbeat, encode
 
 from . import client
 from .row import Record, many_files, row
-from .site import Site, Sites
+from .site import DEADLINE_S, Site, Sites
 
 ITEM = "3 lock-out"
+CLIENT_HELLO = b"\x16\x03\x01\x00\x04\x01\x00\x00\x00"
+"""The shortest: TLS answers it with an alert, where anybody listens."""
 STRANGER, NEIGHBOUR, OWN = "127.0.0.3", "127.0.0.2", "127.0.0.1"
 
 
@@ -44,10 +46,36 @@ def _idle_tcp(sites: Sites, record: Record, source: str) -> None:
         client.run(attack())
 
 
+async def _closed_unheard(site: Site, record: Record) -> None:
+    """Strangers are let go at once, whatever they say, and long before a neighbour that is idle."""
+    (neighbour,) = await client.tcp(site, NEIGHBOUR, 1)
+    strangers = await client.tcp(site, STRANGER, 20)
+    for sock in strangers[::2]:
+        with contextlib.suppress(OSError):
+            sock.send(CLIENT_HELLO)
+    loop = asyncio.get_running_loop()
+    heard = 0
+    try:
+        for sock in strangers:
+            with contextlib.suppress(ConnectionError, OSError):
+                heard += bool(await asyncio.wait_for(loop.sock_recv(sock, 1), DEADLINE_S))
+        record.expect(not heard, f"{heard} strangers got an answer to their first words")
+        with contextlib.suppress(BlockingIOError):  # nothing has come: it is as it was
+            with contextlib.suppress(ConnectionError):
+                neighbour.recv(1)
+            record.expect(False, "strangers stay as long as a neighbour who says nothing")
+    except asyncio.TimeoutError:
+        record.expect(False, f"a stranger's connection is open after {DEADLINE_S:g} s")
+    finally:
+        for sock in (neighbour, *strangers):
+            sock.close()
+
+
 @row(ITEM, "idle connections from an address that is not on the allowlist")
 def idle_strangers(sites: Sites, record: Record) -> None:
-    """They cost an accept each."""
+    """They cost an accept each, and are closed before a word is heard."""
     _idle_tcp(sites, record, STRANGER)
+    client.run(_closed_unheard(sites.site(), record))
     lines = [line for line in sites.site().log.splitlines() if STRANGER in line]
     record.expect(0 < len(lines) <= 2, f"{len(lines)} lines of log about it")
 
@@ -215,4 +243,27 @@ def churn(sites: Sites, record: Record) -> None:
         await _a_device_comes_in(sites, site, record, 1)
 
     with many_files(), site.watched(record, least_s=sites.least_s):
+        client.run(attack())
+
+
+@row(ITEM, "a stream that its device takes over from itself, again and again")
+def taken_over(sites: Sites, record: Record) -> None:
+    """The last session has it, and the places of the others are free."""
+    site = sites.site(sessions_max=8)
+    record.attempts = sites.many(30, 300)
+
+    async def attack() -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            opened: list[ClientConnection] = []
+            for _ in range(record.attempts):
+                entering = client.session(site, "evil-1", "mine")
+                opened.append(await stack.enter_async_context(entering))
+            await _a_device_comes_in(sites, site, record, 1)
+            for one in opened[:-1]:
+                await client.closes(one)
+            await opened[-1].send(encode(Heartbeat(1, 1)))
+            answer = await client.hear(opened[-1])
+            record.expect(answer is not None, "the last session is not served")
+
+    with site.watched(record, least_s=sites.least_s):
         client.run(attack())

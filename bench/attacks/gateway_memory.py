@@ -28,6 +28,8 @@ from .site import ATTACKERS, Site, Sites
 NESTED, MEMORY = "4 nesting", "5 memory"
 GATE = hiding_nothing("drawn pictures; nobody is on them")
 SIDE_PX = 5760  # 5760 * 5760 = 33.2 million
+UNREAD = 500
+"""Requests on one connection."""
 INFER = "/v2/models/tiny/infer"
 
 EMPTY_LISTS = b"\xdc\x08\x00" + b"\x90" * 2048
@@ -345,6 +347,27 @@ def mutated(sites: Sites, record: Record) -> None:
                         for _ in range(3):
                             data[int(rng.integers(len(data)))] = int(rng.integers(256))
                         await websocket.send(bytes(data))
+
+    with site.watched(record, least_s=sites.least_s):
+        client.run(attack())
+
+
+@row(MEMORY, "requests one behind the other, whose answers nobody reads")
+def unread(sites: Sites, record: Record) -> None:
+    """No more are answered than the connection takes in."""
+    site = sites.site()
+    record.attempts = sites.many(20, 100) * UNREAD
+    record.memory_allowed = 64 * MEBIBYTE
+
+    async def attack() -> None:
+        writers = await client.tls(site, "127.0.0.2", record.attempts // UNREAD)
+        for writer in writers:
+            writer.transport.pause_reading()  # type: ignore[attr-defined]
+            writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n" * UNREAD)
+        took_ms = await client.connect_ms(site, "evil-3")
+        record.expect(took_ms < sites.soon_ms, f"a device needed {took_ms:.0f} ms to connect")
+        for writer in writers:
+            writer.transport.abort()
 
     with site.watched(record, least_s=sites.least_s):
         client.run(attack())

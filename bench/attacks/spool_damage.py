@@ -16,7 +16,8 @@ from .site import Sites, wait_until
 
 ITEM = "8 spool"
 COUNT = 40
-WAL_HEADER, WAL_FRAME = 32, 24 + 4096
+PAGE_BYTES = 4096
+WAL_HEADER, WAL_FRAME = 32, 24 + PAGE_BYTES
 
 
 def flip(path: Path, place: int, bit: int = 0x10) -> None:
@@ -213,3 +214,17 @@ def clock_jumps(sites: Sites, record: Record) -> None:
         at.device.drain()
         record.expect(not at.device.status["dropped"], "records were dropped")
         at.device.do("jump", by_s=-sum(jumps_s))
+
+
+@row(ITEM, "pages of zeros, as a power cut leaves them")
+def zeros(sites: Sites, record: Record) -> None:
+    """What stood in them is dropped and counted, the rest is delivered."""
+    rng = random.Random(9)
+
+    def damage(path: Path) -> None:
+        page = rng.randrange(1, path.stat().st_size // PAGE_BYTES)
+        with path.open("r+b") as file:
+            file.seek(page * PAGE_BYTES)
+            file.write(bytes(PAGE_BYTES))
+
+    _each(sites, record, [damage] * sites.over_runs(3, 30), lost_most=COUNT)

@@ -1,20 +1,17 @@
 """The gateway and other servers with equal work, in turn, under the same clients.
 
-    python -m bench.serving.beside SERVING [--seconds 5] [--clients 1 4 16 64 256] [--out FILE]
-
-SERVING is the environment of the others (`others.py` says how to make it). The work of a frame: a
-64x64 JPEG, all different, decoded, run through the tiny model, kept in SQLite with synchronous
-FULL, answered; two in flight a device, which are two connections where a protocol has one on its
-way. `infer` is the same without keeping: `/v2` of ours and of Triton. All is behind TLS 1.3, ours
-with a token; the figures without TLS are Triton's and mosec's own.
+Used by `bench.gateway`. `others.py` says how to make the environment of the others. The work of a
+frame: a 64x64 JPEG, all different, decoded, run through the tiny model, kept in SQLite with
+synchronous FULL, answered; two in flight a device, which are two connections where a protocol has
+one on its way. `infer` is the same without keeping: `/v2` of ours and of Triton. All is behind TLS
+1.3, ours with a token; the figures without TLS are Triton's and mosec's own.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
-import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -27,6 +24,7 @@ import numpy as np
 
 import bench.pinned  # noqa: F401
 from bench.serving.others import Missing, haproxy, mosec, triton
+from bench.serving.ours import load
 from bench.serving.requests import request
 from bench.tiny_model import TINY_PX, write_tiny_bundle
 from mastra_ros.config import GatewayConfig
@@ -40,6 +38,7 @@ REQUESTS = 128
 REQUESTS_MAX = 64
 """The gateway answers so many requests over HTTP at once, and refuses more."""
 TOKEN_S = 3600.0
+STREAM = "mastra stream, commit, TLS"
 
 
 def pictures() -> list[bytes]:
@@ -90,19 +89,55 @@ def drive(command: list[str], clients: int) -> dict[str, Any]:
     }
 
 
-def measure(venv: Path, seconds: float, numbers: Sequence[int]) -> dict[str, Any]:
-    """All servers are up; each number of clients meets one after the other."""
+def measure(
+    venv: Path | None, seconds: float, numbers: Sequence[int], rounds: int
+) -> dict[str, Any]:
+    """All servers are up; in each round each number of clients meets one after the other.
+
+    `tiny` has what is known of ours alone, `beside` the rows of all.
+    """
     skipped: dict[str, str] = {}
-    rows: dict[str, list[dict[str, Any]]] = {}
+    told: dict[tuple[str, int], list[dict[str, Any]]] = {}
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         folder = Path(name)
-        runs = _ours(folder, stack, seconds, max(numbers))
-        runs |= _others(venv, folder, stack, seconds, skipped)
-        for clients in dict.fromkeys(numbers):
-            for row, run in runs.items():
-                rows.setdefault(row, []).append(run(clients))
-                print(row, json.dumps(rows[row][-1]), flush=True)
-    return {"seconds": seconds, "rows": rows, "skipped": skipped}
+        runs = _ours(folder, stack, seconds / rounds, max(numbers))
+        if venv is not None:
+            runs |= _others(venv, folder, stack, seconds / rounds, skipped)
+        for round_number in range(rounds):
+            for clients in dict.fromkeys(numbers):
+                for row, run in runs.items():
+                    if round_number and row.endswith("plain"):
+                        continue  # of these one figure is enough
+                    told.setdefault((row, clients), []).append(run(clients))
+                    print(row, json.dumps(told[row, clients][-1]), flush=True)
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for (row, _), some in told.items():
+        rows.setdefault(row, []).append(_middle(some))
+    frame = f"{TINY_PX}x{TINY_PX} mono8 jpeg key frames"
+    return {
+        "tiny": {"frame": frame, "gateway": rows[STREAM]},
+        "beside": {"rows": rows, "skipped": skipped},
+    }
+
+
+def _middle(rounds: list[dict[str, Any]]) -> dict[str, Any]:
+    """Of each figure the median of the rounds, of refusals the sum; and the rates of all."""
+    good = [one for one in rounds if "per_s" in one]
+    if not good:
+        return rounds[0]
+    middle = dict(good[0])
+    for key, value in good[0].items():
+        values = [one[key] for one in good]
+        if isinstance(value, dict):
+            middle[key] = {k: round(statistics.median(v[k] for v in values), 2) for k in value}
+        elif isinstance(value, float) or key.endswith("_us_a_frame"):
+            middle[key] = round(statistics.median(values), 2)
+    middle["refused"] = sum(one["refused"] for one in good)
+    middle["rounds_per_s"] = [one["per_s"] for one in good]
+    if "memory_mib" in middle:
+        middle["memory_mib"] = [one["memory_mib"] for one in good]
+    failed = [one["failed"] for one in rounds if "failed" in one]
+    return middle | ({"failed": failed} if failed else {})
 
 
 Run = Callable[[int], dict[str, Any]]
@@ -120,14 +155,20 @@ def _ours(
     tokens = [
         sign_token(one, load_device_key(keys, one), audience_of(keys), TOKEN_S) for one in DEVICES
     ]
-    config = GatewayConfig(sessions_max=4 * most + 32, sessions_device_max=2 * most + 16)
+    config = GatewayConfig(
+        sessions_max=4 * most + 32,
+        sessions_device_max=2 * most + 16,
+        queue_frames_max=4 * most + 32,  # those in flight of all, or some are refused
+    )
     gateway = stack.enter_context(EmbeddedGateway(keys, [str(bundle)], config=config))
     requests = write_requests(folder / "v2", "/v2/models/tiny/infer", tokens=tokens)
     seconds, port = str(seconds_each), str(gateway.port)
 
     def stream(clients: int) -> dict[str, Any]:
-        command = ["bench.serving.stream", port, str(keys), DEVICES[0], str(clients), seconds]
-        return drive([*command, str(TINY_PX)], clients)
+        seen = load(gateway, keys, DEVICES[0], clients, TINY_PX, seconds_each)
+        taken = seen["latency_ms"]
+        told = {"clients": clients, "per_s": seen["frames_per_s"]}
+        return {**told, "p50_ms": taken["p50"], "p99_ms": taken["p99"], **seen}
 
     def v2(clients: int) -> dict[str, Any]:
         if clients > REQUESTS_MAX:
@@ -135,7 +176,7 @@ def _ours(
         command = ["bench.serving.requests", port, str(clients), seconds, str(requests)]
         return drive([*command, str(keys / "ca.crt")], clients)
 
-    return {"mastra stream, commit, TLS": stream, "mastra /v2, infer, TLS": v2}
+    return {STREAM: stream, "mastra /v2, infer, TLS": v2}
 
 
 def _others(
@@ -186,22 +227,3 @@ def _others(
         add(f"mosec, {work}, TLS", door, raw, 2 if commit else 1, secure=True)
         add(f"mosec, {work}, plain", port, raw, 2 if commit else 1, secure=False)
     return runs
-
-
-def main() -> int:
-    """Measure, and print or write what was measured."""
-    assert __doc__ is not None
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("venv", type=Path, help="environment of the other servers")
-    parser.add_argument("--seconds", type=float, default=5.0, help="of each run")
-    parser.add_argument("--clients", type=int, nargs="+", default=[1, 4, 16, 64, 256])
-    parser.add_argument("--out", type=Path, help="a JSON file")
-    args = parser.parse_args()
-    report = {"cores": os.cpu_count(), **measure(args.venv.absolute(), args.seconds, args.clients)}
-    if args.out:
-        args.out.write_text(json.dumps(report, indent=2) + "\n")
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

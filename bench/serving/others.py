@@ -18,10 +18,12 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).parent
 START_S = 60.0
+START_PROGRAMS_S = 240.0
 STOP_S = 10.0
 
 _CONFIG = """name: "{name}"
@@ -34,6 +36,16 @@ dynamic_batching {{ }}
 instance_group [{{ kind: KIND_CPU count: {instances} }}]
 parameters {{ key: "model" value: {{ string_value: "{model}" }} }}
 parameters {{ key: "database" value: {{ string_value: "{database}" }} }}
+"""
+_PROGRAM = """name: "{name}"
+backend: "python"
+max_batch_size: 64
+input [{{ {input} }}]
+output [{outputs}]
+dynamic_batching {{ }}
+instance_group [{{ kind: {kind} count: 1 }}]
+parameters {{ key: "program" value: {{ string_value: "{program}" }} }}
+parameters {{ key: "device" value: {{ string_value: "{device}" }} }}
 """
 _HAPROXY = """global
     nbthread 2
@@ -84,6 +96,57 @@ def haproxy(folder: Path, inside: int, keys: Path) -> Iterator[int]:
 def triton(venv: Path, folder: Path, model: Path, instances: int) -> Iterator[int]:
     """Triton with the models `frames`, which keeps its results, and `infer`, which does not."""
     site = _site(venv, "pytriton")
+    for name, database in (("frames", str(folder / "frames.sqlite3")), ("infer", "none")):
+        said = _CONFIG.format(name=name, instances=instances, model=model, database=database)
+        code = _model(folder, name, said, "triton_model.py", site)
+        shutil.copy(HERE / "equal_work.py", code)
+    with _tritonserver(venv, site, folder) as port:
+        yield port
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program of PyTorch (.pt2) with one input; tensors as Triton's configuration has them."""
+
+    path: Path
+    input: str
+    outputs: tuple[str, ...]
+
+
+@contextlib.contextmanager
+def triton_programs(
+    venv: Path, folder: Path, programs: Mapping[str, Program], device: str, packages: Path
+) -> Iterator[int]:
+    """Triton with programs on a device; `packages`: a folder with torch for its interpreter."""
+    site = _site(venv, "pytriton")
+    for name, program in programs.items():
+        said = _PROGRAM.format(
+            name=name,
+            input=program.input,
+            outputs=",\n        ".join(program.outputs),
+            kind="KIND_CPU" if device == "cpu" else "KIND_GPU",
+            program=program.path,
+            device=device,
+        )
+        _model(folder, name, said, "triton_program.py", site, packages)
+    with _tritonserver(venv, site, folder, START_PROGRAMS_S) as port:
+        yield port
+
+
+def _model(folder: Path, name: str, config: str, source: str, *packages: Path) -> Path:
+    """Write a model for the python backend; the folder of its code."""
+    code = folder / "models" / name / "1"
+    code.mkdir(parents=True)
+    paths = f"import sys\nsys.path[:0] = {[str(code), *map(str, packages)]!r}\n"
+    text = (HERE / source).read_text()
+    (code / "model.py").write_text(text.replace("import json\n", f"{paths}import json\n", 1))
+    (code.parent / "config.pbtxt").write_text(config)
+    return code
+
+
+@contextlib.contextmanager
+def _tritonserver(venv: Path, site: Path, folder: Path, start_s: float = START_S) -> Iterator[int]:
+    """Triton with the models in `folder`."""
     server = site / "pytriton" / "tritonserver"
     version = f"{site.parent.name.removeprefix('python')}"
     stub = server / "python_backend_stubs" / version / "triton_python_backend_stub"
@@ -92,15 +155,6 @@ def triton(venv: Path, folder: Path, model: Path, instances: int) -> Iterator[in
     backend = folder / "backends" / "python"
     shutil.copytree(server / "backends" / "python", backend)
     shutil.copy(stub, backend)
-    for name, database in (("frames", str(folder / "frames.sqlite3")), ("infer", "none")):
-        code = folder / "models" / name / "1"
-        code.mkdir(parents=True)
-        paths = f"import sys\nsys.path[:0] = [{str(code)!r}, {str(site)!r}]\n"
-        text = (HERE / "triton_model.py").read_text()
-        (code / "model.py").write_text(text.replace("import json\n", f"{paths}import json\n", 1))
-        shutil.copy(HERE / "equal_work.py", code)
-        said = _CONFIG.format(name=name, instances=instances, model=model, database=database)
-        (code.parent / "config.pbtxt").write_text(said)
     home = Path(os.path.realpath(venv / "bin" / "python")).parents[1]
     libraries = [site / "nvidia_pytriton.libs", home / "lib"]
     environment = {
@@ -113,7 +167,7 @@ def triton(venv: Path, folder: Path, model: Path, instances: int) -> Iterator[in
     command += ["--http-port", str(port), "--model-repository", str(folder / "models")]
     command += ["--backend-directory", str(folder / "backends")]
     command += ["--allow-grpc", "false", "--allow-metrics", "false"]
-    with _running(command, folder / "triton.log", port, environment):
+    with _running(command, folder / "triton.log", port, environment, start_s):
         yield port
 
 
@@ -143,7 +197,11 @@ def _site(venv: Path, package: str) -> Path:
 
 @contextlib.contextmanager
 def _running(
-    command: Sequence[str], log: Path, port: int, environment: Mapping[str, str] | None = None
+    command: Sequence[str],
+    log: Path,
+    port: int,
+    environment: Mapping[str, str] | None = None,
+    start_s: float = START_S,
 ) -> Iterator[None]:
     """A server from when it listens until it has ended."""
     with log.open("w") as told:
@@ -156,7 +214,7 @@ def _running(
             start_new_session=True,
         )
         try:
-            _wait_for(process, port, log)
+            _wait_for(process, port, log, start_s)
             yield
         finally:
             with contextlib.suppress(ProcessLookupError):
@@ -168,8 +226,8 @@ def _running(
                 process.wait()
 
 
-def _wait_for(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    deadline = time.monotonic() + START_S
+def _wait_for(process: subprocess.Popen[bytes], port: int, log: Path, start_s: float) -> None:
+    deadline = time.monotonic() + start_s
     while time.monotonic() < deadline:
         if process.poll() is not None:
             break

@@ -206,9 +206,13 @@ async def load(
     key, audience = load_device_key(keys, name), audience_of(keys)
     context: ssl.SSLContext = client_context(keys / "ca.crt")
     run = time.time_ns()
-    # All before the first connects, which would be taken for dead meanwhile.
+    # All before the first connects, which would be taken for dead meanwhile. What is different is
+    # the name of the stream alone, which is written into copies.
+    first = f"{run}-0000"
+    ready = pictures(first, side_px)
     encoded = {
-        stream: pictures(stream, side_px) for stream in (f"{run}-{n}" for n in range(devices))
+        stream: [(data.replace(first.encode(), stream.encode()), at) for data, at in ready]
+        for stream in (f"{run}-{n:04}" for n in range(devices))
     }
     made = []
     for stream, frames in encoded.items():

@@ -12,7 +12,7 @@ from ..config import BridgeConfig
 from ..errors import MastraError
 from ..records import Record
 from ..sets import SetFrame
-from .artefacts import ArtefactFolder
+from .artefacts import ArtefactFolder, Beside, Link
 from .clearing import SpoolGate
 from .news import News
 from .paths import artefacts_path, records_path, sets_path
@@ -56,6 +56,7 @@ class BridgeCargo:
         self._sets_refused = 0
         self._set_error = ""
         self.folder = ArtefactFolder(artefacts_path(config), config.artefacts_bytes_max)
+        self.link_down, self.beside = Link(), Beside()
         self.disk = ThreadPoolExecutor(1, thread_name_prefix="artefacts")
 
     def _open(self) -> RecordSpool:

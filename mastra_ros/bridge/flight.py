@@ -80,6 +80,10 @@ class Flight:
         spooled = self.overdue.pop(key, None) or self.backlog.pop(key, None)
         return entry or spooled, spooled is not None
 
+    def any_unanswered(self) -> bool:
+        """Whether the answer to a live packet is still to come."""
+        return any(not entry.answered for entry in self.live.values())
+
     def in_spool(self) -> set[FrameKey]:
         """Keys that the spool must not hand out now."""
         return {*self.overdue, *self.backlog}

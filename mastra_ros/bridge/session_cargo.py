@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Any
 
 from ..protocol import Event, Message, RecordsAck, Session
@@ -18,7 +19,7 @@ from .artefacts import ArtefactLane
 from .cargo import BridgeCargo
 from .clearing import SpoolGate
 from .delivery import Listener
-from .flight import SECOND, Goodput
+from .flight import Goodput
 from .outbox import Outbox
 from .records import RecordLane
 from .scavenger import Scavenger
@@ -29,8 +30,6 @@ EXTENSIONS = (RECORDS, ARTEFACTS, STATUS, SETS)
 """What the bridge announces."""
 QUEUED_MAX = 2
 """Pieces of sets that wait for the socket, so that a live packet waits for no more."""
-LIVE_NS = 5 * SECOND
-"""So long after a live answer the next ones are expected."""
 
 
 class SessionCargo:
@@ -44,12 +43,13 @@ class SessionCargo:
         listener: Listener,
         carried: BridgeCargo,
         gate: SpoolGate,
+        live_away: Callable[[], bool],
     ) -> None:
+        """`live_away()`: whether a live packet is away, unanswered."""
         self._session = session
         self._outbox = outbox
         self._listener = listener
         self._scavenger = Scavenger(1)
-        self._live_until_ns = 0
         self.records = RecordLane(
             session.stream,
             carried.records,
@@ -68,11 +68,10 @@ class SessionCargo:
             gate=gate,
         )
         self._artefacts = ArtefactLane(
-            carried.folder,
-            carried.disk,
+            *(carried.folder, carried.disk, carried.link_down, carried.beside),
             send=self._send_request,
             quiet=self._quiet,
-            live=lambda: time.monotonic_ns() < self._live_until_ns,
+            away=live_away,
             on_received=listener.artefact,
         )
         self._refuse_status = carried.statuses.refuse
@@ -114,8 +113,8 @@ class SessionCargo:
 
     def live_answered(self, took_ns: int, allowed_ns: int, now_ns: int) -> None:
         """A live packet was answered after so long, of the time that it had."""
-        self._live_until_ns = now_ns + LIVE_NS
         self._scavenger.live_answered(took_ns, allowed_ns, now_ns)
+        self._artefacts.live_answered(took_ns, now_ns)
 
     def wrote(self) -> None:
         """The socket has taken something: there may be room."""

@@ -132,7 +132,10 @@ class Uplink:
         self._scavenger = Scavenger(config.backlog_in_flight)
         self._settings = Trickle(SETTINGS_PER_S, SETTINGS_BURST, SETTINGS_FLOOD)
         self._stopping = asyncio.Event()
-        self.cargo = SessionCargo(*(self.session, self._outbox, goodput, listener), cargo, gate)
+        self.cargo = SessionCargo(
+            *(self.session, self._outbox, goodput, listener),
+            *(cargo, gate, self.flight.any_unanswered),
+        )
 
     # -- what the client does --------------------------------------------------------------
 

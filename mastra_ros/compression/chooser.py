@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from .codecs import CODECS, opens
+from .first import PROCESSOR, Clock
 from .pace import Pace
 from .tiles import Image
 from .trials import Trial, choose, try_codec
@@ -67,6 +68,7 @@ class Chooser:
         budget_ms: float,
         measured: Collection[str] = (),
         run: Runner = beside,
+        clock: Clock = PROCESSOR,
     ) -> None:
         """budget_ms: time to encode a frame of 640x480 px; others have it in proportion.
 
@@ -80,6 +82,7 @@ class Chooser:
         self.trials: tuple[Trial, ...] = ()
         self._budget_ms = budget_ms
         self._run = run
+        self._clock = clock
         self._rest = REST if run is beside else 0.0
         self._pictures: list[Image] = []
         self._encoding = ""
@@ -195,6 +198,7 @@ class Chooser:
                 qualities[name],
                 stopped=lambda: self._closed,
                 rest=self._rest,
+                clock=self._clock,
             )
             if trial is not None:
                 trials.append(trial)

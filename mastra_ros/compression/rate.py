@@ -114,6 +114,15 @@ class RateControl:
         """What the next frame is expected to take; NaN before the first."""
         return self._mean_bytes
 
+    def expected(self, wanted: int, *, key: bool) -> float:
+        """What the very next frame is expected to take, bytes; NaN before one was sent."""
+        if not key:
+            return self._mean_bytes
+        quality = self.quality(wanted)
+        quality = int(min(quality, self._fitting_key(quality)))
+        steps = (self._key_quality - quality) / STEP_QUALITY
+        return self._key_bytes * math.pow(STEP_SHARE, steps)
+
     def due(self, wanted: int) -> bool:
         """Whether the next frame is sent, at the rate in force."""
         self._left_out += 1

@@ -17,7 +17,7 @@ from .chain import SCALED
 from .chooser import Chooser, Runner, beside
 from .codecs import CODECS, FORMATS, fault_of, open_encoder
 from .encoder import Encoder
-from .first import MOST_MOVES, first_of, spent_s
+from .first import MOST_MOVES, PROCESSOR, Clock, first_of
 from .payload import TILE_STEP_PX
 from .rate import RateControl, Room
 from .tiles import Image
@@ -28,6 +28,19 @@ log = logging.getLogger(__name__)
 
 VIDEO_MIN_PX = 64
 """Pictures with a smaller side are stills: not every codec holds them, and they cost little."""
+
+
+REPEAT_SHARE = 0.5
+"""Of the threshold of tiles: a frame is repeated where less than this has changed. A codec skips
+what stands still for some 20 bytes, so a repeat that hides a slow change costs more than it saves:
+on traffic a fifth of the frames were repeats, for 6 % of the bytes and a sixth of the likeness of
+what a detector answers."""
+
+
+FINE_EVERY, FINE_MORE = 12, 14
+"""One frame in so many that change something has so much more quality, where the encoder takes
+another from frame to frame and the link has room: those behind rest on it. At equal distance of a
+detector's scores it saves 18 % of the bytes on traffic, 9 on a crossing, 5 on bottles."""
 
 
 class StreamEncoder:
@@ -47,11 +60,13 @@ class StreamEncoder:
         *,
         qualities: Mapping[str, int] | None = None,
         run: Runner = beside,
+        clock: Clock = PROCESSOR,
     ) -> None:
         """qualities: by codec, what a quality of 0 means, where that was measured.
 
-        run: where codecs are tried while frames are encoded.
+        run: where codecs are tried while frames are encoded. clock: what says how long they take.
         """
+        self._clock = clock
         self._run = run
         self._qualities = dict(qualities or {})
         self._stills = Encoder(self._of_stills(config), stream)
@@ -62,8 +77,10 @@ class StreamEncoder:
         self._chain: VideoChain | None = None
         self._name = ""  # of the encoder in the chain
         self._shape: tuple[int, ...] = ()
+        self._gray = False
         self._told: set[str] = set()
         self._session = -1
+        self._since_fine = 0
         self._asked = 0
         self.rate = RateControl()
         self._goodput_bps = math.nan
@@ -78,6 +95,14 @@ class StreamEncoder:
         told = f"{self._chooser.present} quality {setting.quality}"
         told += f" side {setting.scale:.0%}" if setting.scale < 1 else ""
         return told + (f" one frame in {setting.every}" if setting.every > 1 else "")
+
+    @property
+    def next_bytes(self) -> float:
+        """What the next frame is expected to take; NaN while unknown, and of tiles."""
+        if self._chooser is None:
+            return math.nan
+        key = self._chain is None or self._chain.broken
+        return self.rate.expected(self._wanted, key=key)
 
     @property
     def _wanted(self) -> int:
@@ -140,8 +165,9 @@ class StreamEncoder:
         if late or not video or cleared.key.stamp_ns == 0:
             return self._stills.encode(cleared, hard=hard, late=late)
         frame = eight_bits(cleared.frame)
-        if frame.image.shape[:2] != self._shape:  # what cannot hold one size may hold another
-            self._shape = frame.image.shape[:2]
+        shape, gray = frame.image.shape[:2], frame.image.ndim == 2
+        if (shape, gray) != (self._shape, self._gray):  # what cannot hold one may hold another
+            self._shape, self._gray = shape, gray
             self._prepare()
         while self._chooser is not None:
             packet = self._video(self._chooser, frame, hard=hard)
@@ -209,14 +235,14 @@ class StreamEncoder:
         if self._shape and min(self._shape) < VIDEO_MIN_PX:
             return
         free_only = config.royalty_free
-        names = candidates(config.codec, self._formats, free_only=free_only)
+        names = candidates(config.codec, self._formats, free_only=free_only, gray=self._gray)
         if config.codec != "auto":
             names = [name for name in names if self._works(name)]
             if not names:
                 self._say(f"{config.codec} is not to be had here, auto takes its place")
-                names = candidates("auto", self._formats, free_only=free_only)
+                names = candidates("auto", self._formats, free_only=free_only, gray=self._gray)
         # Only the first is tried before it is used; the others are, when they are measured.
-        first = first_of(names, MOST_MOVES * config.encode_budget_ms)
+        first = first_of(names, MOST_MOVES * config.encode_budget_ms, self._clock)
         if not first:
             self._say("no video codec is to be had here, so changed tiles are sent")
             return
@@ -224,6 +250,7 @@ class StreamEncoder:
             names,
             budget_ms=config.encode_budget_ms,
             run=self._run,
+            clock=self._clock,
             first=first,
             measured=() if config.quality else self._qualities,
         )
@@ -244,16 +271,20 @@ class StreamEncoder:
                 self._chain = VideoChain(
                     open_encoder(self._name),
                     tile_px=-(-config.tile_px // TILE_STEP_PX) * TILE_STEP_PX,
-                    change_threshold=config.change_threshold,
+                    change_threshold=REPEAT_SHARE * config.change_threshold,
                 )
             wanted, live = self._wanted, CODECS[self._name].live_range > 0
             key = self._chain.broken
             scale = self.rate.setting(wanted).scale
             # Of the others, another quality would be another key.
             quality = self.rate.next_quality(wanted, key=key) if live else self.rate.quality(wanted)
-            began_s = spent_s(self._name)
-            packet = self._chain.encode(frame, quality, scale=scale, hard=hard)
-            spent_ms = (spent_s(self._name) - began_s) * 1e3
+            began_s = self._clock.spent_s(self._name)
+            fine = live and not key and self._since_fine >= FINE_EVERY and not self.rate.steps
+            finer = FINE_MORE if fine and quality == wanted else 0
+            packet = self._chain.encode(frame, quality, scale=scale, hard=hard, finer=finer)
+            if packet.kind is not PacketKind.REPEAT:
+                self._since_fine = 1 if key or finer else self._since_fine + 1
+            spent_ms = (self._clock.spent_s(self._name) - began_s) * 1e3
         except CodecError as error:
             self._give_up(chooser, str(error))
             return None

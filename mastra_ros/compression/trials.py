@@ -22,6 +22,7 @@ import numpy as np
 from ..errors import CodecError
 from .changes import changed_tiles
 from .codecs import CODECS, CodecSpec, open_decoder, open_encoder
+from .first import PROCESSOR, Clock
 from .tiles import Image, cut
 
 DB_AN_OCTAVE = 2.8
@@ -32,13 +33,14 @@ TILE_PX, CHANGED_GRAY, TILES_MIN = 16, 8.0, 4
 """What counts as a change, and how many tiles of it are enough to judge by."""
 LAST_FAMILIES = ("av1",)
 """What `auto` takes only where there is nothing else: on traffic SVT-AV1 lost seven points of F
-more than the others at the same bytes, though pictures in which little moves are most like."""
+more than the others at the same bytes, though pictures in which little moves are most like. Of
+gray pictures likeness decides, and there it is the best that keeps the time."""
 BETTER = 0.85
 """Another codec has to cost less than this share of the present one's bytes: a change is a key."""
-BETTER_KIND = 0.6
+BETTER_KIND = 0.4
 """One of another bitstream has to cost less than this: equal likeness is not equal detections
-there. On bottles VP9 had 0.8 of x264's bytes by likeness, and 1.15 by what was detected."""
-ROOM = 0.85
+there. On bottles VP9 had half of x264's bytes by likeness, and as many by what was detected."""
+ROOM = 0.93
 """Share of the budget that encoding may take: to find out what has changed takes time too."""
 PEAK = 10.0 / 3.0
 """The slowest picture of a trial may take so many times the budget."""
@@ -74,6 +76,7 @@ def try_codec(
     *,
     stopped: Callable[[], bool] = lambda: False,
     rest: float = 0.0,
+    clock: Clock = PROCESSOR,
 ) -> Trial | None:
     """Encode and decode pictures in a row; None where it does not work, or was stopped.
 
@@ -88,9 +91,9 @@ def try_codec(
             if stopped():
                 return None
             taken_s = time.perf_counter()
-            began_s = time.perf_counter() if spec.own_threads else time.thread_time()
+            began_s = clock.spent_s(spec.name)
             coded = encoder.encode(image, encoding, key=number == 0, quality=quality)
-            ended_s = time.perf_counter() if spec.own_threads else time.thread_time()
+            ended_s = clock.spent_s(spec.name)
             times_ms.append((ended_s - began_s) * 1e3)
             sizes.append(len(coded.data))
             decoded = decoder.decode(coded.data)
@@ -151,7 +154,9 @@ def choose(trials: Sequence[Trial], present: str, budget_ms: float, *, equal: bo
     return min(better, key=cost).codec if better else present
 
 
-def candidates(wanted: str, formats: frozenset[str], *, free_only: bool) -> list[str]:
+def candidates(
+    wanted: str, formats: frozenset[str], *, free_only: bool, gray: bool = False
+) -> list[str]:
     """Names of the encoders that may be used if they work; `wanted` is a family or "auto"."""
     names = [
         spec.name
@@ -160,6 +165,7 @@ def candidates(wanted: str, formats: frozenset[str], *, free_only: bool) -> list
         and (wanted == spec.family or (wanted == "auto" and (spec.free or not free_only)))
     ]
     if wanted == "auto":
-        others = [name for name in names if CODECS[name].family not in LAST_FAMILIES]
-        names = others or names
-    return names
+        seldom = [name for name in names if CODECS[name].family in LAST_FAMILIES]
+        seldom = [name for name in seldom if not (gray and CODECS[name].gray)]
+        names = [name for name in names if name not in seldom] or names
+    return [name for name in names if gray or not CODECS[name].gray]

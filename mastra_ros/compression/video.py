@@ -25,6 +25,8 @@ from .tiles import Image
 
 SCALED_MIN_PX = 64
 """No picture is made smaller than this on a side."""
+BAND_PX = 96
+"""Change is looked for in bands of about this height: the first that has any is enough."""
 
 DecoderMaker = Callable[[str, str, int, int], VideoDecoder]
 
@@ -52,6 +54,7 @@ class VideoChain:
         self._tile_px = tile_px
         self._threshold = change_threshold
         self._state: _State | None = None
+        self._moving = 0  # where something has changed last
 
     @property
     def broken(self) -> bool:
@@ -63,11 +66,18 @@ class VideoChain:
         self._state = None
 
     def encode(
-        self, frame: Frame, quality: int, *, scale: float = 1.0, hard: bool = False
+        self,
+        frame: Frame,
+        quality: int,
+        *,
+        scale: float = 1.0,
+        hard: bool = False,
+        finer: int = 0,
     ) -> Packet:
         """Encode a frame of 8 bits; unchanged, it becomes a repeat.
 
-        scale: of the sides of the picture that the codec holds, 1 at most.
+        scale: of the sides of the picture that the codec holds, 1 at most. finer: so much more
+        quality than is wanted, of a frame that changes something; those behind it rest on it.
 
         Raises:
             CodecError: the encoder does not take it; the next packet is a key.
@@ -82,7 +92,8 @@ class VideoChain:
             payload = VideoPayload(Link.REPEAT, self._encoder.format, before.check, b"")
             return _packet(frame, PacketKind.REPEAT, payload, before.stamp_ns, hard)[0]
         image = _smaller(frame.image, scale)
-        coded = self._encoder.encode(image, frame.encoding, key=before is None, quality=quality)
+        asked = min(100, quality + finer)
+        coded = self._encoder.encode(image, frame.encoding, key=before is None, quality=asked)
         if coded.key or before is None:
             coded_px = None if image is frame.image else (image.shape[1], image.shape[0])
             payload = VideoPayload(Link.KEY, self._encoder.format, 0, coded.data, coded_px)
@@ -95,8 +106,18 @@ class VideoChain:
         return packet
 
     def _unchanged(self, before: _State, frame: Frame) -> bool:
-        mask = changed_tiles(frame.image, before.image, self._tile_px, self._threshold)
-        return not mask.any()
+        """Whether no tile has changed; looked for from where one had, which is the rule."""
+        height_px = self._tile_px * max(1, BAND_PX // self._tile_px)
+        image = frame.image
+        bands = [slice(top, top + height_px) for top in range(0, image.shape[0], height_px)]
+        first = min(self._moving, len(bands) - 1)
+        for number in (first, *(n for n in range(len(bands)) if n != first)):
+            band = bands[number]
+            args = (self._tile_px, self._threshold)
+            if changed_tiles(image[band], before.image[band], *args).any():
+                self._moving = number
+                return False
+        return True
 
 
 def _smaller(image: Image, scale: float) -> Image:

@@ -73,7 +73,8 @@ class CompressionConfig(HeardPictureConfig):
     change_threshold: float = parameter(
         8.0,
         "a tile has changed where 4x4 px of it differ by more than this in the mean; "
-        "0, and always with jpegls: where any pixel differs",
+        "0, and always with jpegls: where any pixel differs; a frame of video is sent as a repeat "
+        "where less than half of this has changed",
         unit="gray levels",
         minimum=0.0,
         maximum=255.0,

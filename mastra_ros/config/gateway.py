@@ -67,10 +67,11 @@ class GatewayConfig(NodeConfig):
         (),
         "models served by `/v2` alone with their own tensors: NAME=FILE.onnx or .pt2, or NAME=URL "
         "of a model on a server of the Open Inference Protocol (http, https, grpc, grpcs); "
-        "NAME:VERSION where there are several versions",
+        "NAME:VERSION where there are several versions; NAME*2 for two instances; NAME@1/4/16 for "
+        "runs of so many rows alone",
     )
     tensors_instances: int = parameter(
-        1, "runs at once of each of these models", minimum=1, maximum=64
+        1, "instances of each of these models that says none", minimum=1, maximum=64
     )
     torch_device: str = parameter(
         "cpu", "where PyTorch runs programs (.pt2): cpu, cuda, cuda:1; never another in its place"

@@ -16,7 +16,12 @@ from .gateway import GatewayClient, GatewayError
 
 logger = logging.getLogger(__name__)
 
-POLL_S = 1.0
+POLL_S = 0.5
+FULL_EVERY = 2
+"""Of so many polls one is news by itself; those between only where a device came or went, so that a
+cut is seen within a second of its being noticed, and numbers change once a second."""
+QUICK_MAX = 200
+"""Beyond so many devices there are no polls between."""
 PAGE = 1000
 HISTORY_S = 600.0
 LOOKED_AT_S = 5.0
@@ -35,7 +40,7 @@ class Sample:
 
     at_s: float
     status: dict[str, Any]
-    found: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    found: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
     """What pages have looked up in the status already: each page looks at all of them again."""
 
 
@@ -49,6 +54,8 @@ class Device:
     last_seen_s: float | None = None
     streams: dict[str, dict[str, Any]] = field(default_factory=dict)
     """The newest status of each stream."""
+    rows: dict[str, dict[str, Any]] = field(default_factory=dict, compare=False, repr=False)
+    """What pages have made of it already, by language; it is another device at the next poll."""
 
     @property
     def state(self) -> str:
@@ -109,7 +116,10 @@ class Fleet:
         self.devices: dict[str, Device] = {}
         self.problem = ""
         self.state: dict[str, Any] = {}
+        self.news = 0
+        """Counts up when pages have something new to show."""
         self.changed = asyncio.Event()
+        self._polls = 0
         self._gateway = gateway
         self._clock = clock
         self._watched: dict[str, _Watched] = {}
@@ -136,8 +146,12 @@ class Fleet:
             if self._clock() - self._looked_s > LOOKED_AT_S:
                 self._wanted.clear()
                 await self._wanted.wait()
+            before = self._states(), self.problem
+            quick = len(self.devices) <= QUICK_MAX
+            full = self._polls % FULL_EVERY == 0 or not quick
+            self._polls += 1
             try:
-                await self._poll()
+                await self._poll(full=full)
                 self.problem = ""
             except GatewayError as error:
                 if str(error) != self.problem:
@@ -146,10 +160,14 @@ class Fleet:
             except Exception:  # nothing that a gateway answers may end the polling
                 logger.exception("the gateway's answer was not understood")
                 self.problem = "the gateway's answer was not understood"
+            self.news += full or before != (self._states(), self.problem)
             self._told_s = self._clock()
             self.changed.set()
             self.changed = asyncio.Event()
-            await asyncio.sleep(POLL_S)
+            await asyncio.sleep(POLL_S if quick else FULL_EVERY * POLL_S)
+
+    def _states(self) -> dict[str, str]:
+        return {name: one.state for name, one in self.devices.items()}
 
     def history(self, device: str) -> dict[str, list[Sample]]:
         """Samples of the last minutes by stream, oldest first; they come while somebody looks."""
@@ -160,7 +178,7 @@ class Fleet:
             for stream, kept in watched.samples.items()
         }
 
-    async def _poll(self) -> None:
+    async def _poll(self, *, full: bool = True) -> None:
         found: dict[str, Device] = {}
         after = 0
         while True:
@@ -172,8 +190,9 @@ class Fleet:
                 break
             after = int(told["next"])
         self.devices = found
-        with suppress(GatewayError):  # an older gateway does not tell
-            self.state = await self._gateway.get("/v1/gateway")
+        if full:
+            with suppress(GatewayError):  # an older gateway does not tell
+                self.state = await self._gateway.get("/v1/gateway")
         now_s = self._clock()
         for name, watched in list(self._watched.items()):
             if now_s - watched.looked_s > LOOKED_AT_S:

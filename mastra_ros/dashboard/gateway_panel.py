@@ -106,10 +106,10 @@ class GatewayPanel:
         self._prices = prices
         self._facts = Facts()
 
-    def follow(self, timer: Callable[[Callable[[], None]], None]) -> None:
+    def follow(self, on_news: Callable[[Callable[[], None]], None]) -> None:
         """Show it, and go on doing so."""
         self._refresh()
-        timer(self._refresh)
+        on_news(self._refresh)
 
     def _refresh(self) -> None:
         self._facts.show(gateway_facts(self._fleet.state, self._prices, self._language))

@@ -203,6 +203,7 @@ body {{ font: 16px/1.5 system-ui, sans-serif; display: grid; place-items: center
 form {{ display: grid; gap: .5rem; width: 18rem; }}
 input, button {{ font: inherit; padding: .5rem; }}
 [role=alert] {{ margin: 0; font-weight: 600; }}
+a {{ color: inherit; }}
 </style></head>
 <body><main><h1>{title}</h1>{alert}
 <form method="post" action="/login">

@@ -1,38 +1,36 @@
-"""The pages: fleet, device, audit. NiceGUI draws them, `views.py` says what is in them."""
+"""The pages: fleet, device, audit; NiceGUI draws them, and `views.py` says what is in them."""
 
 from __future__ import annotations
 
 import html
 import time
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
 from nicegui import ui
 from starlette.requests import Request
 
+from .device_facts import facts
 from .fleet import Fleet, Sample
 from .gateway import GatewayClient, GatewayError
 from .gateway_panel import Facts, GatewayPanel, Prices
 from .guard import PERSON
 from .live_charts import LiveCharts
-from .people import Person
 from .pictures import Pictures
 from .previews import Previews
+from .rollout_page import RolloutPage
+from .rollouts import Rollouts
 from .settings_form import SettingsForm
-from .tables import empty_table
+from .show import Show
 from .texts import language_of, text
 from .views import (
     ROWS_MAX,
     device_charts,
-    facts,
     fleet_row,
     matching,
     switches,
 )
 
-REFRESH_S = 1.0
-"""A page is brought up to date this often; five times a second would be the most."""
 CONNECT_S = 60.0
 COLOURS = {"auto": None, "light": False, "dark": True}
 COLOURS_COOKIE = "mastra_colours"
@@ -58,12 +56,13 @@ def add_pages(
     fleet: Fleet, gateway: GatewayClient, pictures: Pictures, previews: Previews, prices: Prices
 ) -> None:
     """Declare the pages."""
+    rollouts = Rollouts(gateway)
 
     @ui.page("/")
     async def fleet_page(request: Request) -> None:
         await fleet.fresh()
         show = _frame(request, fleet, "page.fleet")
-        GatewayPanel(fleet, show.language, prices).follow(show.timer)
+        GatewayPanel(fleet, show.language, prices).follow(show.on_news)
         FleetPage(fleet, show)
 
     @ui.page("/device/{name}")
@@ -75,49 +74,22 @@ def add_pages(
             return
         await DevicePage(fleet, gateway, pictures, previews, name, show).build()
 
+    @ui.page("/rollouts")
+    async def rollout_page(request: Request) -> None:
+        await fleet.fresh()
+        await rollouts.look()
+        RolloutPage(fleet, rollouts, _frame(request, fleet, "page.rollouts"))
+
     @ui.page("/audit")
     async def audit_page(request: Request) -> None:
         show = _frame(request, fleet, "page.audit")
         await _show_audit(gateway, show)
 
 
-class Show:
-    """Who looks, in which language, and whether it is seen: a tab behind others costs nothing."""
-
-    def __init__(self, person: Person, language: str) -> None:
-        self.person = person
-        self.language = language
-        self.seen = True
-
-    def timer(self, refresh: Callable[[], Any]) -> None:
-        """Bring a part of the page up to date while it is seen."""
-
-        async def refresh_if_seen() -> None:
-            if self.seen and (waiting := refresh()) is not None:
-                await waiting
-
-        ui.timer(REFRESH_S, refresh_if_seen)
-
-    def text(self, key: str, **values: Any) -> str:
-        """A text in the language of who looks."""
-        return text(key, self.language, **values)
-
-    def table(self, columns: tuple[str, ...], key: str, title: str) -> ui.table:
-        """An empty table; `title` is the key of what it lists."""
-        table = empty_table(self.columns(columns), key, self.text(title))
-        return table.props(f'no-data-label="{self.text("table.empty")}"')
-
-    def columns(self, names: tuple[str, ...]) -> list[dict[str, Any]]:
-        """Columns of a table."""
-        return [
-            {"name": one, "label": self.text(f"col.{one}"), "field": one, "align": "left"}
-            for one in names
-        ]
-
-
 def _frame(request: Request, fleet: Fleet, title: str, **values: str) -> Show:
     """What all pages have: title, way between them, log-out, and what is wrong with the gateway."""
-    show = Show(request.scope[PERSON], language_of(request.headers.get("accept-language", "")))
+    language = language_of(request.headers.get("accept-language", ""))
+    show = Show(request.scope[PERSON], language, fleet)
     ui.page_title(f"Mastra: {show.text(title, **values)}")
     ui.query("html").props(f'lang="{show.language}"')
     ui.colors(primary="#1c5a94")
@@ -126,6 +98,7 @@ def _frame(request: Request, fleet: Fleet, title: str, **values: str) -> Show:
         ui.link(show.text("page.skip"), "#content").classes("skip text-white")
         ui.link("Mastra", "/").classes("text-white font-bold no-underline")
         ui.link(show.text("page.fleet"), "/").classes("text-white")
+        ui.link(show.text("page.rollouts"), "/rollouts").classes("text-white")
         ui.link(show.text("page.audit"), "/audit").classes("text-white")
         ui.space()
         ui.label(f"{show.person.name} ({show.person.role})")
@@ -136,15 +109,16 @@ def _frame(request: Request, fleet: Fleet, title: str, **values: str) -> Show:
     ui.label(show.text(title, **values)).classes("text-xl").props('role="heading" aria-level="1"')
     problem = ui.label().classes("text-red-700 font-bold").props('role="alert"')
 
-    def look() -> None:
-        fleet.look()
+    def complain() -> None:
         problem.set_text(show.text("page.problem", problem=fleet.problem) if fleet.problem else "")
 
     def follow(event: Any) -> None:
         show.seen = event.args is not False
 
-    look()
-    show.timer(look)
+    fleet.look()
+    complain()
+    show.on_news(complain)
+    show.follow()
     ui.add_body_html(SEEN)
     ui.on("mastra_seen", follow)
     return show
@@ -196,7 +170,7 @@ class FleetPage:
         )
         self._page = ui.pagination(1, 1, direction_links=True, on_change=self._refresh)
         self._refresh()
-        show.timer(self._refresh)
+        show.on_news(self._refresh)
 
     def _turn(self) -> None:
         self._page.value = 1
@@ -251,17 +225,13 @@ class DevicePage:
         self._picture.set_visibility(False)
         self._seen = 0
         grid = ui.element("div").classes("grid grid-cols-1 md:grid-cols-2 gap-4 w-full")
-        ui.label(show.text("device.switches")).classes("text-lg").props(
-            'role="heading" aria-level="2"'
-        )
+        show.heading("device.switches")
         self._table = show.table(SWITCH_COLUMNS, "key", "device.switches")
         self._charts = LiveCharts(grid, show.language)
         self._refresh()
-        show.timer(self._refresh)
+        show.on_news(self._refresh)
         show.timer(self._refresh_picture)
-        ui.label(show.text("device.settings")).classes("text-lg").props(
-            'role="heading" aria-level="2"'
-        )
+        show.heading("device.settings")
         # What is typed before the page has its socket would be lost.
         try:
             await ui.context.client.connected(timeout=CONNECT_S)
@@ -271,7 +241,7 @@ class DevicePage:
             self._gateway, self._name, show.person, show.language, self._previews, self._samples
         )
         await form.build(lambda: self._fleet.devices.get(self._name))
-        show.timer(lambda: form.show(self._fleet.devices.get(self._name)))
+        show.on_news(lambda: form.show(self._fleet.devices.get(self._name)))
 
     def _refresh(self) -> None:
         show = self._show
@@ -281,9 +251,10 @@ class DevicePage:
             return
         now_s = time.time()
         row = fleet_row(device, now_s, show.language)
-        self._state.set_text(
-            " · ".join(part for part in (row["state"], row["seen"], row["alarms"]) if part)
-        )
+        seen = row["seen"]
+        if device.last_seen_s is not None:
+            seen = show.text("seen.ago", ago=seen)
+        self._state.set_text(" · ".join(one for one in (row["state"], seen, row["alarms"]) if one))
         self._facts.show(facts(device, show.language))
         samples = self._samples()
         silent = not device.heard

@@ -15,6 +15,8 @@ from .gateway import GatewayClient, GatewayError
 
 PERIOD_S = 0.5
 """A picture of a device is asked for no more often."""
+MISSING_S = 2.5
+"""And where there was none so often: most devices answer their frames themselves."""
 DEVICES_MAX = 20
 """Devices whose pictures are kept at once."""
 PATH = "/picture/{device}"
@@ -25,6 +27,7 @@ class _Kept:
     asked_s: float
     jpeg: bytes = b""
     number: int = 0
+    asked: bool = False
 
 
 class Pictures:
@@ -49,8 +52,8 @@ class Pictures:
         self._kept.move_to_end(device)
         while len(self._kept) > DEVICES_MAX:
             self._kept.popitem(last=False)
-        if now_s - kept.asked_s >= PERIOD_S:
-            kept.asked_s = now_s
+        if now_s - kept.asked_s >= (PERIOD_S if kept.jpeg or not kept.asked else MISSING_S):
+            kept.asked_s, kept.asked = now_s, True
             try:
                 jpeg = await self._gateway.picture(device)
             except GatewayError:

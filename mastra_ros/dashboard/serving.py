@@ -26,6 +26,9 @@ logger = logging.getLogger(__name__)
 
 NICE = 10
 """Beside a gateway on the same machine live frames go first."""
+RECONNECT_S = 10.0
+"""A page that is not heard for so long is forgotten, and loads itself anew when it comes back. A
+link of a phone, or a busy machine, is away for longer than NiceGUI's 3 s (and 2 s for a ping)."""
 MESSAGE_BYTES_MAX = 2**20
 """Of what a page says over its socket."""
 
@@ -125,7 +128,13 @@ async def serve(
     pictures = Pictures(gateway)
     inner.router.routes.extend(pictures.routes())
     add_pages(fleet, gateway, pictures, Previews(), Prices(**(prices or {})))
-    ui.run_with(inner, title="Mastra", dark=None, show_welcome_message=False)
+    ui.run_with(
+        inner,
+        title="Mastra",
+        dark=None,
+        show_welcome_message=False,
+        reconnect_timeout=RECONNECT_S,
+    )
     listener = _listen(place)
     port = int(listener.getsockname()[1])
     logins = Logins(people)

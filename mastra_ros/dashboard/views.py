@@ -6,6 +6,7 @@ What a device has not told is None here and absent on the page: a missing sensor
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -68,12 +69,18 @@ def _haystack(device: Device) -> str:
 
 def fleet_row(device: Device, now_s: float, language: str) -> dict[str, Any]:
     """A row of the fleet's table, as texts."""
+    row = device.rows.get(language)
+    if row is None:
+        row = device.rows[language] = _row(device, language)
+    return {**row, "seen": ago(device.last_seen_s, now_s, language)}
+
+
+def _row(device: Device, language: str) -> dict[str, Any]:
     status = device.status
     alarms = alarms_of(device)
     return {
         "name": device.name,
         "state": text(f"state.{device.state}", language),
-        "seen": ago(device.last_seen_s, now_s, language),
         "route": at(status, "route.now") or "",
         "age": unit(at(status, "route.age_ms.p99"), "ms"),
         "cpu": percent(at(status, "load.cpu")),
@@ -150,17 +157,27 @@ def cuts(samples: Sequence[Sample], silent_until_s: float = 0.0) -> list[tuple[f
     return found
 
 
-def line(samples: Sequence[Sample], path: str) -> list[list[float | None]]:
-    """Points (ms since 1970, value), with a hole where nothing was told."""
+def line(samples: Sequence[Sample], path: str, scale: float = 1.0) -> list[list[float | None]]:
+    """Points (ms since 1970, value), with a hole where nothing was told.
+
+    A point is made once and kept with its sample: pages ask for all of them again each second.
+    """
     points: list[list[float | None]] = []
-    before_s: float | None = None
+    key, before_s = (path, scale), math.inf
     for sample in samples:
-        value = told(sample, path)
-        if before_s is not None and sample.at_s - before_s > GAP_S:
+        at_s = sample.at_s
+        if at_s - before_s > GAP_S:
             points.append([1000 * (before_s + GAP_S), None])
-        before_s = sample.at_s
-        points.append([1000 * sample.at_s, value if isinstance(value, (int, float)) else None])
+        before_s = at_s
+        point = sample.found.get(key)
+        if point is None:
+            point = sample.found[key] = _point(at_s, told(sample, path), scale)
+        points.append(point)
     return points
+
+
+def _point(at_s: float, value: Any, scale: float) -> list[float | None]:
+    return [1000 * at_s, scale * value if isinstance(value, (int, float)) else None]
 
 
 def chart(
@@ -171,22 +188,21 @@ def chart(
     unit_name: str,
     now_s: float,
     cut_name: str,
-    silent: bool = False,
+    bands: Sequence[tuple[float, float]] = (),
     scale: float = 1.0,
     stacked: bool = False,
 ) -> dict[str, Any]:
-    """Options of a chart over time with these lines (name: path); a cut is a coloured band."""
+    """Options of a chart over time with these lines (name: path).
+
+    bands: cuts of the link, from when to when, each a coloured band.
+    """
     series: list[dict[str, Any]] = []
     for name, path in lines.items():
-        points = [
-            [moment, None if value is None else scale * value]
-            for moment, value in line(samples, path)
-        ]
         one: dict[str, Any] = {
             "type": "line",
             "name": name,
             "showSymbol": False,
-            "data": points,
+            "data": line(samples, path, scale),
             "lineStyle": {"width": 2},
         }
         if stacked:
@@ -199,7 +215,7 @@ def chart(
             "label": {"show": False},
             "data": [
                 [{"name": cut_name, "xAxis": 1000 * begin}, {"xAxis": 1000 * end}]
-                for begin, end in cuts(samples, now_s if silent else 0.0)
+                for begin, end in bands
             ],
         }
     return {
@@ -239,6 +255,7 @@ def device_charts(
     silent: the device is not heard, which is a cut until it is.
     """
     samples = [one for one in samples if now_s - one.at_s <= WINDOW_S]
+    bands = cuts(samples, now_s if silent else 0.0)
 
     def of(key: str, unit_name: str, lines: Mapping[str, str], **more: Any) -> dict[str, Any]:
         return chart(
@@ -248,7 +265,7 @@ def device_charts(
             unit_name=unit_name,
             now_s=now_s,
             cut_name=text("chart.cut", language),
-            silent=silent,
+            bands=bands,
             **more,
         )
 
@@ -345,44 +362,6 @@ def preview_rows(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
         }
         for row in rows
     ]
-
-
-def facts(device: Device, language: str) -> list[tuple[str, str]]:
-    """Name and value of what a device tells, as far as it tells it."""
-    status = device.status
-    loss = at(status, "link.loss")
-    goodput = at(status, "link.goodput_bps")
-    told = {
-        "fact.route": at(status, "route.now"),
-        "fact.age": _spread(at(status, "route.age_ms")),
-        "fact.model_local": _spread(at(status, "models.local.inference_ms")),
-        "fact.model_cloud": _spread(at(status, "models.cloud.inference_ms")),
-        "fact.rtt": unit(at(status, "link.rtt_ms"), "ms"),
-        "fact.loss": percent(loss),
-        "fact.goodput": unit(goodput / 1e6, "Mbit/s") if isinstance(goodput, (int, float)) else "",
-        "fact.spool": at(status, "spool.packets"),
-        "fact.temperature": unit(at(status, "load.temperature_c"), "°C"),
-        "fact.codec": ", ".join(at(status, "codecs") or ()),
-        "fact.bundle": " ".join(
-            str(part)
-            for part in (at(status, "bundle.name"), _short(at(status, "bundle.digest")))
-            if part
-        ),
-        "fact.version": at(status, "versions.mastra_ros"),
-    }
-    return [
-        (text(key, language), str(value)) for key, value in told.items() if value not in (None, "")
-    ]
-
-
-def _spread(value: Any) -> str:
-    if not isinstance(value, Mapping) or "p50" not in value:
-        return ""
-    return f"{value['p50']:.1f} / {value.get('p99', value['p50']):.1f} ms"
-
-
-def _short(digest: Any) -> str:
-    return str(digest)[:12] if digest else ""
 
 
 def _any(samples: Sequence[Sample], path: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -72,6 +73,13 @@ def whole_of(request: Request, what: str, low: int, high: int = INT64 - 1) -> in
     if not good or not low <= int(text) <= high:
         raise Refused(400, f"{what}: expected a whole number {low} to {high}, got {text!r:.80}")
     return int(text)
+
+
+def seconds_between(request: Request) -> tuple[float, float]:
+    """`from_ns` and `to_ns` of the query as s since 1970, infinite where they are not given."""
+    from_ns, to_ns = (whole_of(request, what, -INT64) for what in ("from_ns", "to_ns"))
+    low_s = -math.inf if from_ns is None else from_ns / 1e9
+    return low_s, math.inf if to_ns is None else to_ns / 1e9
 
 
 def whose(request: Request, device: str = "") -> str:

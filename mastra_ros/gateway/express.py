@@ -8,7 +8,6 @@ at the moment, and every token that has not been looked at, is left untouched, a
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import re
 import time
 from collections.abc import Callable
@@ -57,31 +56,30 @@ class Express:
         device = self._gatekeeper.known(asked.headers.get(b"authorization", b"")) if path else ""
         if not path or not device or _wants_coding(asked):
             return False
-        with contextlib.ExitStack() as stack:
-            try:
-                work = self._prepare(path[1], path[2] or "", asked, device, stack)
-                future = work.model.put(work.prepared)
-            except (MastraError, MemoryError):
-                return False  # what is wrong is said on the ordinary way
-            work.held = stack.pop_all()
+        held = _Held(self._gatekeeper, self._bodies, device)
+        try:
+            work = self._prepare(path[1], path[2] or "", asked, held)
+            future = work.model.put(work.prepared)
+        except (MastraError, MemoryError):
+            held.give()
+            return False  # what is wrong is said on the ordinary way
+        except BaseException:
+            held.give()
+            raise
         admit()
         future.add_done_callback(lambda done: reply(self._answer(work, done)))
         return True
 
-    def _prepare(
-        self, name: str, version: str, asked: Ordinary, device: str, stack: contextlib.ExitStack
-    ) -> _Work:
-        """A request that is sound, with all that it holds in `stack`. Raises what is wrong."""
+    def _prepare(self, name: str, version: str, asked: Ordinary, held: _Held) -> _Work:
+        """A request that is sound, with all that it takes in `held`. Raises what is wrong."""
         model = self._answering.find(name, version)
-        stack.enter_context(self._gatekeeper.counted(device))
-        account = Account(self._bodies, device)
-        account.hold(len(asked.body))
-        stack.callback(lambda: account.give(account.held_bytes))
+        held.count()
+        held.body.hold(len(asked.body))
         given = asked.headers.get(_HEADER)
         header_bytes = header_bytes_of(
             None if given is None else given.decode("ascii"), len(asked.body)
         )
-        memory = self._hold(device, memory_of(asked.body, header_bytes), stack)
+        memory = self._hold(memory_of(asked.body, header_bytes), held)
         request = read_request(asked.body, header_bytes, model.known())
         check_outputs([spec.name for spec in model.outputs], request.outputs)
         more_bytes = model.decoded_bytes(request.inputs)
@@ -89,14 +87,14 @@ class Express:
             raise MemoryError("not decoded here")
         memory.shrink(request.nbytes)
         if more_bytes:
-            self._hold(device, more_bytes, stack)
-        return _Work(model, request, model.prepare(request.inputs))
+            self._hold(more_bytes, held)
+        return _Work(model, request, model.prepare(request.inputs), held)
 
-    def _hold(self, device: str, size: int, stack: contextlib.ExitStack) -> Picture:
-        memory = self._answering.memory.small_picture(device, size)
+    def _hold(self, size: int, held: _Held) -> Picture:
+        memory = self._answering.memory.small_picture(held.device, size)
         if memory is None:
             raise MemoryError("no room at once")
-        stack.callback(memory.ended)
+        held.pictures.append(memory)
         return memory
 
     def _answer(self, work: _Work, done: asyncio.Future[Any]) -> bytes:
@@ -120,22 +118,46 @@ class Express:
             text = str(error) if isinstance(error, MastraError) else type(error).__name__
             return _response(500, refused(text), "application/json")
         finally:
-            work.held.close()
+            work.held.give()
         if json_bytes:
             extra = b"%s: %d\r\n" % (_HEADER, json_bytes)
             return _response(200, content, "application/octet-stream", extra)
         return _response(200, content, "application/json")
 
 
-class _Work:
-    """One request on its way, and what it holds."""
+class _Held:
+    """What one request takes from others until it is answered."""
 
-    def __init__(self, model: Servable, request: InferRequest, prepared: Any) -> None:
+    def __init__(self, gatekeeper: Gatekeeper, bodies: Pool, device: str) -> None:
+        self._gatekeeper = gatekeeper
+        self._counted = False
+        self.device = device
+        self.body = Account(bodies, device)
+        self.pictures: list[Picture] = []
+
+    def count(self) -> None:
+        """Be one of the requests in work. Raises LinkError where there are too many."""
+        self._gatekeeper.begin(self.device)
+        self._counted = True
+
+    def give(self) -> None:
+        """Give it back."""
+        for picture in self.pictures:
+            picture.ended()
+        self.body.give(self.body.held_bytes)
+        if self._counted:
+            self._gatekeeper.end(self.device)
+
+
+class _Work:
+    """One request on its way."""
+
+    def __init__(self, model: Servable, request: InferRequest, prepared: Any, held: _Held) -> None:
         self.model = model
         self.request = request
         self.prepared = prepared
         self.began_s = time.perf_counter()
-        self.held = contextlib.ExitStack()
+        self.held = held
 
 
 def _wants_coding(asked: Ordinary) -> bool:

@@ -29,8 +29,9 @@ from ..errors import (
     ReferenceMissing,
     StoreError,
 )
-from ..protocol import Ack, FrameMessage, KeyFrameRequest, Message, Nack, ResultMessage
+from ..protocol import FrameMessage, KeyFrameRequest, Message, Nack, ResultMessage
 from ..protocol.envelope import decode, encode
+from ..protocol.quick_answers import acknowledgement
 from ..types import Frame, PacketKind, Result, Route
 from .door.logs import Sparing
 from .group import PX_MAX, STORED_BYTES_MAX, GroupWork, Job, LiveListener, NobodyLooks
@@ -371,7 +372,7 @@ def _done(
     message: FrameMessage, result: Message | Record, received_ns: int, duplicate: bool
 ) -> Answer:
     held_us = (time.monotonic_ns() - received_ns) // 1000
-    ack = Ack(message.stream, message.stamp_ns, duplicate, held_us, message.id)
+    ack = acknowledgement(message, duplicate=duplicate, held_us=held_us)
     # The result first: what is acknowledged is forgotten by the device's spool.
     return Answer((result, ack), "duplicate" if duplicate else "committed")
 

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from ..errors import ProtocolError
-from ..protocol import FrameMessage, ResultMessage
-from ..protocol.envelope import encode
-from ..types import Detections, Frame, Packet, Result, Route
+from ..protocol import FrameMessage
+from ..protocol.quick_answers import result_bytes
+from ..types import Detections, Frame, Packet
 from .memory import Picture
 from .metrics import Metrics
 from .store import Commit, FrameId, Record, ResultStore
@@ -137,17 +137,14 @@ class GroupWork:
             message = job.message
             if message.late or not looking:
                 job.frame = None
-            result = Result(
-                key=message.key,
-                origin=Route.CLOUD,
-                detections=detections,
-                model=model,
-                model_version=version,
-                late=message.late,
-                inference_ms=run_ms,
-            )
             try:
-                data = encode(ResultMessage.from_result(result), STORED_BYTES_MAX)
+                data = result_bytes(
+                    *(message, detections),
+                    model=model,
+                    version=version,
+                    run_ms=run_ms,
+                    bytes_max=STORED_BYTES_MAX,
+                )
             except ProtocolError as error:
                 job.error = error
                 continue

@@ -97,6 +97,12 @@ class Metrics:
         # Their sets of labels are few and known, and looking one up costs as much as counting.
         self._frames_of = functools.cache(self.frames.labels)
         self._held_of = functools.cache(self.frame_seconds.labels)
+        self._runs_of = functools.cache(
+            lambda model: tuple(
+                one.labels(model)
+                for one in (self.batch_size, self.queue_seconds, self.inference_seconds)
+            )
+        )
 
     def on_frame(self, kind: str, lane: str, outcome: str) -> None:
         """Take in one frame that was answered."""
@@ -108,9 +114,10 @@ class Metrics:
 
     def on_batch(self, model: str, size: int, queue_ms: float, run_ms: float) -> None:
         """Take in one run of a model."""
-        self.batch_size.labels(model).observe(size)
-        self.queue_seconds.labels(model).observe(queue_ms / 1e3)
-        self.inference_seconds.labels(model).observe(run_ms / 1e3)
+        sizes, waits, runs = self._runs_of(model)
+        sizes.observe(size)
+        waits.observe(queue_ms / 1e3)
+        runs.observe(run_ms / 1e3)
 
     def on_commit(self, results: int, seconds: float) -> None:
         """Take in one transaction."""

@@ -17,7 +17,16 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from .applications.keeping import Keeping, KeptArtefact
-from .asking import INT64, Refused, answered, name_of, paged, whole_of, whose
+from .asking import (
+    INT64,
+    Refused,
+    answered,
+    name_of,
+    paged,
+    seconds_between,
+    whole_of,
+    whose,
+)
 from .records import KeptRecord, RecordStore
 from .records.store import Query
 from .sets import SqliteSetStore
@@ -101,9 +110,13 @@ class Reading:
 
     async def _list_artefacts(self, request: Request) -> Response:
         wanted = whose(request), name_of(request, "stream"), name_of(request, "kind")
+        from_s, to_s = seconds_between(request)
+        keeping = self._keeping
 
         def page(after: int, most: int) -> tuple[list[dict[str, Any]], int]:
-            kept = [] if self._keeping is None else self._keeping.artefacts(*wanted, after, most)
+            kept: list[KeptArtefact] = []
+            if keeping is not None:
+                kept = keeping.artefacts(*wanted, after, most, from_s=from_s, to_s=to_s)
             return [_artefact(one) for one in kept], kept[-1].id if kept else after
 
         return await paged(request, "artefacts", page)
@@ -114,9 +127,9 @@ class Reading:
         kept = None
         if self._keeping is not None:
             kept = await run_in_threadpool(self._keeping.artefact, id_)
-        own = whose(request)
-        if kept is None or self._keeping is None or own not in ("", kept.device):
+        if kept is None or self._keeping is None:
             raise Refused(404, f"there is no artefact {text!r:.40}")
+        whose(request, kept.device)
         headers = {"Content-Disposition": "attachment", "X-Content-Type-Options": "nosniff"}
         return FileResponse(
             self._keeping.data(kept), media_type="application/octet-stream", headers=headers

@@ -6,6 +6,7 @@ since 1970 by the gateway's clock.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -16,7 +17,16 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ..protocol.checks import is_name
-from .asking import INT64, Refused, answered, name_of, paged, whole_of, whose
+from .asking import (
+    INT64,
+    Refused,
+    answered,
+    name_of,
+    paged,
+    seconds_between,
+    whole_of,
+    whose,
+)
 from .statuses import Entry, Hearing, StatusBoard
 
 
@@ -50,7 +60,8 @@ class DeviceReading:
         ]
 
     async def _list(self, request: Request) -> Response:
-        own = whose(request)
+        own, only = whose(request), name_of(request, "stream")
+        from_s, to_s = seconds_between(request)
         streams: dict[str, list[str]] = {}
         for device, stream in self._connected():
             streams.setdefault(device, []).append(stream)
@@ -59,7 +70,13 @@ class DeviceReading:
         self._look()
         now_s = time.time()
         # Everything of the loop's is read here, and not in the thread that makes the page.
-        told = [self._of(device, streams.get(device, []), now_s) for device in shown]
+        of_all = (self._of(device, streams.get(device, []), now_s) for device in shown)
+        told = [
+            one
+            for one in of_all
+            if only in ("", *one["streams"], *one["status"])
+            if _within(one["last_seen_s"], from_s, to_s)
+        ]
 
         def page(after: int, most: int) -> tuple[list[dict[str, Any]], int]:
             part = told[after : after + most]
@@ -119,6 +136,13 @@ class DeviceReading:
             )
         body = {"device": device, "now_ns": int(now_s * 1e9), "streams": told}
         return JSONResponse(await run_in_threadpool(_unpacked, body))
+
+
+def _within(seen_s: float | None, from_s: float, to_s: float) -> bool:
+    """Whether it was heard last between; who never was is left out where that is asked."""
+    if seen_s is None:
+        return math.isinf(from_s) and math.isinf(to_s)
+    return from_s <= seen_s < to_s
 
 
 def _unpacked(body: dict[str, Any]) -> dict[str, Any]:

@@ -25,11 +25,11 @@ from ..inference import Bundle
 from ..inference.packing import pack_bundle
 from ..protocol.checks import is_name
 from .applications.keeping import Keeping
-from .asking import Refused, answered, json_of
+from .asking import Refused, answered, json_of, whole_of
 from .changing import operator_of, person_of
 from .clients import CLIENT
 from .rollable import Rollable
-from .steering import Limits, Rollout, SteeringBook, to_plain
+from .steering import ROLLOUTS_KEPT, Limits, Rollout, SteeringBook, Wanted, to_plain
 from .watching import Watching
 
 logger = logging.getLogger(__name__)
@@ -72,7 +72,9 @@ class Rolling:
         self._devices = devices
         self._on_change = on_change
         self._rollable = Rollable(config.rollouts_dir, Path(keeping.folder))
-        self._current = next((one for one in book.rollouts() if one.active), None)
+        kept = book.rollouts()
+        self._current = next((one for one in kept if one.active), None)
+        self._done = [one for one in kept if one.phase == "done"]  # the newest first
         self._given: set[tuple[int, str, str, str]] = set()
         # Steps and what is asked for take turns, or one would undo what the other has kept.
         self._turn = asyncio.Lock()
@@ -83,12 +85,15 @@ class Rolling:
             Route("/v1/rollouts", answered(self._list)),
             Route("/v1/rollouts", answered(self._begin), methods=["POST"]),
             Route("/v1/rollouts/{id:int}/back", answered(self._back), methods=["POST"]),
+            Route("/v1/rollouts/{id:int}/pause", answered(self._pause), methods=["POST"]),
+            Route("/v1/rollouts/{id:int}/resume", answered(self._pause), methods=["POST"]),
         ]
 
     async def step(self) -> None:
         """Look at the devices and go on. Raises StoreError; then nothing has changed."""
         async with self._turn:
             await self._step()
+            await self._give_late()
 
     async def _step(self) -> None:
         before = self._current
@@ -119,15 +124,75 @@ class Rolling:
         )
         self._current = after
         if after.phase != before.phase:
+            self._done = [one for one in self._done if one.id != after.id]
+            if after.phase == "done":
+                self._done.insert(0, after)
             logger.warning(
                 "rollout %d of %s: %s %s", after.id, after.name, after.phase, after.reason
             )
             self._on_change(after)
 
+    async def _give_late(self) -> None:
+        """Give devices that were away for the whole of a roll-out the newest one that is done."""
+        now_s = time.time()
+        told = {} if self._current is None else self._current.told
+        seen: set[str] = set()
+        for rollout in self._done:
+            late = [
+                (device, stream)
+                for device, stream in self._watching.without(rollout, now_s)
+                if device not in seen and device not in told and device not in rollout.switched
+                if (rollout.id, device, stream, "new") not in self._given
+            ]
+            seen.update(rollout.devices)
+            if late:
+                await run_in_threadpool(self._give_to, rollout, late, now_s)
+
+    def _give_to(self, rollout: Rollout, late: Iterable[tuple[str, str]], now_s: float) -> None:
+        """Each once: who has been given it and has another one has left it by itself."""
+        given = self._keeping.streams_given(APPLICATION, KIND, rollout.mark)
+        for device, stream in late:
+            if (device, stream) in given:
+                self._given.add((rollout.id, device, stream, "new"))
+                continue
+            outcome = "given, late"
+            try:
+                self._put(rollout, device, stream, "new", self._packed(rollout))
+            except (ModelError, RecordError) as error:
+                outcome = f"not given, late: {error}"[:300]
+                logger.error("rollout %d: %s: %s", rollout.id, device, outcome)
+            self._given.add((rollout.id, device, stream, "new"))
+            self._book.note(
+                *("rollout", device, rollout.name, None, rollout.digest, outcome),
+                who="gateway",
+                role="gateway",
+                now_s=now_s,
+            )
+
+    def _packed(self, rollout: Rollout) -> bytes:
+        bundle = self._rollable.open(rollout.source)
+        if bundle.digest != rollout.digest:
+            raise ModelError(f"bundle {rollout.source} has changed since it was rolled out")
+        return pack_bundle(bundle)
+
+    def _put(self, rollout: Rollout, device: str, stream: str, what: Wanted, data: bytes) -> None:
+        fits = self._served(rollout.name) is not None
+        self._keeping.put(
+            APPLICATION,
+            Artefact(
+                *(KIND, rollout.name, data),
+                version=rollout.mark,
+                media_type=BACK if what == "back" else NEW_LABELS if fits else ARCHIVE,
+                device=device,
+                stream=stream,
+            ),
+            2 * rollout.id + (what == "back"),
+            0,
+        )
+
     def _give(self, rollout: Rollout, streams: Mapping[str, Iterable[str]]) -> None:
         """Leave for each device what it should have; what was left before is left alone."""
         packed = b""
-        fits = self._served(rollout.name) is not None
         wanted = rollout.wanted()
         known = {device: set(streams.get(device, ())) for device in wanted}
         if "back" in wanted.values():  # who was given it may not have been heard since a restart
@@ -139,31 +204,19 @@ class Rolling:
                 if one in self._given:
                     continue
                 if what == "new" and not packed:
-                    bundle = self._rollable.open(rollout.source)
-                    if bundle.digest != rollout.digest:
-                        text = f"bundle {rollout.source} has changed since it was rolled out"
-                        raise ModelError(text)
-                    packed = pack_bundle(bundle)
-                self._keeping.put(
-                    APPLICATION,
-                    Artefact(
-                        *(KIND, rollout.name, packed if what == "new" else rollout.digest.encode()),
-                        version=rollout.mark,
-                        media_type=BACK if what == "back" else NEW_LABELS if fits else ARCHIVE,
-                        device=device,
-                        stream=stream,
-                    ),
-                    2 * rollout.id + (what == "back"),
-                    0,
-                )
+                    packed = self._packed(rollout)
+                data = packed if what == "new" else rollout.digest.encode()
+                self._put(rollout, device, stream, what, data)
                 self._given.add(one)
 
     async def _list(self, request: Request) -> Response:
         if request.scope.get(CLIENT) is None:
             raise Refused(403, "roll-outs are for clients")
+        most = whole_of(request, "limit", 1, ROLLOUTS_KEPT) or ROLLOUTS_KEPT
         kept = await run_in_threadpool(self._book.rollouts)
         bundles = await run_in_threadpool(self._rollable.names)
-        return JSONResponse({"rollouts": [to_plain(one) for one in kept], "bundles": bundles})
+        told = [to_plain(one) for one in kept[:most]]
+        return JSONResponse({"rollouts": told, "bundles": bundles, "now_s": time.time()})
 
     async def _begin(self, request: Request) -> Response:
         client = operator_of(request)
@@ -212,6 +265,22 @@ class Rolling:
             raise Refused(409, f"roll-out {number} goes or went back already: {before.reason}")
         await self._keep(before, after, who, role, now_s)
         return JSONResponse(to_plain(after))
+
+    async def _pause(self, request: Request) -> Response:
+        client = operator_of(request)
+        who, number = person_of(request, client), int(request.path_params["id"])
+        paused = request.url.path.endswith("/pause")
+        async with self._turn:
+            before = self._current
+            if before is None or before.id != number:
+                raise Refused(409, f"roll-out {number} is not under way")
+            now_s = time.time()
+            after = before.pause(now_s, paused=paused)
+            if after == before:
+                what = "goes back" if before.phase == "back" else "is as it is asked to be"
+                raise Refused(409, f"roll-out {number} {what} already")
+            await self._keep(before, after, who, client.role, now_s)
+            return JSONResponse(to_plain(after))
 
     def _check_fits(self, bundle: Bundle) -> None:
         """ModelError unless what this gateway answers means the same as what the bundle says."""

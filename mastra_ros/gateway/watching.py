@@ -29,6 +29,18 @@ class Watching:
             for device in devices
         }
 
+    def without(self, rollout: Rollout, now_s: float) -> list[tuple[str, str]]:
+        """Devices of it that are heard, and their streams, that tell of another bundle."""
+        self._look()
+        return [
+            (device, stream)
+            for device, streams in self.streams(rollout.devices).items()
+            if streams and self._hearing.of_device(device, now_s).heard
+            for stream in streams
+            if (entry := self._board.newest(device, stream)) is not None
+            if entry.status["bundle"].get("digest") not in (None, "", rollout.digest)
+        ]
+
     def seen(self, rollout: Rollout, now_s: float) -> dict[str, Seen]:
         """Of every device that the roll-out has reached or may reach."""
         self._look()

@@ -156,7 +156,7 @@ class Detector:
         if self.views > 1:
             outputs = average_views(outputs, self._contract.grid)
         answered = time.perf_counter()
-        found = [self._reader.read(outputs, i, transform) for i, transform in enumerate(transforms)]
+        found = self._reader.read_all(outputs, transforms)
         ended = time.perf_counter()
         return found, StageTimes(
             (ready - started) * 1e3, (answered - ready) * 1e3, (ended - answered) * 1e3

@@ -7,6 +7,7 @@ int8 model, as integers; only what passes is turned into probabilities and boxes
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from ..types import Detections
 from .engines.engine import Tensor, TensorSpec
-from .preprocess import Floats, Transform
+from .preprocess import Floats, Transform, to_frames
 
 CANDIDATES_MAX = 1000
 """So many of the best boxes go into the suppression, which takes quadratic time."""
@@ -79,23 +80,62 @@ def anchor_free(
     lead from the cell's centre to the left, top, right and bottom of the box, in units of the
     stride. Row-major: cell i is at column i % columns and its centre at (column + 0.5) * stride.
     """
+    return anchor_free_all(
+        scores[None],
+        distances[None],
+        scores_spec=scores_spec,
+        distances_spec=distances_spec,
+        columns=columns,
+        stride_px=stride_px,
+        threshold=threshold,
+        form=form,
+    )[0]
+
+
+def anchor_free_all(
+    scores: Tensor,
+    distances: Tensor,
+    *,
+    scores_spec: TensorSpec,
+    distances_spec: TensorSpec,
+    columns: int,
+    stride_px: int,
+    threshold: float,
+    form: str = "logits",
+) -> list[Candidates]:
+    """As `anchor_free`, of many frames at once: `scores` (frames, cells, classes) and so on."""
+    count, size, kinds = scores.shape
     raw = np.ascontiguousarray(scores).reshape(-1)
     hits = np.flatnonzero(raw >= least_raw(threshold, scores_spec, form))
-    cells = hits // scores.shape[1]  # ascending, a cell once for each class that passes
-    if len(cells):
-        cells = cells[np.concatenate(([True], cells[1:] != cells[:-1]))]
-    rows = scores[cells]
+    places = hits // kinds  # ascending over all frames, a cell once for each class that passes
+    if len(places):
+        places = places[np.concatenate(([True], places[1:] != places[:-1]))]
+    rows = raw.reshape(-1, kinds)[places]
     classes = rows.argmax(axis=1).astype(np.int32)
     logits = dequantise(rows[np.arange(len(rows)), classes], scores_spec)
-    order = np.argsort(-logits, kind="stable")[:CANDIDATES_MAX]
-    cells, classes, logits = cells[order], classes[order], logits[order]
+    frames = places // size
+    order = np.lexsort((-logits, frames))  # by frame, and in it the best first
+    counts = np.bincount(frames, minlength=count)
+    if len(places) and int(counts.max()) > CANDIDATES_MAX:
+        ends = np.cumsum(counts)
+        some = [order[end - n : end][:CANDIDATES_MAX] for end, n in zip(ends, counts, strict=True)]
+        order = np.concatenate(some)
+    places, classes, logits, frames = places[order], classes[order], logits[order], frames[order]
+    cells = places % size
     centres = np.stack([cells % columns, cells // columns], axis=1).astype(np.float32)
     centres += np.float32(0.5)
-    reach = np.maximum(dequantise(distances[cells], distances_spec), np.float32(0))
+    taken = distances.reshape(-1, distances.shape[-1])[places]
+    reach = np.maximum(dequantise(taken, distances_spec), np.float32(0))
     boxes = np.concatenate([centres - reach[:, :2], centres + reach[:, 2:]], axis=1)
     boxes *= np.float32(stride_px)
     sound = np.isfinite(boxes).all(axis=1)
-    return Candidates(boxes[sound], as_scores(logits[sound], form), classes[sound])
+    boxes, found = boxes[sound], as_scores(logits[sound], form)
+    classes, frames = classes[sound], frames[sound]
+    ends = np.searchsorted(frames, np.arange(1, count + 1)).tolist()
+    return [
+        Candidates(boxes[begin:end], found[begin:end], classes[begin:end])
+        for begin, end in zip([0, *ends[:-1]], ends, strict=True)
+    ]
 
 
 def suppress(found: Candidates, iou_max: float, *, per_class: bool) -> NDArray[np.intp]:
@@ -106,6 +146,8 @@ def suppress(found: Candidates, iou_max: float, *, per_class: bool) -> NDArray[n
     """
     if not len(found.scores):
         return np.zeros(0, np.intp)
+    if len(found.scores) == 1 and found.scores[0] > 0.0:
+        return np.zeros(1, np.intp)
     corners = found.boxes.astype(np.float64)
     sizes = corners[:, 2:] - corners[:, :2]
     corners = corners[:, :2].copy()
@@ -125,10 +167,39 @@ def to_detections(
 
     What lies wholly outside the frame (in the border of a letterbox) is left out.
     """
-    boxes = transform.to_frame(found.boxes[kept])
-    inside = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
-    kept, boxes = kept[inside][:DETECTIONS_MAX], boxes[inside][:DETECTIONS_MAX]
-    return Detections(boxes, found.scores[kept], found.classes[kept], labels)
+    return all_to_detections([found], [kept], [transform], labels)[0]
+
+
+def all_to_detections(
+    found: Sequence[Candidates],
+    kept: Sequence[NDArray[np.intp]],
+    transforms: Sequence[Transform],
+    labels: tuple[str, ...],
+) -> list[Detections]:
+    """As `to_detections`, of many frames at once."""
+    some = [
+        one if len(places) == len(one.scores) == 1 else _those(one, places)
+        for one, places in zip(found, kept, strict=True)
+    ]
+    counts = [len(one.scores) for one in some]
+    boxes = np.concatenate([one.boxes for one in some])
+    mapped = to_frames(boxes, counts, transforms)
+    sound = (mapped[:, 2] > mapped[:, 0]) & (mapped[:, 3] > mapped[:, 1])
+    if len(sound) and sound.all() and max(counts) <= DETECTIONS_MAX:
+        scores = np.concatenate([one.scores for one in some])
+        classes = np.concatenate([one.classes for one in some])
+        return Detections(mapped, scores, classes, labels).parted(counts)
+    made, at = [], 0
+    for one, count in zip(some, counts, strict=True):
+        inside = np.flatnonzero(sound[at : at + count])[:DETECTIONS_MAX]
+        own = mapped[at : at + count][inside]
+        made.append(Detections(own, one.scores[inside], one.classes[inside], labels))
+        at += count
+    return made
+
+
+def _those(found: Candidates, kept: NDArray[np.intp]) -> Candidates:
+    return Candidates(found.boxes[kept], found.scores[kept], found.classes[kept])
 
 
 def as_scores(values: Floats, form: str) -> Floats:

@@ -10,7 +10,9 @@ INTER_AREA takes 0.9 to 3 ms.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import cv2
@@ -48,13 +50,35 @@ class Transform:
 
     def to_frame(self, boxes: Floats) -> Floats:
         """Boxes (n, 4) x1 y1 x2 y2 in px of the input -> px of the frame, clipped to it."""
-        offset = np.array([self.offset_x, self.offset_y] * 2, np.float32)
-        scale = np.array([self.scale_x, self.scale_y] * 2, np.float32)
-        limit = np.array([self.width_px, self.height_px] * 2, np.float32)
-        mapped: Floats = np.clip((boxes - offset) / scale, np.float32(0), limit)
-        return mapped
+        return to_frames(boxes, [len(boxes)], [self])
 
 
+def to_frames(boxes: Floats, counts: Sequence[int], transforms: Sequence[Transform]) -> Floats:
+    """As `Transform.to_frame`, of many frames at once: so many of the boxes are of each."""
+    places = [_place(one) for one in transforms]
+    if all(place is places[0] for place in places):
+        offset, scale, limit = places[0]
+    else:
+        offset, scale, limit = (
+            np.repeat(np.stack([place[n] for place in places]), counts, axis=0) for n in range(3)
+        )
+    mapped: Floats = np.minimum(np.maximum((boxes - offset) / scale, np.float32(0)), limit)
+    return mapped
+
+
+@lru_cache(maxsize=256)
+def _place(one: Transform) -> tuple[Floats, Floats, Floats]:
+    """Offset, scale and limit of the sides of a box."""
+    pairs = (
+        (one.offset_x, one.offset_y),
+        (one.scale_x, one.scale_y),
+        (one.width_px, one.height_px),
+    )
+    offset, scale, limit = (np.array(pair * 2, np.float32) for pair in pairs)
+    return offset, scale, limit
+
+
+@lru_cache(maxsize=256)
 def transform_for(spec: BundleInput, width_px: int, height_px: int) -> Transform:
     """Where a frame of this size comes to lie; a letterboxed one lies in the middle."""
     scale_x, scale_y = spec.width_px / width_px, spec.height_px / height_px

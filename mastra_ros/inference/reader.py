@@ -11,7 +11,13 @@ from .classify import best_class
 from .engines.engine import Tensor, TensorSpec
 from .interface import YOLO
 from .outputs import Grid
-from .postprocess import Candidates, anchor_free, suppress, to_detections
+from .postprocess import (
+    Candidates,
+    all_to_detections,
+    anchor_free_all,
+    suppress,
+    to_detections,
+)
 from .preprocess import Transform
 from .yolo import BOX_SIDES, yolo
 from .yolox import cells_of, yolox
@@ -40,6 +46,27 @@ class Reader:
             raise ConfigError(f"score_threshold: expected 0 to 1, got {value}")
         self._threshold = value or self._part.score_threshold
 
+    def read_all(
+        self, outputs: Sequence[Tensor], transforms: Sequence[Transform]
+    ) -> list[Detections]:
+        """What each item of a batch shows; items beyond the transforms are empty places."""
+        places, output, count = self._places, self._bundle.output, len(transforms)
+        if output.kind == "classification" or output.kind == "yolox" or output.kind in YOLO:
+            return [self.read(outputs, index, one) for index, one in enumerate(transforms)]
+        found = anchor_free_all(
+            outputs[places.scores_at][:count],
+            outputs[places.boxes_at][:count],
+            scores_spec=self._outputs[places.scores_at],
+            distances_spec=self._outputs[places.boxes_at],
+            columns=places.columns,
+            stride_px=output.stride_px,
+            threshold=self._threshold,
+            form=output.scores,
+        )
+        per_class = output.nms == "per_class"
+        kept = [suppress(one, output.nms_iou, per_class=per_class) for one in found]
+        return all_to_detections(found, kept, transforms, self._bundle.labels)
+
     def read(self, outputs: Sequence[Tensor], index: int, transform: Transform) -> Detections:
         """What item `index` of a batch shows, in px of its frame."""
         places, output = self._places, self._bundle.output
@@ -61,16 +88,8 @@ class Reader:
         elif output.kind in YOLO:
             found = self._read_yolo(scores, outputs[places.boxes_at][index])
         else:
-            found = anchor_free(
-                scores,
-                outputs[places.boxes_at][index],
-                scores_spec=spec,
-                distances_spec=self._outputs[places.boxes_at],
-                columns=places.columns,
-                stride_px=output.stride_px,
-                threshold=self._threshold,
-                form=output.scores,
-            )
+            alone = [one[index : index + 1] for one in outputs]
+            return self.read_all(alone, [transform])[0]
         kept = suppress(found, output.nms_iou, per_class=output.nms == "per_class")
         return to_detections(found, kept, transform, self._bundle.labels)
 

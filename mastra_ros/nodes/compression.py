@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
+
+from std_msgs.msg import Float32
 
 from ..compression import FeatureEncoder, StreamEncoder
 from ..config import CompressionConfig
@@ -29,6 +32,9 @@ from .ring import FrameRing
 
 WAITING_MAX = 16
 """Frames waiting to be encoded; those beyond are answered by the device itself."""
+
+SIZE_CHANGED = 0.1
+"""The expected size of a frame is told anew where it has changed by this share."""
 
 GATE_S = 1.0
 """How often the state of the gate is told, and one that is shut is tried again."""
@@ -60,6 +66,8 @@ class CompressionNode(StageNode):
         self._tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._packets = self.advertise(Packet, "packet")
         self._failures = self.advertise(InferenceResult, "cloud_result")
+        self._sizes = self.advertise(Float32, "next_bytes")
+        self._size_told = math.nan
         self._news = GateNews(self, self._gate)
         self._newest: Frame | None = None
 
@@ -215,7 +223,18 @@ class CompressionNode(StageNode):
         if message.deadline_ms and self._gate.mode != OFF:
             message.deadline_ms = max(1.0, message.deadline_ms - encode_ms)
         self._packets.publish(message)
+        self._tell_size()
         self._news.tell_change()
+
+    def _tell_size(self) -> None:
+        """Tell what the encoder expects of the next frame, where that is another by a tenth."""
+        assert self._encoder is not None
+        size, before = self._encoder.next_bytes, self._size_told
+        if math.isnan(size) and math.isnan(before):
+            return
+        if not abs(size - before) <= SIZE_CHANGED * before:
+            self._size_told = size
+            self._sizes.publish(Float32(data=size))
 
     def _hold_back(
         self, key: FrameKeyValue, route: Route, error: Withheld, *, told: bool = True

@@ -7,6 +7,8 @@ import math
 import time
 from typing import Any
 
+from std_msgs.msg import Float32
+
 from ..config import SchedulingConfig
 from ..msg import (
     Decision,
@@ -90,6 +92,7 @@ class SchedulingNode(StageNode):
         self.listen(InferenceResult, "cloud_result", self._on_cloud_result, RELIABLE)
         self.listen(LinkState, "link", self._on_link, RELIABLE)
         self.listen(PrivacyState, "privacy", self._on_gate, LATEST)
+        self.listen(Float32, "next_bytes", self._on_size, RELIABLE)
         self.every(self.config.load_interval_ms / 1e3, self._sample_load)
         self.every(TICK_S, self._tick)
         self.every(SUMMARY_S, self._summarise)
@@ -161,6 +164,10 @@ class SchedulingNode(StageNode):
                 uploaded_bytes=link.uploaded_bytes,
             )
         )
+
+    def _on_size(self, message: Float32) -> None:
+        assert self.scheduler is not None
+        self.scheduler.on_encoder(message.data)
 
     def _on_gate(self, message: PrivacyState) -> None:
         assert self.scheduler is not None

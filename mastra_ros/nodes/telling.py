@@ -25,7 +25,10 @@ CODECS_MAX = 4
 LEVELS = {b"\x00": "ok", b"\x01": "warn", b"\x02": "error", b"\x03": "stale"}
 STALE = 5
 """So many statuses after its diagnostics came last, a node is told as stale."""
-SECTIONS_LEFT_OUT = ("diagnostics", "codecs", "models", "settings")
+COUNTING = ("pipeline", "traffic", "ultrasound")
+"""Nodes of applications: what they count (verdicts, events, pictures) is told."""
+COUNTS_MAX = 12
+SECTIONS_LEFT_OUT = ("diagnostics", "pipeline", "codecs", "models", "settings")
 """In this order, where a status would be too large."""
 
 
@@ -40,6 +43,7 @@ class DeviceTeller:
         self._schedule: dict[str, Any] = {}
         self._nodes: dict[str, tuple[str, str, int]] = {}
         self._bundle: dict[str, Any] = {}
+        self._counts: dict[str, int] = {}
         self._packets: Counter[str] = Counter()
         self._bytes: Counter[str] = Counter()
         self._gate: GateState | None = None
@@ -62,11 +66,12 @@ class DeviceTeller:
                 continue
             level = LEVELS.get(status.level, "error")
             self._nodes[name[:64]] = (level, status.message[:TEXT_MAX], self._told)
-            if name == "inference":
-                values = {pair.key: pair.value for pair in status.values}
-                if digest := values.get("bundle_digest", ""):
-                    self._bundle = {"name": values.get("bundle", "")[:64], "digest": digest[:64]}
-                    self._bundle |= _rolled_out(values)
+            values = {pair.key: pair.value for pair in status.values}
+            if name in COUNTING:
+                self._counts = _counts(values)
+            if name == "inference" and (digest := values.get("bundle_digest", "")):
+                self._bundle = {"name": values.get("bundle", "")[:64], "digest": digest[:64]}
+                self._bundle |= _rolled_out(values)
 
     def on_packet(self, message: Packet) -> None:
         """A packet for the gateway."""
@@ -123,6 +128,8 @@ class DeviceTeller:
         }
         if settings:
             told["settings"] = settings
+        if self._counts:
+            told["pipeline"] = self._counts
         if self._bundle:
             told["bundle"] = self._bundle
         if self._gate is not None and self._gate.mode:
@@ -131,6 +138,17 @@ class DeviceTeller:
         self._packets.clear()
         self._bytes.clear()
         return _fitting(told)
+
+
+def _counts(values: Mapping[str, str]) -> dict[str, int]:
+    """What an application has counted since its start; the gate's counts are told elsewhere."""
+    found = [
+        (key[:40], int(value))
+        for key, value in values.items()
+        if value.isdecimal() and value.isascii() and len(value) < 19
+        if not key.startswith("privacy_")
+    ]
+    return dict(found[:COUNTS_MAX])
 
 
 def _rolled_out(values: Mapping[str, str]) -> dict[str, Any]:

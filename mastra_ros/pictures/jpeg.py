@@ -34,6 +34,10 @@ PROGRESSIVE = 0xC2
 _SIZES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _WITHOUT_LENGTH = frozenset(range(0xD0, 0xDA))
 _COEFFICIENTS = 64
+HEAD_BYTES_MAX = 2048
+HEADS_MAX = 8
+_heads: tuple[tuple[bytes, int, int], ...] = ()
+"""What stood before the data of whole baseline pictures, with width and height in px."""
 _MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 """One that ends the data of a scan."""
 
@@ -50,7 +54,25 @@ class JpegLayout:
 
 def read_layout(data: bytes) -> JpegLayout:
     """Walk the markers. FrameError: cut short, without a size, or a scan is missing."""
-    at, end, size, kind = 2, 0, (0, 0), 0
+    for head, width_px, height_px in _heads:  # what an encoder writes before its data, again
+        if data.startswith(head):
+            end = _scan_end(data, len(head))
+            if data[end : end + 2] == END:
+                return JpegLayout(width_px, height_px, True, end)
+            break
+    return _walked(data)
+
+
+def _remember(head: bytes, size: tuple[int, int]) -> None:
+    """Of a whole picture: all up to the data of its one scan."""
+    global _heads  # replaced whole, for other threads look through it
+    if len(head) <= HEAD_BYTES_MAX:
+        _heads = ((head, *size), *_heads[: HEADS_MAX - 1])
+
+
+def _walked(data: bytes) -> JpegLayout:
+    """See `read_layout`."""
+    at, start, end, size, kind = 2, 0, 0, (0, 0), 0
     components: tuple[int, ...] = ()
     scans = _Scans()
     while at + 4 <= len(data) and data[at] == 0xFF:
@@ -69,7 +91,8 @@ def read_layout(data: bytes) -> JpegLayout:
             components = tuple(body[6::3][: body[5]])
         elif marker == 0xDA:
             scans.add(body)
-            at = end = _scan_end(data, min(at, len(data)))
+            start = min(at, len(data))
+            at = end = _scan_end(data, start)
         if length < 2:
             break
     while data[at : at + 2] == b"\xff\xff":
@@ -86,6 +109,8 @@ def read_layout(data: bytes) -> JpegLayout:
         raise FrameError(f"jpeg of {len(data)} bytes is cut short")
     if not scans.complete(components, progressive=kind == PROGRESSIVE):
         raise FrameError(f"jpeg of {len(data)} bytes is cut short: it ends before its last scan")
+    if one_scan and data[end : end + 2] == END:
+        _remember(data[:start], size)
     return JpegLayout(*size, one_scan, end)
 
 

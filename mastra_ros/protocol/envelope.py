@@ -44,7 +44,10 @@ _REQUIRED = {
 
 def encode(message: Message, bytes_max: int = MESSAGE_BYTES_MAX) -> bytes:
     """The bytes of one message; ProtocolError when there are more than `bytes_max`."""
-    fields = {name: getattr(message, name) for name in _NAMES[type(message)]}
+    fields = vars(message)  # in the order in which they are declared
+    names = _NAMES[type(message)]
+    if len(fields) != len(names):
+        fields = {name: getattr(message, name) for name in names}
     try:
         data: bytes = msgpack.packb((message.TYPE_ID, fields), use_bin_type=True)
     except UnicodeEncodeError as error:  # a lone surrogate, such as from a file's name

@@ -128,6 +128,10 @@ class Scheduler:
         now, events = self._begin(now_ns)
         return self._carry_out(events, now)
 
+    def on_encoder(self, next_bytes: float) -> None:
+        """What the encoder expects the next frame to take; NaN where it cannot tell."""
+        self._frame_bytes.expected(next_bytes)
+
     def on_gate(self, state: GateState, now_ns: int) -> list[Action]:
         """How the gate of privacy is: while it is shut, the link may not be used."""
         before, self._gate = self._gate, state

@@ -211,11 +211,11 @@ def test_all_that_hold_are_one_line_and_good(monkeypatch: pytest.MonkeyPatch) ->
         "pipeline": {"rows": [row]},
         "engines": engines_of("vnni"),
         "hostile": {"rows": attacks(20, "locked out", "nested", "logs")},
-        "gateway": {"tiny": {"gateway": [run_of_gateway(16, 3000.0, 15.0)]}},
+        "gateway": gateway_result(),
     }
     monkeypatch.setattr(bars, "OF", {name: OF[name] for name in results})
     every = {name: judged(name, told) for name, told in results.items()}
-    assert report(every) == (["22 of 22 bars hold"], True)
+    assert report(every) == (["31 of 31 bars hold"], True)
 
 
 def run_of_gateway(devices: int, frames_per_s: float, beat_ms: float) -> dict[str, Any]:
@@ -223,13 +223,59 @@ def run_of_gateway(devices: int, frames_per_s: float, beat_ms: float) -> dict[st
     return {"devices": devices, "frames_per_s": frames_per_s, "refused": 0, **beats}
 
 
+def gateway_result() -> dict[str, Any]:
+    """All that `bench.gateway` measures, each figure at its bar or better."""
+
+    def row(rate: float, *numbers: int, p50_ms: float = 1.2) -> list[dict[str, Any]]:
+        return [{"clients": n, "per_s": rate, "p50_ms": p50_ms} for n in numbers]
+
+    run = run_of_gateway(16, 3000.0, 15.0) | {"memory_mib": [[90, 100], [100, 110], [110, 115]]}
+    rows = {
+        "mastra stream, commit, TLS": row(3000.0, 1, 16, 64),
+        "mastra /v2, infer, TLS": row(4500.0, 1, 16),
+        "triton of 1, commit, TLS": row(2000.0, 1, 16, 64, p50_ms=2.0),
+        "triton of 2, commit, TLS": row(3000.0, 1, 16, 64, p50_ms=1.0),
+        "triton of 1, infer, TLS": row(4500.0, 1, 16, p50_ms=1.0),
+    }
+    board = {"share_of_alone": 0.95}
+    return {"tiny": {"gateway": [run]}, "beside": {"rows": rows}, "board_defects": board}
+
+
 def test_the_gateway_is_held_against_its_rate_and_its_heartbeats() -> None:
     runs = [run_of_gateway(1, 900.0, 1.0), run_of_gateway(16, 2999.0, 15.1)]
-    assert bars_of("gateway", {"tiny": {"gateway": runs}}) == {
+    told = bars_of("gateway", {"tiny": {"gateway": runs}})
+    assert {name: bar for name, bar in told.items() if bar[0] is not None} == {
         "16 devices over TLS: frames committed a second, at least": (2999, 3000, False),
         "16 devices: round trip of another's heartbeat, p99, ms, at most": (15.1, 15, False),
         "frames refused, at most": (0, 0, True),
     }
+
+
+@pytest.mark.parametrize("missing", ["tiny", "beside", "board_defects"])
+def test_what_was_not_measured_of_the_gateway_is_named_and_does_not_hold(missing: str) -> None:
+    whole = bars_of("gateway", gateway_result())
+    some = bars_of("gateway", {k: v for k, v in gateway_result().items() if k != missing})
+    assert some.keys() == whole.keys()
+    unmeasured = [bar for bar in some.values() if bar[0] is None]
+    assert unmeasured
+    assert not any(bar[2] for bar in unmeasured)
+
+
+def test_the_better_triton_counts_and_memory_is_held_against_the_second_round() -> None:
+    told = bars_of("gateway", gateway_result())
+    assert told["16 devices: frames kept a second, times Triton's on the equal work, at least"] == (
+        1.0,
+        1.0,
+        True,
+    )
+    memory = "16 devices: memory after the last round, times that after the second, at most"
+    assert told[memory] == (1.045, 1.05, True)
+
+
+def test_a_gpu_that_was_not_to_be_had_leaves_its_bars_unmeasured() -> None:
+    told = bars_of("gateway_gpu", {})
+    assert len(told) == 7
+    assert not any(holds for _, _, holds in told.values())
 
 
 def attacks(each: int, *items: str) -> list[dict[str, Any]]:

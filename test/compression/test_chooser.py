@@ -8,8 +8,9 @@ import pytest
 from mastra_ros.compression import chooser as chooser_module
 from mastra_ros.compression import first
 from mastra_ros.compression.chooser import Chooser, at_once
+from mastra_ros.compression.codecs import CODECS, FORMATS
 from mastra_ros.compression.pace import FRAMES, LENIENCE, Pace
-from mastra_ros.compression.trials import BETTER, BETTER_KIND, PEAK, ROOM, Trial, choose
+from mastra_ros.compression.trials import BETTER, BETTER_KIND, PEAK, ROOM, Trial, candidates, choose
 
 BUDGET_MS = 3.0
 
@@ -109,3 +110,22 @@ def test_a_larger_picture_has_more_time(monkeypatch: pytest.MonkeyPatch) -> None
         made.saw(image, "mono8", 1000, lambda _: 60, spent_ms=11.9)
     assert made.present == names[0]
     made.close()
+
+
+def test_what_is_for_gray_pictures_is_taken_for_no_others_and_first_for_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    formats = frozenset(FORMATS)
+    colour = candidates("auto", formats, free_only=False)
+    gray = candidates("auto", formats, free_only=False, gray=True)
+    only = {name for name, spec in CODECS.items() if spec.gray}
+    assert only
+    assert not only & set(colour)
+    assert set(gray) == set(colour) | only
+    assert not only & set(candidates("av1", formats, free_only=False))
+    monkeypatch.setattr(first, "opens", lambda name: True)
+    monkeypatch.setattr(first, "spends_ms", lambda name: 1.0)
+    assert first.first_of(gray, 3.0) in only
+    assert first.first_of(colour, 3.0) not in only
+    monkeypatch.setattr(first, "spends_ms", lambda name: 9.0 if name in only else 1.0)
+    assert first.first_of(gray, 3.0) not in only  # a machine that has no time for it

@@ -16,6 +16,7 @@ from mastra_ros.compression.codecs import (
     readable_formats,
     writable_formats,
 )
+from mastra_ros.compression.streams import FINE_EVERY
 from mastra_ros.compression.trials import BETTER, BETTER_KIND
 from mastra_ros.errors import CodecError
 from mastra_ros.types import Packet, PacketKind
@@ -197,3 +198,73 @@ def test_a_device_without_pyav_sends_stills(config_of, moving, frame_of, monkeyp
     finally:
         for cached in (fault_of, readable_formats, writable_formats):
             cached.cache_clear()
+
+
+def test_the_encoder_tells_what_it_expects_the_next_frame_to_take(
+    encoder, moving, frame_of
+) -> None:
+    assert np.isnan(encoder.next_bytes)  # nothing was sent yet
+    sizes = [
+        len(encoder.encode(frame_of(image, number)).payload)
+        for number, image in enumerate((moving(n, (128, 96)) for n in range(12)), 1)
+    ]
+    later = encoder.next_bytes
+    assert min(sizes[1:]) <= later <= max(sizes[1:])
+    encoder.require_key()  # the next will stand alone
+    assert encoder.next_bytes == pytest.approx(sizes[0])
+
+
+def test_nothing_is_expected_of_tiles(config_of, moving, frame_of) -> None:
+    stills = StreamEncoder(config_of(codec="jpeg"), run=at_once)
+    stills.peer(FORMATS)
+    stills.encode(frame_of(moving(1, (128, 96)), 1))
+    assert np.isnan(stills.next_bytes)
+
+
+def test_a_slow_faint_change_is_sent_as_video_though_no_tile_would_be_sent(
+    config_of, frame_of
+) -> None:
+    still = np.full((96, 128, 3), 90, np.uint8)
+    faint = still.copy()
+    faint[40:56, 40:56] += 6  # gray levels; tiles change by 8
+    for codec, expected in (("x264", VIDEO), ("jpeg", PacketKind.DELTA)):
+        encoder = StreamEncoder(config_of(codec=codec, change_threshold=8.0), run=at_once)
+        encoder.peer(FORMATS)
+        encoder.encode(frame_of(still, 1))
+        encoder.acknowledge(1)
+        noisy = encoder.encode(frame_of(still + 2, 2))
+        packet = encoder.encode(frame_of(faint, 3))
+        assert packet.kind is expected
+        if codec == "x264":
+            assert noisy.kind is PacketKind.REPEAT
+        else:
+            assert len(packet.payload) <= len(noisy.payload)
+
+
+def test_one_frame_in_some_is_finer_where_the_link_has_room(config_of, frame_of) -> None:
+    def sizes(steps: int) -> list[int]:
+        encoder = StreamEncoder(config_of(codec="x264", quality=60), run=lambda _: None)
+        encoder.peer(FORMATS)
+        encoder.rate.steps = steps
+        rng = np.random.default_rng(0)
+        coarse = rng.integers(0, 255, (12, 16, 3), np.uint8).repeat(16, 0).repeat(16, 1)
+        made = []
+        for number in range(1, 2 * FINE_EVERY + 2):
+            image = np.roll(coarse, 3 * number, axis=1) // 2
+            image = image + rng.integers(0, 40, image.shape, np.uint8)
+            made.append(len(encoder.encode(frame_of(image, number)).payload))
+        return made
+
+    fine = (FINE_EVERY, 2 * FINE_EVERY)
+    made = sizes(0)
+    assert all(made[n] > 1.3 * np.median(made) for n in fine)
+    made = sizes(1)  # a link that has none
+    assert all(made[n] < 1.3 * np.median(made) for n in fine)
+
+
+def test_a_scene_that_stands_still_is_not_made_finer(config_of, moving, frame_of) -> None:
+    encoder = StreamEncoder(config_of(codec="x264"), run=lambda _: None)
+    encoder.peer(FORMATS)
+    still = moving(0, (128, 96))
+    kinds = [encoder.encode(frame_of(still, n)).kind for n in range(1, 3 * FINE_EVERY)]
+    assert set(kinds[1:]) == {PacketKind.REPEAT}

@@ -231,3 +231,18 @@ def test_frames_that_go_up_seldom_rest_on_the_last_one_sent(encoder, moving, fra
     decoder = Decoder()
     decoder.decode(first)
     decoder.decode(second)
+
+
+@pytest.mark.parametrize("top", [0, 40, 95, 96, 130, 203])
+def test_a_change_is_found_wherever_it_is_and_wherever_the_last_one_was(
+    encoder, frame_of, top
+) -> None:
+    still = np.full((211, 130, 3), 90, np.uint8)
+    spotted = [still.copy() for _ in range(2)]
+    spotted[0][top : top + 8, 60:68] = 200
+    spotted[1][203 - top : 211 - top, 20:28] = 30
+    kinds = []
+    for number, image in enumerate([still, still, spotted[0], spotted[0], spotted[1], still], 1):
+        kinds.append(encoder.encode(frame_of(image, number)).kind)
+    video, repeat = PacketKind.VIDEO, PacketKind.REPEAT
+    assert kinds == [video, repeat, video, repeat, video, video]

@@ -14,14 +14,34 @@ PAGE_MS = 60_000
 
 
 @pytest.fixture(scope="session")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, tuple[str, ...]]]:
+    """A provider of OpenID Connect over TLS, and the options of a dashboard that knows it."""
+    pytest.importorskip("authlib", reason="the extra dashboard is not installed")
+    from .oidc_provider import CLIENT, SECRET, serving
+
+    folder = tmp_path_factory.mktemp("provider")
+    secret = folder / "secret"
+    secret.touch(0o600)
+    secret.write_text(SECRET)
+    with serving(folder, ()) as (found, authority):
+        options = {"issuer": found.issuer, "client-id": CLIENT, "secret-file": secret}
+        given = [f"--oidc-{name}={value}" for name, value in {**options, "ca": authority}.items()]
+        yield found, (*given, "--oidc-role=ops=operator", "--oidc-role=all=viewer")
+
+
+@pytest.fixture(scope="session")
+def scene(
+    tmp_path_factory: pytest.TempPathFactory, provider: tuple[Any, tuple[str, ...]]
+) -> Iterator[Any]:
     """The processes; cam-1 and cam-2 are connected, and cam-3 has a key alone."""
     for package in ("argon2", "nicegui", "itsdangerous"):
         pytest.importorskip(package, reason="the extra dashboard is not installed")
     from bench.dashboard_scene import Scene
 
     folder = tmp_path_factory.mktemp("dashboard")
-    with Scene(folder, ("cam-1", "cam-2"), absent=("cam-3",)) as scene:
+    known, options = provider
+    with Scene(folder, ("cam-1", "cam-2"), absent=("cam-3",), options=options) as scene:
+        known.redirects = (f"{scene.url}/oidc/callback",)
         scene.wait_connected()
         yield scene
 

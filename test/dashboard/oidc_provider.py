@@ -34,6 +34,7 @@ class Provider:
         self.issuer = ""
         self.redirects = redirects
         self.claims: dict[str, Any] = {"preferred_username": "ada", "groups": ["ops"]}
+        self.answers: dict[str, str] = {}
         self.discovery: dict[str, Any] = {}
         self.key = ec.generate_private_key(ec.SECP256R1())
         self.signs_with: Any = self.key
@@ -50,7 +51,7 @@ class Provider:
         assert "openid" in query["scope"].split()
         code = secrets.token_urlsafe(16)
         self._codes[code] = dict(query)
-        told = {"code": code, "state": query["state"], "iss": self.issuer}
+        told = {"code": code, "state": query["state"], "iss": self.issuer, **self.answers}
         return f"{query['redirect_uri']}?{urlencode(told)}"
 
     def token(self, form: Mapping[str, str], authorization: str) -> tuple[int, dict[str, Any]]:

@@ -19,7 +19,13 @@ from bench.dashboard_scene import NAME, PASSWORD
 from mastra_ros.dashboard.gateway import GatewayClient, GatewayError
 
 SOCKET = "/_nicegui_ws/socket.io/?EIO=4&transport=websocket"
-PATHS = ("/device/cam-1", "/audit", "/_nicegui_ws/socket.io/?EIO=4&transport=polling", "/docs")
+PATHS = (
+    "/device/cam-1",
+    "/rollouts",
+    "/audit",
+    "/_nicegui_ws/socket.io/?EIO=4&transport=polling",
+    "/docs",
+)
 
 
 @pytest.fixture

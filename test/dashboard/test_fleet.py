@@ -242,3 +242,51 @@ def test_an_older_gateway_that_tells_nothing_of_itself_hides_no_device() -> None
     poll(fleet)
     assert fleet.devices["cam"].connected
     assert fleet.state == {}
+
+
+def test_numbers_are_news_once_a_second_and_a_device_that_goes_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(fleet_module, "POLL_S", 0.0)
+    answers = Answers(cam={"connected": True})
+    fleet = Fleet(answers)  # type: ignore[arg-type]
+
+    async def polled() -> None:
+        await fleet.changed.wait()
+
+    async def work() -> None:
+        fleet.look()
+        polling = asyncio.ensure_future(fleet.run())
+        await polled()
+        seen = [fleet.news]
+        for connected in (True, True, False, False):  # only every second one is whole
+            answers.devices["cam"] = {"connected": connected}
+            await polled()
+            seen.append(fleet.news)
+        polling.cancel()
+        await asyncio.gather(polling, return_exceptions=True)
+        assert seen == [1, 1, 2, 3, 4]
+
+    asyncio.run(work())
+
+
+def test_a_thousand_devices_are_asked_for_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    many = Answers(**{f"cam-{n}": {"connected": True} for n in range(1000)})
+    fleet = Fleet(many)  # type: ignore[arg-type]
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 3:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr(fleet_module.asyncio, "sleep", sleep)
+
+    async def work() -> None:
+        fleet.look()
+        await fleet.run()
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(work())
+    assert waits == [0.5, 1.0, 1.0]  # at first nobody knows how many there are
+    assert fleet.news == 3

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from bench.dashboard_scene import status
-from mastra_ros.dashboard import texts, views
+from mastra_ros.dashboard import rollout_views, texts, views
+from mastra_ros.dashboard.device_facts import facts
 from mastra_ros.dashboard.fleet import Device, Sample
 
 FOLDER = Path(views.__file__).parent
@@ -49,10 +50,34 @@ def test_a_missing_sensor_is_absent_and_not_nought() -> None:
     assert (row["temperature"], row["cpu"], row["age"], row["seen"]) == ("", "", "", "1 s")
     titles = [one["title"]["text"] for one in views.device_charts(samples(bare), 1001.0, "en")]
     assert "Temperature (°C)" not in titles
-    assert views.facts(of(bare), "en") == [("Route", "local")]
+    assert facts(of(bare), "en") == [("Route", "local")]
     full = [one["title"]["text"] for one in views.device_charts(samples(status(1)), 1001.0, "en")]
     assert "Temperature (°C)" in full
     assert views.fleet_row(of({"load": {"cpu": 0.0}}), 1000.0, "en")["cpu"] == "0 %"
+
+
+def test_everything_that_a_device_tells_of_itself_is_above_its_charts() -> None:
+    told = status(1.0, pipeline={"pass": 28, "reject": 1})
+    told["models"]["split"] = {"inference_ms": {"p50": 3.0, "p99": 4.0}}
+    told["spool"] |= {"packets": 3, "bytes": 42_000, "dropped": 2}
+    told["link"] |= {"uploaded_bytes": 1_900_000_000}
+    found = dict(facts(of(told), "en"))
+    for name, value in {
+        "Counted by the application": "pass 28, reject 1",
+        "Codec, bytes a second": "jpeg-80 400.0 kB",
+        "Packets in the spool": "3 42.0 kB",
+        "Packets dropped": "2",
+        "Sent": "1.9 GB",
+        "Memory": "38 %",
+        "Throttled": "no",
+        "Split model p50 / p99": "3.0 / 4.0 ms",
+        "Loss": "1 %",
+        "Goodput": "18.4 Mbit/s",
+        "Bundle": "board_defects 3f2a9c41d7e0",
+    }.items():
+        assert found[name] == value, name
+    odd = {"pipeline": {"a": "b"}, "codecs": {"x": 3}, "spool": {"bytes": "many"}, "models": 3}
+    assert facts(of(odd), "en") == []
 
 
 def test_a_line_is_broken_where_nothing_was_told() -> None:
@@ -144,16 +169,21 @@ def test_every_name_of_a_text_in_the_code_is_one_that_there_is() -> None:
         "alarm": views.ALARMS,
         "state": ("connected", "silent", "away"),
         "colours": ("auto", "light", "dark"),
+        "rollout": (*rollout_views.PHASES, "paused"),
+        "rolled": rollout_views.STATES,
     }.items():
         assert {f"{kind}.{name}" for name in names} <= set(texts._TEXTS)
 
 
+WORDED = ("label", "button", "input", "switch", "notify", "link", "set_text", "number")
+
+
 def test_the_pages_hold_no_words_of_one_language_alone() -> None:
-    for name in ("pages.py", "settings_form.py"):
+    for name in ("pages.py", "settings_form.py", "rollout_page.py", "preview_panel.py"):
         for node in ast.walk(ast.parse((FOLDER / name).read_text(encoding="utf-8"))):
             if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
                 continue
-            if node.func.attr in ("label", "button", "input", "switch", "notify", "link"):
+            if node.func.attr in WORDED:
                 for value in node.args[:1]:
                     literal = value.value if isinstance(value, ast.Constant) else ""
                     assert literal in ("", "Mastra"), f"{name}:{node.lineno} {literal!r}"

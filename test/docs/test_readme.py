@@ -138,6 +138,7 @@ def test_the_pictures_of_the_readme_are_there_and_small(page: str) -> None:
         "bench.policies_table",
         "bench.privacy_table",
         "bench.compression_table",
+        "bench.gateway_table",
         "bench.records_table",
         "bench.ultrasound_table",
         "bench.dashboard_table",

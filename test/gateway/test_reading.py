@@ -187,7 +187,8 @@ def test_a_device_reads_its_own_alone(get: Get) -> None:
     assert [one["device"] for one in get("/v1/devices", "cam-1").json()["devices"]] == ["cam-1"]
     (mine,) = get("/v1/artefacts", "cam-1").json()["artefacts"]
     assert get(f"/v1/artefacts/{mine['id']}/data", "cam-1").content == b"cam-1"
-    assert get(f"/v1/artefacts/{mine['id'] + 1}/data", "cam-1").status_code == 404
+    assert get(f"/v1/artefacts/{mine['id'] + 1}/data", "cam-1").status_code == 403
+    assert get("/v1/artefacts/99/data", "cam-1").status_code == 404
 
 
 def test_a_client_reads_artefacts_and_devices(get: Get) -> None:
@@ -203,9 +204,41 @@ def test_a_client_reads_artefacts_and_devices(get: Get) -> None:
     assert get("/metrics").status_code == 200
 
 
+def test_artefacts_are_filtered_by_device_stream_kind_and_time(get: Get) -> None:
+    first, second = get("/v1/artefacts").json()["artefacts"]
+    made_ns = int(second["made_s"] * 1e9) + 1000  # a double holds no single ns
+    for query, devices in {
+        "device=cam-2&stream=main&kind=plan": ["cam-2"],
+        "kind=report": [],
+        "stream=other": [],
+        f"from_ns={made_ns}": [],
+        f"to_ns={made_ns}": ["cam-1", "cam-2"],
+        f"to_ns={int(first['made_s'] * 1e9) - 1000}": [],
+        f"from_ns=0&to_ns={made_ns}&device=cam-1": ["cam-1"],
+    }.items():
+        told = get(f"/v1/artefacts?{query}").json()
+        assert [one["device"] for one in told["artefacts"]] == devices, query
+    page = get("/v1/artefacts?limit=1").json()
+    assert len(page["artefacts"]) == 1
+    rest = get(f"/v1/artefacts?after={page['next']}").json()["artefacts"]
+    assert [one["device"] for one in rest] == ["cam-2"]
+
+
+def test_devices_are_filtered_by_device_stream_and_time(get: Get) -> None:
+    for query, some in {
+        "device=cam-2": True,
+        "device=cam-2&stream=main": False,  # it was never heard
+        "device=cam-2&from_ns=0": False,
+        "device=nobody": False,
+    }.items():
+        assert bool(get(f"/v1/devices?{query}").json()["devices"]) == some, query
+
+
 @pytest.mark.parametrize(
     "path",
     [
+        "/v1/artefacts?from_ns=yesterday",
+        "/v1/devices?to_ns=1.5",
         "/v1/records?limit=0",
         "/v1/records?limit=99999999999999999999",
         "/v1/records?limit=x",

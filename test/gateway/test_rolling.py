@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -17,15 +18,19 @@ from starlette.applications import Starlette
 
 from mastra_ros.artefacts import Artefact
 from mastra_ros.config import GatewayConfig
+from mastra_ros.gateway import rolling as rolling_module
 from mastra_ros.gateway.applications.keeping import Keeping
 from mastra_ros.gateway.clients import CLIENT, Client
+from mastra_ros.gateway.rollable import Rollable
 from mastra_ros.gateway.rolling import APPLICATION, ARCHIVE, BACK, KIND, Rolling
 from mastra_ros.gateway.statuses import Hearing, StatusBoard
 from mastra_ros.gateway.steering import Rollout, SteeringBook
 from mastra_ros.gateway.watching import Watching
+from mastra_ros.inference import load_bundle
 from mastra_ros.protocol.statuses import StatusReport
 from mastra_ros.statuses import pack_status
 
+ROOT = Path(__file__).parents[2]
 NEW, OLD = "b" * 64, "a" * 64
 
 
@@ -56,9 +61,9 @@ class Site:
         self.board, self.hearing = StatusBoard(), Hearing()
         self._told = 0
 
-    def rolling(self) -> Rolling:
+    def rolling(self, rollouts_dir: str = "") -> Rolling:
         return Rolling(
-            *(GatewayConfig(), self.book, self.keeping),
+            *(GatewayConfig(rollouts_dir=rollouts_dir), self.book, self.keeping),
             Watching(self.board, self.hearing, lambda: None),
             served=lambda _: None,
             devices=lambda: ["cam-1"],
@@ -90,12 +95,38 @@ class Site:
         assert self.keeping.put(APPLICATION, made, 2 * given.id, 0)
         return after
 
-    def hear(self, digest: str) -> None:
+    def done(self, source: str, digest: str, *devices: str, **changes: Any) -> Rollout:
+        """A roll-out that is done, and for which cam-1 was not there."""
+        now_s = time.time()
+        begun = self.book.begin_rollout(
+            lambda number: Rollout(
+                *(number, source, "boards", "2", digest, devices, "olga", now_s),
+                stages=(1.0,),
+                told=dict.fromkeys(devices, now_s),
+            ),
+            role="operator",
+        )
+        after = replace(begun, **{"phase": "done", **changes})
+        self.book.keep_rollout(begun, after, who="gateway", role="gateway", now_s=now_s)
+        return after
+
+    @property
+    def marks(self) -> list[str]:
+        """Of which roll-outs something waits for the device."""
+        waiting = self.keeping.undelivered("cam-1", "main", time.time(), 10)
+        return [kept.version for kept in waiting]
+
+    @property
+    def outcomes(self) -> list[str]:
+        """What the audit says of cam-1, the newest first."""
+        return [row.outcome for row in self.book.audit("cam-1", 0, 100)]
+
+    def hear(self, digest: str, device: str = "cam-1") -> None:
         self._told += 1
         body = pack_status({"bundle": {"name": "boards", "digest": digest}})
         report = StatusReport(1, self._told, body)
-        assert self.board.take("cam-1", "main", report, time.time()) is None
-        self.hearing.saw("cam-1", "main", time.time(), 60.0)
+        assert self.board.take(device, "main", report, time.time()) is None
+        self.hearing.saw(device, "main", time.time(), 60.0)
 
     @property
     def phase(self) -> str:
@@ -104,7 +135,11 @@ class Site:
     @property
     def left(self) -> list[str]:
         """What waits for the device, by its media type."""
-        waiting = self.keeping.undelivered("cam-1", "main", time.time(), 10)
+        return self.waiting("cam-1")
+
+    def waiting(self, device: str) -> list[str]:
+        """The same, of any device."""
+        waiting = self.keeping.undelivered(device, "main", time.time(), 10)
         return [kept.media_type for kept in waiting]
 
 
@@ -114,17 +149,19 @@ def site(tmp_path: Path) -> Iterator[Site]:
         yield Site(tmp_path / "state", stack)
 
 
-def asker(rolling: Rolling, number: int) -> Callable[[], Awaitable[httpx.Response]]:
-    """Asks for the bundle of before, as an operator does."""
+def asker(
+    rolling: Rolling, number: int, what: str = "back", role: str = "operator"
+) -> Callable[[], Awaitable[httpx.Response]]:
+    """Asks for the bundle of before, or for something else, as somebody with this role does."""
     inside = Starlette(routes=rolling.routes())
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        await inside({**scope, CLIENT: Client("olga", "operator")}, receive, send)
+        await inside({**scope, CLIENT: Client("olga", role)}, receive, send)
 
     async def ask() -> httpx.Response:
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
-            return await client.post(f"/v1/rollouts/{number}/back")
+            return await client.post(f"/v1/rollouts/{number}/{what}")
 
     return ask
 
@@ -174,3 +211,127 @@ def test_what_is_asked_for_while_a_step_is_kept_is_not_lost(site: Site) -> None:
     assert site.phase == "back"
     asyncio.run(rolling.step())
     assert site.left == [BACK]
+
+
+MODELS, SOURCE = str(ROOT / "models"), "board_defects"
+HERE = load_bundle(f"{MODELS}/{SOURCE}").digest
+
+
+def test_a_device_that_was_away_for_the_whole_of_a_rollout_is_given_the_newest_that_is_done(
+    site: Site,
+) -> None:
+    site.done(SOURCE, OLD, "cam-1")
+    newest = site.done(SOURCE, HERE, "cam-1")
+    site.done(SOURCE, NEW, "cam-2")  # not for cam-1
+    site.done(SOURCE, NEW, "cam-1", phase="rolled_back", told={})
+    rolling = site.rolling(MODELS)
+    asyncio.run(rolling.step())
+    assert site.marks == [], "nothing is known of it"
+    site.hear("c" * 64)
+    for _ in range(2):
+        asyncio.run(rolling.step())
+        assert site.marks == [newest.mark]
+        assert site.left == [ARCHIVE]
+    asyncio.run(site.rolling(MODELS).step())
+    assert site.outcomes == ["given, late"], "once, over restarts of the gateway"
+
+
+def test_a_device_that_has_the_bundle_or_had_it_is_not_given_it_late(site: Site) -> None:
+    done = site.done(SOURCE, HERE, "cam-1")
+    rolling = site.rolling(MODELS)
+    site.hear(HERE)
+    asyncio.run(rolling.step())
+    assert site.marks == []
+    site.book.keep_rollout(
+        *(done, replace(done, switched={"cam-1": 1.0})), who="g", role="gateway", now_s=1.0
+    )
+    site.hear("c" * 64)
+    asyncio.run(site.rolling(MODELS).step())
+    assert site.marks == [], "it has left it by itself"
+
+
+def test_a_device_that_a_later_rollout_has_reached_is_not_given_an_older_one(site: Site) -> None:
+    site.done(SOURCE, OLD, "cam-1")
+    later = site.done(SOURCE, HERE, "cam-1", phase="running")
+    site.hear("c" * 64)
+    asyncio.run(site.rolling(MODELS).step())
+    assert site.marks == [later.mark]
+
+
+def test_a_rollout_that_is_done_while_a_device_is_away_is_given_when_it_comes(site: Site) -> None:
+    running = site.done(SOURCE, HERE, "cam-1", "cam-2", phase="running", soak_s=0.0)
+    rolling = site.rolling(MODELS)
+    site.hear(HERE, "cam-2")
+    for _ in range(3):
+        asyncio.run(rolling.step())
+    assert site.phase == "done"
+    site.hear("c" * 64)
+    asyncio.run(rolling.step())
+    assert site.marks == [running.mark]
+
+
+def test_a_bundle_that_is_gone_is_told_once_and_given_to_nobody(site: Site) -> None:
+    site.done("no_such_bundle", HERE, "cam-1")
+    rolling = site.rolling(MODELS)
+    site.hear("c" * 64)
+    for _ in range(2):
+        asyncio.run(rolling.step())
+    assert site.marks == []
+    (outcome,) = site.outcomes
+    assert outcome.startswith("not given, late: there is no bundle no_such_bundle")
+
+
+def test_a_rollout_is_paused_and_goes_on_as_operators_ask(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed(monkeypatch, NEW)
+    given = site.given()
+    site.hear(NEW)
+    rolling = site.rolling()
+
+    def ask(what: str, number: int = given.id, role: str = "operator") -> tuple[int, str]:
+        answer = asyncio.run(asker(rolling, number, what, role)())
+        return answer.status_code, answer.json().get("error", "")
+
+    assert ask("pause", role="reader")[0] == 403
+    assert ask("pause", 7) == (409, "roll-out 7 is not under way")
+    assert ask("resume") == (409, f"roll-out {given.id} is as it is asked to be already")
+    assert ask("pause")[0] == 200
+    assert site.book.rollouts()[0].paused
+    asyncio.run(rolling.step())
+    asyncio.run(site.rolling().step())  # a gateway that starts again knows of it
+    assert site.phase == "running"
+    assert ask("resume")[0] == 200
+    for _ in range(3):
+        asyncio.run(rolling.step())
+    assert site.phase == "done"
+    assert ask("pause")[0] == 409
+    outcomes = [row.outcome for row in site.book.audit("", 0, 9)]
+    assert outcomes[:3] == ["done", "resumed", "paused"]
+
+
+def packed(monkeypatch: pytest.MonkeyPatch, digest: str) -> None:
+    """There is a bundle with this digest to roll out, whatever its name is."""
+    bundle = SimpleNamespace(digest=digest)
+    monkeypatch.setattr(Rollable, "open", lambda *_: bundle)
+    monkeypatch.setattr(rolling_module, "pack_bundle", lambda _: b"a bundle, packed")
+
+
+def test_the_list_is_as_long_as_is_asked_for_and_tells_the_time(site: Site) -> None:
+    for _ in range(3):
+        site.given(phase="rolled_back")
+    inside = Starlette(routes=site.rolling().routes())
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await inside({**scope, CLIENT: Client("rita", "reader")}, receive, send)
+
+    async def ask(query: str) -> httpx.Response:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
+            return await client.get(f"/v1/rollouts{query}")
+
+    told = asyncio.run(ask("?limit=2")).json()
+    assert [one["id"] for one in told["rollouts"]] == [3, 2]
+    assert abs(told["now_s"] - time.time()) < 3600
+    assert len(asyncio.run(ask("")).json()["rollouts"]) == 3
+    assert asyncio.run(ask("?limit=0")).status_code == 400

@@ -9,12 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mastra_ros.inference import TensorSpec
+from mastra_ros.inference import TensorSpec, postprocess
 from mastra_ros.inference.postprocess import (
     CANDIDATES_MAX,
     DETECTIONS_MAX,
     Candidates,
+    all_to_detections,
     anchor_free,
+    anchor_free_all,
     dequantise,
     least_raw,
     suppress,
@@ -177,3 +179,45 @@ def test_nothing_found_is_an_empty_result() -> None:
     found = decode(scores, np.ones((CELLS, 4), np.float32), FLOAT, 0.5)
     kept = suppress(found, 0.4, per_class=True)
     assert len(to_detections(found, kept, ALIKE, ("a", "b", "c"))) == 0
+
+
+@pytest.mark.parametrize("spec", SPECS)
+@pytest.mark.parametrize("most", [2, DETECTIONS_MAX])
+def test_frames_that_are_read_together_are_read_as_each_by_itself(
+    spec: TensorSpec, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postprocess, "DETECTIONS_MAX", most)
+    monkeypatch.setattr(postprocess, "CANDIDATES_MAX", 2 * most)
+    rng = np.random.default_rng(7)
+    frames = 5
+    scores = rng.normal(-3.0, 3.0, (frames, CELLS, CLASSES)).astype(np.float32)
+    distances = rng.normal(2.0, 2.0, (frames, CELLS, 4)).astype(np.float32)
+    scores[1] = -50.0  # nothing is in this one
+    distances[2, :5] = np.nan
+    if spec.dtype.kind != "f":
+        distances = np.nan_to_num(distances)
+        low, high = np.iinfo(spec.dtype).min, np.iinfo(spec.dtype).max
+        scores, distances = (
+            np.clip(one / spec.scale + spec.zero_point, low, high).astype(spec.dtype)
+            for one in (scores, distances)
+        )
+    options = {
+        "scores_spec": spec,
+        "distances_spec": spec,
+        "columns": COLUMNS,
+        "stride_px": STRIDE_PX,
+        "threshold": 0.4,
+    }
+    transforms = [Transform(0.5 + n % 2, 1.0, n % 3, 0.0, 40, 20 + n) for n in range(frames)]
+    labels = ("a", "b", "c")
+    found = anchor_free_all(scores, distances, **options)
+    kept = [suppress(one, 0.5, per_class=True) for one in found]
+    together = all_to_detections(found, kept, transforms, labels)
+    for n, got in enumerate(together):
+        one = anchor_free(scores[n], distances[n], **options)
+        alone = to_detections(one, suppress(one, 0.5, per_class=True), transforms[n], labels)
+        assert np.array_equal(got.boxes, alone.boxes)
+        assert np.array_equal(got.scores, alone.scores)
+        assert np.array_equal(got.classes, alone.classes)
+    assert len(together[1]) == 0
+    assert any(len(one) for one in together)

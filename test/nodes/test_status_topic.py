@@ -110,6 +110,15 @@ def test_a_status_tells_the_device_as_it_is_and_nothing_of_others() -> None:
     assert again["codecs"] == {}
 
 
+def test_what_the_application_counts_is_told_and_what_is_no_count_is_not() -> None:
+    teller = DeviceTeller("")
+    values = {"pass": "28", "reject": "1", "camera": "trusted", "privacy_sent": "7", "age": "1.5"}
+    teller.on_diagnostics(diagnostics("pipeline", **values, odd="\u0663", long="9" * 30))
+    teller.on_diagnostics(diagnostics("scheduling", load="3"))
+    assert unpack_status(pack_status(teller.take(LINK, 7)))["pipeline"] == {"pass": 28, "reject": 1}
+    assert "pipeline" not in DeviceTeller("").take(LINK, 7)
+
+
 def test_a_status_stays_small_whatever_the_nodes_say() -> None:
     teller = DeviceTeller("")
     for number in range(40):

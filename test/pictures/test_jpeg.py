@@ -109,3 +109,33 @@ def test_a_picture_cut_anywhere_is_a_frame_error(at: int) -> None:
         for end in (b"", END, b"\xff"):
             with pytest.raises(FrameError):
                 decode_still_file(coded("busy", kind)[:at] + end)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("gray", [True, False])
+def test_a_head_that_was_seen_before_changes_nothing_of_what_is_read(
+    kind: str, gray: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = coded("busy", kind, gray)
+    variants = [whole, whole + b"more", whole[:-2], whole[:-1], cut(whole, 0.5), whole[:400]]
+
+    def read(data: bytes) -> object:
+        try:
+            return read_layout(data)
+        except FrameError as error:
+            return str(error)
+
+    fresh = []
+    for data in variants:
+        monkeypatch.setattr(jpeg, "_heads", ())
+        fresh.append(read(data))
+    monkeypatch.setattr(jpeg, "_heads", ())
+    read_layout(whole)
+    assert bool(jpeg._heads) == (kind != "progressive")
+    assert [read(data) for data in variants] == fresh
+
+
+def test_heads_are_kept_within_bounds() -> None:
+    for side in range(8, 8 + 3 * jpeg.HEADS_MAX):
+        read_layout(cv2.imencode(".jpg", np.zeros((side, side), np.uint8))[1].tobytes())
+    assert len(jpeg._heads) == jpeg.HEADS_MAX

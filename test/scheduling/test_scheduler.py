@@ -279,6 +279,15 @@ def test_frames_are_sized_by_what_the_bridge_uploads() -> None:
     assert scheduler.link(now).sample.frame_bytes == pytest.approx(20_000, rel=0.2)
 
 
+def test_what_the_encoder_expects_of_the_next_frame_comes_first() -> None:
+    scheduler = Scheduler(SchedulingConfig(cloud_in_flight=100), FakePolicy(CLOUD))
+    scheduler.on_encoder(19_000.0)
+    assert scheduler.link(0).sample.frame_bytes == 19_000.0
+    for nothing in (math.nan, math.inf, -1.0, 0.0):
+        scheduler.on_encoder(nothing)
+        assert math.isnan(scheduler.link(0).sample.frame_bytes)
+
+
 def test_failing_answers_in_a_row_force_local_and_one_alone_does_not() -> None:
     world = Simulation(SchedulingConfig())
     world.run(2000)

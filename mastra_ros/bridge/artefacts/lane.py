@@ -16,8 +16,9 @@ from typing import Any
 from ...errors import SpoolError
 from ...protocol.artefacts import ArtefactAck, ArtefactOffer, ArtefactPiece
 from ...protocol.messages import Message
+from .beside import Beside
 from .folder import ArtefactFolder, Received
-from .receiving import QUEUE_ALONE_NS, QUEUE_NS, Transfer, Window
+from .receiving import Link, Transfer
 
 log = logging.getLogger(__name__)
 
@@ -35,30 +36,33 @@ WRITE_BYTES, WRITE_S = 32_768, 0.5
 class ArtefactLane:
     """Fetches what is offered, from the loop of the session.
 
-    send(message): queues it. quiet(): whether the link has room. live(): whether there are live
-    packets at all. on_received: called in the loop
-    for each artefact that is whole; only then it is acknowledged.
+    send(message): queues it. quiet(): whether the link has room. away(): whether a live packet is
+    away, unanswered. on_received: called in the loop for each artefact that is whole; only then it
+    is acknowledged.
     """
 
     def __init__(
         self,
         folder: ArtefactFolder,
         disk: Executor,
+        link: Link,
+        beside: Beside,
         *,
         send: Callable[[Message], None],
         quiet: Callable[[], bool],
-        live: Callable[[], bool],
+        away: Callable[[], bool],
         on_received: Callable[[Received], None],
     ) -> None:
         self._folder = folder
         self._disk = disk
         self._send = send
         self._quiet = quiet
-        self._live = live
+        self._away = away
+        self._beside = beside
         self._on_received = on_received
         self._offers: dict[int, ArtefactOffer] = {}
         self._tries: dict[str, int] = {}
-        self._window = Window()
+        self._link = link
         self._transfer: Transfer | None = None
         self._writes: list[asyncio.Future[Any]] = []
         self._unwritten = bytearray()
@@ -87,8 +91,15 @@ class ArtefactLane:
                 self._write(transfer.offer)
         self._wake.set()
 
+    def live_answered(self, took_ns: int, now_ns: int) -> None:
+        """A live packet was answered after so long."""
+        self._beside.answered(took_ns, now_ns)
+        self._beside.look(self._away(), now_ns)
+        self._wake.set()
+
     async def run(self) -> None:
         """Fetch until cancelled."""
+        self._beside.begin(time.monotonic_ns())
         while True:
             if self._offers:
                 offer = next(iter(self._offers.values()))
@@ -109,19 +120,17 @@ class ArtefactLane:
     async def _fetch(self, offer: ArtefactOffer) -> None:
         begun_ns = time.monotonic_ns()
         offset = await self._on_disk(self._folder.begin, offer)
-        self._transfer = transfer = Transfer(offer, offset, self._window, begun_ns)
+        self._transfer = transfer = Transfer(offer, offset, self._link, begun_ns)
         while not transfer.complete:
             if self._gone or 0 < offer.life_s < (time.monotonic_ns() - begun_ns) / 1e9:
                 await self._written(offer)
                 await self._on_disk(self._folder.forget, offer)
                 return
             self._writes = [write for write in self._writes if not _done_well(write)]
-            self._window.queue_ns = QUEUE_NS if self._live() else QUEUE_ALONE_NS
             if self._unwritten and time.monotonic() - self._unwritten_s > WRITE_S:
                 self._write(offer)
-            if self._quiet() and len(self._writes) < WRITES_MAX:
-                for request in transfer.requests(time.monotonic_ns()):
-                    self._send(request)
+            if len(self._writes) < WRITES_MAX:
+                self._ask(transfer, time.monotonic_ns())
             await self._rest(LOOK_S)
         await self._written(offer)
         received = await self._on_disk(self._folder.finish, offer)
@@ -135,6 +144,13 @@ class ArtefactLane:
         if self._tries[offer.sha256] >= TRIES_MAX:
             raise SpoolError("what came does not have the SHA-256 that was announced")
         await self._fetch(offer)
+
+    def _ask(self, transfer: Transfer, now_ns: int) -> None:
+        self._beside.look(self._away(), now_ns)
+        window_bytes = self._beside.window_bytes(self._link, transfer.idle, now_ns)
+        if window_bytes and self._quiet():
+            for request in transfer.requests(now_ns, window_bytes):
+                self._send(request)
 
     def _refuse(self, offer: ArtefactOffer, why: str) -> None:
         log.error("artefact %s %s %s is refused: %s", offer.kind, offer.name, offer.version, why)

@@ -7,6 +7,7 @@ whole before anything names them.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import sqlite3
 import threading
@@ -186,14 +187,26 @@ class Keeping:
         return done.rowcount == 1
 
     def artefacts(
-        self, device: str = "", stream: str = "", kind: str = "", after_id: int = 0, most: int = 100
+        self,
+        device: str = "",
+        stream: str = "",
+        kind: str = "",
+        after_id: int = 0,
+        most: int = 100,
+        *,
+        from_s: float = -math.inf,
+        to_s: float = math.inf,
     ) -> list[KeptArtefact]:
-        """Artefacts in the order in which they were made, from behind a place on."""
+        """Artefacts in the order in which they were made, from behind a place on.
+
+        from_s, to_s: between which they were made, the last one excluded, in s since 1970.
+        """
         wanted = [("device", device), ("stream", stream), ("kind", kind)]
         where = "".join(f" AND {column} = ?" for column, value in wanted if value)
         rows = self._ask(
-            f"SELECT {_COLUMNS} FROM artefact WHERE id > ?{where} ORDER BY id LIMIT ?",  # noqa: S608
-            *(after_id, *(value for _, value in wanted if value), most),
+            f"SELECT {_COLUMNS} FROM artefact WHERE id > ?{where}"  # noqa: S608
+            " AND made_s >= ? AND made_s < ? ORDER BY id LIMIT ?",
+            *(after_id, *(value for _, value in wanted if value), from_s, to_s, most),
         )
         return [KeptArtefact(*row) for row in rows]
 

@@ -12,6 +12,7 @@ import contextlib
 import errno
 import ipaddress
 import logging
+import math
 import socket
 import ssl
 import struct
@@ -55,7 +56,8 @@ class Guest:
     sock: socket.socket | None  # until the handshake begins
     handshake: asyncio.Task[None] | None = None
     transport: asyncio.Transport | None = None  # from the end of the handshake
-    timer: asyncio.TimerHandle | None = None
+    until_s: float = math.inf  # when patience ends; of the loop's clock
+    timer: asyncio.TimerHandle | None = None  # rings then, or before: to move it takes long
 
 
 class Acceptor:
@@ -121,6 +123,9 @@ class Acceptor:
     def gone(self, guest: Guest) -> None:
         """The connection has ended."""
         self._stop_waiting(guest)
+        if guest.timer is not None:
+            guest.timer.cancel()
+            guest.timer = None
         self._guests.discard(guest)
 
     # -- accepting -------------------------------------------------------------------------
@@ -157,7 +162,12 @@ class Acceptor:
         self._pause = self._loop.call_later(PAUSE_S, self.start)
 
     def _wait(self, guest: Guest, patience_s: float) -> None:
-        guest.timer = self._loop.call_later(patience_s, self._lost_patience, guest)
+        guest.until_s = self._loop.time() + patience_s
+        if guest.timer is not None and guest.timer.when() > guest.until_s:
+            guest.timer.cancel()
+            guest.timer = None
+        if guest.timer is None:
+            guest.timer = self._loop.call_at(guest.until_s, self._look_at_patience, guest)
         out = self._lobby.enter(guest, guest.crowd)
         if out is not None:
             self._on_refused("crowd")
@@ -168,15 +178,19 @@ class Acceptor:
             )
             self._drop(out)
 
-    def _lost_patience(self, guest: Guest) -> None:
+    def _look_at_patience(self, guest: Guest) -> None:
+        guest.timer = None
+        if guest not in self._guests or math.isinf(guest.until_s):
+            return
+        if self._loop.time() < guest.until_s:
+            guest.timer = self._loop.call_at(guest.until_s, self._look_at_patience, guest)
+            return
         self._on_refused("slow")
         self._drop(guest)
 
     def _stop_waiting(self, guest: Guest) -> None:
         self._lobby.leave(guest, guest.crowd)
-        if guest.timer is not None:
-            guest.timer.cancel()
-            guest.timer = None
+        guest.until_s = math.inf
 
     def _drop(self, guest: Guest) -> None:
         """End a connection at once, wherever it is."""

@@ -92,3 +92,19 @@ def framed(messages: Sequence[bytes]) -> bytes:
             parts.append(struct.pack(">BBQ", _BINARY, 127, size))
         parts.append(data)
     return b"".join(parts)
+
+
+def groups(messages: Sequence[bytes], size: int) -> list[Sequence[bytes]]:
+    """The messages in order, as many together as have at most `size` bytes; at least one."""
+    if sum(map(len, messages)) <= size:
+        return [messages] if messages else []
+    made: list[Sequence[bytes]] = []
+    group: list[bytes] = []
+    held = 0
+    for data in messages:
+        if group and held + len(data) > size:
+            made.append(group)
+            group, held = [], 0
+        group.append(data)
+        held += len(data)
+    return [*made, group]

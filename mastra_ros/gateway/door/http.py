@@ -53,7 +53,9 @@ class HttpServer(asyncio.Protocol):
     ) -> None:
         """`express` may take ordinary requests; the application gets all others."""
         self._express = express
-        self._on_express: asyncio.TimerHandle | None = None
+        self._on_express = False  # whether it has a request
+        self._express_until_s = 0.0
+        self._express_watch: asyncio.TimerHandle | None = None
         self._later = b""  # what came during a request that was taken by it
         self._fresh = True  # whether h11 has been given nothing of the next request
         self._acceptor = acceptor
@@ -76,7 +78,7 @@ class HttpServer(asyncio.Protocol):
         """See asyncio."""
         if self._draining:
             return
-        if self._on_express is not None:
+        if self._on_express:
             self._later += data
             self._transport.pause_reading()
         elif not (self._fresh and self._took(data)):
@@ -89,17 +91,25 @@ class HttpServer(asyncio.Protocol):
         asked = ordinary(data) if self._express is not None else None
         if asked is None or self._express is None:
             return False
-        self._on_express = self._loop.call_later(BODY_S, abort, self._transport)
-        if self._express(asked, self._admit, self._reply):
-            return True
-        self._on_express.cancel()
-        self._on_express = None
-        return False
+        self._on_express = self._express(asked, self._admit, self._reply)
+        if self._on_express:
+            self._express_until_s = self._loop.time() + BODY_S
+            if self._express_watch is None:
+                self._express_watch = self._loop.call_later(BODY_S, self._watch_express)
+        return self._on_express
+
+    def _watch_express(self) -> None:
+        """One timer for all requests that were taken: to set one for each takes longer."""
+        self._express_watch = None
+        if not self._on_express or self._gone:
+            return
+        if self._loop.time() >= self._express_until_s:
+            abort(self._transport)
+        else:
+            self._express_watch = self._loop.call_at(self._express_until_s, self._watch_express)
 
     def _reply(self, response: bytes) -> None:
         """The answer to a request that was taken."""
-        assert self._on_express is not None
-        self._on_express.cancel()
         if self._gone:
             return
         self._transport.write(response)
@@ -118,7 +128,7 @@ class HttpServer(asyncio.Protocol):
             self._replied()
 
     def _replied(self) -> None:
-        self._on_express = None
+        self._on_express = False
         self._admitted = False
         self._acceptor.wait_again(self._guest, IDLE_S)
         if self._later:
@@ -141,6 +151,8 @@ class HttpServer(asyncio.Protocol):
         """See asyncio."""
         self._gone = True
         self._calm()
+        if self._express_watch is not None:
+            self._express_watch.cancel()
         self._writable.set()
         if self._request is not None:
             self._request.disconnected()

@@ -24,7 +24,7 @@ from websockets.protocol import SEND_EOF, State
 from websockets.server import ServerProtocol
 
 from .acceptor import LINGER_S, Acceptor, Guest
-from .cutting import Cutter, framed
+from .cutting import Cutter, framed, groups
 from .ending import abort
 from .http import ADMIT
 from .transports import resume
@@ -44,6 +44,9 @@ HEAR = "mastra.hear"
 """Where the scope may have what hears a message at once; False when that has to wait."""
 SAY = "mastra.say"
 """Where the scope has what writes messages at once; False when the connection cannot take them."""
+RECORD_BYTES = 1024
+"""Messages are written together up to so much. A client can read nothing of a record of TLS before
+all of it is there: over a slow link a large one would hold up the first message in it."""
 TURN_MAX = 64
 """Messages that are heard of what has come in one call; the others wait."""
 
@@ -336,7 +339,8 @@ class WebSocketServer(asyncio.Protocol):
         usable = self._protocol.state is State.OPEN and not self._gone and not self._failed
         if not usable or not self._writable.is_set() or self._transport.is_closing():
             return False
-        self._transport.write(framed(messages))
+        for group in groups(messages, RECORD_BYTES):
+            self._transport.write(framed(group))
         return True
 
     def _close(self, code: int, reason: str) -> None:

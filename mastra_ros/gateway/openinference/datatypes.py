@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,7 @@ NAMES = {dtype: name for name, dtype in DTYPES.items()}
 RANK_MAX = 16
 ELEMENTS_MAX = 2**31 - 1
 _LENGTH = struct.Struct("<I")
+LITTLE = sys.byteorder == "little"
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,9 @@ def to_bytes(array: Array) -> bytes:
     """The bytes of an array."""
     if array.dtype == np.object_:
         return b"".join(_LENGTH.pack(len(one)) + one for one in array.ravel().tolist())
-    return np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes()
+    if not LITTLE:
+        array = array.astype(array.dtype.newbyteorder("<"))
+    return array.tobytes()
 
 
 def from_json(name: str, datatype: str, shape: tuple[int, ...], data: Any) -> Array:

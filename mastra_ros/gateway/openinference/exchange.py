@@ -8,6 +8,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from ...errors import ProtocolError
 from .datatypes import (
     NAMES,
@@ -23,7 +25,8 @@ from .datatypes import (
 BINARY_HEADER = "inference-header-content-length"
 """The header of requests and answers that says how much of the body is JSON."""
 ID_MAX = 256
-_JSON = json.JSONEncoder(separators=(",", ":")).encode
+_to_json = msgspec.json.encode
+_from_json = msgspec.json.decode
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -67,7 +70,7 @@ def read_request(
     `known` has the datatypes that each of the model's inputs may have.
     """
     try:
-        document = json.loads(body[:header_bytes])
+        document = _loads(body[:header_bytes])
     except (ValueError, RecursionError) as error:
         raise ProtocolError(f"body: not JSON ({type(error).__name__})") from None
     if not isinstance(document, dict):
@@ -95,6 +98,14 @@ def read_request(
     )
 
 
+def _loads(text: bytes) -> Any:
+    """As `json.loads`, which has the last word on what the quicker reader does not take."""
+    try:
+        return _from_json(text)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return json.loads(text)
+
+
 def write_answer(request: InferRequest, answer: InferAnswer) -> tuple[bytes, int]:
     """The body of an answer, and how much of it is JSON: 0 where all of it is. ProtocolError."""
     outputs, tail = [], []
@@ -113,7 +124,7 @@ def write_answer(request: InferRequest, answer: InferAnswer) -> tuple[bytes, int
         outputs.append(told)
     document = {"model_name": answer.model, "model_version": answer.version}
     document |= {"id": request.id} if request.id else {}
-    head = _JSON({**document, "outputs": outputs}).encode()
+    head = _to_json({**document, "outputs": outputs})
     return head + b"".join(tail), len(head) if tail else 0
 
 

@@ -84,6 +84,7 @@ class Rollout:
     soaking_s: float = -1.0  # since when all of the stage have it; below 0: not all
     reason: str = ""
     changed_s: float = 0.0
+    paused: bool = False  # no further device is given it, but limits are watched
 
     def __post_init__(self) -> None:
         if not self.devices or len(set(self.devices)) != len(self.devices):
@@ -118,7 +119,14 @@ class Rollout:
         """Every device that was given it shall have the bundle of before."""
         if self.phase in ("back", "rolled_back"):
             return self
-        return replace(self, phase="back", reason=reason, changed_s=now_s, soaking_s=-1.0)
+        after = replace(self, phase="back", reason=reason, changed_s=now_s, soaking_s=-1.0)
+        return replace(after, paused=False)
+
+    def pause(self, now_s: float, *, paused: bool = True) -> Rollout:
+        """Stay at what is reached, or go on; who soaks, soaks anew."""
+        if self.phase != "running" or self.paused == paused:
+            return self
+        return replace(self, paused=paused, changed_s=now_s, soaking_s=-1.0)
 
     def step(self, seen: Mapping[str, Seen], now_s: float) -> Rollout:
         """The state after what is seen now."""
@@ -129,7 +137,8 @@ class Rollout:
         if self.phase != "running":
             return self
         told = dict(self.told)
-        for device in self.reached:  # who has it already is neither given it nor taken back
+        # Who has it already is neither given it nor taken back.
+        for device in () if self.paused else self.reached:
             if _of(seen, device).digest != self.digest:
                 told.setdefault(device, now_s)
         switched = dict(self.switched)
@@ -140,7 +149,7 @@ class Rollout:
         fault = after._fault(seen, now_s)
         if fault:
             return after.go_back(fault, now_s)
-        return after._soaked(seen, now_s)
+        return after if self.paused else after._soaked(seen, now_s)
 
     def _to_await(self, device: str, seen: Seen, now_s: float) -> bool:
         """Whether a device is still to go back: it has the bundle, or had it and nothing is known.
@@ -214,6 +223,9 @@ def steps_between(before: Rollout, after: Rollout) -> list[tuple[str, str, str, 
     if after.stage != before.stage:
         share = f"{after.stages[after.stage]:.0%}"
         rows.append(("rollout", "", name, before.stage, after.stage, f"stage {share}"))
+    if after.paused != before.paused and after.phase == before.phase:
+        outcome = "paused" if after.paused else "resumed"
+        rows.append(("rollout", "", name, before.paused, after.paused, outcome))
     if after.phase != before.phase:
         outcome = f"{after.phase}: {after.reason}" if after.reason else after.phase
         rows.append(("rollout", "", name, before.phase, after.phase, outcome))

@@ -34,6 +34,32 @@ def groups_of(requests: Sequence[Tensors], rows_max: int) -> list[list[int]]:
     return groups
 
 
+def padded_rows(rows: int, sizes: Sequence[int]) -> int:
+    """The smallest of the sizes that holds so many rows; as many where none does."""
+    return min((size for size in sizes if size >= rows), default=rows)
+
+
+def pad(tensors: Tensors, rows: int) -> Tensors:
+    """The inputs with so many rows: the last one again, which a model takes as it took it once."""
+    more = rows - rows_of(tensors)
+    if more <= 0:
+        return tensors
+    return {
+        name: np.concatenate([array, np.repeat(array[-1:], more, axis=0)])
+        for name, array in tensors.items()
+    }
+
+
+def cut(outputs: Tensors, padded: int, rows: int) -> dict[str, Array]:
+    """The outputs of the rows before those that were put there by `pad`. Raises ModelError."""
+    if rows == padded:
+        return dict(outputs)
+    for name, array in outputs.items():
+        if array.ndim == 0 or array.shape[0] != padded:
+            raise ModelError(f"{name}: expected {padded} rows, got shape {list(array.shape)}")
+    return {name: array[:rows] for name, array in outputs.items()}
+
+
 def join(requests: Sequence[Tensors]) -> Tensors:
     """The inputs of all of them, one behind the other."""
     if len(requests) == 1:

@@ -20,26 +20,48 @@ from .onnx import OnnxBackend
 from .served import OnBatch, ServedTensors, check_same
 from .upstream import FAILURES_MAX, REST_S, UpstreamBackend
 
-_SPEC = re.compile(r"(?P<name>[\w.-]{1,64})(:(?P<version>[\w.-]{1,32}))?=(?P<where>\S.*)")
+_SPEC = re.compile(
+    r"(?P<name>[\w.-]{1,64})(:(?P<version>[\w.-]{1,32}))?(\*(?P<instances>\d{1,3}))?"
+    r"(@(?P<sizes>\d{1,4}(/\d{1,4})*))?=(?P<where>\S.*)"
+)
+INSTANCES_MAX = 64
 URL = re.compile(r"(https?|grpcs?)://", re.IGNORECASE)
 FIRST_VERSION = "1"
 
 
 @dataclass(frozen=True)
 class TensorModel:
-    """One entry: a name, a version (or the model's own where it is empty), a file or URL."""
+    """One entry: a name, a version (or the model's own where it is empty), a file or URL.
+
+    `instances`: runs at once; 0 where it does not say. `sizes`: rows of its runs, ascending; none:
+    as many as there are.
+    """
 
     name: str
     version: str
     where: str
+    instances: int = 0
+    sizes: tuple[int, ...] = ()
 
     @classmethod
     def parse(cls, text: str) -> TensorModel:
         """Raises ConfigError."""
         match = _SPEC.fullmatch(text.strip())
         if match is None:
-            raise ConfigError(f"tensors: expected NAME[:VERSION]=FILE or =URL, got {text!r:.200}")
-        return cls(match["name"], match["version"] or "", match["where"])
+            raise ConfigError(
+                "tensors: expected NAME[:VERSION][*INSTANCES][@ROWS/ROWS/…]=FILE or =URL, "
+                f"got {text!r:.200}"
+            )
+        instances = 0 if match["instances"] is None else int(match["instances"])
+        if match["instances"] is not None and not 1 <= instances <= INSTANCES_MAX:
+            raise ConfigError(
+                f"tensors: {match['name']}: expected 1 to {INSTANCES_MAX} instances, "
+                f"got {instances}"
+            )
+        sizes = tuple(sorted({int(size) for size in (match["sizes"] or "").split("/") if size}))
+        if sizes and sizes[0] < 1:
+            raise ConfigError(f"tensors: {match['name']}: expected runs of at least one row, got 0")
+        return cls(match["name"], match["version"] or "", match["where"], instances, sizes)
 
 
 def open_tensors(config: GatewayConfig, on_batch: OnBatch) -> list[ServedTensors]:
@@ -50,7 +72,7 @@ def open_tensors(config: GatewayConfig, on_batch: OnBatch) -> list[ServedTensors
         for entry in map(TensorModel.parse, config.tensors):
             make = _maker(entry, config)
             some = []
-            for _ in range(config.tensors_instances):
+            for _ in range(entry.instances or config.tensors_instances):
                 some.append(make())
                 backends.append(some[-1])
             check_same(some)
@@ -63,6 +85,7 @@ def open_tensors(config: GatewayConfig, on_batch: OnBatch) -> list[ServedTensors
                     delay_ms=config.batch_delay_ms,
                     queue_max=config.queue_frames_max,
                     on_batch=on_batch,
+                    sizes=entry.sizes,
                 )
             )
     except MastraError:

@@ -12,28 +12,28 @@ from ...inference import DynamicBatcher
 from ..openinference.datatypes import Array, TensorSpec
 from ..openinference.statistics import Statistics
 from .backend import Backend, Tensors
-from .joining import groups_of, join, part
+from .joining import cut, groups_of, join, pad, padded_rows, part, rows_of
 
 OnBatch = Callable[[str, int, float, float], None]
 
 
 class _Instance:
-    """One backend, its thread and its queue."""
+    """One backend, which has a thread of its own."""
 
-    def __init__(
-        self, backend: Backend, make: Callable[..., DynamicBatcher[Tensors, dict[str, Array]]]
-    ) -> None:
+    def __init__(self, backend: Backend, rows_max: int, sizes: Sequence[int]) -> None:
         self.backend = backend
         self.since_s = math.nan
-        self.batcher = make(self._run)
-        self.joins = backend.rows_max > 0
+        self._joins = backend.rows_max > 0
+        self._rows_max = min((rows_max, backend.rows_max, *sizes[-1:]))
+        self._sizes = [size for size in sizes if size <= backend.rows_max]
 
     @property
     def silent_s(self) -> float:
         since_s = self.since_s
         return 0.0 if math.isnan(since_s) else time.monotonic() - since_s
 
-    def _run(self, requests: list[Tensors]) -> list[dict[str, Array]]:
+    def run(self, requests: list[Tensors]) -> list[dict[str, Array]]:
+        """The answers, in order."""
         self.since_s = time.monotonic()
         try:
             return self._answers(requests)
@@ -41,21 +41,27 @@ class _Instance:
             self.since_s = math.nan
 
     def _answers(self, requests: list[Tensors]) -> list[dict[str, Array]]:
-        if not self.joins:
+        if not self._joins:
             return [self.backend.run(one) for one in requests]
-        rows_max = min(self.batcher.size_max, self.backend.rows_max)
         answers: list[dict[str, Array]] = [{} for _ in requests]
-        for group in groups_of(requests, rows_max):
+        for group in groups_of(requests, self._rows_max):
             some = [requests[at] for at in group]
-            for at, answer in zip(group, part(self.backend.run(join(some)), some), strict=True):
+            outputs = self._run_padded(join(some))
+            for at, answer in zip(group, part(outputs, some), strict=True):
                 answers[at] = answer
         return answers
+
+    def _run_padded(self, inputs: Tensors) -> dict[str, Array]:
+        rows = rows_of(inputs)
+        padded = padded_rows(rows, self._sizes) if rows else 0
+        return cut(self.backend.run(pad(inputs, padded)), padded, rows)
 
 
 class ServedTensors:
     """One model and version under its name; used from the event loop.
 
-    Each of several instances runs by itself; a request goes to the one where the fewest wait.
+    Requests wait in one queue; each of several instances takes from it when it has nothing to do.
+    With `sizes`, ascending, runs have as many rows as one of them, the last of them made up.
     """
 
     def __init__(
@@ -68,6 +74,7 @@ class ServedTensors:
         delay_ms: float,
         queue_max: int,
         on_batch: OnBatch = lambda *_: None,
+        sizes: Sequence[int] = (),
     ) -> None:
         self.name = name
         self.version = version
@@ -77,15 +84,15 @@ class ServedTensors:
             self.statistics.ran(size, queue_ms, run_ms)
             on_batch(name, size, queue_ms, run_ms)
 
-        def make(
-            run: Callable[[list[Tensors]], list[dict[str, Array]]],
-        ) -> DynamicBatcher[Tensors, dict[str, Array]]:
-            return DynamicBatcher(
-                run, size_max=size_max, delay_ms=delay_ms, queue_max=queue_max, on_batch=ran
-            )
-
-        self._instances = [_Instance(backend, make) for backend in backends]
-        self._size_max = size_max
+        self._instances = [_Instance(backend, size_max, sizes) for backend in backends]
+        self._size_max = min((size_max, *sizes[-1:]))
+        self._batcher: DynamicBatcher[Tensors, dict[str, Array]] = DynamicBatcher(
+            [one.run for one in self._instances],
+            size_max=self._size_max,
+            delay_ms=delay_ms,
+            queue_max=queue_max,
+            on_batch=ran,
+        )
 
     @property
     def inputs(self) -> tuple[TensorSpec, ...]:
@@ -113,7 +120,7 @@ class ServedTensors:
     @property
     def queued(self) -> int:
         """Requests that wait."""
-        return sum(one.batcher.queued for one in self._instances)
+        return self._batcher.queued
 
     @property
     def silent_s(self) -> float:
@@ -124,29 +131,22 @@ class ServedTensors:
         """The outputs. LinkError when too many wait or nobody answers, ModelError on failure."""
         began = time.perf_counter()
         try:
-            return await self._idle().batcher.submit(inputs)
+            return await self._batcher.submit(inputs)
         except Exception:
             self.statistics.failed((time.perf_counter() - began) * 1e3)
             raise
 
     def put(self, inputs: Tensors) -> asyncio.Future[dict[str, Array]]:
         """As `infer`, for who does not wait: LinkError at once, other errors in the future."""
-        return self._idle().batcher.put(inputs)
-
-    def _idle(self) -> _Instance:
-        """The one where the fewest wait."""
-        return min(
-            self._instances,
-            key=lambda one: (not one.backend.ready, one.batcher.queued + (one.silent_s > 0)),
-        )
+        return self._batcher.put(inputs)
 
     async def close(self, timeout_s: float | None = None) -> bool:
         """Refuse those that wait and free the model; False when a run does not end in time."""
-        ended = await asyncio.gather(*(one.batcher.close(timeout_s) for one in self._instances))
-        for one, done in zip(self._instances, ended, strict=True):
-            if done:
+        ended = await self._batcher.close(timeout_s)
+        for one in self._instances:
+            if ended or not one.silent_s:
                 one.backend.close()
-        return all(ended)
+        return ended
 
 
 def check_same(backends: Sequence[Backend]) -> None:

@@ -1,4 +1,5 @@
-"""How large a frame is on its way up, from what the bridge says that it has uploaded."""
+"""How large a frame is on its way up: by what its encoder expects of the next one, and else from
+what the bridge says that it has uploaded."""
 
 from __future__ import annotations
 
@@ -18,7 +19,17 @@ class FrameBytes:
     def __init__(self) -> None:
         self._frames = 0
         self._uploaded = 0
-        self.mean = math.nan
+        self._mean = math.nan
+        self._expected = math.nan
+
+    @property
+    def mean(self) -> float:
+        """Of the next frame, bytes; NaN while nothing is known."""
+        return self._expected if math.isfinite(self._expected) else self._mean
+
+    def expected(self, next_bytes: float) -> None:
+        """What the encoder expects of the next frame; NaN where it cannot tell."""
+        self._expected = next_bytes if next_bytes > 0 else math.nan
 
     def sent(self) -> None:
         """One frame was given to the compression."""
@@ -40,5 +51,5 @@ class FrameBytes:
         mean = (total_bytes - self._uploaded) / self._frames
         self._frames, self._uploaded = 0, total_bytes
         if mean > 0:
-            before = self.mean if math.isfinite(self.mean) else mean
-            self.mean = before + WEIGHT * (mean - before)
+            before = self._mean if math.isfinite(self._mean) else mean
+            self._mean = before + WEIGHT * (mean - before)

@@ -8,7 +8,7 @@ import pytest
 from websockets.frames import Frame, Opcode
 from websockets.protocol import Protocol, Side
 
-from mastra_ros.gateway.door.cutting import SMALL_BYTES, Cutter, framed
+from mastra_ros.gateway.door.cutting import SMALL_BYTES, Cutter, framed, groups
 
 
 class Heard:
@@ -93,3 +93,20 @@ def test_what_is_written_together_is_read_as_so_many_messages() -> None:
     frames = [one for one in client.events_received() if isinstance(one, Frame)]
     assert [bytes(one.data) for one in frames] == sent
     assert all(one.fin and one.opcode is Opcode.BINARY for one in frames)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "made"),
+    [
+        ([], []),
+        ([3, 3, 4], [[3, 3, 4]]),
+        ([3, 3, 5], [[3, 3], [5]]),
+        ([50, 3, 50, 0, 11, 10], [[50], [3], [50], [0], [11], [10]]),
+        ([1] * 25, [[1] * 10, [1] * 10, [1] * 5]),
+    ],
+)
+def test_a_large_message_is_written_apart_from_the_small_ones_before_it(
+    sizes: list[int], made: list[list[int]]
+) -> None:
+    found = [[len(data) for data in group] for group in groups([bytes(n) for n in sizes], 10)]
+    assert found == made

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from mastra_ros.gateway.door import ordinary as module
 from mastra_ros.gateway.door.ordinary import BODY_BYTES_MAX, Ordinary, ordinary
 
 HEAD = b"POST /v2/models/m/infer HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n"
@@ -67,3 +68,14 @@ def test_a_large_body_or_head_is_none() -> None:
     large = HEAD.replace(b": 3", b": %d" % size) + b"\r\n" + bytes(size)
     assert ordinary(large) is None
     assert ordinary(HEAD + b"X: " + b"y" * 5000 + b"\r\n\r\nabc") is None
+
+
+def test_lines_that_are_remembered_are_bounded_and_change_nothing() -> None:
+    for n in range(3 * module._SEEN_MAX):
+        line = b"X-Own: %d" % n
+        asked = ordinary(HEAD + line + b"\r\n\r\nabc")
+        assert asked is not None
+        assert asked.headers[b"x-own"] == b"%d" % n
+    assert len(module._lines) <= module._SEEN_MAX
+    assert ordinary(HEAD + b"X-Own: 1\r\nx-own: 1\r\n\r\nabc") is None
+    assert ordinary(WHOLE) == ordinary(WHOLE)

@@ -66,6 +66,35 @@ def test_a_limit_that_is_passed_takes_it_back_from_every_device(bad: Seen, why: 
     assert one.step(obedient(one), now_s + 2).phase == "rolled_back"
 
 
+def test_one_that_is_paused_reaches_nobody_else_and_soaks_anew_when_it_goes_on() -> None:
+    one = rollout().step(obedient(rollout()), 0.0)
+    one = one.step(obedient(one), 1.0)
+    held = one.pause(2.0)
+    assert (held.paused, held.soaking_s, held.pause(3.0)) == (True, -1.0, held)
+    for now_s in (20.0, 40.0, 1000.0):
+        held = held.step(obedient(held), now_s)
+    assert (held.phase, held.stage, set(held.told)) == ("running", 0, {"cam-0"})
+    again = held.pause(1001.0, paused=False)
+    again = again.step(obedient(again), 1002.0)
+    assert again.step(obedient(again), 1011.0).stage == 0
+    assert again.step(obedient(again), 1012.0).stage == 1
+    assert [row[-1] for row in (*steps_between(one, held), *steps_between(held, again))] == [
+        *("paused", "resumed")
+    ]
+
+
+def test_one_that_is_paused_goes_back_where_a_limit_is_passed_or_somebody_asks() -> None:
+    one = rollout().step(obedient(rollout()), 0.0)
+    held = one.step(obedient(one), 1.0).pause(2.0)
+    for back in (held.step({"cam-0": replace(GOOD, agreement=0.1)}, 3.0), held.go_back("no", 3.0)):
+        assert (back.phase, back.paused) == ("back", False)
+        assert back.pause(4.0) == back
+    plain = to_plain(held)
+    assert from_plain(plain) == held
+    del plain["paused"]  # as an older version kept it
+    assert from_plain(plain) == replace(held, paused=False)
+
+
 def test_a_device_that_is_heard_and_does_not_switch_ends_it() -> None:
     one = rollout(limits=Limits(switch_s=30.0)).step({"cam-0": BEFORE}, 0.0)
     assert one.step({"cam-0": BEFORE}, 30.0).phase == "running"

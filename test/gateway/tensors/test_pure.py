@@ -8,7 +8,7 @@ import pytest
 from mastra_ros.errors import ConfigError, ModelError
 from mastra_ros.gateway.tensors.address import Address
 from mastra_ros.gateway.tensors.breaker import Breaker
-from mastra_ros.gateway.tensors.joining import groups_of, join, part
+from mastra_ros.gateway.tensors.joining import cut, groups_of, join, pad, padded_rows, part
 from mastra_ros.gateway.tensors.opening import TensorModel
 
 
@@ -83,3 +83,49 @@ def test_answers_are_parted_as_the_requests_were_joined() -> None:
         np.testing.assert_array_equal(one["b"], answer["b"])
     with pytest.raises(ModelError, match="expected 3 rows"):
         part({"a": np.zeros((2, 3))}, requests)
+
+
+def test_an_entry_may_say_its_instances_and_the_sizes_of_its_runs() -> None:
+    assert TensorModel.parse("bert:2*3@16/4/4/1=/m/bert.onnx") == TensorModel(
+        "bert", "2", "/m/bert.onnx", 3, (1, 4, 16)
+    )
+    assert TensorModel.parse("bert*1=f.pt2") == TensorModel("bert", "", "f.pt2", 1)
+    assert TensorModel.parse("bert@8=http://a/b") == TensorModel("bert", "", "http://a/b", 0, (8,))
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("x*0=f.onnx", "expected 1 to 64 instances, got 0"),
+        ("x*65=f.onnx", "expected 1 to 64 instances, got 65"),
+        ("x@0/4=f.onnx", "expected runs of at least one row, got 0"),
+        ("x@=f.onnx", "expected NAME"),
+        ("x*=f.onnx", "expected NAME"),
+        ("x@4,8=f.onnx", "expected NAME"),
+        ("x@4*2=f.onnx", "expected NAME"),
+    ],
+)
+def test_an_entry_with_senseless_instances_or_sizes_is_refused(text: str, why: str) -> None:
+    with pytest.raises(ConfigError, match=why):
+        TensorModel.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("rows", "sizes", "padded"),
+    [(1, (), 1), (1, (1, 4), 1), (2, (1, 4), 4), (4, (1, 4), 4), (5, (1, 4), 5), (3, (8,), 8)],
+)
+def test_a_run_has_the_smallest_size_that_holds_its_rows(
+    rows: int, sizes: tuple[int, ...], padded: int
+) -> None:
+    assert padded_rows(rows, sizes) == padded
+
+
+def test_rows_that_are_made_up_are_the_last_one_again_and_their_outputs_are_cut_off() -> None:
+    inputs = {"a": np.array([[1, 2], [3, 4]]), "b": np.array([5, 6])}
+    padded = pad(inputs, 4)
+    assert padded["a"].tolist() == [[1, 2], [3, 4], [3, 4], [3, 4]]
+    assert padded["b"].tolist() == [5, 6, 6, 6]
+    assert pad(inputs, 2) is inputs
+    assert cut({"s": padded["b"] * 2}, 4, 2)["s"].tolist() == [10, 12]
+    with pytest.raises(ModelError, match=r"s: expected 4 rows, got shape \[3\]"):
+        cut({"s": np.zeros(3)}, 4, 2)

@@ -19,6 +19,7 @@ from .kalman import BoxFilter
 from .matching import assign, grown, overlaps
 from .track import Track, TrackView
 from .usual import UsualMotion
+from .weak import WeakTraces
 
 Floats = NDArray[np.float64]
 
@@ -52,11 +53,13 @@ class Tracker:
         self._count = 0
         self._size_px: tuple[int, int] | None = None
         self._usual = UsualMotion()
+        self._weak = WeakTraces()
 
     def clear(self) -> None:
         """Forget all, as after a cut; numbers go on."""
         self._tracks = []
         self._last_ns = None
+        self._weak.clear()
 
     def update(
         self, stamp_ns: int, detections: Detections, size_px: tuple[int, int] | None = None
@@ -72,6 +75,7 @@ class Tracker:
         dt = 0.0 if last is None else (stamp_ns - last) / 1e9
         if last is not None and (dt <= 0 or dt * 1e3 > o.gap_ms):
             self._tracks = []
+            self._weak.clear()
             dt = 0.0
         for track in self._tracks:
             track.filter.predict(dt)
@@ -83,7 +87,8 @@ class Tracker:
         lately = [t for t in left_tracks if stamp_ns - t.seen_ns < (dt + 0.5) * 1e9]
         _, left_low = self._match(lately, found, low, stamp_ns, most=0.6)
         fresh, left_high = self._match(fresh, found, left_high, stamp_ns, most=0.85)
-        self._match(fresh, found, left_low, stamp_ns, most=0.6)
+        _, left_low = self._match(fresh, found, left_low, stamp_ns, most=0.6)
+        self._weak.note(stamp_ns, found.boxes[left_low])
         for k in left_high:
             if found.scores[k] >= o.new_score:
                 self._begin(found, int(k), stamp_ns)
@@ -146,6 +151,7 @@ class Tracker:
             if not track.number and old and track.hits >= self._options.hits:
                 self._count += 1
                 track.number = self._count
+                self._weak.lengthen(track)
         rows, columns = {r for r, _ in pairs}, {c for _, c in pairs}
         return (
             [t for k, t in enumerate(tracks) if k not in rows],

@@ -92,3 +92,69 @@ def test_part_of_a_vehicle_is_no_second_one() -> None:
         return [(x1, y1, x2, y2), (x1 + 3, y1 + 20, x2 - 3, y2)]
 
     assert len(counted(frames, fps=10, seconds=4)) == 1
+
+
+def test_one_that_went_far_away_and_comes_back_counts_each_time() -> None:
+    passed = counted(lambda t: [down(100, 180 + 150 * np.sin(0.6 * t), 0)(0)], seconds=11)
+    assert [p.direction for p in passed] == ["in", "out", "in"][: len(passed)]
+    assert len(passed) >= 2
+
+
+@pytest.mark.parametrize("fps", [5, 10, 30])
+def test_one_that_was_first_found_just_behind_the_line_counts(fps: float) -> None:
+    car, other = down(100, 40, 80), down(500, 330, -30)
+    passed = counted(lambda t: [other(t)] + ([car(t)] if car(t)[3] > 245 else []), fps=fps)
+    assert [(p.direction, p.lane) for p in passed if p.lane == "one"] == [("in", "one")]
+
+
+def test_one_that_is_there_from_the_beginning_behind_the_line_does_not_count() -> None:
+    assert not counted(lambda t: [down(100, 220, 60)(t)], seconds=2)
+
+
+def test_one_that_drives_in_from_the_side_behind_the_line_does_not_count() -> None:
+    other = down(500, 330, -5)
+
+    def frames(t: float) -> Frame:
+        x, y = -30 + 90 * (t - 1.5), 215 + 8 * (t - 1.5)
+        return [other(t)] + ([(max(0.0, x - 30), y - 25, x + 30, y + 25)] if x > -10 else [])
+
+    assert not counted(frames, fps=10, seconds=4)
+
+
+def test_one_that_grows_in_from_the_lower_border_drives_out_and_not_in() -> None:
+    other = down(500, 100, 5)
+
+    def frames(t: float) -> Frame:
+        top = 360 - 40 * (t - 1.5)
+        return [other(t)] + ([(100, top, 240, min(358.0, top + 160))] if 1.7 < t < 5.5 else [])
+
+    assert not counted(frames, fps=10, seconds=4)
+
+
+def test_one_that_begins_to_move_behind_the_line_does_not_count() -> None:
+    other = down(500, 330, -5)
+
+    def frames(t: float) -> Frame:
+        return [other(t)] + ([down(100, 220 + 4 * max(0.0, t - 3), 0)(0)] if t > 1.5 else [])
+
+    assert not counted(frames, fps=10, seconds=5)
+
+
+def test_a_part_of_one_that_is_told_apart_behind_the_line_is_no_second_one() -> None:
+    car = down(100, 40, 80)
+
+    def frames(t: float) -> Frame:
+        x1, y1, x2, y2 = car(t)
+        part = (x1 + 15, y1 + 5, x2 + 8, y2 + 5)
+        return [(x1, y1, x2, y2)] + ([part] if y1 > 185 else [])
+
+    assert len(counted(frames, fps=10, seconds=4)) == 1
+
+
+def test_one_that_the_border_cuts_counts_once_it_was_seen_twice_behind_the_line() -> None:
+    def cut(y: float) -> Frame:
+        return [(560, y - 25, 640, y + 25)]
+
+    assert len(counted(lambda t: cut(300 - 60 * t), fps=10, seconds=4)) == 1
+    # Another one is taken for it, once.
+    assert not counted(lambda t: cut(220) if t < 0.5 else cut(178) if t < 0.55 else [], seconds=2)

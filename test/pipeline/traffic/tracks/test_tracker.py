@@ -83,3 +83,33 @@ def test_the_filter_goes_on_where_nothing_is_found_and_is_less_sure() -> None:
         filter_.predict(0.2)
     assert filter_.place[:2] == pytest.approx([100, 30 + 60 * 2.8], abs=4)
     assert filter_.p00 > 4 * sure
+
+
+@pytest.mark.parametrize("fps", [5, 10, 30])
+def test_one_that_was_found_badly_at_first_has_been_where_it_was_found_so(fps: float) -> None:
+    car, tracker, first = down(100, 60, 60), Tracker(), None
+    for n in range(int(2.5 * fps)):
+        t = n / fps
+        score = 0.2 if t < 0.9 else 0.8
+        boxes = found([car(t)] if t > 0.25 else [], score=score)
+        for view in tracker.update(round(t * 1e9) + 1, boxes, SIZE_PX):
+            first = first or view
+    assert first is not None
+    stamps = [place[0] / 1e9 for place in first.past]
+    assert stamps == sorted(stamps)
+    assert stamps[0] < 0.65
+    for stamp_ns, x, y, *_ in first.past:
+        assert (x, y) == pytest.approx((100, 60 + 60 * stamp_ns / 1e9), abs=4)
+
+
+def test_what_was_found_badly_elsewhere_is_not_where_one_has_been() -> None:
+    car, tracker, first = down(100, 60, 60), Tracker(), None
+    for n in range(20):
+        t = n / 10
+        boxes = found(
+            [car(t)] if t > 0.9 else [down(400, 100, 0)(0)], score=0.8 if t > 0.9 else 0.2
+        )
+        for view in tracker.update(round(t * 1e9) + 1, boxes, SIZE_PX):
+            first = first or view
+    assert first is not None
+    assert first.past[0][0] / 1e9 > 0.9
