@@ -41,7 +41,7 @@ from bench.privacy_pictures import (
 )
 from mastra_ros.config import PrivacyConfig
 from mastra_ros.errors import ModelError
-from mastra_ros.privacy import Finder, Region
+from mastra_ros.privacy import Finder, Region, mask_of
 from mastra_ros.privacy.finders import ALL, DEFAULT, FINDERS, PacedFinders
 from mastra_ros.privacy.finders.files import own_model
 from mastra_ros.privacy.finders.network import open_network
@@ -94,7 +94,7 @@ class Bench:
         found = {name: finder.find(image) for name, finder in used.items()}
         widen = self.config.widen
         return {
-            name: [r.widened(widen) for one in names if one in found for r in found[one]]
+            name: [mask_of(r, widen) for one in names if one in found for r in found[one]]
             for name, names in self.sets.items()
         }
 
@@ -188,7 +188,7 @@ def reading(bench: Bench, data: Path) -> Result:
         made = plate_of_width(photograph, there, READING_PX)
         image, truth = made if made is not None else (photograph, there)
         found = [r for finder in default.values() for r in finder.find(image)]
-        regions = [r.widened(bench.config.widen) for r in found]
+        regions = [mask_of(r, bench.config.widen) for r in found]
         hidden = hide_inside(image, regions, bench.config.hide, bench.config.blocks)
         inside = covered(truth, regions, by_width=True) >= PLATE_SHARE
         x, y = int(truth.x), int(truth.y)
@@ -214,7 +214,7 @@ def video(bench: Bench, data: Path, frames: int) -> Result:
     for number, image in enumerate(street(data, frames, SIZES["720p"])):
         there = carried(image, number, heads, cars)
         began = time.perf_counter()
-        found = [r.widened(bench.config.widen) for r in paced.find(image)]
+        found = [mask_of(r, bench.config.widen) for r in paced.find(image)]
         spent.append((time.perf_counter() - began) * 1e3)
         masks = tracks.advance(found)
         shares.append(_area_px(image, masks) / (image.shape[0] * image.shape[1]))

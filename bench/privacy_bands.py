@@ -19,7 +19,7 @@ from bench.privacy_pictures import Image, covered, interval, plate_of_width, pla
 from mastra_ros.config import PrivacyConfig
 from mastra_ros.config.known_models import known_model
 from mastra_ros.model.fetch import get_model
-from mastra_ros.privacy import Finder, Region
+from mastra_ros.privacy import Finder, Region, mask_of
 from mastra_ros.privacy.bands import LABELS, bands
 from mastra_ros.privacy.hide import hide_inside
 from mastra_ros.privacy.objects import TaskFinder
@@ -55,7 +55,7 @@ class Looking:
         """Both, the masks widened as the gate does."""
         found = [region for finder in self._finders for region in finder.find(image)]
         objects = [replace(o, kind=LABELS.get(o.kind, o.kind)) for o in self._task.find(image)]
-        masks = [r.widened(self._config.widen) for r in found]
+        masks = [mask_of(r, self._config.widen) for r in found]
         return masks, bands(objects, found)
 
 

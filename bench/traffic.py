@@ -99,7 +99,7 @@ def plates(data: Path, reader: str, finder: str) -> dict[str, Any]:
             best = ("", -1.0)
             for r in sorted(regions, key=lambda one: -one.score)[:3]:
                 box_px = (r.x, r.y, r.x + r.width, r.y + r.height)
-                reading = cascade.reader.read([cascade.view_of(image, box_px)])[0]
+                reading = cascade.read(image, box_px)
                 said = formatted(reading, formats)
                 worth = said.confidence * (1.0 if said.format else 0.5) * r.score**0.5
                 if len(said.text) >= 4 and worth > best[1]:

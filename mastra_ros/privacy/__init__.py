@@ -7,7 +7,7 @@ cleared = gate.clear(frame)       # ClearedFrame, or Withheld
 from .cleared import ClearedFeatures, ClearedFrame
 from .gate import Gate, Opened
 from .opening import hiding_nothing, open_gate
-from .region import Finder, Region
+from .region import Finder, Region, mask_of
 
 __all__ = [
     "ClearedFeatures",
@@ -17,5 +17,6 @@ __all__ = [
     "Opened",
     "Region",
     "hiding_nothing",
+    "mask_of",
     "open_gate",
 ]

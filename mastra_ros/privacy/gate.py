@@ -32,7 +32,7 @@ from ..types import CHANNELS, Features, Frame, GateState
 from .bands import LABELS, bands
 from .cleared import SEAL, ClearedFeatures, ClearedFrame
 from .hide import Pixels, hide_around, hide_inside, hide_outside
-from .region import Finder, Image, Region
+from .region import Finder, Image, Region, mask_of
 from .search import Search
 from .tracks import Tracks
 
@@ -41,6 +41,9 @@ FAILURES_IN_ROW = 3
 REASONS_MAX = 20
 """Different reasons that are counted apart."""
 OFF = "off"
+MASKS = 2
+"""Which rule makes masks of what is found (`mask_of`): a part of the clearance, so that what an
+older rule has cleared is cleared anew."""
 REOPEN_S = 5.0
 """Pause before finders that could not be opened are tried again."""
 
@@ -244,7 +247,7 @@ class Gate:
         found, objects = self._find(frame)
         known = [replace(o, kind=LABELS.get(o.kind.lower(), o.kind)) for o in objects]
         added = bands(known, found)  # not widened: they are wide of what they hide already
-        private = [*(r.widened(self._config.widen) for r in found), *added]
+        private = [*(mask_of(r, self._config.widen) for r in found), *added]
         return self._held(private, frame, late)
 
     def _find(self, frame: Frame) -> tuple[list[Region], list[Region]]:
@@ -308,6 +311,7 @@ def _clearance(config: PrivacyConfig, finders: Sequence[Finder]) -> str:
         name: getattr(config, name)
         for name in ("mode", "polygons", "score_min", "widen", "hide", "blocks")
     }
+    decides["masks"] = MASKS
     decides["finders"] = [(finder.name, finder.digest) for finder in finders]
     digest = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:8]
     return f"{config.mode}:{digest}"

@@ -10,6 +10,18 @@ from .finders.region import (
     Finder,
     Image,
     Region,
+    mask_of,
 )
 
-__all__ = ["BAND", "FACE", "HEAD", "PERSON", "PLATE", "VEHICLE", "Finder", "Image", "Region"]
+__all__ = [
+    "BAND",
+    "FACE",
+    "HEAD",
+    "PERSON",
+    "PLATE",
+    "VEHICLE",
+    "Finder",
+    "Image",
+    "Region",
+    "mask_of",
+]

@@ -43,13 +43,21 @@ def resized(image: Image, scale: float) -> Image:
         return image
     high, wide = image.shape[:2]
     size = (max(1, round(wide * scale)), max(1, round(high * scale)))
-    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(image, size, interpolation=how), np.uint8)
+    # Means over areas that are no whole px take ten times as long as halving, and then the rest.
+    while size[0] * 2 <= image.shape[1] and size[1] * 2 <= image.shape[0]:
+        odd_high, odd_wide = image.shape[0] % 2, image.shape[1] % 2
+        if odd_high or odd_wide:
+            edge = cv2.BORDER_REPLICATE
+            image = np.asarray(cv2.copyMakeBorder(image, 0, odd_high, 0, odd_wide, edge), np.uint8)
+        half = (image.shape[1] // 2, image.shape[0] // 2)
+        image = np.asarray(cv2.resize(image, half, interpolation=cv2.INTER_LINEAR), np.uint8)
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
-def tensor(image: Image) -> Floats:
-    """(1, 3, height, width) float32 of a picture of three colours, as they are."""
-    return np.stack(cv2.split(image))[None].astype(np.float32)
+def tensor(image: Image, *, red_first: bool = False) -> Floats:
+    """(1, 3, height, width) float32 of a picture of three colours, as they are or turned round."""
+    planes = cv2.split(image)
+    return np.stack(planes[::-1] if red_first else planes)[None].astype(np.float32)
 
 
 def checked(name: str, outputs: list[NDArray[Any]]) -> list[NDArray[Any]]:

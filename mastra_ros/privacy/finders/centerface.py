@@ -39,8 +39,8 @@ class CenterFace:
         colours = bgr(image)
         smaller = resized(colours, SCALE)
         across, down = colours.shape[1] / smaller.shape[1], colours.shape[0] / smaller.shape[0]
-        seen = padded(smaller[..., ::-1], MULTIPLE_PX)
-        outputs = self._engine.run(tensor(seen))
+        seen = padded(smaller, MULTIPLE_PX)
+        outputs = self._engine.run(tensor(seen, red_first=True))
         heat, size, offset, _ = (output[0] for output in checked(self.name, outputs))
         rows, columns = np.nonzero(heat[0] >= self._score_min)
         if not len(rows):

@@ -72,6 +72,22 @@ class Region:
         return both / (self.area_px + other.area_px - both)
 
 
+WHOLE_RATIO, PART_RATIO = 2.0, 3.3
+"""A plate between these, as multiples of its height, may be one of two to one of which a line of
+words above or below was not seen; more than that is one long line."""
+
+
+def mask_of(r: Region, widen: float) -> Region:
+    """What is hidden for a region that was found: a little more than it.
+
+    A plate is made as high as one of its width has to be, where a line of it may have been missed.
+    """
+    if r.kind == PLATE and WHOLE_RATIO < r.width / r.height < PART_RATIO:
+        high = r.width / WHOLE_RATIO
+        r = Region(r.x, r.y - (high - r.height) / 2, r.width, high, r.kind, r.score)
+    return r.widened(widen)
+
+
 class Finder(Protocol):
     """Finds what is private in one picture.
 

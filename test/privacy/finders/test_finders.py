@@ -12,9 +12,9 @@ import pytest
 
 from mastra_ros.config import PrivacyConfig, build
 from mastra_ros.errors import ConfigError, DependencyError, ModelError
-from mastra_ros.privacy import Finder, Region
+from mastra_ros.privacy import Finder, Region, mask_of
 from mastra_ros.privacy.finders import DEFAULT, FINDERS, files, network
-from mastra_ros.privacy.finders.boxes import best, checked, joined, padded
+from mastra_ros.privacy.finders.boxes import best, checked, joined, padded, resized, tensor
 from mastra_ros.privacy.opening import open_finders
 
 
@@ -159,3 +159,50 @@ def test_without_openvino_the_finders_run_and_asking_for_it_says_what_to_install
     with pytest.raises(DependencyError, match="pip install openvino"):
         network.open_network(model, engine="openvino")
     network._is_faster.cache_clear()
+
+
+def test_a_plate_between_one_line_and_two_is_made_as_high_as_one_of_its_width() -> None:
+    cut = Region(10, 30, 64, 24, "plate", 0.8)  # without the line of words above the letters
+    whole = mask_of(cut, 0.0)
+    assert (whole.x, whole.width, whole.height, whole.y + whole.height / 2) == (10, 64, 32, 42)
+    for ratio in (4.7, 3.4, 2.0, 1.4):
+        as_found = Region(0, 0, 24 * ratio, 24, "plate")
+        assert mask_of(as_found, 0.0) == as_found
+    face = Region(0, 0, 64, 24, "face")
+    assert mask_of(face, 0.25) == face.widened(0.25)
+
+
+def test_the_words_above_the_letters_of_a_plate_are_hidden_with_them() -> None:
+    finder = opened("plates_and_heads")
+    image = np.full((120, 200, 3), 60, np.uint8)
+    plate = np.full((40, 80, 3), 235, np.uint8)
+    plate[:11] = (110, 60, 40)
+    for text, at, size, ink in (
+        ("LAKELAND", (14, 9), 0.32, (240, 240, 240)),
+        ("7KXM318", (4, 32), 0.62, (60, 20, 20)),
+    ):
+        cv2.putText(plate, text, at, cv2.FONT_HERSHEY_SIMPLEX, size, ink, 1, cv2.LINE_AA)
+    image[40:80, 60:140] = plate
+    masks = [mask_of(r, 0.15) for r in finder.find(image) if r.kind == "plate"]
+    assert covers(masks, 100, 42)
+    assert covers(masks, 100, 78)
+
+
+def test_a_picture_made_much_smaller_is_of_means_and_not_of_single_px() -> None:
+    fine = np.zeros((101, 203, 3), np.uint8)
+    fine[::2, ::2] = fine[1::2, 1::2] = 200
+    smaller = resized(fine, 0.4)
+    assert smaller.shape == (40, 81, 3)
+    inner = smaller[2:-2, 2:-2].astype(int)
+    assert abs(inner.mean() - 100) < 5
+    assert inner.std() < 25
+    assert resized(fine, 1.0) is fine
+    assert resized(fine, 0.001).shape == (1, 1, 3)
+    assert resized(fine, 1.25).shape == (126, 254, 3)
+
+
+def test_colours_go_to_a_network_as_they_are_or_turned_round() -> None:
+    image = np.zeros((2, 3, 3), np.uint8)
+    image[..., 0], image[..., 2] = 10, 30
+    assert tensor(image)[0, :, 1, 1].tolist() == [10, 0, 30]
+    assert tensor(image, red_first=True)[0, :, 1, 1].tolist() == [30, 0, 10]

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from mastra_ros.config import PrivacyConfig, TrafficConfig
 from mastra_ros.pipeline.traffic.plates.own_reader import OwnReader
 from mastra_ros.pipeline.traffic.plates.rapid_reader import RapidReader
-from mastra_ros.pipeline.traffic.plates.reading import Reader, Reading
-from mastra_ros.pipeline.traffic.plates.rectify import cut_out, line_of, straightened
+from mastra_ros.pipeline.traffic.plates.reading import Reader, Reading, together
+from mastra_ros.pipeline.traffic.plates.rectify import cut_out, lines_of, straightened
 from mastra_ros.privacy.finders import FINDERS
 from mastra_ros.privacy.finders.region import PLATE, Finder
 
@@ -77,13 +77,15 @@ class PlateCascade:
         found = time.perf_counter()
         if box is None:
             return Looked(None, None, (found - began) * 1e3, 0.0)
-        reading = self.reader.read([self.view_of(image, box)])[0]
+        reading = self.read(image, box)
         read = time.perf_counter()
         return Looked(box, reading, (found - began) * 1e3, (read - found) * 1e3)
 
-    def view_of(self, image: NDArray[Any], box: Box) -> NDArray[Any]:
-        """A plate as the reader wants it: whole and straight, or its line of letters."""
-        return straightened(cut_out(image, box)) if self.reader.whole else line_of(image, box)
+    def read(self, image: NDArray[Any], box: Box) -> Reading:
+        """What stands on the plate in this box: read whole and straight, or by its lines."""
+        if self.reader.whole:
+            return self.reader.read([straightened(cut_out(image, box))])[0]
+        return together(self.reader.read(lines_of(image, box)))
 
     def plate_in(self, image: NDArray[Any], vehicle: Box) -> Box | None:
         """The likeliest plate of this vehicle, in px of the frame; not that of one beside it."""

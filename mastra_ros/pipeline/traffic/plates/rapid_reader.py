@@ -1,9 +1,10 @@
 """Plates by the recognisers of PaddleOCR that the packages of rapidocr bring (Apache-2.0).
 
-`rapidocr-onnxruntime` 1.4.4 has PP-OCRv4. Its wheel asks for an OpenCV that would displace the one
-that is here, so it is installed without its dependencies (requirements/traffic.nodeps.txt), and
-only its model file is used. They read a line 48 px high, CTC over some thousand characters; of
-these our letters count, both cases alike, and all others are nothing.
+`rapidocr-onnxruntime` 1.4.4 has PP-OCRv4, `rapidocr` 3.x PP-OCRv6. Their wheels ask for an OpenCV
+that would displace the one that is here, so they are installed without their dependencies
+(requirements/traffic.nodeps.txt), and only their model files are used; nothing is fetched. They
+read a line 48 px high, CTC over some thousand characters; of these our letters count, both cases
+alike, and all others are nothing.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -67,3 +68,21 @@ def of_places(chances: Floats) -> Reading:
     if not letters:
         return Reading(np.zeros((0, blank), np.float32))
     return Reading(np.clip(np.stack(letters), 0, 1).astype(np.float32))
+
+
+def together(readings: Sequence[Reading]) -> Reading:
+    """One reading of several of the same plate: the mean of those of the length most are for."""
+    lengths: dict[int, list[Reading]] = {}
+    for one in readings:
+        if len(one.letters):
+            lengths.setdefault(len(one.letters), []).append(one)
+    if not lengths:
+        return Reading(np.zeros((0, len(LETTERS)), np.float32))
+    mine = max(lengths.values(), key=lambda some: sum(map(_weight, some)))
+    weights = np.array([_weight(one) for one in mine], np.float32)
+    letters = np.stack([one.letters for one in mine]) * weights[:, None, None]
+    return Reading(np.asarray(letters.sum(0) / weights.sum(), np.float32))
+
+
+def _weight(reading: Reading) -> float:
+    return reading.confidence + 0.05

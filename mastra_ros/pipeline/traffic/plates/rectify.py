@@ -11,6 +11,10 @@ MARGIN_SHARE = (0.06, 0.12)
 """Of its width and height, what is cut out around a found plate."""
 LONG_RATIO = 2.9
 """A plate that is wider than this, as a multiple of its height, holds one line and no more."""
+ROWS = ((0.15, 0.85), (0.2, 0.8), (0.08, 0.92))
+LONG_ROWS = ((-0.07, 1.07), (-0.02, 1.02), (-0.14, 1.14))
+"""Where a plate's line of letters is cut out, as shares of its height: several times."""
+LONG_ASIDE = 0.04
 TURN_MOST_DEG = 22.0
 SEEN_WIDE_PX = 240
 
@@ -25,14 +29,22 @@ def cut_out(image: Image, box: tuple[float, float, float, float]) -> Image:
     return image[b : max(b + 1, d), a : max(a + 1, c)]
 
 
-def line_of(image: Image, box: tuple[float, float, float, float]) -> Image:
-    """The line of letters: of a plate with words above and below it, its middle."""
-    if box[2] - box[0] >= LONG_RATIO * (box[3] - box[1]):
-        return cut_out(image, box)
-    x1, x2 = max(0, int(box[0])), max(1, int(box[2]))
-    high = box[3] - box[1]
-    y1, y2 = max(0, int(box[1] + 0.15 * high)), int(box[1] + 0.85 * high)
-    return image[y1 : max(y1 + 1, y2), x1 : max(x1 + 1, x2)]
+def lines_of(image: Image, box: tuple[float, float, float, float]) -> list[Image]:
+    """The line of letters, cut out closely and less so: each is read, and no cut need be right.
+
+    Of a plate with words above and below it the middle.
+    """
+    x1, y1, x2, y2 = box
+    high, wide = y2 - y1, x2 - x1
+    long = wide >= LONG_RATIO * high
+    aside = LONG_ASIDE * wide if long else 0.0
+    cuts = []
+    for top, bottom in LONG_ROWS if long else ROWS:
+        a = min(max(0, int(x1 - aside)), image.shape[1] - 1)
+        b = min(max(0, int(y1 + top * high)), image.shape[0] - 1)
+        c, d = int(np.ceil(x2 + aside)), int(np.ceil(y1 + bottom * high))
+        cuts.append(image[b : max(b + 1, d), a : max(a + 1, c)])
+    return cuts
 
 
 def straightened(plate: Image) -> Image:

@@ -9,7 +9,8 @@ import pytest
 
 from mastra_ros.pipeline.traffic.device.cascade import Box, PlateCascade
 from mastra_ros.pipeline.traffic.plates.formats import formats_of, formatted
-from mastra_ros.pipeline.traffic.plates.reading import LETTERS, Reading
+from mastra_ros.pipeline.traffic.plates.reading import LETTERS, Reading, together
+from mastra_ros.pipeline.traffic.plates.rectify import lines_of
 from mastra_ros.privacy.finders.region import FACE, PLATE, Region
 
 STREET = np.zeros((600, 1200, 3), np.uint8)
@@ -93,7 +94,51 @@ def test_without_a_plate_nothing_is_read() -> None:
     looked = PlateCascade(Finder(), reader).look(STREET, CAR)  # type: ignore[arg-type]
     assert (looked.box, looked.reading, reader.sizes) == (None, None, [])
     PlateCascade(Finder(plate(110, 180)), reader).look(STREET, CAR)  # type: ignore[arg-type]
-    assert len(reader.sizes) == 1
+    assert len(reader.sizes) == 3
+
+
+@pytest.mark.parametrize(("whole", "times"), [(True, 1), (False, 3)])
+def test_who_reads_lines_is_shown_the_line_cut_out_several_times(whole: bool, times: int) -> None:
+    reader = Reader()
+    reader.whole = whole
+    PlateCascade(Finder(), reader).read(STREET, (410.0, 380.0, 490.0, 420.0))  # type: ignore[arg-type]
+    assert len(reader.sizes) == times
+
+
+@pytest.mark.parametrize("box", [(-9.0, -4.0, 30.0, 8.0), (1190.0, 590.0, 1260.0, 640.0)])
+def test_lines_at_the_border_of_the_picture_lie_in_it(
+    box: tuple[float, float, float, float],
+) -> None:
+    assert all(min(cut.shape[:2]) > 0 for cut in lines_of(STREET, box))
+
+
+def test_a_long_plate_is_read_with_what_is_around_it_and_another_within() -> None:
+    long, north = (500.0, 300.0, 600.0, 325.0), (500.0, 300.0, 600.0, 350.0)
+    assert max(cut.shape[0] for cut in lines_of(STREET, long)) > 25
+    assert all(cut.shape[1] > 100 for cut in lines_of(STREET, long))
+    assert max(cut.shape[0] for cut in lines_of(STREET, north)) < 50
+
+
+def said(text: str, chance: float) -> Reading:
+    letters = np.full((len(text), 36), (1 - chance) / 35, np.float32)
+    letters[range(len(text)), [LETTERS.index(letter) for letter in text]] = chance
+    return Reading(letters)
+
+
+def test_of_several_readings_the_length_that_most_are_for_counts_and_its_letters_are_averaged() -> (
+    None
+):
+    readings = [said("AB123", 0.9), said("AB128", 0.5), said("IAB123", 0.8)]
+    assert together(readings).text == "AB123"
+    assert together([said("AB12", 0.3), said("XAB123", 0.9), said("XAB123", 0.6)]).text == "XAB123"
+    assert together(readings[:1]).confidence == pytest.approx(0.9)
+
+
+def test_of_readings_of_nothing_there_is_none() -> None:
+    nothing = Reading(np.zeros((0, 36), np.float32))
+    assert together([nothing, said("AB123", 0.4), nothing]).text == "AB123"
+    assert together([nothing, nothing]).text == ""
+    assert together([]).confidence == 0.0
 
 
 def test_a_vehicle_of_a_few_px_is_not_looked_at() -> None:
