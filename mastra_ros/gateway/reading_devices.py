@@ -6,6 +6,7 @@ since 1970 by the gateway's clock.
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterable
@@ -51,6 +52,8 @@ class DeviceReading:
         self._devices = devices
         self._connected = connected
         self._look = look
+        self._next = itertools.count(1)
+        self._numbers: dict[str, int] = {}  # cursors: who comes later stands behind all others
 
     def routes(self) -> list[Route]:
         """The routes."""
@@ -65,8 +68,11 @@ class DeviceReading:
         streams: dict[str, list[str]] = {}
         for device, stream in self._connected():
             streams.setdefault(device, []).append(stream)
-        names = sorted({*await run_in_threadpool(lambda: list(self._devices())), *streams})
-        shown = [one for one in names if own in ("", one)]
+        names = {*await run_in_threadpool(lambda: list(self._devices())), *streams}
+        for name in sorted(names - self._numbers.keys()):
+            self._numbers[name] = next(self._next)
+        ordered = sorted(names, key=lambda name: self._numbers[name])
+        shown = [one for one in ordered if own in ("", one)]
         self._look()
         now_s = time.time()
         # Everything of the loop's is read here, and not in the thread that makes the page.
@@ -79,13 +85,14 @@ class DeviceReading:
         ]
 
         def page(after: int, most: int) -> tuple[list[dict[str, Any]], int]:
-            part = told[after : after + most]
+            rest = (one for one in told if self._numbers[one["device"]] > after)
+            part = list(itertools.islice(rest, most))
             for one in part:
                 one["status"] = {
                     stream: None if entry is None else _entry(entry)
                     for stream, entry in one["status"].items()
                 }
-            return part, after + len(part)
+            return part, self._numbers[part[-1]["device"]] if part else after
 
         return await paged(request, "devices", page)
 
