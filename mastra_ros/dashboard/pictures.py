@@ -15,8 +15,10 @@ from .gateway import GatewayClient, GatewayError, PictureWithheld
 
 PERIOD_S = 0.5
 """A picture of a device is asked for no more often."""
-MISSING_S = 1.0
-"""And where there was none so often: a device that is asked for pictures takes its time."""
+MISSING_S, ABSENT_S = 1.0, 2.5
+"""And where there was none so often: a device that is asked for pictures takes its time, and after
+some times it has none, as one of an older version."""
+MISSED_MAX = 3
 DEVICES_MAX = 20
 """Devices whose pictures are kept at once."""
 PATH = "/picture/{device}"
@@ -29,6 +31,14 @@ class _Kept:
     number: int = 0
     asked: bool = False
     why: str = ""  # there is none
+    missed: int = 0  # times in a row
+
+    @property
+    def pause_s(self) -> float:
+        """For how long it is not asked for again."""
+        if self.jpeg or not self.asked:
+            return PERIOD_S
+        return MISSING_S if self.missed <= MISSED_MAX else ABSENT_S
 
 
 class Pictures:
@@ -53,7 +63,7 @@ class Pictures:
         self._kept.move_to_end(device)
         while len(self._kept) > DEVICES_MAX:
             self._kept.popitem(last=False)
-        if now_s - kept.asked_s >= (PERIOD_S if kept.jpeg or not kept.asked else MISSING_S):
+        if now_s - kept.asked_s >= kept.pause_s:
             kept.asked_s, kept.asked = now_s, True
             try:
                 jpeg, kept.why = await self._gateway.picture(device), ""
@@ -61,6 +71,7 @@ class Pictures:
                 jpeg, kept.why = b"", str(error)
             except GatewayError:
                 jpeg, kept.why = b"", ""  # nothing has come, or an older gateway has none
+            kept.missed = 0 if jpeg else kept.missed + 1
             if jpeg != kept.jpeg:
                 kept.jpeg = jpeg
                 kept.number += bool(jpeg)
