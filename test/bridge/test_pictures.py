@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
-from mastra_ros.bridge.pictures import LEASE_NS_MAX, Showing, pieces_of
-from mastra_ros.protocol.pictures import PIECE_BYTES_MAX
+import asyncio
+import time
+from collections.abc import Callable
+
+from mastra_ros.bridge.clearing import NothingToHide, SpoolGate
+from mastra_ros.bridge.pictures import (
+    LEASE_NS_MAX,
+    PictureLane,
+    Showing,
+    ShownPictures,
+    pieces_of,
+)
+from mastra_ros.protocol import Message
+from mastra_ros.protocol.pictures import PIECE_BYTES_MAX, PicturePiece, PictureWish
 
 SECOND = 10**9
 MS = 10**6
@@ -67,3 +79,82 @@ def test_a_picture_goes_in_pieces_of_what_the_link_carries_in_4_ms() -> None:
         largest = max(len(piece.data) for piece in pieces)
         allowed = 16_384 if goodput_bps != goodput_bps else max(4096, goodput_bps / 8 * 0.004)
         assert largest <= min(allowed, PIECE_BYTES_MAX)
+
+
+class Lane:
+    """A lane on a link that is quiet while it is told so."""
+
+    def __init__(self) -> None:
+        self.quiet = True
+        self.sent: list[Message] = []
+        self.looks: list[float] = []
+        self.shown = ShownPictures(self.looks.append)
+        self.shown.attach(lambda *_: True, SpoolGate(NothingToHide()))
+        self.lane = PictureLane(
+            self.shown,
+            send=self.send,
+            quiet=lambda: self.quiet,
+            goodput_bps=lambda: 1e6,
+        )
+        self.task = asyncio.ensure_future(self.lane.run())
+
+    def send(self, message: Message) -> None:
+        self.sent.append(message)
+        self.quiet = len(self.sent) != 3  # a live packet comes after the third piece
+
+    def put(self, body: bytes) -> None:
+        self.shown.showing.put(body, time.monotonic_ns())
+        self.lane.wake()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait for it."""
+        deadline_s = time.monotonic() + 60.0
+        while not condition():
+            assert time.monotonic() < deadline_s
+            assert not self.task.done()
+            await asyncio.sleep(0.001)
+
+    async def turns(self) -> None:
+        """Let the lane have many turns, as often as it is woken."""
+        for _ in range(50):
+            self.lane.wake()
+            await asyncio.sleep(0)
+
+
+def test_in_the_midst_of_a_picture_live_packets_go_first_and_it_goes_on_behind_them() -> None:
+    async def work() -> None:
+        line = Lane()
+        line.quiet = False
+        line.shown.wish(PictureWish(8000))
+        body = bytes(20_000)
+        line.put(body)
+        await line.turns()
+        assert line.sent == [], "live packets wait"
+        line.quiet = True
+        await line.until(lambda: len(line.sent) == 3)
+        await line.turns()
+        assert len(line.sent) == 3
+        line.quiet = True
+        line.lane.wake()
+        await line.until(lambda: len(line.sent) == 5)
+        pieces = [piece for piece in line.sent if isinstance(piece, PicturePiece)]
+        assert b"".join(piece.data for piece in pieces) == body
+        assert line.looks == [8.0]
+        line.task.cancel()
+
+    asyncio.run(work())
+
+
+def test_a_picture_that_nobody_wants_any_more_is_given_up_in_its_midst() -> None:
+    async def work() -> None:
+        line = Lane()
+        line.shown.wish(PictureWish(8000))
+        line.put(bytes(20_000))
+        await line.until(lambda: len(line.sent) == 3)
+        line.shown.wish(PictureWish(0))
+        line.quiet = True
+        await line.turns()
+        assert len(line.sent) == 3
+        line.task.cancel()
+
+    asyncio.run(work())
