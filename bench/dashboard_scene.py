@@ -24,7 +24,9 @@ from bench.tiny_model import write_tiny_bundle
 from mastra_ros.bridge import BridgeClient, BridgeStatus
 from mastra_ros.bridge.artefacts import Received
 from mastra_ros.bridge.clearing import NothingToHide
+from mastra_ros.bridge.pictures import ShownPictures
 from mastra_ros.compression import Encoder
+from mastra_ros.compression.view import encode_view
 from mastra_ros.config import BridgeConfig, CompressionConfig, GatewayConfig
 from mastra_ros.gateway.embedded import EmbeddedGateway
 from mastra_ros.privacy import hiding_nothing
@@ -77,6 +79,9 @@ class ScriptedDevice:
             artefacts_dir=str(folder / f"{name}-artefacts"),
             reconnect_delay_max_s=0.2,
         )
+        self.looks = 0
+        """How often the gateway has wished for pictures."""
+        self.shown = ShownPictures(self._on_look)
         self._encoder = Encoder(CompressionConfig(codec="png"), "main")
         self._client = BridgeClient(
             config,
@@ -86,6 +91,7 @@ class ScriptedDevice:
             clearer=NothingToHide(),
             on_settings=lambda values: self.heard.append((time.monotonic(), values)),
             on_artefact=self._on_artefact,
+            pictures=self.shown,
         )
 
     def start(self) -> None:
@@ -98,6 +104,11 @@ class ScriptedDevice:
         packet = self._encoder.encode(hiding_nothing("made up").clear(frame))
         self._client.send(packet, 10_000.0)
 
+    def show_who_looks(self, image: NDArray[np.uint8]) -> None:
+        """A picture for who looks, where somebody does."""
+        frame = Frame(FrameKey("main", time.time_ns()), image, "mono8")
+        self.shown.send(encode_view(hiding_nothing("made up").clear(frame)))
+
     def tell(self, status: Mapping[str, Any]) -> None:
         """Send a status."""
         self._client.send_status({**status, "bundle": self.bundle} if self.bundle else status)
@@ -105,6 +116,9 @@ class ScriptedDevice:
     def stop(self) -> None:
         """Disconnect."""
         self._client.stop(10.0)
+
+    def _on_look(self, _: float) -> None:
+        self.looks += 1
 
     def _on_artefact(self, received: Received) -> None:
         """Have the bundle in use that came, or the one before."""

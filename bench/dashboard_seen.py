@@ -87,13 +87,15 @@ def decisions(chromium: Any, folder: Path, rounds: int) -> list[float]:
 
     command = [sys.executable, "-m", "mastra_ros.cli.main", "run", "factory_inspection"]
     command += ["--dashboard", "0", "--quiet", "--duration", "600"]
-    command += ["--set", "scheduling.policy=fixed", "--set", "scheduling.route=cloud"]
+    # Its route is the declared one at first: that is what the form shows, and only what is changed
+    # there is asked for.
+    command += ["--set", "scheduling.policy=fixed"]
     context = rclpy.Context()
     rclpy.init(context=context)
     node = rclpy.create_node("dashboard_seen", context=context)
     heard: list[tuple[float, str]] = []
     node.create_subscription(
-        Decision, "decision", lambda told: heard.append((time.perf_counter(), told.route)), 50
+        Decision, "decision", lambda told: heard.append((time.perf_counter(), told.reason)), 50
     )
     executor = SingleThreadedExecutor(context=context)
     executor.add_node(node)
@@ -126,7 +128,7 @@ def _changed(
     page.locator("tbody a").first.click()
     taken = []
     for number in range(rounds):
-        route = ("local", "cloud")[number % 2]
+        route = ("cloud", "local")[number % 2]
         page.get_by_role("combobox", name="route", exact=True).click()
         page.get_by_role("option", name=route, exact=True).click()
         page.wait_for_timeout(1000 + 170 * number)
@@ -138,11 +140,14 @@ def _changed(
 
 
 def _await_first(heard: list[tuple[float, str]], since_s: float, route: str) -> float:
-    """When the first decision for this route came after a moment."""
+    """When the first decision by this value came after a moment.
+
+    A frame may take a route for other reasons, too: it is refined by the cloud, or falls back.
+    """
     until_s = since_s + DEADLINE_S
     while time.perf_counter() < until_s:
-        for at_s, one in list(heard):
-            if at_s > since_s and one == route:
+        for at_s, reason in list(heard):
+            if at_s > since_s and reason.startswith(f"fixed: {route}"):
                 return at_s
         time.sleep(0.005)
     raise TimeoutError("the device does not decide by the new value")

@@ -16,6 +16,7 @@ from .artefacts import ArtefactFolder, Beside, Link
 from .clearing import SpoolGate
 from .news import News
 from .paths import artefacts_path, records_path, sets_path
+from .pictures import ShownPictures
 from .records import RecordSpool, RecordThread
 from .set_lane import SetItem
 from .spool_reserve import Reserve
@@ -49,6 +50,7 @@ class BridgeCargo:
         self._error = ""
         self.artefacts_received = 0
         self.statuses = Statuses()
+        self.pictures: ShownPictures | None = None  # for who looks at this device
         self.records = RecordThread(self._open, lambda: in_loop(wake))
         self.sets = RecordThread(
             self._open_sets, lambda: in_loop(wake), name="frames of sets", pending_max=SETS_PENDING
@@ -108,6 +110,11 @@ class BridgeCargo:
             log.error("bridge: a frame of a set is refused: %s", reason)
         self._set_error = reason
         self._changed()
+
+    def show(self, pictures: ShownPictures, gate: SpoolGate) -> None:
+        """Send these to who looks; to be called before `start`."""
+        self.pictures = pictures
+        pictures.attach(self._in_loop, gate)
 
     def tell(self, status: Mapping[str, Any]) -> None:
         """How the device is now; from any thread, never blocks."""

@@ -27,6 +27,7 @@ from .delivery import Tally
 from .flight import Goodput
 from .news import News
 from .paths import spool_path
+from .pictures import ShownPictures
 from .spool import Spool
 from .spool_thread import SpoolThread
 from .sqlite_spool import SqliteSpool
@@ -72,8 +73,12 @@ class BridgeClient:
         open_spool: Callable[[], Spool] | None = None,
         rng: random.Random | None = None,
         codecs: tuple[str, ...] = (),
+        pictures: ShownPictures | None = None,
     ) -> None:
-        """`codecs`: the bitstreams of video that this device makes, as it tells the gateway."""
+        """`codecs`: the bitstreams of video that this device makes, as it tells the gateway.
+
+        `pictures`: what is shown to who looks; without them the gateway is told that none are.
+        """
         check_config(config)
         self._codecs = codecs
         self._config = config
@@ -91,6 +96,8 @@ class BridgeClient:
         self._cargo = BridgeCargo(
             config, in_loop=self._call, changed=self.changed, wake=self._wake_records
         )
+        if pictures is not None:
+            self._cargo.show(pictures, self._gate)
         self._uplink: Uplink | None = None
         self._error = ""
         self._news = News()

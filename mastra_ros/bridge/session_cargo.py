@@ -10,6 +10,8 @@ from typing import Any
 from ..protocol import Event, Message, RecordsAck, Session
 from ..protocol.artefacts import EXTENSION as ARTEFACTS
 from ..protocol.artefacts import ArtefactOffer, ArtefactPiece
+from ..protocol.pictures import EXTENSION as PICTURES
+from ..protocol.pictures import PictureWish
 from ..protocol.records import EXTENSION as RECORDS
 from ..protocol.sets import EXTENSION as SETS
 from ..protocol.sets import SetAck
@@ -21,15 +23,20 @@ from .clearing import SpoolGate
 from .delivery import Listener
 from .flight import Goodput
 from .outbox import Outbox
+from .pictures import PictureLane
 from .records import RecordLane
 from .scavenger import Scavenger
 from .set_lane import SetLane
 from .statuses import StatusLane
 
-EXTENSIONS = (RECORDS, ARTEFACTS, STATUS, SETS)
-"""What the bridge announces."""
 QUEUED_MAX = 2
 """Pieces of sets that wait for the socket, so that a live packet waits for no more."""
+
+
+def extensions_of(carried: BridgeCargo) -> tuple[str, ...]:
+    """What the bridge announces."""
+    shown = () if carried.pictures is None else (PICTURES,)
+    return (RECORDS, ARTEFACTS, STATUS, SETS, *shown)
 
 
 class SessionCargo:
@@ -74,6 +81,14 @@ class SessionCargo:
             away=live_away,
             on_received=listener.artefact,
         )
+        self._shown, self._pictures = carried.pictures, None
+        if carried.pictures is not None:
+            self._pictures = PictureLane(
+                carried.pictures,
+                send=self._send_records,
+                quiet=lambda: self._quiet() and outbox.records_waiting < QUEUED_MAX,
+                goodput_bps=lambda: goodput.bps,
+            )
         self._refuse_status = carried.statuses.refuse
         self._statuses = StatusLane(
             carried.statuses.history, send=self._send_small, quiet=self._quiet
@@ -96,6 +111,8 @@ class SessionCargo:
             )
         if STATUS in self._session.extensions:
             tasks.append(asyncio.ensure_future(self._statuses.run()))
+        if self._pictures is not None and PICTURES in self._session.extensions:
+            tasks.append(asyncio.ensure_future(self._pictures.run()))
         return tasks
 
     def react(self, event: Event) -> None:
@@ -110,6 +127,8 @@ class SessionCargo:
             self._artefacts.piece(event)
         elif isinstance(event, StatusNack):
             self._refuse_status(event)
+        elif isinstance(event, PictureWish) and self._shown is not None:
+            self._shown.wish(event)
 
     def live_answered(self, took_ns: int, allowed_ns: int, now_ns: int) -> None:
         """A live packet was answered after so long, of the time that it had."""
@@ -125,6 +144,8 @@ class SessionCargo:
         """There may be something to send."""
         self.records.wake()
         self._sets.wake()
+        if self._pictures is not None:
+            self._pictures.wake()
 
     def _send_records(self, message: Message) -> None:
         self._scavenger.sent(time.monotonic_ns())

@@ -42,7 +42,7 @@ from .delivery import Delivery, Listener, Tally
 from .flight import Entry, Goodput
 from .outbox import Outbox
 from .scavenger import Scavenger
-from .session_cargo import EXTENSIONS, SessionCargo
+from .session_cargo import SessionCargo, extensions_of
 from .settings import Trickle
 from .spool_thread import SpoolThread
 
@@ -108,7 +108,7 @@ class Uplink:
             silence_timeout_ns=int(config.heartbeat_timeout_ms * 1e6),
             bytes_max=config.message_bytes_max,
             renews=True,
-            extensions=EXTENSIONS,
+            extensions=extensions_of(cargo),
             privacy=True,
             codecs=codecs,
         )

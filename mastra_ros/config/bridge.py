@@ -66,6 +66,11 @@ class BridgeConfig(NodeConfig):
     accept_settings: bool = parameter(
         True, "let the gateway change live parameters of the other nodes of this device"
     )
+    show_pictures: bool = parameter(
+        True,
+        "send small cleared pictures, two a second at most, while somebody looks at this device in "
+        "the dashboard",
+    )
     backlog_in_flight: int = parameter(
         2, "spooled packets without acknowledgement at once", minimum=1, maximum=100
     )

@@ -26,6 +26,10 @@ class GatewayError(LinkError):
     """The gateway refuses something, or does not answer; the text says which."""
 
 
+class PictureWithheld(GatewayError):  # noqa: N818 - it is the device's answer
+    """A device shows no picture; the text says why."""
+
+
 class GatewayClient:
     """Asks one gateway; used in one event loop."""
 
@@ -49,11 +53,21 @@ class GatewayClient:
         return await self._ask("GET", path, params=query)
 
     async def picture(self, device: str) -> bytes:
-        """The newest picture of a device as JPEG. Raises GatewayError, also where there is none."""
+        """The newest picture of a device as JPEG, asked of it where it sends none by itself.
+
+        Raises GatewayError, also where there is none, PictureWithheld where the device says why.
+        """
         status, body = await self._fetch("GET", f"/v1/devices/{device}/picture")
-        if status != 200 or not body.startswith(JPEG):
-            raise GatewayError("there is no picture")
-        return body
+        if status == 200 and body.startswith(JPEG):
+            return body
+        try:
+            told = json.loads(body)
+        except ValueError:
+            told = None
+        why = told.get("withheld") if isinstance(told, dict) else None
+        if isinstance(why, str):
+            raise PictureWithheld(why[:300])
+        raise GatewayError("there is no picture")
 
     async def set(self, device: str, values: Mapping[str, Any], person: str) -> Any:
         """Ask for settings of a device on behalf of a person; None takes one back."""

@@ -223,6 +223,8 @@ class DevicePage:
         alt = html.escape(show.text("page.picture", name=self._name), quote=True)
         self._picture = ui.element("img").props(f'alt="{alt}"').style("max-width: 100%")
         self._picture.set_visibility(False)
+        self._withheld = ui.label()
+        self._withheld.set_visibility(False)
         self._seen = 0
         grid = ui.element("div").classes("grid grid-cols-1 md:grid-cols-2 gap-4 w-full")
         show.heading("device.switches")
@@ -283,6 +285,11 @@ class DevicePage:
             self._picture.props["src"] = f"/picture/{quote(self._name, safe='')}?{number}"
             self._picture.update()
             self._picture.set_visibility(number > 0)
+        why = self._pictures.why_none(self._name)
+        text = self._show.text("page.withheld", why=why) if why else ""
+        if text != self._withheld.text:
+            self._withheld.set_text(text)
+            self._withheld.set_visibility(bool(text))
 
 
 async def _show_audit(gateway: GatewayClient, show: Show) -> None:

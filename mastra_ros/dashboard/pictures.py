@@ -11,12 +11,14 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from .gateway import GatewayClient, GatewayError
+from .gateway import GatewayClient, GatewayError, PictureWithheld
 
 PERIOD_S = 0.5
 """A picture of a device is asked for no more often."""
-MISSING_S = 2.5
-"""And where there was none so often: most devices answer their frames themselves."""
+MISSING_S, ABSENT_S = 1.0, 2.5
+"""And where there was none so often: a device that is asked for pictures takes its time, and after
+some times it has none, as one of an older version."""
+MISSED_MAX = 3
 DEVICES_MAX = 20
 """Devices whose pictures are kept at once."""
 PATH = "/picture/{device}"
@@ -28,6 +30,15 @@ class _Kept:
     jpeg: bytes = b""
     number: int = 0
     asked: bool = False
+    why: str = ""  # there is none
+    missed: int = 0  # times in a row
+
+    @property
+    def pause_s(self) -> float:
+        """For how long it is not asked for again."""
+        if self.jpeg or not self.asked:
+            return PERIOD_S
+        return MISSING_S if self.missed <= MISSED_MAX else ABSENT_S
 
 
 class Pictures:
@@ -52,16 +63,24 @@ class Pictures:
         self._kept.move_to_end(device)
         while len(self._kept) > DEVICES_MAX:
             self._kept.popitem(last=False)
-        if now_s - kept.asked_s >= (PERIOD_S if kept.jpeg or not kept.asked else MISSING_S):
+        if now_s - kept.asked_s >= kept.pause_s:
             kept.asked_s, kept.asked = now_s, True
             try:
-                jpeg = await self._gateway.picture(device)
+                jpeg, kept.why = await self._gateway.picture(device), ""
+            except PictureWithheld as error:
+                jpeg, kept.why = b"", str(error)
             except GatewayError:
-                jpeg = b""  # nothing has come, or an older gateway has none
+                jpeg, kept.why = b"", ""  # nothing has come, or an older gateway has none
+            kept.missed = 0 if jpeg else kept.missed + 1
             if jpeg != kept.jpeg:
                 kept.jpeg = jpeg
                 kept.number += bool(jpeg)
         return kept.number if kept.jpeg else 0
+
+    def why_none(self, device: str) -> str:
+        """Why a device shows no picture, where it has said so; empty otherwise."""
+        kept = self._kept.get(device)
+        return "" if kept is None else kept.why
 
     async def _show(self, request: Request) -> Response:
         kept = self._kept.get(str(request.path_params["device"]))

@@ -104,7 +104,7 @@ async def serve(
             f'the dashboard needs more packages ({error.name}): pip install "mastra-ros[dashboard]"'
         ) from None
 
-    os.nice(NICE)
+    _yield_to_others()
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells each question
     people = People(people_path)
     if not len(people) and oidc is None:
@@ -190,3 +190,14 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _yield_to_others() -> None:
+    """Go after everything else; nor is what runs interrupted whenever a page has something to do.
+
+    Where somebody has chosen another scheduling than the ordinary one, that stays.
+    """
+    os.nice(NICE)
+    with contextlib.suppress(OSError, AttributeError):
+        if os.sched_getscheduler(0) == os.SCHED_OTHER:
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))

@@ -28,6 +28,7 @@ _TEXTS = {
     "page.audit": ("Changes", "变更记录"),
     "page.leave": ("Log out", "退出"),
     "page.picture": ("Newest picture of {name}", "{name} 的最新画面"),
+    "page.withheld": ("The device shows no picture: {why}", "设备不显示画面：{why}"),
     "page.colours": ("Colours", "配色"),
     "colours.auto": ("as the system", "跟随系统"),
     "colours.light": ("light", "浅色"),

@@ -130,7 +130,8 @@ class Gateway:
             heavy=self._heavy,
             bytes_max=min(config.references_bytes_max, config.memory_bytes_max // 2),
         )
-        self._picturing = Picturing(references, store, self._heavy)
+        looked = self._cargo.looked
+        self._picturing = Picturing(references, store, self._heavy, looked, self._ask_pictures)
         self.memory = Memory(config.memory_bytes_max, references)
         self._gatekeeper: Gatekeeper | None = None
         self._watcher: asyncio.Task[None] | None = None
@@ -311,6 +312,11 @@ class Gateway:
         for session in self.sessions:
             if isinstance(session, StreamSession) and session.cargo is not None:
                 session.cargo.wake(device, stream)
+
+    def _ask_pictures(self, device: str, lease_ms: int) -> None:
+        for session in self.sessions:
+            if isinstance(session, StreamSession) and session.permit.device == device:
+                session.wish_for_pictures(lease_ms)
 
     def _look_at_keys(self) -> None:
         assert self._gatekeeper is not None

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import logging
-import os
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -22,6 +21,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..errors import AuthenticationError, ConfigError, LinkError
+from ..protocol.key_files import KeyFiles
 from ..protocol.tokens import (
     LEEWAY_S,
     PublicKey,
@@ -75,35 +75,11 @@ class Allowlist:
         return any(address in network for network in self._networks)
 
 
-class PublicKeys(Mapping[str, "bytes | PublicKey"]):
-    """Public keys of a folder by name of the device, read when asked for.
-
-    So a device that is added may connect at once, and one whose file is removed no longer.
-    """
+class PublicKeys(KeyFiles):
+    """Public keys of devices by name, of a folder of keys."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder / "devices"
-        self._loaded: dict[str, tuple[str, tuple[int, ...], PublicKey]] = {}
-
-    def __getitem__(self, device: str) -> PublicKey:
-        loaded = self._loaded.get(device)
-        path = str(self._folder / f"{device}.pub") if loaded is None else loaded[0]
-        try:
-            is_now = os.stat(path)  # noqa: PTH116 - a Path takes longer, at each request
-            stamp = (is_now.st_ino, is_now.st_size, is_now.st_mtime_ns, is_now.st_ctime_ns)
-            if loaded is None or loaded[1] != stamp:
-                key = load_public_key(Path(path).read_bytes())
-                loaded = self._loaded[device] = (path, stamp, key)
-            return loaded[2]
-        except OSError:
-            self._loaded.pop(device, None)
-            raise KeyError(device) from None
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(sorted(path.stem for path in self._folder.glob("*.pub")))
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
+        super().__init__(folder / "devices")
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ from typing import Any
 from ..protocol.artefacts import EXTENSION as ARTEFACTS
 from ..protocol.artefacts import ArtefactAck, ArtefactPiece, ArtefactRequest
 from ..protocol.messages import Message
+from ..protocol.pictures import EXTENSION as PICTURES
+from ..protocol.pictures import PicturePiece, PictureWish, PictureWithheld
 from ..protocol.records import EXTENSION as RECORDS
 from ..protocol.records import Records
 from ..protocol.sets import EXTENSION as SETS
@@ -17,12 +19,16 @@ from ..protocol.sets import SetPiece
 from ..protocol.statuses import EXTENSION as STATUS
 from ..protocol.statuses import StatusReport
 from .applications.artefact_desk import ArtefactDesk, Block
+from .looking import LookedAt, PictureDesk
 from .records import RecordDesk
 from .sets import SetDesk, SqliteSetStore
 from .sets.desk import Budget
 from .statuses import Hearing, StatusBoard
 
-CARGO = (Records, ArtefactRequest, ArtefactAck, StatusReport, SetPiece)
+CARGO = (
+    *(Records, ArtefactRequest, ArtefactAck, StatusReport, SetPiece),
+    *(PicturePiece, PictureWithheld),
+)
 """What a device says of it."""
 ASKED_MAX = 128
 """Requests and acknowledgements of one session that wait; more are not listened to."""
@@ -47,13 +53,19 @@ class CargoDesks:
         self.artefacts = artefacts
         self.statuses = StatusBoard()
         self.hearing = Hearing()
+        self.looked = LookedAt()
         self.on_status = on_status
 
     @property
     def extensions(self) -> tuple[str, ...]:
         """What is announced to devices."""
         there = {ARTEFACTS: self.artefacts, SETS: self.sets}
-        return (RECORDS, STATUS, *(name for name, desk in there.items() if desk is not None))
+        return (
+            RECORDS,
+            STATUS,
+            PICTURES,
+            *(name for name, desk in there.items() if desk is not None),
+        )
 
 
 class Cargo:
@@ -72,6 +84,7 @@ class Cargo:
     ) -> None:
         self._budget = budget
         self._sets: SetDesk | None = None
+        self._pictures: PictureDesk | None = None
         self.tasks: set[asyncio.Task[None]] = set()
         self._desks = desks
         self._device = device
@@ -96,6 +109,19 @@ class Cargo:
                 on_outcome=self._desks.on_set_frame,
             )
             self._start(self._sets.run())
+        if PICTURES in extensions:
+            whose = self._device, stream
+            self._pictures = PictureDesk(self._desks.looked, *whose, self._budget)
+
+    def wish_for_pictures(self, lease_ms: int) -> None:
+        """Ask the device to show what it sees, if it can."""
+        if self._pictures is not None:
+            self._say(PictureWish(lease_ms))
+
+    def close(self) -> None:
+        """The session has ended."""
+        if self._pictures is not None:
+            self._pictures.drop()
 
     def heard(self, silent_s: float, heartbeat_s: float) -> None:
         """The device was heard so long ago."""
@@ -114,6 +140,10 @@ class Cargo:
             self._start(self._answer_records(message))
         elif isinstance(message, SetPiece) and self._sets is not None:
             self._sets.take(message)
+        elif isinstance(message, PicturePiece) and self._pictures is not None:
+            self._pictures.take(message, time.monotonic())
+        elif isinstance(message, PictureWithheld) and self._pictures is not None:
+            self._pictures.withheld(message, time.monotonic())
         elif isinstance(message, StatusReport):
             desks = self._desks
             nack = desks.statuses.take(self._device, self._stream, message, time.time())

@@ -7,6 +7,7 @@ the streams used last; a stream that is dropped continues with a key frame.
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 import time
 from collections import OrderedDict
@@ -55,6 +56,7 @@ class _Stream:
         self.bytes_kept = 0
         self.looked_until_s = 0.0  # monotonic
         self.newest: Frame | None = None
+        self.newest_s = 0.0  # when that was decoded, monotonic
         self._decoder = decoder
         self._in_use = threading.Lock()
 
@@ -77,7 +79,7 @@ class _Stream:
         if time.monotonic() > self.looked_until_s:
             self.newest = None
         elif self.newest is None or frame.key.stamp_ns >= self.newest.key.stamp_ns:
-            self.newest = frame
+            self.newest, self.newest_s = frame, time.monotonic()
 
     def forget(self, size: int) -> None:
         """Keep so much less, if as much is kept; nothing happens while it decodes."""
@@ -188,6 +190,15 @@ class References:
             stream.looked_until_s = now_s + LOOK_S
             found = stream.newest or found  # the stream that was used last comes last
         return found
+
+    def looked_at_s(self, device: str) -> float:
+        """When the newest frame of a device was decoded (monotonic), of those that `look` gives."""
+        times_s = (
+            one.newest_s
+            for (whose, _), one in self._streams.items()
+            if whose == device and one.newest is not None
+        )
+        return max(times_s, default=-math.inf)
 
     def shrink(self, bytes_max: int) -> None:
         """Keep no more memory than this: the streams used least recently go, of the last a part.

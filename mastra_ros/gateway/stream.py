@@ -155,6 +155,8 @@ class StreamSession:
             await self._serve()
         finally:
             self.tell_hearing()
+            if self.cargo is not None:
+                self.cargo.close()
             self._sessions.disconnect(self)
             at = (self._protocol.device, self._protocol.stream)
             self._metrics.forget_privacy(*at, self._protocol.session)
@@ -208,6 +210,11 @@ class StreamSession:
         if values:
             self._say(Settings(values))
         return True
+
+    def wish_for_pictures(self, lease_ms: int) -> None:
+        """Somebody looks at this device."""
+        if self.cargo is not None:
+            self.cargo.wish_for_pictures(lease_ms)
 
     def _end(self, end: End) -> None:
         if not self._ended.done():

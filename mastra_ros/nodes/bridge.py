@@ -6,11 +6,13 @@ import time
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
+from std_msgs.msg import Float32
 
 from ..bridge import BridgeClient, BridgeStatus
 from ..bridge.artefacts import Received
 from ..bridge.connection import check_config
 from ..bridge.news import News
+from ..bridge.pictures import ShownPictures
 from ..compression.codecs import writable_formats
 from ..config import BridgeConfig
 from ..msg import Artefact, InferenceResult, LinkState, Packet, PrivacyState, ScheduleState
@@ -53,11 +55,13 @@ class BridgeNode(StageNode):
         self._links = self.advertise(LinkState, "link", RELIABLE)
         self._artefacts = self.advertise(Artefact, "artefact", LASTING)
         self._renewals = self.advertise(FrameKeyMsg, "renew", RELIABLE)
+        self._looks = self.advertise(Float32, "look", RELIABLE)
         self._teller = DeviceTeller(self.get_namespace())
         self._settings = SettingsForwarder(self)
         self.on_clean_up(self._settings.close)
 
     def start(self) -> None:
+        self._shown = ShownPictures(self._on_look) if self.config.show_pictures else None
         self._client = BridgeClient(
             self.config,
             on_result=self._on_result,
@@ -68,11 +72,14 @@ class BridgeNode(StageNode):
             clearer=self._clearer,
             on_settings=self._settings.take if self.config.accept_settings else None,
             codecs=writable_formats(),
+            pictures=self._shown,
         )
         self.every(SETTINGS_S, self._settings.forward)
         self._client.start()
         self.listen(PrivacyState, SECTION, self._on_gate, LATEST)
         self.listen(Packet, "packet", self._on_packet, RELIABLE)
+        if self._shown is not None:
+            self.listen(Packet, "seen", self._on_seen, RELIABLE)
         # Those told while this node was away come again, and are known by their ids.
         self.listen(RecordMsg, "record", self._on_record, LASTING)
         if self.config.gateway:
@@ -130,6 +137,19 @@ class BridgeNode(StageNode):
             told = convert.artefact_to_ros(received, self.now_stamp_ns())
             self._artefacts.publish(told)
             self.get_logger().debug(f"artefact {told.kind} {told.name} {told.version}: {told.path}")
+
+    def _on_look(self, lease_s: float) -> None:
+        """The gateway says that somebody looks at this device."""
+        if self._client is not None:
+            self._looks.publish(Float32(data=lease_s))
+
+    def _on_seen(self, message: Packet) -> None:
+        """A picture for them, or why there is none."""
+        assert self._shown is not None
+        if message.payload:
+            self._shown.send(convert.packet_from_ros(message, self.config.stream))
+        else:
+            self._shown.withhold(message.meta)
 
     def _on_gate(self, message: PrivacyState) -> None:
         assert self._client is not None

@@ -25,6 +25,7 @@ from ..types import Packet as PacketValue
 from . import convert
 from .frames import STREAM, listen_to_frames
 from .lifecycle import RELIABLE, Health, StageNode, settings_text
+from .looking import Shower
 from .naming import as_named
 from .privacy import SECTION, GateNews, health_of, open_node_gate
 from .process import run
@@ -70,6 +71,7 @@ class CompressionNode(StageNode):
         self._size_told = math.nan
         self._news = GateNews(self, self._gate)
         self._newest: Frame | None = None
+        self._shower = Shower(self, self._gate, frame_of=self._ring.get, do=self._add_if_idle)
 
     def _measured(self) -> dict[str, int]:
         """By codec, the quality that was measured to be good enough for the network."""
@@ -88,6 +90,7 @@ class CompressionNode(StageNode):
         self.listen(Features, "features", self._on_features, RELIABLE)
         self.listen(LinkState, "link", self._on_link, RELIABLE)
         self.listen(FrameKey, "renew", self._on_renew, RELIABLE)
+        self._shower.start()
         listen_to_frames(self, "image_raw", self._on_frame)
         self.every(GATE_S, self._look_at_gate)
         self._news.tell_change()
@@ -133,6 +136,7 @@ class CompressionNode(StageNode):
         self._newest = frame
         for decision in self._ring.put(frame):
             self._enqueue(as_named(frame, _key(decision)), decision)
+        self._shower.on_frame(frame)
 
     def _on_decision(self, message: Decision) -> None:
         convert.check_deadline(message.deadline_ms, "decision")
@@ -171,6 +175,13 @@ class CompressionNode(StageNode):
             return False
         self._tasks.put(task)
         return True
+
+    def _add_if_idle(self, task: Callable[[], None]) -> bool:
+        """As `_add`, of what gives way to all frames."""
+        idle = self._tasks.empty()
+        if idle:
+            self._tasks.put(task)
+        return idle
 
     def _on_link(self, message: LinkState) -> None:
         """What the gateway holds and knows changes what the next frame may rest on."""
@@ -216,6 +227,8 @@ class CompressionNode(StageNode):
             self.get_logger().error(f"frame {frame.key.stamp_ns}: {error}")
             return
         self._count(packet)
+        if not decision.archive:
+            self._shower.pace.sent_live(time.monotonic())
         encode_ms = (time.perf_counter() - began) * 1e3
         coding = "" if decision.archive else self._encoder.in_force
         message = convert.packet_to_ros(packet, frame.frame_id, encode_ms, coding)

@@ -10,7 +10,6 @@ a device's.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization as coding
@@ -18,8 +17,9 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from ..errors import AuthenticationError, ConfigError
 from .checks import NAME, is_name
+from .key_files import KeyFiles
 from .keys import audience_of, check_private, read_private, write_file
-from .tokens import PrivateKey, PublicKey, load_private_key, load_public_key
+from .tokens import PrivateKey, load_private_key
 
 ROLES = ("reader", "operator", "admin")
 """reader: may read all that devices have told. operator: that too, and change their settings.
@@ -72,23 +72,11 @@ def role_of(folder: Path, name: str) -> str:
     return role
 
 
-class ClientKeys(Mapping[str, "bytes | PublicKey"]):
-    """Public keys of clients by name, read when asked for: one whose file is removed is out."""
+class ClientKeys(KeyFiles):
+    """Public keys of clients by name, of a folder of keys."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder / "clients"
-
-    def __getitem__(self, name: str) -> PublicKey:
-        try:
-            return load_public_key((self._folder / f"{name}.pub").read_bytes())
-        except OSError:
-            raise KeyError(name) from None
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(sorted(path.stem for path in self._folder.glob("*.pub")))
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
+        super().__init__(folder / "clients")
 
 
 def _path(folder: Path, name: str, suffix: str) -> Path:

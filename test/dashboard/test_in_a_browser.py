@@ -162,6 +162,30 @@ def test_the_newest_picture_is_shown_while_somebody_looks(
     wait_for(seen, "a picture")
 
 
+def test_a_device_that_sends_no_frames_is_asked_for_pictures_and_may_say_why_not(
+    scene: Any, tab: Callable[..., Any], wait_for: Callable[..., None]
+) -> None:
+    device = scene.devices["cam-1"]
+    page = tab("/device/cam-1")
+    wait_for(lambda: device.looks, "a wish")
+
+    def seen() -> bool:
+        device.show_who_looks(board()[:, :300])
+        page.wait_for_timeout(500)
+        return bool(page.evaluate("[...document.images].some(one => one.naturalWidth === 300)"))
+
+    wait_for(seen, "a picture")
+
+    def told() -> bool:
+        device.shown.withhold("privacy: <b>shut</b>")
+        page.wait_for_timeout(500)
+        why = "The device shows no picture: privacy: <b>shut</b>"
+        return bool(page.get_by_text(why).is_visible())
+
+    wait_for(told, "the reason")
+    assert page.locator("img[alt='Newest picture of cam-1']").is_hidden()
+
+
 def board() -> Any:
     """Something to look at."""
     return np.tile(np.arange(320, dtype=np.uint8), (240, 1))
