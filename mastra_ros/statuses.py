@@ -137,8 +137,9 @@ SHAPE = _map(
     bundle=_map(  # the last three: what became of the latest roll-out
         name=_text, digest=_text, rollout=_text, refused=_text, agreement=_number
     ),
-    # What the gateway asked for, by stage.parameter: taken, or refused and why.
-    settings=_map(values=_each(_scalar), refused=_each(_text)),
+    # By stage.parameter: what the gateway asked for, taken, or refused and why; and whatever live
+    # parameter is not as it is declared.
+    settings=_map(values=_each(_scalar), refused=_each(_text), live=_each(_scalar)),
     diagnostics=_each(_map(level=_text, message=_text)),  # by node
 )
 """Checks a status whose values are plain; raises StatusError."""

@@ -16,7 +16,7 @@ from .inference import InferenceConfig
 from .own_files import OWN_FILES, read_own_file
 from .parameter import NodeConfig, Parameter, build, parameter, parameters_of
 from .privacy import PrivacyConfig
-from .remote import REMOTE_STAGES, check_remote, remote_parameter, remote_parameters
+from .remote import REMOTE_STAGES, changed_live, check_remote, remote_parameter, remote_parameters
 from .scheduling import SchedulingConfig
 from .stages import STAGES
 from .traffic import TrafficConfig
@@ -43,6 +43,7 @@ __all__ = [
     "UltrasoundConfig",
     "VolumeConfig",
     "build",
+    "changed_live",
     "check_remote",
     "parameter",
     "parameters_of",

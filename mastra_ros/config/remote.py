@@ -34,6 +34,20 @@ def remote_parameters() -> dict[str, Parameter]:
     return dict(_LIVE)
 
 
+def changed_live(stage: str, config: object) -> dict[str, bool | int | float | str]:
+    """The live parameters of a stage that are not as they are declared, by name; lists left out."""
+    return {
+        name: value
+        for name, parameter in (
+            (full.partition(".")[2], parameter)
+            for full, parameter in _LIVE.items()
+            if full.startswith(f"{stage}.")
+        )
+        if isinstance(value := getattr(config, name), (bool, int, float, str))
+        if value != parameter.default
+    }
+
+
 def check_remote(name: str, value: Any) -> Any:
     """The value that a gateway asks for, of the parameter's own type.
 

@@ -14,7 +14,7 @@ from .people import Person
 from .preview_panel import PreviewPanel
 from .previews import Previews
 from .texts import text
-from .views import as_list, as_text, at, setting_state
+from .views import as_list, as_text, in_force_of, setting_state
 
 STEPS = 100
 """Of a slider over its range."""
@@ -60,7 +60,7 @@ class SettingsForm:
         if not may:
             ui.label(self._text("device.viewer"))
         known = device()
-        in_force = (at(known.status, "settings.values") if known else None) or {}
+        in_force = in_force_of(known.status) if known else {}
         stages: dict[str, list[dict[str, Any]]] = {}
         for one in declared:
             stages.setdefault(one["name"].partition(".")[0], []).append(one)
@@ -109,8 +109,7 @@ class SettingsForm:
     def _tried(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """What was changed, and what is in force: as the device says, or as it is asked."""
         device = self._device_now()
-        told = at(device.status, "settings.values") if device else None
-        in_force = {**self._wanted, **(told if isinstance(told, Mapping) else {})}
+        in_force = {**self._wanted, **(in_force_of(device.status) if device else {})}
         return self._changed(), {n: v for n, v in in_force.items() if n in self._fields}
 
     async def _apply(self) -> None:

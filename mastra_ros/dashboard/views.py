@@ -333,6 +333,16 @@ def setting_state(
     return text("setting.asked", language, value=wanted[name])
 
 
+def in_force_of(status: Mapping[str, Any]) -> dict[str, Any]:
+    """The live parameters of which a device says what they are; others are as they are declared.
+
+    A device of before this was told says only what it has taken.
+    """
+    live, taken = (at(status, f"settings.{what}") for what in ("live", "values"))
+    found = live if isinstance(live, Mapping) else taken
+    return dict(found) if isinstance(found, Mapping) else {}
+
+
 def switches(samples: Sequence[Sample], most: int = 20) -> list[dict[str, Any]]:
     """The latest changes of the route, newest first: when, from, to, why."""
     found: dict[tuple[Any, ...], dict[str, Any]] = {}

@@ -23,7 +23,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
-from ..config import STAGES, NodeConfig
+from ..config import STAGES, NodeConfig, changed_live
 from ..errors import FrameError, MastraError, MessageError
 from ..protocol.checks import printable
 from ..redaction import redact, shown
@@ -357,6 +357,7 @@ class StageNode(LifecycleNode):
             level, message = "warn", "; ".join(problems)
         if self.problem:
             level, message = "error", self.problem
+        values = {**values, **convert.live_to_values(changed_live(self.stage, self.config))}
         status = convert.diagnostic_to_ros(
             self.get_fully_qualified_name().lstrip("/"),
             level,

@@ -46,6 +46,7 @@ class DeviceTeller:
         self._counts: dict[str, int] = {}
         self._packets: Counter[str] = Counter()
         self._bytes: Counter[str] = Counter()
+        self._live: dict[str, dict[str, Any]] = {}
         self._gate: GateState | None = None
         self._told = 0
         self._versions = {"protocol": str(VERSION)}
@@ -67,6 +68,7 @@ class DeviceTeller:
             level = LEVELS.get(status.level, "error")
             self._nodes[name[:64]] = (level, status.message[:TEXT_MAX], self._told)
             values = {pair.key: pair.value for pair in status.values}
+            self._live[name[:64]] = convert.live_of_values(name, values)
             if name in COUNTING:
                 self._counts = _counts(values)
             if name == "inference" and (digest := values.get("bundle_digest", "")):
@@ -126,8 +128,9 @@ class DeviceTeller:
                 for name, (level, text, at) in self._nodes.items()
             },
         }
-        if settings:
-            told["settings"] = settings
+        live = {name: value for each in self._live.values() for name, value in each.items()}
+        if settings or self._live:
+            told["settings"] = {**(settings or {}), "live": live}
         if self._counts:
             told["pipeline"] = self._counts
         if self._bundle:

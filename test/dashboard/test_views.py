@@ -187,3 +187,12 @@ def test_the_pages_hold_no_words_of_one_language_alone() -> None:
                 for value in node.args[:1]:
                     literal = value.value if isinstance(value, ast.Constant) else ""
                     assert literal in ("", "Mastra"), f"{name}:{node.lineno} {literal!r}"
+
+
+def test_a_form_begins_with_what_the_device_has_and_not_with_what_is_declared() -> None:
+    told = {"settings": {"values": {"scheduling.route": "local"}, "refused": {}, "live": {}}}
+    assert views.in_force_of(told) == {}, "it was changed back at the device itself"
+    told["settings"]["live"] = {"scheduling.route": "cloud"}
+    assert views.in_force_of(told) == {"scheduling.route": "cloud"}
+    assert views.in_force_of({"settings": {"values": {"a.b": 1}}}) == {"a.b": 1}, "an older device"
+    assert views.in_force_of({"settings": 3}) == {}

@@ -12,6 +12,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
 from mastra_ros import msg
 from mastra_ros.bridge import BridgeStatus
+from mastra_ros.config import SchedulingConfig, build, changed_live
 from mastra_ros.errors import MessageError
 from mastra_ros.nodes import convert
 from mastra_ros.nodes.scheduling import SchedulingNode
@@ -117,6 +118,25 @@ def test_what_the_application_counts_is_told_and_what_is_no_count_is_not() -> No
     teller.on_diagnostics(diagnostics("scheduling", load="3"))
     assert unpack_status(pack_status(teller.take(LINK, 7)))["pipeline"] == {"pass": 28, "reject": 1}
     assert "pipeline" not in DeviceTeller("").take(LINK, 7)
+
+
+def test_live_parameters_that_are_not_as_declared_are_told_and_nothing_else_is() -> None:
+    teller = DeviceTeller("")
+    config = build(SchedulingConfig, {"policy": "fixed", "route": "cloud", "load_high": 0.8})
+    values = convert.live_to_values(changed_live("scheduling", config))
+    assert set(values) == {"live policy", "live route"} - _as_declared("policy", "fixed")
+    odd = {"live route": "[", "live no_such": "1", "live load_high": "7", "live rate": "9" * 999}
+    teller.on_diagnostics(diagnostics("scheduling", **values))
+    teller.on_diagnostics(diagnostics("camera", **odd))
+    told = unpack_status(pack_status(teller.take(LINK, 7, {"values": {}, "refused": {}})))
+    assert told["settings"]["live"]["scheduling.route"] == "cloud"
+    assert all(name.startswith("scheduling.") for name in told["settings"]["live"])
+    teller.on_diagnostics(diagnostics("scheduling"))
+    assert teller.take(LINK, 8)["settings"] == {"live": {}}, "all is as declared again"
+
+
+def _as_declared(name: str, value: object) -> set[str]:
+    return {f"live {name}"} if getattr(SchedulingConfig(), name) == value else set()
 
 
 def test_a_status_stays_small_whatever_the_nodes_say() -> None:

@@ -21,6 +21,7 @@ from .image import (
     stamp_from_ros,
     stamp_to_ros,
 )
+from .live import live_of_values, live_to_values
 from .pose import pose_from_ros, pose_to_ros, probe_to_ros
 from .privacy import privacy_from_ros, privacy_to_ros
 from .record import record_from_ros, record_to_ros
@@ -87,6 +88,8 @@ __all__ = [
     "known",
     "link_from_ros",
     "link_to_ros",
+    "live_of_values",
+    "live_to_values",
     "load_from_ros",
     "load_to_ros",
     "markers_to_ros",
