@@ -8,6 +8,7 @@ from .cleared import ClearedFeatures, ClearedFrame
 from .gate import Gate, Opened
 from .opening import hiding_nothing, open_gate
 from .region import Finder, Region, mask_of
+from .shared import SharedSearches
 
 __all__ = [
     "ClearedFeatures",
@@ -16,6 +17,7 @@ __all__ = [
     "Gate",
     "Opened",
     "Region",
+    "SharedSearches",
     "hiding_nothing",
     "mask_of",
     "open_gate",
