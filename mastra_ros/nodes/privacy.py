@@ -94,6 +94,8 @@ def open_node_gate(node: StageNode, *, lazily: bool = False) -> Gate:
         node.get_logger().error(f"{SECTION}: no frame leaves this device: {gate.shut}")
     elif gate.mode == "off" and not lazily:
         node.get_logger().info(f"{SECTION}: nothing is hidden: {config.reason}")
+    if config.features == "measured" and not lazily and gate.features_refused:
+        node.get_logger().error(f"{SECTION}: no features leave: {gate.features_refused}")
     return gate
 
 

@@ -32,6 +32,7 @@ from ..pictures import eight_bits
 from ..types import CHANNELS, Features, Frame, GateState
 from .bands import LABELS, bands
 from .cleared import SEAL, ClearedFeatures, ClearedFrame
+from .features import FeatureRule
 from .hide import Pixels, hide_around, hide_inside, hide_outside
 from .region import Finder, Image, Region, mask_of
 from .search import Search
@@ -80,6 +81,7 @@ class Gate:
         self._search: Search | None = None
         self._polygons = [parse_polygon(text) for text in config.polygons]
         self._tracks = Tracks(config.hold_frames)
+        self._features = FeatureRule(config)
         self._shape: tuple[int, ...] = ()
         self._failures = 0
         self._problem = ""  # why it could not be opened
@@ -126,12 +128,14 @@ class Gate:
             self.withheld,
         )
 
-    def features_pass(self, cut: str = "") -> bool:
-        """Whether the features at this cut may leave; without a cut, whether any may."""
-        config = self._config
-        if config.mode == OFF or config.features == "allow":
-            return True
-        return config.features == "depth" and (not cut or cut in config.features_cuts)
+    def features_pass(self, cut: str = "", pair: str = "") -> bool:
+        """Whether the features at this cut of this head may leave; without a cut: whether any."""
+        return not self._features.refusal(cut, pair)
+
+    @property
+    def features_refused(self) -> str:
+        """Why no features may leave; empty if some may."""
+        return self._features.refusal()
 
     def accepts(self, clearance: str) -> bool:
         """Whether what was made under `clearance` may leave under today's."""
@@ -200,12 +204,10 @@ class Gate:
 
     def clear_features(self, features: Features) -> ClearedFeatures:
         """Features that may leave. Raises Withheld."""
-        if not self.features_pass(features.cut):
+        refusal = self._features.refusal(features.cut, features.pair)
+        if refusal:
             self._count("features")
-            raise Withheld(
-                f"features at {features.cut!r}: a picture could be rebuilt of them, and "
-                f"privacy.features says {self._config.features}"
-            )
+            raise Withheld(f"features at {features.cut!r}: {refusal}")
         self.cleared += 1
         return ClearedFeatures(features, self.clearance or self._config.mode, SEAL)
 

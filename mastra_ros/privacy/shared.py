@@ -47,7 +47,7 @@ class Searched(NamedTuple):
 
 def searched(key: FrameKey, image: Image, clearance: str) -> Searched:
     """Names the search of an image (contiguous) under a clearance."""
-    digest = xxhash.xxh3_128_digest(memoryview(image).cast("B"))
+    digest = xxhash.xxh3_128_digest(image.reshape(-1).data)
     return Searched(key.stream, key.stamp_ns, digest, image.shape, clearance)
 
 
