@@ -1,4 +1,4 @@
-"""Features leave only where it was measured, on this device's own bundle, that no plate is in them."""
+"""Features leave only where it was measured that no plate can be rebuilt of them."""
 
 from __future__ import annotations
 

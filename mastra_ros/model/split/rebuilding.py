@@ -155,6 +155,7 @@ class Plates:
         train, self.validation, self.held_out = counts.parts(plates)
         self.texts = list(texts[-counts.held_out :])
         self._mean = _evened(train).mean(0)
+        self._readable: int | None = None
         spread = float(train.std()) or 1.0
         self.train = np.asarray((train - train.mean()) / spread, np.float32)
 
@@ -169,6 +170,12 @@ class Plates:
     def score(self, rebuilt: Floats) -> float:
         """Of the plates of the validation."""
         return float(self.alike(rebuilt, self.validation).mean())
+
+    def readable(self, read: Read) -> int:
+        """How many are read before anything is done to them."""
+        if self._readable is None:
+            self._readable = int(self.read_exactly(self.held_out, read).sum())
+        return self._readable
 
     def read_exactly(self, plates: Floats, read: Read) -> NDArray[np.bool_]:
         """Which of the held-out texts are read."""
@@ -230,7 +237,7 @@ def _attacked(
     if read is not None:
         seen = [shown.read_exactly(one.plates, read) for one in tried]
         told["readings"] = int(np.any(seen, axis=0).sum())
-        told["readable"] = int(shown.read_exactly(shown.held_out, read).sum())
+        told["readable"] = shown.readable(read)
     return told
 
 
