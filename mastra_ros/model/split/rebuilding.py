@@ -88,7 +88,7 @@ def measure_rebuilding(
 
     Raises DependencyError without PyTorch.
     """
-    require_torch()
+    torch = require_torch()
     counts = counts or Counts()
     found: dict[str, dict[str, Any]] = {}
     windows: dict[str, Window] = {}
@@ -103,14 +103,20 @@ def measure_rebuilding(
         network = Network(bundle, part_name, model, threads)
         shown, features = _collected(network, model, wanted, windows, samples, counts, progress)
         controls: dict[Window, float] = {}
-        for cut in progress(wanted, "decoders"):
-            window = windows[cut.name]
-            told = _attacked(features.pop(cut.name), window, shown, read)
-            if not told["correlation_upper"] > CORRELATION_MAX:  # else there is nothing to prove
-                if window not in controls:
-                    controls[window] = _control(window, shown)
-                told["control"] = round(controls[window], 4)
-            found[cut.name] = {**told, "plate_px": samples.box[2] - samples.box[0]}
+        before = torch.get_num_threads()
+        torch.set_num_threads(threads)
+        try:
+            for cut in progress(wanted, "decoders"):
+                window = windows[cut.name]
+                told = _attacked(features.pop(cut.name), window, shown, read)
+                little = not told["correlation_upper"] > CORRELATION_MAX  # else nothing to prove
+                if little:
+                    if window not in controls:
+                        controls[window] = _control(window, shown)
+                    told["control"] = round(controls[window], 4)
+                found[cut.name] = {**told, "plate_px": samples.box[2] - samples.box[0]}
+        finally:
+            torch.set_num_threads(before)
     return {cut.name: found[cut.name] for cut in cuts}
 
 
