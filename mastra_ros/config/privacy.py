@@ -96,11 +96,17 @@ class PrivacyConfig(NodeConfig):
     features: str = parameter(
         "refuse",
         "features at the cut of a split model, of which a picture can be rebuilt: refuse, allow, "
-        "or depth: only the cuts named in `features_cuts`",
-        choices=("refuse", "allow", "depth"),
+        "depth: only the cuts named in `features_cuts`, or measured: only the cut of "
+        "`features_bundle`, where it was measured that no plate can be rebuilt of it",
+        choices=("refuse", "allow", "depth", "measured"),
     )
     features_cuts: tuple[str, ...] = parameter(
-        (), "cuts of which no decoder could rebuild a plate, as `mastra model split` measured"
+        (), "cuts of which no decoder could rebuild a plate, by your own measurement"
+    )
+    features_bundle: str = parameter(
+        "",
+        "bundle on this device, split with `mastra model split --measure-privacy`; features of "
+        "another head, as of a bundle that was rolled out, do not leave by its measurement",
     )
 
     def __post_init__(self) -> None:
@@ -113,6 +119,8 @@ class PrivacyConfig(NodeConfig):
             parse_polygon(text)
         if self.features == "depth" and not self.features_cuts:
             raise ConfigError("features: depth needs the names of cuts in features_cuts, got none")
+        if self.features == "measured" and not self.features_bundle:
+            raise ConfigError("features: measured needs a bundle in features_bundle, got none")
 
 
 def parse_polygon(text: str) -> Polygon:

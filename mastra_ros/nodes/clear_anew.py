@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ..bridge.clearing import Clearer, NothingToHide
-from ..compression import Decoder, Encoder
+from ..compression import Decoder, Encoder, decode_features
 from ..config import CompressionConfig, PrivacyConfig
-from ..errors import Withheld
-from ..privacy import Gate, open_gate
+from ..errors import CodecError, Withheld
+from ..privacy import FeatureRule, Gate, open_gate
 from ..privacy.gate import OFF
 from ..types import GateState, Packet, PacketKind
 
@@ -23,6 +23,7 @@ class ClearAnew:
         self._config = config
         self._open = open_
         self._gate: Gate | None = None
+        self._features = FeatureRule(config)
 
     def passes_live(self, packet: Packet) -> bool:
         """See Clearer."""
@@ -30,7 +31,9 @@ class ClearAnew:
 
     def passes(self, packet: Packet, state: GateState) -> bool:
         """See Clearer."""
-        return self.passes_live(packet) and packet.clearance == state.clearance
+        if not self.passes_live(packet) or packet.clearance != state.clearance:
+            return False
+        return packet.kind is not PacketKind.FEATURES or not self._refused(packet)
 
     def anew(self, packet: Packet) -> Packet:
         """See Clearer. Changed regions without their reference show nothing that can be searched.
@@ -43,13 +46,26 @@ class ClearAnew:
             self._gate = self._open(self._config)
         gate = self._gate
         if packet.kind is PacketKind.FEATURES:
-            if not gate.features_pass(str(packet.meta.get("cut", ""))) or not gate.clearance:
-                raise Withheld("features that may not leave")
+            if refusal := self._refused(packet):
+                raise Withheld(f"features that may not leave: {refusal}")
+            if not gate.clearance:
+                raise Withheld(gate.shut or "the gate is shut")
             return replace(packet, clearance=gate.clearance)
         frame = Decoder().decode(replace(packet, late=True))
         cleared = gate.clear(frame, late=True)
         encoder = Encoder(CompressionConfig(), packet.key.stream)
         return encoder.encode(cleared, hard=packet.hard, late=True)
+
+    def _refused(self, packet: Packet) -> str:
+        """Why these features may not leave today, whatever they were cleared under."""
+        refusal = self._features.refusal()
+        if refusal or self._config.features == "allow":
+            return refusal
+        try:
+            features = decode_features(packet)
+        except CodecError as error:
+            return str(error)
+        return self._features.refusal(features.cut, features.pair)
 
     def close(self) -> None:
         """Free the finders."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 from rclpy.node import Node
 
@@ -11,7 +13,7 @@ from ..config import STAGES, PrivacyConfig, build, parameters_of
 from ..config.files import of_rclpy
 from ..errors import ConfigError
 from ..msg import PrivacyState
-from ..privacy import Gate, open_gate
+from ..privacy import Gate, SharedSearches, open_gate
 from . import convert
 from .lifecycle import LATEST, Health
 
@@ -24,6 +26,20 @@ SILENT = (
     "that leaves (mode faces_and_plates); where there can be none, say `mode: off` and a `reason` "
     "in the section privacy"
 )
+
+
+_SHARED: WeakValueDictionary[tuple[int, str], SharedSearches] = WeakValueDictionary()
+_SHARED_LOCK = threading.Lock()
+
+
+def shared_of(node: StageNode) -> SharedSearches:
+    """What the nodes of this process in one context and namespace share; gone with the last."""
+    place = (id(node.context), node.get_namespace())
+    with _SHARED_LOCK:
+        shared = _SHARED.get(place)
+        if shared is None:
+            shared = _SHARED[place] = SharedSearches()
+        return shared
 
 
 def given_of(node: StageNode) -> Mapping[str, Any]:
@@ -73,11 +89,13 @@ def read_section(node: StageNode) -> PrivacyConfig:
 def open_node_gate(node: StageNode, *, lazily: bool = False) -> Gate:
     """The gate of a node; one that is shut says so in the log, and holds back what should leave."""
     config = read_section(node)
-    gate = open_gate(config, lazily=lazily)
+    gate = open_gate(config, lazily=lazily, shared=shared_of(node))
     if gate.shut:
         node.get_logger().error(f"{SECTION}: no frame leaves this device: {gate.shut}")
     elif gate.mode == "off" and not lazily:
         node.get_logger().info(f"{SECTION}: nothing is hidden: {config.reason}")
+    if config.features == "measured" and not lazily and gate.features_refused:
+        node.get_logger().error(f"{SECTION}: no features leave: {gate.features_refused}")
     return gate
 
 

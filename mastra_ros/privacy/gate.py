@@ -19,6 +19,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import cv2
@@ -31,9 +32,11 @@ from ..pictures import eight_bits
 from ..types import CHANNELS, Features, Frame, GateState
 from .bands import LABELS, bands
 from .cleared import SEAL, ClearedFeatures, ClearedFrame
+from .features import FeatureRule
 from .hide import Pixels, hide_around, hide_inside, hide_outside
 from .region import Finder, Image, Region, mask_of
 from .search import Search
+from .shared import Found, SharedSearches, searched
 from .tracks import Tracks
 
 FAILURES_IN_ROW = 3
@@ -60,7 +63,7 @@ class Gate:
     """Makes a ClearedFrame, or raises Withheld. One a stream; used by one thread at a time.
 
     `open_` opens the finders; `lazily`: when the first frame comes. What it raises shuts the gate,
-    and `clear` tries again now and then.
+    and `clear` tries again now and then. shared: what other gates of the same stream have found.
     """
 
     def __init__(
@@ -69,13 +72,16 @@ class Gate:
         open_: Callable[[PrivacyConfig], Opened] | None = None,
         *,
         lazily: bool = False,
+        shared: SharedSearches | None = None,
     ) -> None:
         self._config = config
+        self._shared, self._asks = shared, object()
         self._open = open_
         self._opened: Opened | None = None
         self._search: Search | None = None
         self._polygons = [parse_polygon(text) for text in config.polygons]
         self._tracks = Tracks(config.hold_frames)
+        self._features = FeatureRule(config)
         self._shape: tuple[int, ...] = ()
         self._failures = 0
         self._problem = ""  # why it could not be opened
@@ -122,12 +128,14 @@ class Gate:
             self.withheld,
         )
 
-    def features_pass(self, cut: str = "") -> bool:
-        """Whether the features at this cut may leave; without a cut, whether any may."""
-        config = self._config
-        if config.mode == OFF or config.features == "allow":
-            return True
-        return config.features == "depth" and (not cut or cut in config.features_cuts)
+    def features_pass(self, cut: str = "", pair: str = "") -> bool:
+        """Whether the features at this cut of this head may leave; without a cut: whether any."""
+        return not self._features.refusal(cut, pair)
+
+    @property
+    def features_refused(self) -> str:
+        """Why no features may leave; empty if some may."""
+        return self._features.refusal()
 
     def accepts(self, clearance: str) -> bool:
         """Whether what was made under `clearance` may leave under today's."""
@@ -184,7 +192,7 @@ class Gate:
     def probe(self, frame: Frame) -> None:
         """Try a frame that is not to leave: where that goes well, the gate is open again."""
         try:
-            self._clear(frame, late=True)
+            self._clear(frame, late=True, anew=True)  # another gate's finders say nothing of these
         except Exception as error:  # as with any other frame, but that nobody waits for it
             self._last = _text(error)
         else:
@@ -196,16 +204,14 @@ class Gate:
 
     def clear_features(self, features: Features) -> ClearedFeatures:
         """Features that may leave. Raises Withheld."""
-        if not self.features_pass(features.cut):
+        refusal = self._features.refusal(features.cut, features.pair)
+        if refusal:
             self._count("features")
-            raise Withheld(
-                f"features at {features.cut!r}: a picture could be rebuilt of them, and "
-                f"privacy.features says {self._config.features}"
-            )
+            raise Withheld(f"features at {features.cut!r}: {refusal}")
         self.cleared += 1
         return ClearedFeatures(features, self.clearance or self._config.mode, SEAL)
 
-    def _clear(self, frame: Frame, late: bool) -> ClearedFrame:
+    def _clear(self, frame: Frame, late: bool, anew: bool = False) -> ClearedFrame:
         config = self._config
         if config.mode == OFF:
             return ClearedFrame(frame, OFF, 0, SEAL)
@@ -216,10 +222,10 @@ class Gate:
             hidden = hide_outside(frame.image, self._polygons, config.hide, config.blocks)
             return self._made(frame, hidden, 1)
         if config.mode == "whole":
-            _, objects = self._find(frame)
+            _, objects = self._find(frame, anew)
             hidden = hide_around(frame.image, objects, config.hide, config.blocks)
             return self._made(frame, hidden, 1)
-        regions = self._regions(frame, late)
+        regions = self._regions(frame, late, anew)
         hidden = hide_inside(frame.image, regions, config.hide, config.blocks)
         return self._made(frame, hidden, len(regions))
 
@@ -229,7 +235,7 @@ class Gate:
         Raises Withheld, or whatever went wrong.
         """
         self._check(frame)
-        return self._regions(frame, late)
+        return self._regions(frame, late, anew=True)
 
     def _check(self, frame: Frame) -> None:
         """Withheld for what cannot be searched."""
@@ -243,22 +249,33 @@ class Gate:
         if pixels > most:
             raise Withheld(f"expected at most {most} px to search, got {pixels}")
 
-    def _regions(self, frame: Frame, late: bool) -> list[Region]:
-        found, objects = self._find(frame)
+    def _regions(self, frame: Frame, late: bool, anew: bool) -> list[Region]:
+        found, objects = self._find(frame, anew)
         known = [replace(o, kind=LABELS.get(o.kind.lower(), o.kind)) for o in objects]
         added = bands(known, found)  # not widened: they are wide of what they hide already
         private = [*(mask_of(r, self._config.widen) for r in found), *added]
         return self._held(private, frame, late)
 
-    def _find(self, frame: Frame) -> tuple[list[Region], list[Region]]:
-        """What the finders find, and the objects of the task."""
+    def _find(self, frame: Frame, anew: bool) -> Found:
+        """What the finders find, and the objects of the task. anew: whatever others have found."""
+        assert self._search is not None
+        image = _searched(frame)
+        if self._shared is None or anew:
+            return self._searched_now(image)
+        if self._search.hangs:
+            raise Withheld(self._search.hangs)
+        of = searched(frame.key, image, self.clearance)
+        search = partial(self._searched_now, image)
+        return self._shared.find(self._asks, of, search, self._config.timeout_ms)
+
+    def _searched_now(self, image: Image) -> Found:
         assert self._search is not None
         assert self._opened is not None
-        image = _searched(frame)
         answers = self._search.run(image, self._config.timeout_ms)
         objects = answers.pop() if self._opened.objects is not None else []
-        found = [r for answer in answers for r in answer if r.score >= self._config.score_min]
-        return found, [o for o in objects if o.score >= self._config.score_min]
+        found = [r for answer in answers for r in answer]
+        least = self._config.score_min
+        return Found(*(tuple(r for r in some if r.score >= least) for some in (found, objects)))
 
     def _held(self, private: list[Region], frame: Frame, late: bool) -> list[Region]:
         shape = frame.image.shape[:2]

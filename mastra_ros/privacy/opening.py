@@ -8,15 +8,22 @@ from .finders import FINDERS, PacedFinders
 from .gate import OFF, Gate, Opened
 from .objects import TaskFinder
 from .region import Finder
+from .shared import SharedSearches
 
 
-def open_gate(config: PrivacyConfig, *, lazily: bool = False, stills: bool = False) -> Gate:
+def open_gate(
+    config: PrivacyConfig,
+    *,
+    lazily: bool = False,
+    stills: bool = False,
+    shared: SharedSearches | None = None,
+) -> Gate:
     """The gate as configured; one whose finders cannot be opened is shut, and says why.
 
     lazily: the finders are opened when the first frame comes. stills: for pictures that have
-    nothing to do with each other, each of which is searched as a whole.
+    nothing to do with each other, each of which is searched as a whole. shared: see SharedSearches.
     """
-    return Gate(config, open_stills if stills else open_all, lazily=lazily)
+    return Gate(config, open_stills if stills else open_all, lazily=lazily, shared=shared)
 
 
 def hiding_nothing(reason: str) -> Gate:

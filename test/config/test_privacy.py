@@ -18,7 +18,8 @@ NAMES = list(parameters_of(PrivacyConfig))
 VALUES: dict[str, list[Any]] = {
     "mode": ["off", False, "whole"],
     "reason": ["a gateway says so"],
-    "features": ["allow"],
+    "features": ["allow", "measured"],
+    "features_bundle": ["/tmp/forged"],
 }
 
 

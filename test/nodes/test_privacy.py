@@ -34,8 +34,10 @@ class Finder:
 
     name, digest = "fake", "0" * 64
     broken = False
+    searched = 0
 
     def find(self, _: Any) -> list[Region]:
+        self.searched += 1
         if self.broken:
             raise RuntimeError("the finder is broken")
         return [Region(8, 8, 32, 32, "face", 0.9)]
@@ -201,6 +203,32 @@ def test_an_annotated_picture_is_masked_too(
     node._annotate(Result(frame.key, Route.LOCAL, nothing))
     wait_until(lambda: node._gate.withheld == 1, "it held back")
     assert len(drawn) == 1
+    node.close()
+
+
+def test_a_frame_that_is_sent_and_drawn_in_one_process_is_searched_once(
+    line: Line, ros: Any, finder: Finder, wait_until: Callable[..., None]
+) -> None:
+    node = ros.add(
+        PipelineNode(
+            parameter_overrides=[Parameter("trigger", value="frame")],
+            **{**ros.options, "privacy": HIDING},
+        )
+    )
+    assert node.autostart()
+    drawn: list[Frame] = []
+    node._annotated.publish = drawn.append
+    line.send(5)
+    wait_until(lambda: line.packets, "a packet")
+    nothing = convert.detections_from_ros([], [])
+    for stamp_ns in (5, 6):
+        image = np.random.default_rng(stamp_ns).integers(0, 256, (48, 64), np.uint8)
+        node._ring.put(Frame(FrameKey("main", stamp_ns), image, "mono8"))
+        node._annotate(Result(FrameKey("main", stamp_ns), Route.LOCAL, nothing))
+        wait_until(lambda n=stamp_ns: len(drawn) == n - 4, "the picture")
+        assert finder.searched == stamp_ns - 4  # 6 was not sent: it is searched to be drawn
+    assert (node._gate.cleared, node._gate.masked) == (2, 2)
+    assert line.node._gate.cleared == 1
     node.close()
 
 

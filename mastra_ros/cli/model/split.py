@@ -11,6 +11,7 @@ from ...errors import ConfigError
 from ...figures import prepare
 from ...share import home_path
 from ..output import check_output, write_json
+from .split_privacy import PLATES_MIN, measure_privacy
 
 if TYPE_CHECKING:
     from ...types import Frame
@@ -64,6 +65,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SHARE",
         help="boxes (within 2 px) that must stay the same with fewer levels; default: 0.98",
     )
+    parser.add_argument(
+        "--measure-privacy",
+        action="store_true",
+        help="train decoders that rebuild drawn plates from the features at each cut, measure on "
+        "others how well, and write it into the bundle, for privacy.features: measured",
+    )
+    parser.add_argument(
+        "--privacy-plates",
+        type=int,
+        default=0,
+        metavar="N",
+        help="drawn plates that each decoder learns from, at least 100; default: 900",
+    )
     parser.add_argument("--threads", type=int, default=1, help="of the runtime; default: 1")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers there")
     parser.add_argument("--plot", type=Path, metavar="FILE.png", help="draw latency by cut there")
@@ -87,6 +101,11 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(f"--device-slowdown: expected more than 0, got {args.device_slowdown:g}")
     if not 0 <= args.agreement <= 1:
         raise ConfigError(f"--agreement: expected 0 to 1, got {args.agreement:g}")
+    if args.privacy_plates and not (args.measure_privacy and args.privacy_plates >= PLATES_MIN):
+        raise ConfigError(
+            f"--privacy-plates: expected at least {PLATES_MIN}, and --measure-privacy beside it, "
+            f"got {args.privacy_plates}"
+        )
     prepare(args.plot)
     uplink_bps = _quantity("--uplink", args.uplink, RATE_UNITS_BPS)
     rtt_s = _quantity("--rtt", args.rtt, TIME_UNITS_S)
@@ -123,6 +142,12 @@ def run(args: argparse.Namespace) -> int:
     detector.close()
     print("\n".join(report.lines()))
     document = report.to_dict()
+    rebuilt = {}
+    if args.measure_privacy:
+        rebuilt = measure_privacy(
+            bundle, model, measured.cuts, args.privacy_plates, args.threads, bar
+        )
+        document["rebuilt"] = rebuilt
     chosen = report.chosen
     if args.out and chosen is not None:
         document["measured"] = split_bundle(
@@ -132,9 +157,14 @@ def run(args: argparse.Namespace) -> int:
             args.out,
             frames=frames,
             answers=measured.answers,
+            rebuilt=rebuilt.get(chosen.name),
             replace=args.replace,
         )
-        told = ", ".join(f"{name} {value}" for name, value in document["measured"].items())
+        told = ", ".join(
+            f"{name} {value}"
+            for name, value in document["measured"].items()
+            if not isinstance(value, dict)
+        )
         print(f"wrote {args.out}; its halves, measured: {told}")
     if args.json:
         write_json(args.json, document)

@@ -122,7 +122,7 @@ def profile(
     names = single_tensor_cuts(model)
     if not names or not frames:
         raise ModelError(f"{bundle.name}: no single-tensor cut, or no frames to measure it on")
-    network = _Network(bundle, part_name, model, threads)
+    network = Network(bundle, part_name, model, threads)
     values, transforms = network.feed(frames)
     whole = Session(model, threads)
     answers = tuple(
@@ -151,7 +151,7 @@ def profile(
     return Profile(cuts, whole_ms, answers)
 
 
-class _Network:
+class Network:
     """Feeding and reading, the same for the whole network and for its tails."""
 
     def __init__(self, bundle: Bundle, part_name: str, model: Model, threads: int) -> None:
@@ -181,7 +181,7 @@ def _measured(
     name: str,
     values: Sequence[Floats],
     tail: Session,
-    network: _Network,
+    network: Network,
     transforms: Sequence[Transform],
     answers: Sequence[Detections],
     levels: Sequence[int],

@@ -16,6 +16,7 @@ from ...compression import FeatureEncoder, decode_features
 from ...errors import DependencyError
 from ...inference import Bundle, BundlePart, BundleSplit, Detector, Head, Tail
 from ...privacy import hiding_nothing
+from ...privacy.rebuilt import KEY as REBUILT
 from ...types import Detections, Frame
 from ..verify import COMPANIONS, read_document
 from ..writer import BundleWriter
@@ -70,9 +71,12 @@ def split_bundle(
     *,
     frames: Sequence[Frame] = (),
     answers: Sequence[Detections] = (),
+    rebuilt: Mapping[str, Any] | None = None,
     replace: bool = False,
 ) -> dict[str, Any]:
     """Write the split bundle into `folder`, whole or not at all.
+
+    rebuilt: what `measure_rebuilding` says of this cut; entered with the digest of the head.
 
     Where there are frames, and the whole network's answers for them, the halves are run on them
     first, and what was measured is entered and returned. Raises ModelError.
@@ -83,6 +87,9 @@ def split_bundle(
         measured: dict[str, Any] = {}
         if frames:
             measured = measure_halves(made, frames, answers)
+        if rebuilt is not None:
+            measured[REBUILT] = {**rebuilt, "head_sha256": made.part("head").sha256}
+        if measured:
             document["split"]["measurements"].update(measured)
             writer.describe(document)
         writer.commit()
