@@ -33,6 +33,8 @@ from mastra_ros.gateway.openinference.exchange import write_request
 from mastra_ros.protocol.keys import add_device, audience_of, init_keys, load_device_key
 from mastra_ros.protocol.tokens import sign_token
 
+ROOT = Path(__file__).parents[2]
+
 DEVICES = [f"bench{n}" for n in range(8)]
 REQUESTS = 128
 REQUESTS_MAX = 64
@@ -74,7 +76,11 @@ def write_requests(folder: Path, path: str, *, tokens: list[str], raw: bool = Fa
 def drive(command: list[str], clients: int) -> dict[str, Any]:
     """Run clients; what they saw."""
     told = subprocess.run(
-        [sys.executable, "-m", *command], capture_output=True, text=True, check=False
+        [sys.executable, "-m", *command],
+        cwd=ROOT,  # where modules of the benchmarks are found
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if told.returncode:
         return {"clients": clients, "failed": told.stderr.strip().splitlines()[-1][:300]}
