@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -40,7 +41,8 @@ def looked(gateway: Gateway, seconds: float) -> Pictures:
             for _ in range(2):
                 await pictures.look("cam-1")
 
-    asyncio.run(look())
+    with ThreadPoolExecutor(1) as thread:  # the browser of other tests keeps a loop in this one
+        thread.submit(asyncio.run, look()).result()
     return pictures
 
 
