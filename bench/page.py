@@ -42,6 +42,8 @@ def missed(document: dict[str, Any]) -> list[str]:
     """The bars of a result that do not hold, as lines."""
     bars = document.get("bars", [])
     short = [bar for bar in bars if not bar["holds"]]
+    if not short:
+        return [f"All {len(bars)} bars hold."]
     lines = [f"{len(bars) - len(short)} of {len(bars)} bars hold. Those that do not:", ""]
     for bar in short:
         value = "not measured" if bar["value"] is None else f"{bar['value']:g}"
