@@ -92,10 +92,7 @@ class Crossings:
         """Those who crossed with this frame."""
         passed = []
         if views:
-            self._began_ns = views[0].stamp_ns if self._began_ns is None else self._began_ns
-            self._lately.append((views[0].stamp_ns, views))
-            while self._lately[0][0] < views[0].stamp_ns - LATELY_S * 1e9:
-                self._lately.popleft()
+            self._remember(views[0].stamp_ns, views)
         for view in views:
             if not view.found:
                 continue  # where it is only expected, nothing is counted
@@ -115,6 +112,17 @@ class Crossings:
                 kept.pop(number, None)
             for done in self._done.values():
                 done.pop(number, None)
+
+    def _remember(self, stamp_ns: int, views: list[TrackView]) -> None:
+        """Who was where lately; where stamps go back, all begins anew."""
+        if self._lately and self._lately[-1][0] >= stamp_ns:
+            self._lately.clear()
+            self._began_ns = None
+        if self._began_ns is None:
+            self._began_ns = stamp_ns
+        self._lately.append((stamp_ns, views))
+        while self._lately[0][0] < stamp_ns - LATELY_S * 1e9:
+            self._lately.popleft()
 
     def _note(self, view: TrackView) -> None:
         size = max(view.width_px, view.height_px)

@@ -158,3 +158,14 @@ def test_one_that_the_border_cuts_counts_once_it_was_seen_twice_behind_the_line(
     assert len(counted(lambda t: cut(300 - 60 * t), fps=10, seconds=4)) == 1
     # Another one is taken for it, once.
     assert not counted(lambda t: cut(220) if t < 0.5 else cut(178) if t < 0.55 else [], seconds=2)
+
+
+def test_what_was_seen_lately_stays_little_when_stamps_go_back() -> None:
+    crossings, car = Crossings(site()), down(100, 40, 1)
+    for begin_s in (1000, 0):
+        tracker = Tracker()
+        for n in range(200):
+            t = n / 30
+            views = tracker.update(round((begin_s + t) * 1e9) + 1, found([car(t)]), (640, 360))
+            crossings.update(views)
+    assert len(crossings._lately) < 60
