@@ -15,6 +15,7 @@ import json
 import math
 import operator
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -329,6 +330,14 @@ def _number(values: Result, name: str) -> float:
 def judged(name: str, result: Result) -> Result:
     """The result with its list of bars, worked out from its own numbers."""
     return {**result, "bars": [bar.to_json() for bar in OF[name](result)]}
+
+
+def leave(path: Path, name: str, result: Result, began_s: float) -> None:
+    """Write a result with its bars, and how long it took since a time of `time.monotonic`."""
+    result["took_s"] = round(time.monotonic() - began_s)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(judged(name, result), indent=2) + "\n", encoding="utf-8")
+    print(f"wrote {path} after {result['took_s']} s")
 
 
 def read_results(folder: Path) -> dict[str, Result]:

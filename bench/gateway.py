@@ -31,7 +31,7 @@ import cv2
 import numpy as np
 
 import bench.pinned  # noqa: F401
-from bench.bars import judged
+from bench.bars import leave
 from bench.serving.beside import measure as measure_tiny
 from bench.serving.ours import load
 from bench.serving.stream import IN_FLIGHT
@@ -130,10 +130,7 @@ def main() -> int:
     if args.only in (None, "board_defects"):
         rounds = min(args.rounds, BOARD_ROUNDS_MAX)
         report["board_defects"] = measure_board(rounds, args.seconds)
-    report["took_s"] = round(time.monotonic() - began_s)
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.write_text(json.dumps(judged("gateway", report), indent=2) + "\n")
-    print(f"wrote {args.out} after {report['took_s']} s")
+    leave(args.out, "gateway", report, began_s)
     return 0
 
 

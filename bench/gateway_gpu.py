@@ -28,7 +28,7 @@ import numpy as np
 import torch
 
 import bench.pinned  # noqa: F401
-from bench.bars import judged
+from bench.bars import leave
 from bench.serving.beside import DEVICES, TOKEN_S, drive
 from bench.serving.encoder import WORDS, write_board, write_encoder
 from bench.serving.others import Missing, Program, haproxy, triton_programs
@@ -251,10 +251,7 @@ def main() -> int:
     }
     with tempfile.TemporaryDirectory() as folder:
         report |= measure(args, Path(folder))
-    report["took_s"] = round(time.monotonic() - began_s)
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.write_text(json.dumps(judged("gateway_gpu", report), indent=2) + "\n")
-    print(f"wrote {args.out} after {report['took_s']} s")
+    leave(args.out, "gateway_gpu", report, began_s)
     return 0
 
 
