@@ -6,7 +6,6 @@ the loss of the process and of power (https://www.sqlite.org/wal.html).
 
 from __future__ import annotations
 
-import functools
 import logging
 import os
 import queue
@@ -20,6 +19,7 @@ from pathlib import Path
 from ..errors import StoreError
 from ..private_files import lock, make_private_folder, open_private
 from ..sqlite_files import transaction
+from .sqlite_rows import insertions, searches
 from .store import Commit, Committed, FrameId, Record
 
 logger = logging.getLogger(__name__)
@@ -30,8 +30,6 @@ SCHEMA_VERSION = 2
 GROUP_MAX = 256
 """Most results in one transaction."""
 TRIM_INTERVAL_S = 30.0
-STATEMENTS_MAX = 512
-"""Kept ready: there is one for each size of a group."""
 
 _SCHEMA = """
 CREATE TABLE results (
@@ -58,28 +56,6 @@ _FROM_1 = (
 )
 _FIND = "SELECT data FROM results WHERE device = ? AND stream = ? AND stamp_ns = ? AND frame_id = ?"
 _FIND_WHEN = _FIND.replace("data", "data, committed_s", 1)
-_KEY = "device, stream, stamp_ns, frame_id"
-
-
-@functools.lru_cache(2 * GROUP_MAX)
-def _insert(count: int) -> str:
-    """One statement for so many rows: each one runs without the interpreter's lock once."""
-    rows = ", ".join(["(?, ?, ?, ?, ?, ?)"] * count)
-    return (
-        f"INSERT INTO results ({_KEY}, committed_s, data) VALUES {rows} "  # noqa: S608 - marks alone
-        f"ON CONFLICT ({_KEY}) DO NOTHING"
-    )
-
-
-@functools.lru_cache(2 * GROUP_MAX)
-def _find(count: int) -> str:
-    rows = ", ".join(["(?, ?, ?, ?)"] * count)
-    # A cross join keeps the order of the tables, so that each key is looked up in the index.
-    return (
-        f"WITH wanted ({_KEY}) AS (VALUES {rows}) "  # noqa: S608 - marks alone
-        f"SELECT {_KEY}, data FROM wanted CROSS JOIN results USING ({_KEY})"
-    )
-
 
 _Job = tuple[Sequence[Record], Committed]
 
@@ -120,9 +96,7 @@ class SqliteStore:
         self._folder_lock = locked
         try:
             self._writer = self._open()
-            self._reader = sqlite3.connect(
-                self._path, check_same_thread=False, cached_statements=STATEMENTS_MAX
-            )
+            self._reader = sqlite3.connect(self._path, check_same_thread=False)
         except BaseException:
             os.close(self._folder_lock)
             raise
@@ -140,11 +114,9 @@ class SqliteStore:
     def find_all(self, frames: Sequence[FrameId]) -> dict[FrameId, Record]:
         found: dict[FrameId, Record] = {}
         try:
-            for start in range(0, len(frames), GROUP_MAX):
-                some = frames[start : start + GROUP_MAX]
-                values = [value for frame in some for value in frame]
+            for statement, values in searches(frames):
                 with self._read_lock:
-                    rows = self._reader.execute(_find(len(some)), values).fetchall()
+                    rows = self._reader.execute(statement, values).fetchall()
                 for *key, data in rows:
                     frame = FrameId(*key)
                     found[frame] = Record(frame, data)
@@ -200,12 +172,7 @@ class SqliteStore:
     def _open(self) -> sqlite3.Connection:
         try:
             os.close(open_private(self._path))  # the database and what lies beside it: 0600
-            db = sqlite3.connect(
-                self._path,
-                check_same_thread=False,
-                isolation_level=None,
-                cached_statements=STATEMENTS_MAX,
-            )
+            db = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None)
             try:
                 db.execute("PRAGMA journal_mode = WAL")
                 db.execute("PRAGMA synchronous = FULL")
@@ -291,9 +258,13 @@ class SqliteStore:
     def _insert(self, records: list[Record]) -> list[Commit]:
         """Insert in one transaction; on an error nothing of it is kept."""
         now_s = time.time()
-        values = [value for one in records for value in (*one.frame, now_s, one.data)]
-        statement = _insert(len(records))
-        if self._writer.execute(statement, values).rowcount == len(records):
+        first, *more = insertions(records, now_s)
+        if not more:
+            new = self._writer.execute(*first).rowcount
+        else:
+            with transaction(self._writer) as cursor:
+                new = sum(cursor.execute(*one).rowcount for one in (first, *more))
+        if new == len(records):
             return [Commit(record, duplicate=False) for record in records]
         return self._with_older(records, now_s)
 

@@ -250,3 +250,77 @@ def test_a_group_is_kept_together_and_each_frame_once(
     assert store.find_all(wanted) == {old.frame: old, new[1].frame: new[1], new[3].frame: new[3]}
     assert store.find_all([]) == {}
     store.close()
+
+
+GROUPS_OF_ALL_SIZES = """
+import sys
+from concurrent.futures import Future
+from pathlib import Path
+from mastra_ros.gateway.memory import resident_bytes, return_to_system
+from mastra_ros.gateway.sqlite_store import SqliteStore
+from mastra_ros.gateway.store import FrameId, Record
+
+store = SqliteStore(Path(sys.argv[1]))
+sizes, data = range(*map(int, sys.argv[2].split(":"))), bytes(int(sys.argv[3]))
+
+def commit(size, first):
+    group = [Record(FrameId("cam", "main", first + n), data) for n in range(size)]
+    done = Future()
+    store.commit_all(group, lambda commits, error: done.set_result((len(commits), error)))
+    assert done.result(60.0) == (size, None)
+    assert len(store.find_all([one.frame for one in group])) == size
+
+commit(max(sizes), 0)
+return_to_system()
+before = resident_bytes()
+for n, size in enumerate(sizes, 1):
+    commit(size, 1000 * n)
+return_to_system()
+print(resident_bytes() - before)
+"""
+
+
+@pytest.mark.parametrize(
+    ("sizes", "data_bytes", "grown_mib_max"), [("1:257", 300, 8), ("1:33", 262_144, 24)]
+)
+def test_groups_of_whatever_size_leave_no_memory_behind(
+    tmp_path: Path, sizes: str, data_bytes: int, grown_mib_max: int
+) -> None:
+    """Statements that are kept ready hold their program, and the last values that they had."""
+    command = [sys.executable, "-c", GROUPS_OF_ALL_SIZES, str(tmp_path), sizes, str(data_bytes)]
+    told = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert int(told.stdout) < grown_mib_max * 2**20
+
+
+def test_groups_of_large_results_are_kept_whole_and_each_frame_once(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path)
+    sizes = [1, 300_000, 7, 250_000, 20_000, 0, 600_000, 3]
+    group = [record(n, bytes([n]) * size) for n, size in enumerate(sizes)]
+    store.commit(group[4]).result(DEADLINE_S)
+    told: Future[tuple[Any, Any]] = Future()
+    store.commit_all(
+        [*group, *group], lambda commits, error: told.set_result((list(commits), error))
+    )
+    commits, error = told.result(DEADLINE_S)
+    assert error is None
+    assert [commit.duplicate for commit in commits[:8]] == [n == 4 for n in range(8)]
+    assert all(commit.duplicate for commit in commits[8:])
+    assert store.find_all([one.frame for one in group]) == {one.frame: one for one in group}
+    assert store.count() == len(group)
+    store.close()
+
+
+@pytest.mark.parametrize("count", [*range(1, 20), 33, 100, 255, 256, 257, 600])
+def test_a_group_of_any_size_is_kept_and_found(tmp_path: Path, count: int) -> None:
+    store = SqliteStore(tmp_path)
+    group = [record(n, b"%d" % n) for n in range(count)]
+    told: Future[tuple[Any, Any]] = Future()
+    store.commit_all(group, lambda commits, error: told.set_result((list(commits), error)))
+    commits, error = told.result(DEADLINE_S)
+    assert error is None
+    assert [commit.record for commit in commits] == group
+    assert not any(commit.duplicate for commit in commits)
+    assert store.count() == count
+    assert store.find_all([one.frame for one in group]) == {one.frame: one for one in group}
+    assert store.find_all([record(n).frame for n in range(count, 2 * count)]) == {}
+    store.close()
