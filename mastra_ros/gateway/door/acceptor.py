@@ -69,7 +69,7 @@ class Acceptor:
         context: ssl.SSLContext,
         *,
         admits: Callable[[str], bool],
-        make_protocol: Callable[[Acceptor, Guest], asyncio.Protocol],
+        make_protocol: Callable[[Acceptor, Guest], asyncio.BaseProtocol],
         on_refused: Callable[[str], None] = lambda _: None,
         logs: Sparing | None = None,
     ) -> None:
@@ -126,6 +126,7 @@ class Acceptor:
         if guest.timer is not None:
             guest.timer.cancel()
             guest.timer = None
+        guest.transport = None
         self._guests.discard(guest)
 
     # -- accepting -------------------------------------------------------------------------
@@ -194,9 +195,10 @@ class Acceptor:
 
     def _drop(self, guest: Guest) -> None:
         """End a connection at once, wherever it is."""
+        transport = guest.transport
         self.gone(guest)
-        if guest.transport is not None:
-            abort(guest.transport)
+        if transport is not None:
+            abort(transport)
             return
         if guest.handshake is not None:
             guest.handshake.cancel()

@@ -9,6 +9,7 @@ from typing import cast
 
 from .acceptor import Acceptor, Guest
 from .http import HttpServer
+from .transports import Reader
 from .websocket import WebSocketServer
 
 HEAD_BYTES_MAX = 16_384
@@ -17,7 +18,7 @@ _UPGRADE = re.compile(rb"\r\nupgrade[ \t]*:[ \t]*websocket[ \t]*\r\n", re.IGNORE
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\n\r\n"
 
 
-class Greeting(asyncio.Protocol):
+class Greeting(Reader):
     """The protocol of a connection until the first head is there; the acceptor's clock runs."""
 
     def __init__(

@@ -18,9 +18,9 @@ import h11
 from starlette.types import ASGIApp, Message, Scope
 
 from .acceptor import LINGER_S, Acceptor, Guest
-from .ending import abort
+from .ending import Ended, abort
 from .ordinary import Ordinary, ordinary
-from .transports import resume
+from .transports import Reader, resume
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ ADMIT = "mastra.admit"
 """Where the scope of a request or WebSocket has the function that takes it out of the lobby."""
 
 
-class HttpServer(asyncio.Protocol):
+class HttpServer(Reader):
     """Speaks with one client."""
 
     def __init__(
@@ -157,6 +157,7 @@ class HttpServer(asyncio.Protocol):
         if self._request is not None:
             self._request.disconnected()
         self._acceptor.gone(self._guest)
+        self._transport = Ended()
 
     # -- reading ---------------------------------------------------------------------------
 

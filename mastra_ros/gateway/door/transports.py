@@ -3,6 +3,10 @@
 aiofastnet calls OpenSSL without the detour over Python's memory buffers; what it gives is a
 transport of asyncio in all that is used here, but for one fault: see `resume`. It is what picows
 stands on.
+
+Each connection has buffers of its own, and for each read one is made for the data, unless the
+protocol has one (`Reader`). Both are kept small, for there may be a thousand connections, and what
+they leave behind in the allocator's heap is not given back to the system.
 """
 
 from __future__ import annotations
@@ -10,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +26,40 @@ except ImportError:  # no wheel for this machine
     _connect: Callable[..., Any] | None = None
 else:
     _connect = connect_accepted_socket
+
+_RECORD_BYTES = 16_384 + 64
+INCOMING_BYTES, OUTGOING_BYTES = 4 * _RECORD_BYTES, 2 * _RECORD_BYTES
+"""What of a connection is read and written by one call to the system; aiofastnet's own sizes, 16
+records each, are 526 kB a connection."""
+READ_BYTES = 262_144
+"""Most that a protocol is given at once."""
+
+
+class Reader(asyncio.BufferedProtocol):
+    """As asyncio.Protocol, with one buffer for all connections of a thread.
+
+    Without it 256 kB are allocated for each read, however little has come.
+    """
+
+    def data_received(self, data: bytes) -> None:
+        """What has come."""
+        raise NotImplementedError
+
+    def get_buffer(self, _: int) -> memoryview:
+        """See asyncio."""
+        return _reading.view
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """See asyncio."""
+        self.data_received(_reading.view[:nbytes].tobytes())
+
+
+class _Reading(threading.local):
+    def __init__(self) -> None:
+        self.view = memoryview(bytearray(READ_BYTES))
+
+
+_reading = _Reading()
 
 
 def quiet(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
@@ -51,7 +90,8 @@ async def open_tls(
     if _connect is None:
         made = await loop.connect_accepted_socket(make_protocol, sock, **how)
     else:
-        made = await _connect(loop, make_protocol, sock, **how)
+        sizes = {"ssl_incoming_bio_size": INCOMING_BYTES, "ssl_outgoing_bio_size": OUTGOING_BYTES}
+        made = await _connect(loop, make_protocol, sock, **how, **sizes)
     return made[0]
 
 

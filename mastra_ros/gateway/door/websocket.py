@@ -25,9 +25,9 @@ from websockets.server import ServerProtocol
 
 from .acceptor import LINGER_S, Acceptor, Guest
 from .cutting import Cutter, framed, groups
-from .ending import abort
+from .ending import Ended, abort
 from .http import ADMIT
-from .transports import resume
+from .transports import Reader, resume
 
 logger = logging.getLogger(__name__)
 _quiet = logging.getLogger(f"{__name__}.protocol")
@@ -51,7 +51,7 @@ TURN_MAX = 64
 """Messages that are heard of what has come in one call; the others wait."""
 
 
-class WebSocketServer(asyncio.Protocol):
+class WebSocketServer(Reader):
     """Speaks with one client."""
 
     def __init__(
@@ -128,6 +128,7 @@ class WebSocketServer(asyncio.Protocol):
         self._put({"type": "websocket.disconnect", "code": self._code})
         self._acceptor.gone(self._guest)
         self._drop()
+        self._transport = Ended()
 
     # -- reading ---------------------------------------------------------------------------
 

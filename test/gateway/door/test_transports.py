@@ -16,7 +16,8 @@ from typing import cast
 import httpx
 import pytest
 
-from mastra_ros.gateway.door.transports import open_tls, resume
+from mastra_ros.gateway.door import transports
+from mastra_ros.gateway.door.transports import Reader, open_tls, resume
 from mastra_ros.gateway.embedded import EmbeddedGateway
 from mastra_ros.protocol.tls import server_context
 
@@ -61,7 +62,7 @@ def test_they_leave_no_traceback_and_others_are_served(
     assert "Logging error" not in said
 
 
-class Halting(asyncio.Protocol):
+class Halts:
     """Pauses at first, and at whatever it is given, and goes on later, as who has to think does."""
 
     def __init__(self) -> None:
@@ -79,10 +80,25 @@ class Halting(asyncio.Protocol):
         asyncio.get_running_loop().call_later(0.002, resume, self.transport)
 
 
+class HaltingProtocol(Halts, asyncio.Protocol):
+    """With a buffer for each read."""
+
+
+class HaltingReader(Halts, Reader):
+    """With the buffer of all."""
+
+
+@pytest.mark.parametrize("halts", [HaltingProtocol, HaltingReader])
 @pytest.mark.parametrize("size", [2_000, 20_000, 1_000_007])
 def test_who_pauses_is_given_all_that_was_sent_before_the_client_waits(
-    keys: Path, tls: ssl.SSLContext, size: int, monkeypatch: pytest.MonkeyPatch
+    keys: Path,
+    tls: ssl.SSLContext,
+    size: int,
+    halts: type[HaltingProtocol | HaltingReader],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(transports, "READ_BYTES", 1 + size // 50)
+    monkeypatch.setattr(transports, "_reading", transports._Reading())
     if importlib.util.find_spec("aiofastnet"):  # with so little at once it keeps some each time
         monkeypatch.setattr("aiofastnet.constants.DATA_RECEIVED_MAX_SIZE", 1 + size // 50)
     listener = socket.create_server(("127.0.0.1", 0))
@@ -101,7 +117,7 @@ def test_who_pauses_is_given_all_that_was_sent_before_the_client_waits(
         sending = asyncio.create_task(asyncio.to_thread(send))
         sock, _ = await asyncio.to_thread(listener.accept)
         sock.setblocking(False)
-        halting = Halting()
+        halting = halts()
         context = server_context(keys / "server.crt", keys / "server.key")
         transport = await open_tls(lambda: halting, sock, context, 20.0)
         await asyncio.to_thread(sent.wait, 1.0)  # or as much as the kernel takes
