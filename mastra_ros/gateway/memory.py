@@ -13,9 +13,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import math
 import os
+import sys
+import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -24,6 +27,10 @@ SMALL_SHARE = 64
 """A picture of at most this share of the pool passes those that wait for more."""
 KEPT_SHARE = 16
 """This share of the pool is kept for small ones."""
+GROWN_BYTES = 67_108_864
+"""What was freed is given back to the system once the process has grown by this much."""
+EBB_S = 60.0
+"""And not more often than this: meanwhile threads that allocate wait, for some ms."""
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -101,10 +108,33 @@ class Pool:
             account.give(account.held_bytes)
 
 
+class Ebb:
+    """When to give back to the system what was freed: the allocator of glibc keeps it, in pieces.
+
+    After many devices have gone, or large pictures are done with, and not for less.
+    """
+
+    def __init__(self, clock_s: Callable[[], float] = time.monotonic) -> None:
+        self._clock_s = clock_s
+        self._low_bytes = sys.maxsize
+        self._not_before_s = -math.inf
+
+    def due(self, resident_bytes: int) -> bool:
+        """Whether it is time, by what the process has in memory now."""
+        self._low_bytes = min(self._low_bytes, resident_bytes)
+        now_s = self._clock_s()
+        if resident_bytes - self._low_bytes < GROWN_BYTES or now_s < self._not_before_s:
+            return False
+        self._low_bytes = resident_bytes  # unless some of it is given back: what is left is in use
+        self._not_before_s = now_s + EBB_S
+        return True
+
+
 class Memory:
     """The budget; used from the event loop."""
 
     def __init__(self, bytes_max: int, cache: Cache | None = None) -> None:
+        self._ebb = Ebb()
         self.bytes_max = bytes_max
         self.messages = Pool(bytes_max // 4)
         self.pictures = Pool(bytes_max * 5 // 8)
@@ -153,17 +183,17 @@ class Memory:
         self._ended(device)
 
     def squeeze(self, resident_bytes: int) -> bool:
-        """Look at what the process really takes beyond its models; whether that is too much.
+        """Look at what the process really takes beyond its models.
 
-        From nine tenths of the budget on half of the cache goes, and beyond the budget no picture
-        is begun while another is in work.
+        Whether what was freed should go back to the system. From nine tenths of the budget on half
+        of the cache goes, and beyond the budget no picture is begun while another is in work.
         """
         self._squeezed = resident_bytes > self.bytes_max
         if resident_bytes > self.bytes_max * 0.9:
             self._cache.shrink(self._cache.bytes_kept // 2)
             return True
         self._serve_waiting()
-        return False
+        return self._ebb.due(resident_bytes)
 
     async def _room(self, device: str, size: int, patience_s: float) -> None:
         largest = self.picture_max

@@ -7,7 +7,7 @@ import contextlib
 
 import pytest
 
-from mastra_ros.gateway.memory import Memory, Pool, resident_bytes
+from mastra_ros.gateway.memory import EBB_S, GROWN_BYTES, Ebb, Memory, Pool, resident_bytes
 
 DEADLINE_S = 20.0
 
@@ -153,3 +153,20 @@ def test_the_process_knows_what_it_takes() -> None:
 async def _hold(memory: Memory, device: str, size: int, patience_s: float = DEADLINE_S) -> None:
     async with memory.picture(device, size, patience_s):
         pass
+
+
+def test_what_was_freed_is_given_back_after_much_growth_and_not_all_the_time() -> None:
+    now_s = 0.0
+    ebb = Ebb(lambda: now_s)
+    low = 150_000_000
+    assert not ebb.due(low)
+    assert not ebb.due(low + GROWN_BYTES - 1)
+    assert ebb.due(low + GROWN_BYTES)
+    assert not ebb.due(low)  # that has helped
+    assert not ebb.due(low + 2 * GROWN_BYTES), "not so soon again"
+    now_s += EBB_S
+    assert ebb.due(low + 2 * GROWN_BYTES)
+    for _ in range(10):  # that has not helped: it is in use
+        now_s += EBB_S
+        assert not ebb.due(low + 2 * GROWN_BYTES)
+    assert ebb.due(low + 3 * GROWN_BYTES)
