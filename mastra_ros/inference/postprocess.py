@@ -24,6 +24,8 @@ CANDIDATES_MAX = 1000
 """So many of the best boxes go into the suppression, which takes quadratic time."""
 
 DETECTIONS_MAX = 300
+FEW = 6
+"""Of so many boxes it is sooner found out one by one whether any two overlap."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,9 @@ class Candidates:
     boxes: Floats
     scores: Floats
     classes: NDArray[np.int32]
+
+
+_NOTHING = Candidates(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int32))
 
 
 @lru_cache(maxsize=64)  # asked for every frame, and changes hardly ever
@@ -106,36 +111,62 @@ def anchor_free_all(
     """As `anchor_free`, of many frames at once: `scores` (frames, cells, classes) and so on."""
     count, size, kinds = scores.shape
     raw = np.ascontiguousarray(scores).reshape(-1)
-    hits = np.flatnonzero(raw >= least_raw(threshold, scores_spec, form))
-    places = hits // kinds  # ascending over all frames, a cell once for each class that passes
-    if len(places):
+    places = (raw >= least_raw(threshold, scores_spec, form)).nonzero()[0]
+    if not len(places):
+        return [_NOTHING] * count
+    if kinds == 1:
+        classes = np.zeros(len(places), np.int32)
+        logits = dequantise(raw[places], scores_spec)
+    else:
+        places = places // kinds  # ascending over all frames, a cell once for each class
         places = places[np.concatenate(([True], places[1:] != places[:-1]))]
-    rows = raw.reshape(-1, kinds)[places]
-    classes = rows.argmax(axis=1).astype(np.int32)
-    logits = dequantise(rows[np.arange(len(rows)), classes], scores_spec)
-    frames = places // size
-    order = np.lexsort((-logits, frames))  # by frame, and in it the best first
-    counts = np.bincount(frames, minlength=count)
-    if len(places) and int(counts.max()) > CANDIDATES_MAX:
-        ends = np.cumsum(counts)
-        some = [order[end - n : end][:CANDIDATES_MAX] for end, n in zip(ends, counts, strict=True)]
-        order = np.concatenate(some)
-    places, classes, logits, frames = places[order], classes[order], logits[order], frames[order]
-    cells = places % size
-    centres = np.stack([cells % columns, cells // columns], axis=1).astype(np.float32)
-    centres += np.float32(0.5)
+        rows = raw.reshape(-1, kinds)[places]
+        classes = rows.argmax(axis=1).astype(np.int32)
+        logits = dequantise(rows[np.arange(len(rows)), classes], scores_spec)
+    order, ends = _order(places, logits, size, count)
+    places, classes, logits = places[order], classes[order], logits[order]
     taken = distances.reshape(-1, distances.shape[-1])[places]
     reach = np.maximum(dequantise(taken, distances_spec), np.float32(0))
-    boxes = np.concatenate([centres - reach[:, :2], centres + reach[:, 2:]], axis=1)
+    centres = _centres(size, columns)[places % size]
+    boxes = np.empty((len(places), 4), np.float32)
+    np.subtract(centres, reach[:, :2], out=boxes[:, :2])
+    np.add(centres, reach[:, 2:], out=boxes[:, 2:])
     boxes *= np.float32(stride_px)
-    sound = np.isfinite(boxes).all(axis=1)
-    boxes, found = boxes[sound], as_scores(logits[sound], form)
-    classes, frames = classes[sound], frames[sound]
-    ends = np.searchsorted(frames, np.arange(1, count + 1)).tolist()
+    finite = np.isfinite(boxes)
+    if not finite.all():
+        sound = finite.all(axis=1)
+        frames = places[sound] // size
+        ends = np.searchsorted(frames, np.arange(1, count + 1)).tolist()
+        boxes, classes, logits = boxes[sound], classes[sound], logits[sound]
+    found = as_scores(logits, form)
     return [
         Candidates(boxes[begin:end], found[begin:end], classes[begin:end])
         for begin, end in zip([0, *ends[:-1]], ends, strict=True)
     ]
+
+
+def _order(
+    places: NDArray[np.intp], logits: Floats, size: int, count: int
+) -> tuple[NDArray[np.intp], list[int]]:
+    """Which cells, by frame and in it the best first, and where in them each frame ends."""
+    if count == 1:
+        return (-logits).argsort(kind="stable")[:CANDIDATES_MAX], [min(len(places), CANDIDATES_MAX)]
+    frames = places // size
+    order = np.lexsort((-logits, frames))
+    counts = np.bincount(frames, minlength=count)
+    if len(places) <= CANDIDATES_MAX or int(counts.max()) <= CANDIDATES_MAX:
+        return order, np.cumsum(counts).tolist()
+    ends = np.cumsum(counts)
+    some = [order[end - n : end][:CANDIDATES_MAX] for end, n in zip(ends, counts, strict=True)]
+    return np.concatenate(some), np.cumsum([len(one) for one in some]).tolist()
+
+
+@lru_cache(maxsize=64)
+def _centres(size: int, columns: int) -> Floats:
+    """Of all cells, in units of the stride."""
+    cells = np.arange(size)
+    centres = np.stack([cells % columns, cells // columns], axis=1).astype(np.float32)
+    return np.asarray(centres + np.float32(0.5), np.float32)
 
 
 def suppress(found: Candidates, iou_max: float, *, per_class: bool) -> NDArray[np.intp]:
@@ -148,6 +179,8 @@ def suppress(found: Candidates, iou_max: float, *, per_class: bool) -> NDArray[n
         return np.zeros(0, np.intp)
     if len(found.scores) == 1 and found.scores[0] > 0.0:
         return np.zeros(1, np.intp)
+    if len(found.scores) <= FEW and _all_apart(found, per_class=per_class):
+        return np.arange(len(found.scores))
     corners = found.boxes.astype(np.float64)
     sizes = corners[:, 2:] - corners[:, :2]
     corners = corners[:, :2].copy()
@@ -158,6 +191,23 @@ def suppress(found: Candidates, iou_max: float, *, per_class: bool) -> NDArray[n
     scores: Any = found.scores
     kept = cv2.dnn.NMSBoxes(rectangles, scores, 0.0, iou_max)
     return np.asarray(kept, np.intp).reshape(-1)
+
+
+def _all_apart(found: Candidates, *, per_class: bool) -> bool:
+    """Whether no box has anything in common with another, so that all of them stay."""
+    if not found.scores[-1] > 0.0:
+        return False
+    boxes = found.boxes.tolist()
+    classes = found.classes.tolist() if per_class else [0] * len(boxes)
+    for at, (left, top, right, bottom) in enumerate(boxes):
+        if not (right > left and bottom > top):
+            return False
+        for other in range(at):
+            x1, y1, x2, y2 = boxes[other]
+            beside = x2 <= left or x1 >= right or y2 <= top or y1 >= bottom
+            if not beside and classes[at] == classes[other]:
+                return False
+    return True
 
 
 def to_detections(
@@ -178,17 +228,18 @@ def all_to_detections(
 ) -> list[Detections]:
     """As `to_detections`, of many frames at once."""
     some = [
-        one if len(places) == len(one.scores) == 1 else _those(one, places)
+        one if len(places) == len(one.scores) else _those(one, places)  # all, as they are
         for one, places in zip(found, kept, strict=True)
     ]
     counts = [len(one.scores) for one in some]
     boxes = np.concatenate([one.boxes for one in some])
     mapped = to_frames(boxes, counts, transforms)
-    sound = (mapped[:, 2] > mapped[:, 0]) & (mapped[:, 3] > mapped[:, 1])
-    if len(sound) and sound.all() and max(counts) <= DETECTIONS_MAX:
+    larger = mapped[:, 2:] > mapped[:, :2]
+    if len(larger) and larger.all() and max(counts) <= DETECTIONS_MAX:
         scores = np.concatenate([one.scores for one in some])
         classes = np.concatenate([one.classes for one in some])
         return Detections(mapped, scores, classes, labels).parted(counts)
+    sound: Any = larger.all(axis=1)
     made, at = [], 0
     for one, count in zip(some, counts, strict=True):
         inside = np.flatnonzero(sound[at : at + count])[:DETECTIONS_MAX]
@@ -206,5 +257,6 @@ def as_scores(values: Floats, form: str) -> Floats:
     """Logits, or probabilities that rounding may have driven beyond 0 and 1 -> scores."""
     if form == "logits":
         # Beyond 80 the result is 0 or 1 in float32 anyway, and exp would overflow.
-        return np.asarray(1.0 / (1.0 + np.exp(-np.clip(values, -80.0, 80.0))), np.float32)
-    return np.asarray(np.clip(values, 0.0, 1.0), np.float32)
+        bounded = np.minimum(np.maximum(values, np.float32(-80)), np.float32(80))
+        return np.asarray(1.0 / (1.0 + np.exp(-bounded)), np.float32)
+    return np.asarray(np.minimum(np.maximum(values, np.float32(0)), np.float32(1)), np.float32)

@@ -221,3 +221,22 @@ def test_frames_that_are_read_together_are_read_as_each_by_itself(
         assert np.array_equal(got.classes, alone.classes)
     assert len(together[1]) == 0
     assert any(len(one) for one in together)
+
+
+@pytest.mark.parametrize("per_class", [True, False])
+def test_few_boxes_are_suppressed_as_many_are(
+    per_class: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(4)
+    some = []
+    for _ in range(400):
+        count = int(rng.integers(2, postprocess.FEW + 1))
+        corners = rng.uniform(0, 12, (count, 2)).astype(np.float32)
+        sizes = rng.uniform(-0.5, 6, (count, 2)).astype(np.float32)
+        scores = np.sort(rng.choice([0.0, 0.3, 0.6, 0.9], count))[::-1].astype(np.float32)
+        boxes = np.concatenate([corners, corners + np.round(sizes)], axis=1)
+        some.append(Candidates(boxes, scores, rng.integers(0, 2, count).astype(np.int32)))
+    quickly = [suppress(one, 0.3, per_class=per_class).tolist() for one in some]
+    monkeypatch.setattr(postprocess, "FEW", 0)
+    assert quickly == [suppress(one, 0.3, per_class=per_class).tolist() for one in some]
+    assert 50 < sum(len(q) == len(one.scores) for q, one in zip(quickly, some, strict=True)) < 350
