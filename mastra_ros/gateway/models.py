@@ -45,6 +45,13 @@ PART = "cloud"
 FASTER_PARTS = ("cloud_int8",)
 """What may stand for PART where the engine `auto` finds it faster."""
 
+STEADY = (
+    ("onnxruntime", "CPUExecutionProvider"),
+    ("litert", "cpu"),
+    ("litert", "xnnpack"),
+)
+"""Engines with what they run on, whose runs take the same each time, and of the caller's thread."""
+
 WARM_UP_RUNS = 2
 FIRST_BATCH_MAX = 8
 """Frames in a run until it is known what one costs."""
@@ -136,6 +143,12 @@ class ServedModel(Generic[T]):
         """
         late = isinstance(item, Job) and item.message.late
         return self._batcher.put(item, LATE if late else LIVE)
+
+    def put_small(self, item: T) -> asyncio.Future[Inferred | None]:
+        """As `put`, of a frame that is no larger than the model's input or hardly so."""
+        engine = getattr(self.detector, "engine", None)
+        quick = engine is not None and (engine.name, *engine.providers) in STEADY
+        return self._batcher.put(item, LIVE, quick=quick)
 
     @property
     def silent_s(self) -> float:

@@ -22,6 +22,7 @@ from .tensors.served import ServedTensors
 
 IMAGE = "image"
 PICTURE_INPUTS = (TensorSpec(IMAGE, "UINT8", (-1, -1, 3)),)
+PICTURE_KNOWN: Mapping[str, Collection[str]] = {IMAGE: ("UINT8", BYTES)}
 PICTURE_OUTPUTS = (
     TensorSpec("boxes", "FP32", (-1, 4)),
     TensorSpec("scores", "FP32", (-1,)),
@@ -77,7 +78,10 @@ class Servable(Protocol):
         ...
 
     def put(self, prepared: Any) -> asyncio.Future[Any]:
-        """What `read` makes outputs of, for who does not wait. Raises LinkError at once."""
+        """What `read` makes outputs of, for small requests that nobody waits for as a task.
+
+        Raises LinkError at once.
+        """
         ...
 
     def read(self, given: Any) -> dict[str, Array]:
@@ -125,7 +129,7 @@ class Pictures:
         return self._model.statistics
 
     def known(self) -> Mapping[str, Collection[str]]:
-        return {IMAGE: ("UINT8", BYTES)}
+        return PICTURE_KNOWN
 
     def decoded_bytes(self, inputs: Mapping[str, Array]) -> int:
         image = inputs[IMAGE]
@@ -160,7 +164,7 @@ class Pictures:
             raise
 
     def put(self, prepared: Frame) -> asyncio.Future[Any]:
-        return self._model.put(prepared)
+        return self._model.put_small(prepared)
 
     def read(self, given: Any) -> dict[str, Array]:
         found = given.detections

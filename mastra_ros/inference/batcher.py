@@ -4,7 +4,7 @@ The rules are those of the dynamic batcher of NVIDIA Triton (sizes up to a bound
 delay, priorities, several instances), which go back to Clipper (Crankshaw et al., NSDI 2017):
 while a batch runs the next one gathers, so batches grow with the load, and a quiet server adds
 no delay but `delay_ms`. A request changes threads twice, however many go together: when its batch
-begins and when it has ended.
+begins and when it has ended; and not at all where that would take longer than the run.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ import heapq
 import logging
 import queue
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from ..errors import LinkError, ModelError
+from .quickness import Quickness
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -41,6 +43,7 @@ class _Waiting(Generic[T, R]):
     at: float = field(compare=False)  # of the loop's clock, s
     item: T = field(compare=False)
     answer: asyncio.Future[R] = field(compare=False)
+    quick: bool = field(compare=False)
 
 
 class DynamicBatcher(Generic[T, R]):
@@ -53,6 +56,9 @@ class DynamicBatcher(Generic[T, R]):
     instance has nothing to do. When a batch fails, its items are run one by one, so that only the
     faulty one fails. `size_max` may be changed at any time. `on_batch(size, queue_ms, run_ms)`
     hears of every run that succeeded, where `queue_ms` is the wait of its oldest item.
+
+    Items that are put as `quick` may be run in the event loop itself, a few in a turn, while no
+    others wait: they bring nothing to their run but what the model does with each alike.
     """
 
     def __init__(
@@ -78,6 +84,8 @@ class DynamicBatcher(Generic[T, R]):
         self._timer: asyncio.TimerHandle | None = None
         self._closing = False
         self._all_idle: asyncio.Future[None] | None = None  # who closes waits for it
+        self._quickness = Quickness()
+        self._running_here = False
 
     @property
     def queued(self) -> int:
@@ -98,11 +106,11 @@ class DynamicBatcher(Generic[T, R]):
             self._forget(waiting)
             raise
 
-    def put(self, item: T, priority: int = LIVE) -> asyncio.Future[R]:
+    def put(self, item: T, priority: int = LIVE, *, quick: bool = False) -> asyncio.Future[R]:
         """As `submit`, for who does not wait: LinkError at once, other errors in the future."""
-        return self._put(item, priority).answer
+        return self._put(item, priority, quick=quick).answer
 
-    def _put(self, item: T, priority: int) -> _Waiting[T, R]:
+    def _put(self, item: T, priority: int, *, quick: bool = False) -> _Waiting[T, R]:
         if self._closing:
             raise LinkError("the model is being closed")
         if len(self._queue) >= self._queue_max:
@@ -112,7 +120,7 @@ class DynamicBatcher(Generic[T, R]):
             loop = self._loop = asyncio.get_running_loop()
         self._number += 1
         answer: asyncio.Future[R] = loop.create_future()
-        waiting = _Waiting(priority, self._number, loop.time(), item, answer)
+        waiting = _Waiting(priority, self._number, loop.time(), item, answer, quick)
         heapq.heappush(self._queue, waiting)
         self._look_soon()
         return waiting
@@ -170,11 +178,28 @@ class DynamicBatcher(Generic[T, R]):
                 if due > self._loop.time():
                     self._timer = self._loop.call_at(due, self._look_soon)
                     return
-            self._begin(self._idle.pop(), self._take())
+            if self._quickness.size and all(one.quick for one in self._queue):
+                self._run_here()
+                return
+            self._begin(self._idle.pop(), self._take(self.size_max))
 
-    def _take(self) -> deque[_Waiting[T, R]]:
-        size = min(self.size_max, len(self._queue))
+    def _take(self, size_max: int) -> deque[_Waiting[T, R]]:
+        size = min(size_max, len(self._queue))
         return deque(heapq.heappop(self._queue) for _ in range(size))
+
+    def _run_here(self) -> None:
+        """Some of what waits, in this thread; the rest in a later turn of the event loop."""
+        assert self._loop is not None
+        some = self._take(min(self.size_max, self._quickness.size))
+        batch = [one for one in some if not one.answer.done()]
+        self._running_here = True
+        try:
+            if batch:
+                self._idle.pop().run_here(batch, self._loop)
+        finally:
+            self._running_here = False
+        if self._queue:
+            self._look_soon()
 
     def _begin(self, instance: _Instance[T, R], some: Sequence[_Waiting[T, R]]) -> None:
         """Run those that still wait, or what this instance has to run one by one, or nothing."""
@@ -191,9 +216,16 @@ class DynamicBatcher(Generic[T, R]):
 
     # -- ending ----------------------------------------------------------------------------
 
-    def _ran(self, instance: _Instance[T, R], results: list[R], error: Exception | None) -> None:
+    def _ran(
+        self,
+        instance: _Instance[T, R],
+        results: list[R],
+        error: Exception | None,
+        work_ms: float,
+    ) -> None:
         """An instance has run its batch."""
         batch, instance.batch = instance.batch, []
+        self._quickness.ran(len(batch), work_ms)
         if error is None and len(results) != len(batch):
             text = f"batch of {len(batch)}: expected as many results, got {len(results)}"
             error = ModelError(text)
@@ -218,7 +250,7 @@ class DynamicBatcher(Generic[T, R]):
     def _next(self, instance: _Instance[T, R]) -> None:
         """What an instance runs after a batch: the rest of one that failed, or what waits."""
         self._begin(instance, ())
-        if instance in self._idle:
+        if instance in self._idle and not self._running_here:
             self._look()
 
 
@@ -228,7 +260,7 @@ class _Instance(Generic[T, R]):
     def __init__(
         self,
         run: Callable[[list[T]], list[R]],
-        ran: Callable[[_Instance[T, R], list[R], Exception | None], None],
+        ran: Callable[[_Instance[T, R], list[R], Exception | None, float], None],
     ) -> None:
         self._run = run
         self._told = ran
@@ -249,6 +281,11 @@ class _Instance(Generic[T, R]):
             )
             self._thread.start()
 
+    def run_here(self, batch: list[_Waiting[T, R]], loop: asyncio.AbstractEventLoop) -> None:
+        """Run it, and tell of it, in this thread."""
+        self.batch, self.began_s = batch, loop.time()
+        self._told(self, *self._try([one.item for one in batch], time.perf_counter))
+
     def end(self) -> None:
         """Let the thread end, and wait for it unless it has a batch that does not end."""
         self._items.put(None)
@@ -257,17 +294,25 @@ class _Instance(Generic[T, R]):
 
     def _work(self, loop: asyncio.AbstractEventLoop) -> None:
         while (items := self._items.get()) is not None:
-            results: list[R] = []
-            error: Exception | None = None
-            try:
-                results = self._run(items)
-            except Exception as raised:
-                error = raised
-            except BaseException as raised:  # whatever it is, who waits hears of it
-                error = ModelError(f"{type(raised).__name__} in the thread of the model")
+            results, error, work_ms = self._try(items, time.thread_time)
             del items
             try:
-                loop.call_soon_threadsafe(self._told, self, results, error)
+                loop.call_soon_threadsafe(self._told, self, results, error, work_ms)
             except RuntimeError:
                 return  # the loop has ended, and all who waited
             del results, error
+
+    def _try(
+        self, items: list[T], clock_s: Callable[[], float]
+    ) -> tuple[list[R], Exception | None, float]:
+        """What came of a run, and how long it took, ms."""
+        results: list[R] = []
+        error: Exception | None = None
+        began_s = clock_s()
+        try:
+            results = self._run(items)
+        except Exception as raised:
+            error = raised
+        except BaseException as raised:  # whatever it is, who waits hears of it
+            error = ModelError(f"{type(raised).__name__} in the thread of the model")
+        return results, error, (clock_s() - began_s) * 1e3

@@ -175,6 +175,24 @@ def test_several_at_once_in_pieces_or_in_one_are_answered_in_order(
     assert boxes == [True, False]
 
 
+def test_of_many_that_ask_at_once_each_gets_its_own_answer(
+    served: EmbeddedGateway, folder: Path
+) -> None:
+    """Those of a turn are one batch, some run in the event loop and some beside it."""
+    context, token = client_context(folder / "ca.crt"), token_of(folder)
+    connections = [Connection(served.port, context) for _ in range(12)]
+    for n in range(30):
+        whites = [(at * 7 + n) % 3 == 0 for at in range(12)]
+        for connection, white in zip(connections, whites, strict=True):
+            picture = image(255 if white else 0)
+            connection.send(asked(token, jpeg_of(picture) if n % 2 else picture))
+        told = [connection.answer() for connection in connections]
+        assert [status for status, _, _ in told] == [200] * 12
+        assert [b'"shape":[1,4]' in body for _, _, body in told] == whites
+    for connection in connections:
+        connection.close()
+
+
 def test_a_token_is_good_no_longer_than_its_key(
     connection: Connection, served: EmbeddedGateway, folder: Path
 ) -> None:
