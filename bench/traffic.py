@@ -34,13 +34,14 @@ from mastra_ros.inference.detector import Detector
 from mastra_ros.pipeline.traffic.counting.crossings import Crossings
 from mastra_ros.pipeline.traffic.device import TrafficDevice
 from mastra_ros.pipeline.traffic.device.cascade import PlateCascade
-from mastra_ros.pipeline.traffic.plates.formats import formats_of, formatted
+from mastra_ros.pipeline.traffic.plates.formats import formatted
 from mastra_ros.pipeline.traffic.site.file import load_site
 from mastra_ros.pipeline.traffic.tracks import Tracker
 from mastra_ros.privacy.finders.region import PLATE
 from mastra_ros.types import Detections, Frame, FrameKey
 
 HERE = Path(__file__).parent
+TRIED, NEARER = 4, 3.0
 FOLD = str.maketrans("OQI", "001")
 
 
@@ -82,7 +83,6 @@ def plates(data: Path, reader: str, finder: str) -> dict[str, Any]:
     """Recall and exact readings, a set each."""
     config = build(TrafficConfig, {"plate_reader": reader, "plate_finder": finder})
     cascade = PlateCascade.open(config)
-    formats = formats_of(["all"])
     told: dict[str, Any] = {"reader": reader, "finder": finder}
     for name in ("eu", "us"):
         hits = exact = folded = total = 0
@@ -96,12 +96,12 @@ def plates(data: Path, reader: str, finder: str) -> dict[str, Any]:
                 _iou((r.x, r.y, r.x + r.width, r.y + r.height), (x, y, x + w, y + h)) > 0.5
                 for r in regions
             )
-            best = ("", -1.0)
-            for r in sorted(regions, key=lambda one: -one.score)[:3]:
-                box_px = (r.x, r.y, r.x + r.width, r.y + r.height)
-                reading = cascade.read(image, box_px)
-                said = formatted(reading, formats)
-                worth = said.confidence * (1.0 if said.format else 0.5) * r.score**0.5
+            # The nearest car is meant: of plates that can be read as well the larger one.
+            best = ("", -np.inf)
+            for r in sorted(regions, key=lambda one: -one.score * one.width**0.5)[:TRIED]:
+                reading = cascade.read(image, (r.x, r.y, r.x + r.width, r.y + r.height))
+                said = formatted(reading, cascade.formats)
+                worth = said.worth + NEARER * float(np.log(r.width))
                 if len(said.text) >= 4 and worth > best[1]:
                     best = said.text, worth
             exact += best[0] == text
