@@ -19,12 +19,18 @@ from mastra_ros.config import PrivacyConfig, TrafficConfig
 from mastra_ros.pipeline.traffic.plates.formats import formats_of, formatted
 from mastra_ros.pipeline.traffic.plates.own_reader import OwnReader
 from mastra_ros.pipeline.traffic.plates.rapid_reader import RapidReader
-from mastra_ros.pipeline.traffic.plates.reading import Reader, Reading, together
+from mastra_ros.pipeline.traffic.plates.reading import (
+    Reader,
+    Reading,
+    one_after_the_other,
+    together,
+)
 from mastra_ros.pipeline.traffic.plates.rectify import (
     cut_out,
     lines_of,
     pulled_out,
     straightened,
+    two_lines,
     whole_again,
 )
 from mastra_ros.privacy.finders import FINDERS
@@ -121,11 +127,15 @@ class PlateCascade:
         if not self._sure(reading) and len(reading.letters) >= LETTERS_LEAST:
             again = whole_again(image, box) if whole else pulled_out(views)
             reading = together([reading, *self.reader.read(again)])
+        halves = [] if whole else two_lines(image, box)
+        if halves and not self._sure(reading, PLATE_FROM):
+            both = one_after_the_other(self.reader.read(halves))
+            return both if self._sure(both, PLATE_FROM) else reading
         return reading
 
-    def _sure(self, reading: Reading) -> bool:
+    def _sure(self, reading: Reading, least: float = SURE) -> bool:
         said = formatted(reading, self.formats)
-        return bool(said.format) and said.confidence >= SURE
+        return bool(said.format) and said.confidence >= least
 
     def plate_in(self, image: NDArray[Any], vehicle: Box) -> Box | None:
         """The likeliest plate of this vehicle, in px of the frame; not that of one beside it."""

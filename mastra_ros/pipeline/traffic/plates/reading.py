@@ -103,5 +103,13 @@ def together(readings: Sequence[Reading]) -> Reading:
     return Reading(np.asarray(letters.sum(0) / weights.sum(), np.float32), views)
 
 
+def one_after_the_other(lines: Sequence[Reading]) -> Reading:
+    """One reading of the lines of one plate, of each its first view; nothing where one is empty."""
+    if not all(len(line.letters) for line in lines):
+        return Reading(np.zeros((0, len(LETTERS)), np.float32))
+    letters = np.concatenate([line.letters for line in lines])
+    return Reading(letters, (np.concatenate([line.views[0] for line in lines]),))
+
+
 def _weight(reading: Reading) -> float:
     return reading.confidence + 0.05

@@ -60,6 +60,15 @@ def pulled_out(lines: list[Image]) -> list[Image]:
     return [cv2.resize(line, None, fx=STRETCH, fy=1) for line in lines]
 
 
+def two_lines(image: Image, box: Box) -> list[Image]:
+    """The upper and the lower half of a plate that may hold two lines; none of a wider one."""
+    x1, y1, x2, y2 = box
+    if x2 - x1 >= TWO_LINES_RATIO * (y2 - y1):
+        return []
+    middle = (y1 + y2) / 2
+    return [cut_out(image, half, TIGHT) for half in ((x1, y1, x2, middle), (x1, middle, x2, y2))]
+
+
 def whole_again(image: Image, box: Box) -> list[Image]:
     """A plate that is read whole, cut out closely and not straightened."""
     return [straightened(cut_out(image, box, TIGHT)), cut_out(image, box)]

@@ -135,6 +135,25 @@ def test_what_is_read_as_a_plate_goes_before_a_likelier_badge() -> None:
     assert alone.look(STREET, CAR).box == (410.0, 380.0, 490.0, 400.0)
 
 
+HIGH: Box = (410.0, 380.0, 470.0, 420.0)
+
+
+@pytest.mark.parametrize(
+    ("box", "lower", "text"),
+    [
+        (HIGH, ("123CD", 0.95), "AB123CD"),
+        (HIGH, ("SALE", 0.95), "QW"),
+        (SMALL, ("123CD", 0.95), "QW"),
+    ],
+)
+def test_a_plate_that_is_nearly_as_high_as_wide_may_hold_two_lines(
+    box: Box, lower: tuple[str, float], text: str
+) -> None:
+    reader = Reader(*[("QW", 0.2)] * 3, ("AB", 0.95), lower)
+    reading = PlateCascade(Finder(), reader).read(STREET, box)  # type: ignore[arg-type]
+    assert reading.text == text
+
+
 def test_where_none_can_be_read_the_likeliest_by_its_looks_is_told() -> None:
     regions = plate(110, 120, 0.6), plate(110, 180, 0.9)
     looked = PlateCascade(Finder(*regions), Reader()).look(STREET, CAR)  # type: ignore[arg-type]
