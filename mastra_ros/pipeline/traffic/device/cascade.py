@@ -106,8 +106,7 @@ class PlateCascade:
         read: list[tuple[float, Box, Reading]] = []
         for box in boxes:
             reading = self.read(image, box)
-            said = formatted(reading, self.formats)
-            read.append((said.confidence if said.format else 0.0, box, reading))
+            read.append((self._surely(reading), box, reading))
             if read[-1][0] >= PLATE_FROM:
                 break
         _, box, reading = max(read, key=lambda one: one[0])  # of equals the first
@@ -128,14 +127,19 @@ class PlateCascade:
             again = whole_again(image, box) if whole else pulled_out(views)
             reading = together([reading, *self.reader.read(again)])
         halves = [] if whole else two_lines(image, box)
-        if halves and not self._sure(reading, PLATE_FROM):
+        if halves and not self._sure(reading):
             both = one_after_the_other(self.reader.read(halves))
-            return both if self._sure(both, PLATE_FROM) else reading
+            if self._surely(both) > max(PLATE_FROM, self._surely(reading)):
+                return both
         return reading
 
-    def _sure(self, reading: Reading, least: float = SURE) -> bool:
+    def _sure(self, reading: Reading) -> bool:
+        return self._surely(reading) >= SURE
+
+    def _surely(self, reading: Reading) -> float:
+        """How surely it is a plate that follows a format."""
         said = formatted(reading, self.formats)
-        return bool(said.format) and said.confidence >= least
+        return said.confidence if said.format else 0.0
 
     def plate_in(self, image: NDArray[Any], vehicle: Box) -> Box | None:
         """The likeliest plate of this vehicle, in px of the frame; not that of one beside it."""
