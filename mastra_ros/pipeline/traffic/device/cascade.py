@@ -26,12 +26,10 @@ from mastra_ros.pipeline.traffic.plates.reading import (
     together,
 )
 from mastra_ros.pipeline.traffic.plates.rectify import (
-    cut_out,
     lines_of,
     pulled_out,
-    straightened,
     two_lines,
-    whole_again,
+    whole_plates,
 )
 from mastra_ros.privacy.finders import FINDERS
 from mastra_ros.privacy.finders.region import PLATE, Finder
@@ -119,15 +117,15 @@ class PlateCascade:
         Further views are read while it is not sure, unless hardly anything stands there.
         """
         whole = self.reader.whole
-        views = [straightened(cut_out(image, box))] if whole else lines_of(image, box)
+        views = whole_plates(image, box) if whole else lines_of(image, box)
         reading = together(self.reader.read(views[:1]))
         if len(views) > 1 and not self._sure(reading):
             reading = together([reading, *self.reader.read(views[1:])])
-        if not self._sure(reading) and len(reading.letters) >= LETTERS_LEAST:
-            again = whole_again(image, box) if whole else pulled_out(views)
-            reading = together([reading, *self.reader.read(again)])
-        halves = [] if whole else two_lines(image, box)
-        if halves and not self._sure(reading):
+        if whole or self._sure(reading):
+            return reading
+        if len(reading.letters) >= LETTERS_LEAST:
+            reading = together([reading, *self.reader.read(pulled_out(views))])
+        if not self._sure(reading) and (halves := two_lines(image, box)):
             both = one_after_the_other(self.reader.read(halves))
             if self._surely(both) > max(PLATE_FROM, self._surely(reading)):
                 return both

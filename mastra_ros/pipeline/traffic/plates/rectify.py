@@ -69,9 +69,9 @@ def two_lines(image: Image, box: Box) -> list[Image]:
     return [cut_out(image, half, TIGHT) for half in ((x1, y1, x2, middle), (x1, middle, x2, y2))]
 
 
-def whole_again(image: Image, box: Box) -> list[Image]:
-    """A plate that is read whole, cut out closely and not straightened."""
-    return [straightened(cut_out(image, box, TIGHT)), cut_out(image, box)]
+def whole_plates(image: Image, box: Box) -> list[Image]:
+    """The plate straightened, cut out closely and less so."""
+    return [straightened(cut_out(image, box, margin)) for margin in (TIGHT, MARGIN_SHARE)]
 
 
 def straightened(plate: Image) -> Image:

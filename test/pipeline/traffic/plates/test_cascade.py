@@ -109,8 +109,8 @@ SMALL: Box = (410.0, 380.0, 490.0, 420.0)
         (False, [("AB123CD", 0.4)] * 9, 6),
         (False, [], 3),
         (True, [("AB123CD", 0.95)], 1),
-        (True, [("AB123CD", 0.4)] * 9, 3),
-        (True, [], 1),
+        (True, [("AB123CD", 0.4)] * 9, 2),
+        (True, [], 2),
     ],
 )
 def test_further_views_are_read_only_while_it_is_not_sure(
