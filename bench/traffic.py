@@ -2,11 +2,13 @@
 
     python -m bench.traffic counts [--bundle BUNDLE] [--out bench/results/traffic.json]
     python -m bench.traffic plates [--reader READER] [--finder FINDER] [--out FILE]
+    python -m bench.traffic vote [--reader READER] [--out FILE]
     python -m bench.traffic cascade [--bundle BUNDLE] [--out FILE]
 
 counts: the video of a crossing at 30, 10 and 5 frames a second, against a count by eye
 (`traffic_counts.yaml`). plates: recall of plates at an IoU of 0.5, and exact readings of single
-photographs, with and without O, Q = 0 and I = 1 folded. cascade: how long each part takes on one
+photographs, with and without O, Q = 0 and I = 1 folded. vote: what the readings of a track tell
+together, of drawn tracks and of that video. cascade: how long each part takes on one
 core for drawn pictures of 1280x720, and frames a second with all of them. Prints JSON; with --out
 the part is put into that file beside what was measured before, and the bars are worked out.
 """
@@ -26,6 +28,7 @@ import numpy as np
 import yaml
 
 from bench.bars import judged
+from bench.traffic_vote import FOLD, iou, vote
 from mastra_ros.camera.drawn.crossing import Crossing as Drawn
 from mastra_ros.camera.drawn.crossing import CrossingOptions
 from mastra_ros.config import TrafficConfig, build
@@ -34,14 +37,18 @@ from mastra_ros.inference.detector import Detector
 from mastra_ros.pipeline.traffic.counting.crossings import Crossings
 from mastra_ros.pipeline.traffic.device import TrafficDevice
 from mastra_ros.pipeline.traffic.device.cascade import PlateCascade
+from mastra_ros.pipeline.traffic.plates.countries import COUNTRIES
 from mastra_ros.pipeline.traffic.plates.formats import formats_of, formatted
+from mastra_ros.pipeline.traffic.plates.reading import Reading
 from mastra_ros.pipeline.traffic.site.file import load_site
 from mastra_ros.pipeline.traffic.tracks import Tracker
 from mastra_ros.privacy.finders.region import PLATE
 from mastra_ros.types import Detections, Frame, FrameKey
 
 HERE = Path(__file__).parent
-FOLD = str.maketrans("OQI", "001")
+TRIED, NEARER = 4, 3.0
+UNIONS = {"eu": tuple(one for one in COUNTRIES if one != "us"), "us": ("us",)}
+"""One union of formats a set: of all European countries that are known, and of all states."""
 
 
 def counts(data: Path, bundle: str) -> dict[str, Any]:
@@ -79,13 +86,13 @@ def counts(data: Path, bundle: str) -> dict[str, Any]:
 
 
 def plates(data: Path, reader: str, finder: str) -> dict[str, Any]:
-    """Recall and exact readings, a set each."""
-    config = build(TrafficConfig, {"plate_reader": reader, "plate_finder": finder})
-    cascade = PlateCascade.open(config)
-    formats = formats_of(["all"])
+    """Recall and exact readings, a set each; and what the union of all formats makes of them."""
     told: dict[str, Any] = {"reader": reader, "finder": finder}
-    for name in ("eu", "us"):
-        hits = exact = folded = total = 0
+    every = formats_of(["all"])
+    for name, union in UNIONS.items():
+        values = {"plate_reader": reader, "plate_finder": finder, "plate_formats": union}
+        cascade = PlateCascade.open(build(TrafficConfig, values))
+        hits = exact = folded = by_all = total = 0
         for label in sorted((data / "plates" / name).glob("*.txt")):
             file, *box, text = label.read_text().strip().split("\t")
             x, y, w, h = (int(v) for v in box)
@@ -93,27 +100,38 @@ def plates(data: Path, reader: str, finder: str) -> dict[str, Any]:
             total += 1
             regions = [r for r in cascade.finder.find(image) if r.kind == PLATE]
             hits += any(
-                _iou((r.x, r.y, r.x + r.width, r.y + r.height), (x, y, x + w, y + h)) > 0.5
+                iou((r.x, r.y, r.x + r.width, r.y + r.height), (x, y, x + w, y + h)) > 0.5
                 for r in regions
             )
-            best = ("", -1.0)
-            for r in sorted(regions, key=lambda one: -one.score)[:3]:
-                box_px = (r.x, r.y, r.x + r.width, r.y + r.height)
-                reading = cascade.read(image, box_px)
-                said = formatted(reading, formats)
-                worth = said.confidence * (1.0 if said.format else 0.5) * r.score**0.5
-                if len(said.text) >= 4 and worth > best[1]:
-                    best = said.text, worth
-            exact += best[0] == text
-            folded += best[0].translate(FOLD) == text.translate(FOLD)
+            regions.sort(key=lambda one: -one.score * one.width**0.5)
+            read = [
+                (cascade.read(image, (r.x, r.y, r.x + r.width, r.y + r.height)), r.width)
+                for r in regions[:TRIED]
+            ]
+            said = _nearest(read, cascade.formats)
+            exact += said == text
+            folded += said.translate(FOLD) == text.translate(FOLD)
+            by_all += _nearest(read, every).translate(FOLD) == text.translate(FOLD)
         told[name] = {
             "photographs": total,
             "recall": round(hits / total, 3),
             "exact": round(exact / total, 3),
             "exact_folded": round(folded / total, 3),
+            "folded_by_all": round(by_all / total, 3),
         }
-    cascade.close()
+        cascade.close()
     return told
+
+
+def _nearest(read: list[tuple[Reading, float]], formats: tuple[str, ...]) -> str:
+    """The text of the nearest car's plate: of those that can be read as well the larger one."""
+    best = ("", -np.inf)
+    for reading, width_px in read:
+        said = formatted(reading, formats)
+        worth = said.worth + NEARER * float(np.log(width_px))
+        if len(said.text) >= 4 and worth > best[1]:
+            best = said.text, worth
+    return best[0]
 
 
 def cascade(bundle: str, frames: int = 60) -> dict[str, Any]:
@@ -159,18 +177,11 @@ def _percentiles(values: list[float]) -> dict[str, Any]:
     return {"count": len(values), "p50_ms": p50, "p99_ms": p99}
 
 
-def _iou(a: tuple[float, ...], b: tuple[float, ...]) -> float:
-    across = max(0.0, min(a[2], b[2]) - max(a[0], b[0]))
-    down = max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
-    areas = sum((c[2] - c[0]) * (c[3] - c[1]) for c in (a, b))
-    return across * down / (areas - across * down)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("part", choices=("counts", "plates", "cascade"))
+    parser.add_argument("part", choices=("counts", "plates", "vote", "cascade"))
     parser.add_argument("--bundle", default="models/traffic")
     parser.add_argument("--reader", default="own")
     parser.add_argument("--finder", default="plates_and_heads")
@@ -180,23 +191,27 @@ def main() -> None:
         made = cascade(args.bundle)
     else:
         data = Path(os.environ["MASTRA_DATA"])
-        made = (
-            counts(data, args.bundle)
-            if args.part == "counts"
-            else plates(data, args.reader, args.finder)
-        )
+        parts = {
+            "counts": lambda: counts(data, args.bundle),
+            "plates": lambda: plates(data, args.reader, args.finder),
+            "vote": lambda: vote(data, args.bundle, args.reader),
+        }
+        made = parts[args.part]()
     print(json.dumps(made, indent=1))
     if args.out is not None:
         keep(args.out, args.part, made)
 
 
+def _who(made: dict[str, Any]) -> tuple[str, ...]:
+    return made["reader"], made.get("finder", "")
+
+
 def keep(path: Path, part: str, made: dict[str, Any]) -> None:
-    """Put a part into the file of results; of plates each pair of reader and finder has a row."""
+    """Put a part into the file of results; of plates and votes each reader and finder has a row."""
     kept = json.loads(path.read_text("utf-8")) if path.exists() else {}
     kept["machine"] = {"cpus": os.cpu_count(), "processor": platform.machine()}
-    if part == "plates":
-        pair = (made["reader"], made["finder"])
-        others = [one for one in kept.get(part, []) if (one["reader"], one["finder"]) != pair]
+    if part in ("plates", "vote"):
+        others = [one for one in kept.get(part, []) if _who(one) != _who(made)]
         kept[part] = [*others, made]
     else:
         kept[part] = made

@@ -19,6 +19,8 @@ PAGE = "docs/traffic.md"
 def tables(document: dict[str, Any]) -> str:
     """Plates by set, counts by lane, times of the cascade, and the bars."""
     parts = [_plates(document.get("plates", ()))]
+    if votes := document.get("vote"):
+        parts.append(_votes(votes))
     if counts := document.get("counts"):
         parts.append(_counts(counts))
     if cascade := document.get("cascade"):
@@ -33,12 +35,29 @@ def _table(heads: tuple[str, ...], rows: list[tuple[Any, ...]]) -> str:
 
 def _plates(rows: Any) -> str:
     heads = ("finder", "reader", "set", "photographs", "recall", "exact", "exact, folded")
+    keys = ("photographs", "recall", "exact", "exact_folded", "folded_by_all")
     made = [
-        (f"`{row['finder']}`", f"`{row['reader']}`", name, *row[name].values())
+        (f"`{row['finder']}`", f"`{row['reader']}`", name, *(row[name].get(k, "") for k in keys))
         for row in rows
         for name in ("eu", "us")
     ]
+    return _table((*heads, "folded, by all formats"), made)
+
+
+def _votes(rows: Any) -> str:
+    heads = ("reader", "pictures", "tracks", "readings", "told by one reading", "told by the vote")
+    made = []
+    for row in rows:
+        for name in ("drawn", "video"):
+            if told := row.get(name):
+                by = [_told(told, how) for how in ("one_reading", "vote")]
+                made.append((f"`{row['reader']}`", name, told["tracks"], told["readings"], *by))
     return _table(heads, made)
+
+
+def _told(told: dict[str, Any], how: str) -> str:
+    right = told.get(f"{how}_right")
+    return str(told[f"{how}_told"]) + ("" if right is None else f", {right} of them right")
 
 
 def _counts(counts: dict[str, Any]) -> str:

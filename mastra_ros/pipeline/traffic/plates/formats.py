@@ -1,14 +1,13 @@
-"""The formats of countries' plates, and what a reading is by them.
+"""What a reading is by the formats of countries' plates.
 
 A format says of each place whether a letter (A) or a digit (9) stands there; # is either. So what
 looks alike is told apart (0 O Q D, 1 I L, 8 B, 5 S, 2 Z, 6 G), and what is none of the text, a coat
-of arms or the mark of a country, is left out where nothing else fits. The formats are those that
-countries and states issue by law; they were not gathered from any pictures.
+of arms or the mark of a country, is left out where nothing else fits: of all texts that follow a
+format, that one is taken which all views of the plate are most for.
 """
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,47 +17,9 @@ import numpy as np
 
 from mastra_ros.errors import ConfigError
 
+from .countries import COUNTRIES
+from .ctc import Chances, agreed, beginnings, codes_of, likeliest, softened
 from .reading import LETTERS, Floats, Reading
-
-COUNTRIES: dict[str, tuple[str, ...]] = {
-    "at": ("A9999A", "A99999A", "AA999A", "AA9999A", "A999AA", "AA999AA", "AA99AA", "A9999AA"),
-    "be": ("9AAA999", "AAA999", "999AAA"),
-    "bg": ("A9999AA", "AA9999AA"),
-    "ch": ("AA9999", "AA99999", "AA999999"),
-    "cz": ("9A99999", "9AA9999", "AAA9999"),
-    "de": tuple(
-        "A" * town + "A" * own + "9" * count
-        for town in (1, 2, 3)
-        for own in (1, 2)
-        for count in (1, 2, 3, 4)
-        if 4 <= town + own + count <= 8
-    ),
-    "es": ("9999AAA",),
-    "fr": ("AA999AA",),
-    "gb": ("AA99AAA", "A999AAA", "AAA999A"),
-    "hu": ("AAA999", "AAAA999"),
-    "it": ("AA999AA",),
-    "nl": ("AA99AA", "99AAA9", "9AAA99", "AAA99A", "A999AA", "AA999A", "99AAAA"),
-    "pl": (
-        "AA99999",
-        "AA9999A",
-        "AAA99999",
-        "AAA9999A",
-        "AAA99AA",
-        "AAA9A99",
-        "AAA999A",
-        "AAA9AA9",
-    ),
-    "ro": ("AA99AAA", "A999AAA"),
-    "se": ("AAA999", "AAA99A"),
-    "sk": ("AA999AA",),
-    "us": (
-        *("AAA9999", "9AAA999", "AAA999", "999AAA", "AA9A9A", "AA99999", "999999", "9999AA"),
-        *("AAA99A9", "A999999", "9999999", "999AA", "99A999", "AAA9A9", "A99999", "AA9999"),
-        *("99AAA9", "9AA999", "A99AAA", "9A99999", "99A9AA", "999A999", "A9AAA", "99999A9"),
-    ),
-}
-"""The newest ones of each, and those that are still about."""
 
 ALIKE: dict[str, str] = {
     "0": "OQD", "1": "IL", "2": "Z", "4": "A", "5": "S", "6": "G", "7": "T", "8": "B",
@@ -67,23 +28,33 @@ ALIKE: dict[str, str] = {
 }  # fmt: skip
 LENT = 0.12
 """What a letter that is not seen has of the chance of one that looks like it."""
-LEFT_OUT = 0.9
-"""Price of leaving a letter out, besides what its chance makes it worth."""
-LEFT_OUT_MOST = 2
-WORST = -1.15
-"""A format whose letters are less likely than this, in the mean of their logarithms, is not it."""
-NO_FORMAT = 2.6
-"""What it costs to be of no format."""
+THE_SAME, LENT_SAME = ("0O", "1I"), 0.25
+"""Many plates stamp these with one die."""
+VIEWS_WORTH = 2
+"""Views of one plate are cut from the same px: all of them together are worth so many at most."""
+VIEW_FLOOR = 1e-4
+"""A view that is far off, as one that cuts through the letters, says no more than this."""
+NO_FORMAT = 4.0
+"""What it costs to be of no format: some are, wished ones and those of countries unknown here."""
+FOLLOWED, FREELY = 10, 4
+"""Texts of a view that are followed up: those of a format, and others."""
+FREE_LENGTHS = (2, 10)
+UNUSUAL = 0.8
 CUSTOM = re.compile(r"[A9#]{2,10}")
 
 
 @dataclass(frozen=True)
 class Formatted:
-    """A plate's text; format: what it follows, empty where it follows none."""
+    """A plate's text; format: what it follows, in A and 9, empty where it follows none.
+
+    confidence: 0 to 1, how well it was seen and how far it is ahead of the next. worth: the
+    logarithm of its chance, to compare what was read on several plates.
+    """
 
     text: str
     format: str
     confidence: float
+    worth: float = -np.inf
 
 
 def formats_of(countries: Iterable[str]) -> tuple[str, ...]:
@@ -109,25 +80,47 @@ def formats_of(countries: Iterable[str]) -> tuple[str, ...]:
 
 
 def formatted(reading: Reading, formats: Sequence[str]) -> Formatted:
-    """The likeliest text that follows one of the formats; as it was read where none fits."""
-    if not len(reading.letters):
+    """The text that the views of a reading are most for; one of no format must be much likelier."""
+    begun, _ = beginnings(tuple(formats))
+    views = _views(reading)
+    texts: dict[str, None] = {}
+    for view in views:
+        texts.update(dict.fromkeys(likeliest(view, begun, FOLLOWED)))
+        texts.update(dict.fromkeys(likeliest(view, None, FREELY)))
+    return chosen(views, list(texts), formats)
+
+
+def agreeing(
+    readings: Sequence[Reading], texts: Iterable[str], formats: Sequence[str]
+) -> Formatted:
+    """That of some texts which all these readings of one plate are most for."""
+    views = [view for reading in readings for view in _views(reading)]
+    return chosen(views, list(dict.fromkeys(texts)), formats)
+
+
+def chosen(views: Sequence[Chances], texts: Sequence[str], formats: Sequence[str]) -> Formatted:
+    """That of some texts which all views are most for; of no format where that is much likelier."""
+    _, whole = beginnings(tuple(formats))
+    codes = [codes_of(text) for text in texts]
+    least, most = FREE_LENGTHS
+    kept = [k for k, code in enumerate(codes) if code in whole or least <= len(code) <= most]
+    if not kept or not views:
         return Formatted("", "", 0.0)
-    lent = _lent(reading.letters)
-    best: tuple[float, str, str, float] | None = None
-    for one in formats:
-        found = _fitted(lent, reading.letters, one)
-        if found is not None and (best is None or found[0] > best[0]):
-            best = found[0], found[1], one, found[2]
-    plainly = float(np.log(np.maximum(reading.letters.max(1), 1e-4)).sum()) - NO_FORMAT
-    if best is None or best[0] < max(plainly, WORST * len(best[2])):
-        # Some plates are of no format: wished ones, diplomats', those of countries not known here.
-        return Formatted(reading.text, "", reading.confidence * 0.8)
-    return Formatted(best[1], best[2], best[3])
+    texts, codes = [texts[k] for k in kept], [codes[k] for k in kept]
+    follows = np.array([code in whole for code in codes])
+    seen = agreed(views, texts, VIEW_FLOOR)
+    worth = min(VIEWS_WORTH, len(views)) * seen - np.where(follows, 0.0, NO_FORMAT)
+    best = int(worth.argmax())
+    second = float(np.delete(worth, best).max(initial=-np.inf))
+    ahead = 1 / (1 + float(np.exp(second - worth[best])))
+    clear = float(np.exp(min(0.0, seen[best] / len(texts[best]))))
+    usual = 1.0 if follows[best] else UNUSUAL
+    form = codes[best] if follows[best] else ""
+    return Formatted(texts[best], form, ahead * clear * usual, float(worth[best]))
 
 
-def _lent(letters: Floats) -> Floats:
-    """Chances with what letters that look alike lend each other."""
-    return np.asarray(np.clip(letters + LENT * letters @ _alike(), 1e-4, 1.0), np.float32)
+def _views(reading: Reading) -> list[Chances]:
+    return [softened(places, _alike()) for places in reading.views]
 
 
 @cache
@@ -135,54 +128,6 @@ def _alike() -> Floats:
     table = np.zeros((36, 36), np.float32)
     for seen, meant in ALIKE.items():
         for letter in meant:
-            table[LETTERS.index(seen), LETTERS.index(letter)] = 1.0
+            same = seen + letter in THE_SAME or letter + seen in THE_SAME
+            table[LETTERS.index(seen), LETTERS.index(letter)] = LENT_SAME if same else LENT
     return table
-
-
-@cache
-def _allowed(code: str) -> Floats:
-    digits = np.arange(36) < 10
-    return np.asarray(digits if code == "9" else ~digits if code == "A" else digits | True)
-
-
-def _fitted(lent: Floats, letters: Floats, form: str) -> tuple[float, str, float] | None:
-    """Worth, text and confidence of the best way to read the letters by the format."""
-    n, m = len(lent), len(form)
-    if not m <= n <= m + LEFT_OUT_MOST:
-        return None
-    classes = {code: np.where(_allowed(code), lent, 0) for code in set(form)}
-    worth = {code: np.log(np.maximum(table.max(1), 1e-4)) for code, table in classes.items()}
-    which = {code: table.argmax(1) for code, table in classes.items()}
-    sure = letters.max(1)
-    # Leaving out what is surely there is dear; at the ends, where marks stand, it is cheaper.
-    drop = [
-        math.log(1.02 - 0.97 * float(sure[k])) * (0.55 if k in (0, n - 1) else 1.0) - LEFT_OUT
-        for k in range(n)
-    ]
-    table = np.full((n + 1, m + 1), -np.inf)
-    table[0, 0] = 0.0
-    took = np.zeros((n + 1, m + 1), bool)
-    for i in range(n):
-        for j in range(max(0, i - LEFT_OUT_MOST), min(i, m) + 1):
-            here = table[i, j]
-            if here == -np.inf:
-                continue
-            if j < m and here + worth[form[j]][i] > table[i + 1, j + 1]:
-                table[i + 1, j + 1] = here + worth[form[j]][i]
-                took[i + 1, j + 1] = True
-            if here + drop[i] > table[i + 1, j]:
-                table[i + 1, j] = here + drop[i]
-                took[i + 1, j] = False
-    if table[n, m] == -np.inf:
-        return None
-    text: list[str] = []
-    least = 1.0
-    i, j = n, m
-    while i > 0:
-        if took[i, j]:
-            i, j = i - 1, j - 1
-            text.append(LETTERS[int(which[form[j]][i])])
-            least = min(least, float(np.exp(worth[form[j]][i])))
-        else:
-            i -= 1
-    return float(table[n, m]), "".join(reversed(text)), least

@@ -16,6 +16,9 @@ from .reading import Floats, Image, Reading, of_places
 
 FILE = "models/traffic/plate_reader.onnx"
 SIZE_PX = (160, 48)
+NOTHING_LEAST = 0.1
+"""It learned from drawn plates only, and takes seals and marks of countries for letters so often:
+any letter may be left out at this chance."""
 
 
 class OwnReader:
@@ -40,10 +43,17 @@ class OwnReader:
         chances = outputs[0]
         if chances.ndim != 3 or chances.shape[2] != 37 or not np.isfinite(chances).all():
             raise ModelError(f"reader own: expected chances (n, places, 37), got {chances.shape}")
-        return [of_places(np.asarray(one, np.float32)) for one in chances]
+        return [_doubted(of_places(np.asarray(one, np.float32))) for one in chances]
 
     def close(self) -> None:
         self._engine.close()
+
+
+def _doubted(reading: Reading) -> Reading:
+    (places,) = reading.views
+    places = places.copy()
+    places[:, -1] = np.maximum(places[:, -1], NOTHING_LEAST)
+    return Reading(reading.letters, (places,))
 
 
 def _evened(plate: Image) -> Floats:

@@ -15,21 +15,29 @@ ROWS = ((0.15, 0.85), (0.2, 0.8), (0.08, 0.92))
 LONG_ROWS = ((-0.07, 1.07), (-0.02, 1.02), (-0.14, 1.14))
 """Where a plate's line of letters is cut out, as shares of its height: several times."""
 LONG_ASIDE = 0.04
+STRETCH = 1.4
+"""A line of short letters is so pulled out that each has enough places to be read at."""
+TWO_LINES_RATIO = 1.75
+"""A plate that is less wide than this, as a multiple of its height, may hold two lines."""
+TIGHT = (0.0, 0.02)
 TURN_MOST_DEG = 22.0
 SEEN_WIDE_PX = 240
 
 
-def cut_out(image: Image, box: tuple[float, float, float, float]) -> Image:
+Box = tuple[float, float, float, float]
+
+
+def cut_out(image: Image, box: Box, margin: tuple[float, float] = MARGIN_SHARE) -> Image:
     """The part of the picture with the plate, with a margin; x1 y1 x2 y2 in px."""
     high, wide = image.shape[:2]
     x1, y1, x2, y2 = box
-    mx, my = MARGIN_SHARE[0] * (x2 - x1), MARGIN_SHARE[1] * (y2 - y1)
+    mx, my = margin[0] * (x2 - x1), margin[1] * (y2 - y1)
     a, b = max(0, int(x1 - mx)), max(0, int(y1 - my))
     c, d = min(wide, int(np.ceil(x2 + mx))), min(high, int(np.ceil(y2 + my)))
     return image[b : max(b + 1, d), a : max(a + 1, c)]
 
 
-def lines_of(image: Image, box: tuple[float, float, float, float]) -> list[Image]:
+def lines_of(image: Image, box: Box) -> list[Image]:
     """The line of letters, cut out closely and less so: each is read, and no cut need be right.
 
     Of a plate with words above and below it the middle.
@@ -45,6 +53,25 @@ def lines_of(image: Image, box: tuple[float, float, float, float]) -> list[Image
         c, d = int(np.ceil(x2 + aside)), int(np.ceil(y1 + bottom * high))
         cuts.append(image[b : max(b + 1, d), a : max(a + 1, c)])
     return cuts
+
+
+def pulled_out(lines: list[Image]) -> list[Image]:
+    """The same lines, wider."""
+    return [cv2.resize(line, None, fx=STRETCH, fy=1) for line in lines]
+
+
+def two_lines(image: Image, box: Box) -> list[Image]:
+    """The upper and the lower half of a plate that may hold two lines; none of a wider one."""
+    x1, y1, x2, y2 = box
+    if x2 - x1 >= TWO_LINES_RATIO * (y2 - y1):
+        return []
+    middle = (y1 + y2) / 2
+    return [cut_out(image, half, TIGHT) for half in ((x1, y1, x2, middle), (x1, middle, x2, y2))]
+
+
+def whole_plates(image: Image, box: Box) -> list[Image]:
+    """The plate straightened, cut out closely and less so."""
+    return [straightened(cut_out(image, box, margin)) for margin in (TIGHT, MARGIN_SHARE)]
 
 
 def straightened(plate: Image) -> Image:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
-from .formats import Formatted, formatted
+from .formats import Formatted, agreeing, formatted
 from .reading import Reading
 
 READS_KEPT = 12
+ASKED_MOST = 6
+"""The best readings say enough; each has several views."""
 AGREE_SHARE = 0.5
 """More than this of the readings' weight must be for one text."""
 LENGTH_LEAST, LENGTH_MOST = 3, 10
@@ -41,24 +41,24 @@ class Votes:
     def winner(self, least: float, reads: int = 2) -> Formatted | None:
         """The text that most weight is for, or None: too few readings, they differ, or not sure.
 
-        Letters of readings of one length are averaged, so that no reading need be right as a whole.
+        All views of all readings are asked about the texts of that length, so that none need be
+        right by itself.
         """
         if len(self.reads) < reads:
             return None
         lengths: dict[int, list[_Read]] = {}
         for one in self.reads:
-            lengths.setdefault(len(one.reading.letters), []).append(one)
+            lengths.setdefault(len(one.formatted.text), []).append(one)
         mine = max(lengths.values(), key=lambda some: sum(one.weight for one in some))
         total = sum(one.weight for one in self.reads)
         if len(mine) < reads:
             return None
-        weights = np.array([one.weight for one in mine], np.float32)
-        letters = np.stack([one.reading.letters for one in mine])
-        mean = (letters * weights[:, None, None]).sum(0) / weights.sum()
-        found = formatted(Reading(mean.astype(np.float32)), self.formats)
+        texts = [one.formatted.text for one in mine]
+        asked = [one.reading for one in mine[:ASKED_MOST]]
+        found = agreeing(asked, texts, self.formats)
         share = sum(one.weight for one in self.reads if one.formatted.text == found.text) / total
-        agreeing = sum(one.formatted.text == found.text for one in self.reads)
+        agree = sum(text == found.text for text in texts)
         confidence = min(1.0, found.confidence * (0.5 + 0.5 * share))
-        if agreeing < 2 or share <= AGREE_SHARE or confidence < least:
+        if agree < 2 or share <= AGREE_SHARE or confidence < least:
             return None
         return Formatted(found.text, found.format, confidence)

@@ -26,6 +26,8 @@ Floats = NDArray[np.float64]
 
 SETTLED_HITS = 3
 """From here on its speed is its own; before, that of those who were there before it."""
+FAR_MOST_SIZES = 0.7
+"""What is further than this from where one is expected is another one, such as that behind it."""
 
 
 @dataclass(frozen=True)
@@ -167,7 +169,7 @@ class Tracker:
         apart = np.abs(theirs[None] - middle[:, None]) / size[:, None]
         spread = np.sqrt([t.filter.p00 for t in tracks])
         unsure = np.array([t.hits <= SETTLED_HITS for t in tracks]) * 0.25
-        most = 0.3 + unsure + 3.5 * spread
+        most = np.minimum(0.3 + unsure + 3.5 * spread, FAR_MOST_SIZES)
         return np.asarray(apart.max(2) > most[:, None])
 
     def _begin(self, found: Found, k: int, stamp_ns: int) -> None:

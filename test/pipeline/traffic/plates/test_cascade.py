@@ -34,17 +34,18 @@ class Finder:
 
 
 class Reader:
-    """Says how large what it was given is, and reads nothing."""
+    """Says how large what it was given is, and reads the next of its texts, or nothing."""
 
     whole = False
     name, digest = "none", ""
 
-    def __init__(self) -> None:
+    def __init__(self, *texts: tuple[str, float]) -> None:
         self.sizes: list[tuple[int, ...]] = []
+        self.texts = list(texts)
 
     def read(self, plates: list[Any]) -> list[Reading]:
         self.sizes += [plate.shape[:2] for plate in plates]
-        return [Reading(np.zeros((0, 36), np.float32)) for _ in plates]
+        return [said(*(self.texts.pop(0) if self.texts else ("", 0.0))) for _ in plates]
 
     def close(self) -> None:
         """Nothing is held."""
@@ -97,12 +98,66 @@ def test_without_a_plate_nothing_is_read() -> None:
     assert len(reader.sizes) == 3
 
 
-@pytest.mark.parametrize(("whole", "times"), [(True, 1), (False, 3)])
-def test_who_reads_lines_is_shown_the_line_cut_out_several_times(whole: bool, times: int) -> None:
-    reader = Reader()
+SMALL: Box = (410.0, 380.0, 490.0, 420.0)
+
+
+@pytest.mark.parametrize(
+    ("whole", "texts", "times"),
+    [
+        (False, [("AB123CD", 0.95)], 1),
+        (False, [("AB123CD", 0.7)] + [("AB123CD", 0.97)] * 2, 3),
+        (False, [("AB123CD", 0.4)] * 9, 6),
+        (False, [], 3),
+        (True, [("AB123CD", 0.95)], 1),
+        (True, [("AB123CD", 0.4)] * 9, 2),
+        (True, [], 2),
+    ],
+)
+def test_further_views_are_read_only_while_it_is_not_sure(
+    whole: bool, texts: list[tuple[str, float]], times: int
+) -> None:
+    reader = Reader(*texts)
     reader.whole = whole
-    PlateCascade(Finder(), reader).read(STREET, (410.0, 380.0, 490.0, 420.0))  # type: ignore[arg-type]
+    reading = PlateCascade(Finder(), reader).read(STREET, SMALL)  # type: ignore[arg-type]
     assert len(reader.sizes) == times
+    assert len(reading.views) == min(times, len(texts))
+
+
+def test_what_is_read_as_a_plate_goes_before_a_likelier_badge() -> None:
+    regions = plate(110, 180, 0.9), plate(110, 120, 0.6)
+    badge = [("GOLF", 0.9)] * 6
+    reader = Reader(*badge, ("AB123CD", 0.95))
+    looked = PlateCascade(Finder(*regions), reader).look(STREET, CAR)  # type: ignore[arg-type]
+    assert looked.box == (410.0, 320.0, 490.0, 340.0)
+    assert looked.reading is not None
+    assert looked.reading.text == "AB123CD"
+    alone = PlateCascade(Finder(*regions), Reader(("AB123CD", 0.95)))  # type: ignore[arg-type]
+    assert alone.look(STREET, CAR).box == (410.0, 380.0, 490.0, 400.0)
+
+
+HIGH: Box = (410.0, 380.0, 470.0, 420.0)
+
+
+@pytest.mark.parametrize(
+    ("box", "lower", "text"),
+    [
+        (HIGH, ("123CD", 0.95), "AB123CD"),
+        (HIGH, ("SALE", 0.95), "QW"),
+        (SMALL, ("123CD", 0.95), "QW"),
+    ],
+)
+def test_a_plate_that_is_nearly_as_high_as_wide_may_hold_two_lines(
+    box: Box, lower: tuple[str, float], text: str
+) -> None:
+    reader = Reader(*[("QW", 0.2)] * 3, ("AB", 0.95), lower)
+    reading = PlateCascade(Finder(), reader).read(STREET, box)  # type: ignore[arg-type]
+    assert reading.text == text
+
+
+def test_where_none_can_be_read_the_likeliest_by_its_looks_is_told() -> None:
+    regions = plate(110, 120, 0.6), plate(110, 180, 0.9)
+    looked = PlateCascade(Finder(*regions), Reader()).look(STREET, CAR)  # type: ignore[arg-type]
+    assert looked.box == (410.0, 380.0, 490.0, 400.0)
 
 
 @pytest.mark.parametrize("box", [(-9.0, -4.0, 30.0, 8.0), (1190.0, 590.0, 1260.0, 640.0)])

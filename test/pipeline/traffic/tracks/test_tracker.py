@@ -72,6 +72,20 @@ def test_after_a_long_gap_or_stamps_that_go_back_numbers_begin_anew() -> None:
     assert [seen(0.0), seen(60.0), seen(10.0)] == [{1}, {2}, {3}]
 
 
+@pytest.mark.parametrize("frame_s", [0.1, 0.2])
+def test_one_that_is_lost_just_after_it_came_is_not_the_one_behind_it(frame_s: float) -> None:
+    first, second = down(100, 300, -60), down(100, 385, -60)
+    tracker, seen = Tracker(), []
+    for n, boxes in enumerate([[first], [first], [], [], [second], [second], [second]]):
+        at_s = n * frame_s
+        views = tracker.update(round(at_s * 1e9) + 1, found([car(at_s) for car in boxes]), SIZE_PX)
+        seen += [(view.number, view.middle[1]) for view in views if view.found]
+    assert len({number for number, _ in seen}) == 2
+    for number in (1, 2):
+        ways = np.diff([y for who, y in seen if who == number])
+        assert (ways < 1).all(), "nobody jumps back"
+
+
 def test_the_filter_goes_on_where_nothing_is_found_and_is_less_sure() -> None:
     car = down(100, 30, 60)
     filter_ = BoxFilter.of(np.array(car(0)))
