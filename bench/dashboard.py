@@ -45,7 +45,9 @@ import httpx
 import numpy as np
 import psutil
 
+from bench import dashboard_ages
 from bench.bars import judged
+from bench.dashboard_ages import PAGES, SETTLE_S
 from bench.dashboard_scene import CHROMIUM, NAME, PASSWORD, Scene, browser
 from bench.tiny_model import TINY_PX, write_tiny_bundle
 from mastra_ros.config import GatewayConfig
@@ -56,7 +58,6 @@ DEVICE, DEVICES = "bench", 16
 LIVE, LISTED = 50, 1000
 PAST_S = 300
 """What the live devices tell of first: a page that has been open for long shows so much."""
-PAGES = (0, 1, 20)
 PARTS = ("live", "maximum", "ages", "listed")
 SHORT_S, LONG_S, WARM_S, EVERY_S = 120.0, 1800.0, 30.0, 5.0
 HALF_HOUR_S = 1800.0
@@ -71,6 +72,7 @@ class Rig:
 
     def __init__(self, folder: Path) -> None:
         names = (DEVICE, *(f"live-{n}" for n in range(LIVE)))
+        self.folder = folder
         self._scene = Scene(folder, (), absent=names)
         config = GatewayConfig(sessions_max=4 * LIVE, sessions_device_max=2 * DEVICES)
         bundle = str(write_tiny_bundle(folder))
@@ -89,6 +91,11 @@ class Rig:
                 client.post("/login", data=form, headers={"Origin": url})
                 self.cookie = str(client.cookies["mastra_session"])
             yield self
+
+    @property
+    def keys(self) -> Path:
+        """The folder of keys."""
+        return self._scene.keys
 
     @property
     def url(self) -> str:
@@ -118,11 +125,7 @@ class Rig:
         if not pages:
             yield seen
             return
-        lists = (pages + 1) // 2
-        paths = ["/"] * lists + [f"/device/live-{n}" for n in range(pages - lists)]
-        if pages == 1:
-            paths = ["/device/live-0"]
-        with _module("bench.dashboard_pages", self.url, self.cookie, seconds, *paths) as process:
+        with self.opened(pages, seconds) as process:
             before = _cpu_s(psutil.Process(process.pid))
             client = psutil.Process(process.pid)
             yield seen
@@ -130,17 +133,23 @@ class Rig:
             told, _ = process.communicate(timeout=seconds + 60)
             seen |= {"told": json.loads(told)}
 
-    def load(self, pages: int, seconds: float, rate: float = 0.0) -> dict[str, Any]:
-        """Frames at this rate, or as many as there can be, while so many pages look."""
+    @contextlib.contextmanager
+    def opened(self, pages: int, seconds: float, **options: Any) -> Iterator[subprocess.Popen[str]]:
+        """So many pages, half of them of a device each, beginning with one of these."""
+        paths = [("/", f"/device/live-{n // 2}")[1 - n % 2] for n in range(pages)]
+        arguments = (self.url, self.cookie, seconds, *paths)
+        with _module("bench.dashboard_pages", *arguments, **options) as process:
+            yield process
+
+    def load(self, pages: int, seconds: float) -> dict[str, Any]:
+        """As many frames as there can be, while so many pages look."""
         command = [sys.executable, "-m", "bench.serving.stream", str(self.gateway.port)]
         command += [str(self._scene.keys), DEVICE, str(DEVICES), str(seconds), str(TINY_PX)]
         if not pages:
             time.sleep(QUIET_S)
         with self.looking(pages, seconds + MARGIN_S) as seen:
             before, began = _cpu_s(self.dashboard), time.perf_counter()
-            done = subprocess.run(
-                [*command, str(rate)], stdout=subprocess.PIPE, text=True, check=True
-            )
+            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
             spent_s, took_s = _cpu_s(self.dashboard) - before, time.perf_counter() - began
         told = json.loads(done.stdout)
         cores = os.cpu_count() or 1
@@ -188,14 +197,35 @@ def _rate(told: dict[str, Any] | None) -> int:
     return round(told["bytes"] / told["took_s"] / told["pages"]) if told else 0
 
 
-def ages(rig: Rig, rate: float, rounds: int, seconds: float) -> dict[str, Any]:
-    """p99 with pages over p99 without, in turns."""
-    runs = [[rig.load(pages, seconds, rate) for pages in PAGES] for _ in range(rounds)]
-    told: dict[str, Any] = {"rate": round(rate, 1), "runs": runs}
-    for place, pages in enumerate(PAGES[1:], 1):
-        ratios = [one[place]["p99_ms"] / one[0]["p99_ms"] for one in runs]
-        told[f"pages_{pages}_percent"] = round(100 * (statistics.median(ratios) - 1), 2)
-    return told
+def ages(rig: Rig, rate: float, turns: int, slice_s: float) -> dict[str, Any]:
+    """p99 with pages over p99 without, in slices that take turns."""
+    out = rig.folder / "ages.npy"
+    arguments = (rig.gateway.port, rig.keys, DEVICE, DEVICES, rate, out)
+    long_s = turns * len(PAGES) * (slice_s + SETTLE_S) + 600.0
+    with (
+        _module("bench.dashboard_load", *arguments, stdin=subprocess.PIPE) as load,
+        rig.opened(PAGES[-1], long_s, stdin=subprocess.PIPE) as pages,
+    ):
+        processes = {"gateway": psutil.Process(rig.gateway.pid), "dashboard": rig.dashboard}
+        turned = dashboard_ages.measure(
+            lambda count: _say(pages, str(count)),
+            time.sleep,
+            time.perf_counter,
+            lambda: {name: _cpu_s(process) for name, process in processes.items()},
+            turns,
+            slice_s,
+        )
+        _say(pages, "end")
+        pages.communicate(timeout=60)
+        refused, _ = load.communicate(timeout=60)
+    told = dashboard_ages.told(dashboard_ages.read(out), turned, rate)
+    return {**told, **json.loads(refused), "slice_s": slice_s}
+
+
+def _say(process: subprocess.Popen[str], line: str) -> None:
+    assert process.stdin is not None
+    process.stdin.write(f"{line}\n")
+    process.stdin.flush()
 
 
 def maximum(rig: Rig, rounds: int, seconds: float) -> dict[str, Any]:
@@ -328,6 +358,8 @@ def main() -> int:
     parser.add_argument("--parts", nargs="+", choices=(*PARTS, "heap"), default=list(PARTS))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=6.0, help="of each load")
+    parser.add_argument("--turns", type=int, default=24, help="of ages: 0, 1 and 20 pages each")
+    parser.add_argument("--slice", type=float, default=5.0, help="s of ages that are counted")
     parser.add_argument("--watch", type=float, default=SHORT_S, help="s of live, and short heap")
     parser.add_argument("--out", type=Path, default=Path("bench/results/dashboard.json"))
     args = parser.parse_args()
@@ -339,7 +371,7 @@ def main() -> int:
             "heap": lambda: heap(rig, chromium, LONG_S if args.long else args.watch),
             "live": lambda: live(rig, chromium, args.watch),
             "maximum": lambda: maximum(rig, args.rounds, args.seconds),
-            "ages": lambda: ages(rig, _most(args.out) / 2, args.rounds, args.seconds),
+            "ages": lambda: ages(rig, _most(args.out) / 2, args.turns, args.slice),
             "listed": lambda: listed(rig, chromium),
         }
         for name in [one for one in measures if one in args.parts]:
