@@ -9,7 +9,8 @@ pages as clients of its socket (bench/dashboard_pages.py), half of them the list
 one device. Measured are
 
 - ages: at half of the gateway's maximum, the p99 from sending to acknowledgement with 1 and with 20
-  pages over that with none, the median over rounds in which they take turns;
+  pages over that with none, in short slices that take turns (bench/dashboard_ages.py); the pages'
+  clients stand for other machines, and run only where a processor is free;
 - maximum: frames a second with 20 pages and with none, in turns, less the share of the processor
   that the dashboard and the pages' clients took, which on this machine compete with the gateway;
 - live: the dashboard's share of a core while 50 devices are live and a browser shows the list and
@@ -20,8 +21,8 @@ one device. Measured are
 - listed: from the request of the list of 1,000 devices, all of which have told a status, to its
   table in the browser (without one: to the open socket).
 
-All but heap together take about seven minutes, and want a machine that does nothing else; heap
-takes 33 and may run beside other work. Each part is written when it is done, beside what other
+All but heap together take about 15 minutes, and want a machine that does nothing else; heap takes
+33 and may run beside other work. Each part is written when it is done, beside what other
 parts have left in the file. Without Chromium the page's own memory is not measured.
 """
 
@@ -134,10 +135,15 @@ class Rig:
             seen |= {"told": json.loads(told)}
 
     @contextlib.contextmanager
-    def opened(self, pages: int, seconds: float, **options: Any) -> Iterator[subprocess.Popen[str]]:
-        """So many pages, half of them of a device each, beginning with one of these."""
+    def opened(
+        self, pages: int, seconds: float, *, idle: bool = False, **options: Any
+    ) -> Iterator[subprocess.Popen[str]]:
+        """So many pages, half of them of a device each, beginning with one of these.
+
+        idle: their clients run only where a processor is free.
+        """
         paths = [("/", f"/device/live-{n // 2}")[1 - n % 2] for n in range(pages)]
-        arguments = (self.url, self.cookie, seconds, *paths)
+        arguments = (*("--idle",) * idle, self.url, self.cookie, seconds, *paths)
         with _module("bench.dashboard_pages", *arguments, **options) as process:
             yield process
 
@@ -204,7 +210,7 @@ def ages(rig: Rig, rate: float, turns: int, slice_s: float) -> dict[str, Any]:
     long_s = turns * len(PAGES) * (slice_s + SETTLE_S) + 600.0
     with (
         _module("bench.dashboard_load", *arguments, stdin=subprocess.PIPE) as load,
-        rig.opened(PAGES[-1], long_s, stdin=subprocess.PIPE) as pages,
+        rig.opened(PAGES[-1], long_s, idle=True, stdin=subprocess.PIPE) as pages,
     ):
         processes = {"gateway": psutil.Process(rig.gateway.pid), "dashboard": rig.dashboard}
         turned = dashboard_ages.measure(
@@ -358,7 +364,7 @@ def main() -> int:
     parser.add_argument("--parts", nargs="+", choices=(*PARTS, "heap"), default=list(PARTS))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=6.0, help="of each load")
-    parser.add_argument("--turns", type=int, default=24, help="of ages: 0, 1 and 20 pages each")
+    parser.add_argument("--turns", type=int, default=20, help="of ages: 0, 1 and 20 pages each")
     parser.add_argument("--slice", type=float, default=5.0, help="s of ages that are counted")
     parser.add_argument("--watch", type=float, default=SHORT_S, help="s of live, and short heap")
     parser.add_argument("--out", type=Path, default=Path("bench/results/dashboard.json"))

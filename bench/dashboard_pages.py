@@ -1,9 +1,9 @@
 """Pages of the dashboard as clients of its socket, without a browser.
 
-    python -m bench.dashboard_pages URL COOKIE SECONDS PATH...
+    python -m bench.dashboard_pages [--idle] URL COOKIE SECONDS PATH...
 
-They stand for browsers on other machines, so this process takes the class of scheduling that runs
-only where a processor is free (SCHED_IDLE). Numbers on its standard input, a line each, say how
+They stand for browsers on other machines: with --idle this process takes the class of scheduling
+that runs only where a processor is free (SCHED_IDLE). Numbers on its standard input, a line each, say how
 many of the pages are seen from now on, the first of them; the others are hidden tabs. It ends when
 SECONDS are over, or the input says `end`.
 
@@ -203,8 +203,11 @@ def _yield_to_others() -> None:
 
 def main() -> None:
     """Print what was seen."""
-    _yield_to_others()
-    url, cookie, seconds, *paths = sys.argv[1:]
+    arguments = sys.argv[1:]
+    if arguments[0] == "--idle":
+        arguments.pop(0)
+        _yield_to_others()
+    url, cookie, seconds, *paths = arguments
     print(json.dumps(asyncio.run(look(url, cookie, float(seconds), paths))))
 
 
