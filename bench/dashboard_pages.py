@@ -3,9 +3,9 @@
     python -m bench.dashboard_pages [--idle] URL COOKIE SECONDS PATH...
 
 They stand for browsers on other machines: with --idle this process takes the class of scheduling
-that runs only where a processor is free (SCHED_IDLE). Numbers on its standard input, a line each, say how
-many of the pages are seen from now on, the first of them; the others are hidden tabs. It ends when
-SECONDS are over, or the input says `end`.
+that runs only where a processor is free (SCHED_IDLE). Numbers on its standard input, a line each,
+say how many of the pages are seen from now on, the first of them; the others are hidden tabs. It
+ends when SECONDS are over, or the input says `end`.
 
 Each logs in with the cookie, gets its page, connects as NiceGUI's script does (python-socketio),
 acknowledges what it is told every 3 s, and fetches the picture that it is told of. Of a message
