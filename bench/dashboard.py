@@ -59,7 +59,7 @@ def ages(rig: Rig, rate: float, turns: int, slice_s: float) -> dict[str, Any]:
     """p99 with pages over p99 without, in slices that take turns."""
     out = rig.folder / "ages.npy"
     arguments = (rig.gateway.port, rig.keys, DEVICE, DEVICES, rate, out)
-    long_s = turns * len(PAGES) * (slice_s + SETTLE_S) + 600.0
+    long_s = turns * (len(PAGES) * slice_s + sum(SETTLE_S.values())) + 600.0
     with (
         module("bench.dashboard_load", *arguments, stdin=subprocess.PIPE) as load,
         rig.opened(PAGES[-1], long_s, idle=True, stdin=subprocess.PIPE) as pages,

@@ -11,6 +11,7 @@ pytest.importorskip("socketio", reason="the extra dashboard is not installed")
 
 from bench.dashboard_ages import PAGES, SETTLE_S, Slice, measure, planned, told
 from bench.dashboard_table import tables
+from mastra_ros.dashboard.fleet import LOOKED_AT_S
 
 SLICE_S = 5.0
 
@@ -30,7 +31,9 @@ def test_pages_are_only_seen_or_hidden_and_the_first_moments_are_not_counted() -
 
     turns = measure(shown.append, wait, lambda: now[0], lambda: {"gateway": now[0] / 2}, 2, SLICE_S)
     assert [one.pages for turn in turns for one in turn] == shown
-    assert turns[0][0] == Slice(shown[0], SETTLE_S, SETTLE_S + SLICE_S, {"gateway": SLICE_S / 2})
+    first_s = SETTLE_S[shown[0]]
+    assert turns[0][0] == Slice(shown[0], first_s, first_s + SLICE_S, {"gateway": SLICE_S / 2})
+    assert SETTLE_S[0] > LOOKED_AT_S, "until then the dashboard still asks the gateway"
 
 
 @pytest.mark.parametrize("more", [0.0, 0.03, 0.5])
@@ -45,7 +48,7 @@ def test_three_percent_are_told_on_a_machine_that_swings_by_half(more: float) ->
             sent = at_s + np.sort(rng.uniform(0, SLICE_S, 8000))
             frames.append(np.column_stack([sent, factor * rng.gamma(2.0, 2.0, 8000)]))
             slices.append(Slice(pages, at_s, at_s + SLICE_S, {"gateway": 1.0}))
-            at_s += SLICE_S + SETTLE_S
+            at_s += SLICE_S + SETTLE_S[pages]
         turns.append(slices)
     result = told(np.concatenate(frames), turns, 1600.0)
     assert result["pages_20_percent"] == pytest.approx(100 * more, abs=2.5)
