@@ -3,9 +3,9 @@
     python -m bench.dashboard_pages [--idle] URL COOKIE SECONDS PATH...
 
 They stand for browsers on other machines: with --idle this process takes the class of scheduling
-that runs only where a processor is free (SCHED_IDLE). Numbers on its standard input, a line each,
-say how many of the pages are seen from now on, the first of them; the others are hidden tabs. It
-ends when SECONDS are over, or the input says `end`.
+that runs only where a processor is free (SCHED_IDLE). Then numbers on its standard input, a line
+each, say how many of the pages are seen from now on, the first of them; the others are hidden tabs.
+It ends when SECONDS are over, or the input says `end`.
 
 Each logs in with the cookie, gets its page, connects as NiceGUI's script does (python-socketio),
 acknowledges what it is told every 3 s, and fetches the picture that it is told of. Of a message
@@ -140,7 +140,9 @@ class Page:
         self.closed = True
 
 
-async def look(url: str, cookie: str, seconds: float, paths: list[str]) -> dict[str, Any]:
+async def look(
+    url: str, cookie: str, seconds: float, paths: list[str], *, obey: bool
+) -> dict[str, Any]:
     """Open the pages one after the other, and look with all of them; what they saw."""
     async with aiohttp.ClientSession() as http:
         until = time.perf_counter() + seconds + READY_S
@@ -159,7 +161,7 @@ async def look(url: str, cookie: str, seconds: float, paths: list[str]) -> dict[
         before = sum(page.messages for page in pages)
         Glance.bytes = 0
         with contextlib.suppress(asyncio.TimeoutError, TimeoutError):
-            await asyncio.wait_for(_obey(pages), seconds)
+            await asyncio.wait_for(_obey(pages) if obey else asyncio.Event().wait(), seconds)
         took_s = time.perf_counter() - began
         cpu_s = time.process_time() - cpu
         for task in tasks:
@@ -204,11 +206,11 @@ def _yield_to_others() -> None:
 def main() -> None:
     """Print what was seen."""
     arguments = sys.argv[1:]
-    if arguments[0] == "--idle":
+    if idle := arguments[0] == "--idle":
         arguments.pop(0)
         _yield_to_others()
     url, cookie, seconds, *paths = arguments
-    print(json.dumps(asyncio.run(look(url, cookie, float(seconds), paths))))
+    print(json.dumps(asyncio.run(look(url, cookie, float(seconds), paths, obey=idle))))
 
 
 if __name__ == "__main__":
