@@ -9,7 +9,8 @@ pages as clients of its socket (bench/dashboard_pages.py), half of them the list
 one device. Measured are
 
 - ages: at half of the gateway's maximum, the p99 from sending to acknowledgement with 1 and with 20
-  pages over that with none, the median over rounds in which they take turns;
+  pages over that with none, in short slices that take turns (bench/dashboard_ages.py); the pages'
+  clients stand for other machines, and run only where a processor is free;
 - maximum: frames a second with 20 pages and with none, in turns, less the share of the processor
   that the dashboard and the pages' clients took, which on this machine compete with the gateway;
 - live: the dashboard's share of a core while 50 devices are live and a browser shows the list and
@@ -20,8 +21,8 @@ one device. Measured are
 - listed: from the request of the list of 1,000 devices, all of which have told a status, to its
   table in the browser (without one: to the open socket).
 
-All but heap together take about seven minutes, and want a machine that does nothing else; heap
-takes 33 and may run beside other work. Each part is written when it is done, beside what other
+All but heap together take about 15 minutes, and want a machine that does nothing else; heap takes
+33 and may run beside other work. Each part is written when it is done, beside what other
 parts have left in the file. Without Chromium the page's own memory is not measured.
 """
 
@@ -34,168 +35,55 @@ import os
 import platform
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 import psutil
 
+from bench import dashboard_ages
 from bench.bars import judged
-from bench.dashboard_scene import CHROMIUM, NAME, PASSWORD, Scene, browser
-from bench.tiny_model import TINY_PX, write_tiny_bundle
-from mastra_ros.config import GatewayConfig
-from mastra_ros.gateway.embedded import EmbeddedGateway
-from mastra_ros.protocol.keys import add_device
+from bench.dashboard_ages import PAGES, SETTLE_S
+from bench.dashboard_rig import DEVICE, DEVICES, LISTED, LIVE, MARGIN_S, Rig, cpu_s, module
+from bench.dashboard_scene import CHROMIUM, browser
 
-DEVICE, DEVICES = "bench", 16
-LIVE, LISTED = 50, 1000
-PAST_S = 300
-"""What the live devices tell of first: a page that has been open for long shows so much."""
-PAGES = (0, 1, 20)
 PARTS = ("live", "maximum", "ages", "listed")
 SHORT_S, LONG_S, WARM_S, EVERY_S = 120.0, 1800.0, 30.0, 5.0
 HALF_HOUR_S = 1800.0
-QUIET_S = 16.0
-"""After the last page has gone it is waited for to come back, and the gateway is still asked."""
-MARGIN_S = 8.0
-"""Pages look for longer than the load lasts, which starts meanwhile."""
 
 
-class Rig:
-    """The processes, and what is asked of them."""
-
-    def __init__(self, folder: Path) -> None:
-        names = (DEVICE, *(f"live-{n}" for n in range(LIVE)))
-        self._scene = Scene(folder, (), absent=names)
-        config = GatewayConfig(sessions_max=4 * LIVE, sessions_device_max=2 * DEVICES)
-        bundle = str(write_tiny_bundle(folder))
-        self.gateway = self._scene.gateway = EmbeddedGateway(
-            self._scene.keys, [bundle], state_dir=folder / "state", config=config
+def ages(rig: Rig, rate: float, turns: int, slice_s: float) -> dict[str, Any]:
+    """p99 with pages over p99 without, in slices that take turns."""
+    out = rig.folder / "ages.npy"
+    arguments = (rig.gateway.port, rig.keys, DEVICE, DEVICES, rate, out)
+    long_s = turns * (len(PAGES) * slice_s + sum(SETTLE_S.values())) + 600.0
+    with (
+        module("bench.dashboard_load", *arguments, stdin=subprocess.PIPE) as load,
+        rig.opened(PAGES[-1], long_s, idle=True, stdin=subprocess.PIPE) as pages,
+    ):
+        processes = {"gateway": psutil.Process(rig.gateway.pid), "dashboard": rig.dashboard}
+        turned = dashboard_ages.measure(
+            lambda count: _say(pages, str(count)),
+            time.sleep,
+            time.perf_counter,
+            lambda: {name: cpu_s(process) for name, process in processes.items()},
+            turns,
+            slice_s,
         )
-        self.cookie = ""
-
-    @contextlib.contextmanager
-    def running(self) -> Iterator[Rig]:
-        """Gateway and dashboard, somebody who has logged in, and devices that tell."""
-        with self._scene, self.telling(LIVE, 0, PAST_S):
-            url = self.url
-            form = {"name": NAME, "password": PASSWORD}
-            with httpx.Client(base_url=url, timeout=60) as client:
-                client.post("/login", data=form, headers={"Origin": url})
-                self.cookie = str(client.cookies["mastra_session"])
-            yield self
-
-    @property
-    def url(self) -> str:
-        """The dashboard's."""
-        return self._scene.url
-
-    @property
-    def dashboard(self) -> psutil.Process:
-        """Its process."""
-        assert self._scene.process is not None
-        return psutil.Process(self._scene.process.pid)
-
-    @contextlib.contextmanager
-    def telling(self, live: int, told: int, past_s: int) -> Iterator[None]:
-        """Devices that tell statuses."""
-        arguments = (self.gateway.port, self._scene.keys, live, told, past_s)
-        with _module("bench.dashboard_devices", *arguments, stdin=subprocess.PIPE) as process:
-            yield
-            assert process.stdin is not None
-            process.stdin.close()
-            process.wait(30)
-
-    @contextlib.contextmanager
-    def looking(self, pages: int, seconds: float) -> Iterator[dict[str, Any]]:
-        """So many pages, of which the last half shows a device each; what they saw comes after."""
-        seen: dict[str, Any] = {}
-        if not pages:
-            yield seen
-            return
-        lists = (pages + 1) // 2
-        paths = ["/"] * lists + [f"/device/live-{n}" for n in range(pages - lists)]
-        if pages == 1:
-            paths = ["/device/live-0"]
-        with _module("bench.dashboard_pages", self.url, self.cookie, seconds, *paths) as process:
-            before = _cpu_s(psutil.Process(process.pid))
-            client = psutil.Process(process.pid)
-            yield seen
-            seen["cpu_s"] = _cpu_s(client) - before
-            told, _ = process.communicate(timeout=seconds + 60)
-            seen |= {"told": json.loads(told)}
-
-    def load(self, pages: int, seconds: float, rate: float = 0.0) -> dict[str, Any]:
-        """Frames at this rate, or as many as there can be, while so many pages look."""
-        command = [sys.executable, "-m", "bench.serving.stream", str(self.gateway.port)]
-        command += [str(self._scene.keys), DEVICE, str(DEVICES), str(seconds), str(TINY_PX)]
-        if not pages:
-            time.sleep(QUIET_S)
-        with self.looking(pages, seconds + MARGIN_S) as seen:
-            before, began = _cpu_s(self.dashboard), time.perf_counter()
-            done = subprocess.run(
-                [*command, str(rate)], stdout=subprocess.PIPE, text=True, check=True
-            )
-            spent_s, took_s = _cpu_s(self.dashboard) - before, time.perf_counter() - began
-        told = json.loads(done.stdout)
-        cores = os.cpu_count() or 1
-        return {
-            "pages": pages,
-            "frames_per_s": round(len(told["latencies_ms"]) / told["took_s"], 1),
-            "p50_ms": round(float(np.percentile(told["latencies_ms"], 50)), 3),
-            "p99_ms": round(float(np.percentile(told["latencies_ms"], 99)), 3),
-            "refused": told["refused"],
-            "dashboard_percent": round(100 * spent_s / took_s / cores, 2),
-            "clients_percent": round(100 * seen.get("cpu_s", 0.0) / took_s / cores, 2),
-            "bytes_a_page_per_s": _rate(seen.get("told")),
-        }
-
-    def list_many(self) -> None:
-        """All of LISTED devices have keys and have told a status."""
-        more = LISTED - LIVE - 1  # and the one that sends frames
-        for n in range(more):
-            add_device(self._scene.keys, f"told-{n}")
-        with self.telling(0, more, 0):
-            pass
+        _say(pages, "end")
+        pages.communicate(timeout=60)
+        refused, _ = load.communicate(timeout=60)
+    told = dashboard_ages.told(dashboard_ages.read(out), turned, rate)
+    return {**told, **json.loads(refused), "slice_s": slice_s}
 
 
-@contextlib.contextmanager
-def _module(name: str, *arguments: Any, **options: Any) -> Iterator[subprocess.Popen[str]]:
-    """One of our own, once it has said `ready`."""
-    command = [sys.executable, "-m", name, *map(str, arguments)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **options) as process:
-        try:
-            assert process.stdout is not None
-            line = process.stdout.readline()
-            if line.strip() != "ready":
-                raise RuntimeError(f"{name} did not start: {line!r}")
-            yield process
-        finally:
-            process.kill()
-
-
-def _cpu_s(process: psutil.Process) -> float:
-    spent = process.cpu_times()
-    return float(spent.user + spent.system)
-
-
-def _rate(told: dict[str, Any] | None) -> int:
-    return round(told["bytes"] / told["took_s"] / told["pages"]) if told else 0
-
-
-def ages(rig: Rig, rate: float, rounds: int, seconds: float) -> dict[str, Any]:
-    """p99 with pages over p99 without, in turns."""
-    runs = [[rig.load(pages, seconds, rate) for pages in PAGES] for _ in range(rounds)]
-    told: dict[str, Any] = {"rate": round(rate, 1), "runs": runs}
-    for place, pages in enumerate(PAGES[1:], 1):
-        ratios = [one[place]["p99_ms"] / one[0]["p99_ms"] for one in runs]
-        told[f"pages_{pages}_percent"] = round(100 * (statistics.median(ratios) - 1), 2)
-    return told
+def _say(process: subprocess.Popen[str], line: str) -> None:
+    assert process.stdin is not None
+    process.stdin.write(f"{line}\n")
+    process.stdin.flush()
 
 
 def maximum(rig: Rig, rounds: int, seconds: float) -> dict[str, Any]:
@@ -216,9 +104,9 @@ def maximum(rig: Rig, rounds: int, seconds: float) -> dict[str, Any]:
 def live(rig: Rig, chromium: Any, seconds: float) -> dict[str, Any]:
     """A core's share while a list and a device are shown."""
     with _shown(rig, chromium, seconds) as pages:
-        before, began = _cpu_s(rig.dashboard), time.perf_counter()
+        before, began = cpu_s(rig.dashboard), time.perf_counter()
         _wait(pages, seconds)
-        spent_s = _cpu_s(rig.dashboard) - before
+        spent_s = cpu_s(rig.dashboard) - before
         took_s = time.perf_counter() - began
     return {
         "devices": LIVE,
@@ -328,6 +216,8 @@ def main() -> int:
     parser.add_argument("--parts", nargs="+", choices=(*PARTS, "heap"), default=list(PARTS))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=6.0, help="of each load")
+    parser.add_argument("--turns", type=int, default=20, help="of ages: 0, 1 and 20 pages each")
+    parser.add_argument("--slice", type=float, default=5.0, help="s of ages that are counted")
     parser.add_argument("--watch", type=float, default=SHORT_S, help="s of live, and short heap")
     parser.add_argument("--out", type=Path, default=Path("bench/results/dashboard.json"))
     args = parser.parse_args()
@@ -339,7 +229,7 @@ def main() -> int:
             "heap": lambda: heap(rig, chromium, LONG_S if args.long else args.watch),
             "live": lambda: live(rig, chromium, args.watch),
             "maximum": lambda: maximum(rig, args.rounds, args.seconds),
-            "ages": lambda: ages(rig, _most(args.out) / 2, args.rounds, args.seconds),
+            "ages": lambda: ages(rig, _most(args.out) / 2, args.turns, args.slice),
             "listed": lambda: listed(rig, chromium),
         }
         for name in [one for one in measures if one in args.parts]:

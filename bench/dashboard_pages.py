@@ -1,6 +1,11 @@
 """Pages of the dashboard as clients of its socket, without a browser.
 
-    python -m bench.dashboard_pages URL COOKIE SECONDS PATH...
+    python -m bench.dashboard_pages [--idle] URL COOKIE SECONDS PATH...
+
+They stand for browsers on other machines: with --idle this process takes the class of scheduling
+that runs only where a processor is free (SCHED_IDLE). Then numbers on its standard input, a line
+each, say how many of the pages are seen from now on, the first of them; the others are hidden tabs.
+It ends when SECONDS are over, or the input says `end`.
 
 Each logs in with the cookie, gets its page, connects as NiceGUI's script does (python-socketio),
 acknowledges what it is told every 3 s, and fetches the picture that it is told of. Of a message
@@ -11,7 +16,9 @@ page took from its request to an open socket, and the processor time of this pro
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import os
 import re
 import sys
 import time
@@ -26,6 +33,9 @@ ACK_S = 3.0
 READY_S = 60.0
 QUERY = re.compile(r"""["']client_id["']: ["']([0-9a-f-]{36})["']""")
 NEXT = re.compile(r"""["']next_message_id["']: (\d+)""")
+SEEN = re.compile(
+    r"""["']listener_id["']: ?["']([0-9a-f-]{36})["'], ?["']type["']: ?["']mastra_seen["']"""
+)
 NUMBER = re.compile(r'"_id":\s*(\d+)')
 
 
@@ -63,11 +73,19 @@ class Page:
         self.html_bytes = 0
         self.closed = False
         self._socket: Any = None
+        self._seen, self._listener = True, ""
 
     async def close(self) -> None:
         """Hang up."""
         if self._socket is not None:
             await self._socket.disconnect()
+
+    async def see(self, *, seen: bool) -> None:
+        """The tab comes to the front, or goes behind another."""
+        if seen != self._seen:
+            self._seen = seen
+            event = {"id": 0, "client_id": self.client_id, "listener_id": self._listener}
+            await self._socket.emit("event", {**event, "args": [json.dumps(seen)]})
 
     async def run(self, http: aiohttp.ClientSession, until: float, ready: asyncio.Event) -> None:
         """Look until then."""
@@ -80,6 +98,10 @@ class Page:
         if found is None or number is None:
             raise RuntimeError(f"{self._path}: there is no client in {html[:200]!r}")
         self.client_id, self._next = found[1], int(number[1])
+        listener = SEEN.search(html)
+        if listener is None:
+            raise RuntimeError(f"{self._path}: nobody asks whether it is seen")
+        self._listener = listener[1]
         self.html_bytes = len(html)
         socket = self._socket = socketio.AsyncClient(
             json=Glance, reconnection=False, http_session=http
@@ -118,7 +140,9 @@ class Page:
         self.closed = True
 
 
-async def look(url: str, cookie: str, seconds: float, paths: list[str]) -> dict[str, Any]:
+async def look(
+    url: str, cookie: str, seconds: float, paths: list[str], *, obey: bool
+) -> dict[str, Any]:
     """Open the pages one after the other, and look with all of them; what they saw."""
     async with aiohttp.ClientSession() as http:
         until = time.perf_counter() + seconds + READY_S
@@ -136,7 +160,8 @@ async def look(url: str, cookie: str, seconds: float, paths: list[str]) -> dict[
         began, cpu = time.perf_counter(), time.process_time()
         before = sum(page.messages for page in pages)
         Glance.bytes = 0
-        await asyncio.sleep(seconds)
+        with contextlib.suppress(asyncio.TimeoutError, TimeoutError):
+            await asyncio.wait_for(_obey(pages) if obey else asyncio.Event().wait(), seconds)
         took_s = time.perf_counter() - began
         cpu_s = time.process_time() - cpu
         for task in tasks:
@@ -157,10 +182,35 @@ async def look(url: str, cookie: str, seconds: float, paths: list[str]) -> dict[
     }
 
 
+async def _obey(pages: list[Page]) -> None:
+    """Show as many as the standard input says, until it says `end`."""
+    reader = asyncio.StreamReader()
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
+    )
+    try:
+        while (line := (await reader.readline()).decode().strip()) != "end":
+            if not line:  # nobody will say anything
+                await asyncio.Event().wait()
+            for place, page in enumerate(pages):
+                await page.see(seen=place < int(line))
+    finally:
+        transport.close()
+
+
+def _yield_to_others() -> None:
+    with contextlib.suppress(OSError, AttributeError):
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+
+
 def main() -> None:
     """Print what was seen."""
-    url, cookie, seconds, *paths = sys.argv[1:]
-    print(json.dumps(asyncio.run(look(url, cookie, float(seconds), paths))))
+    arguments = sys.argv[1:]
+    if idle := arguments[0] == "--idle":
+        arguments.pop(0)
+        _yield_to_others()
+    url, cookie, seconds, *paths = arguments
+    print(json.dumps(asyncio.run(look(url, cookie, float(seconds), paths, obey=idle))))
 
 
 if __name__ == "__main__":

@@ -32,9 +32,7 @@ def tables(document: dict[str, Any]) -> str:
 def _rows(document: dict[str, Any]) -> list[tuple[str, str]]:
     rows: list[tuple[str, str]] = []
     if ages := document.get("ages"):
-        for place, pages in enumerate((0, 1, 20)):
-            p99 = statistics.median(one[place]["p99_ms"] for one in ages["runs"])
-            rows.append((f"age p99 at {ages['rate']:.0f} frames/s, {pages} pages", f"{p99} ms"))
+        rows += _ages(ages)
     if most := document.get("maximum"):
         rows += [
             ("most frames/s without pages", f"{most['frames_per_s']:.0f}"),
@@ -62,6 +60,23 @@ def _rows(document: dict[str, Any]) -> list[tuple[str, str]]:
         rows.append(
             (f"page with {listed['devices']} devices ready after", f"{listed['ready_s']} s")
         )
+    return rows
+
+
+def _ages(ages: dict[str, Any]) -> list[tuple[str, str]]:
+    rows = []
+    for place, pages in enumerate((0, 1, 20)):
+        what = f"age p99 at {ages['rate']:.0f} frames/s, {pages} pages"
+        if "runs" in ages:  # measured before slices took turns
+            p99 = statistics.median(one[place]["p99_ms"] for one in ages["runs"])
+            rows.append((what, f"{p99} ms"))
+            continue
+        value = f"{ages[f'p99_{pages}_ms']} ms"
+        if pages:
+            low, high = ages[f"pages_{pages}_interval"]
+            more = ages[f"pages_{pages}_percent"]
+            value += f", {more:+} % ({low:+} to {high:+}) in {ages['turns']} turns"
+        rows.append((what, value))
     return rows
 
 

@@ -139,7 +139,14 @@ SHAPE = _map(
     ),
     # By stage.parameter: what the gateway asked for, taken, or refused and why; and whatever live
     # parameter is not as it is declared.
-    settings=_map(values=_each(_scalar), refused=_each(_text), live=_each(_scalar)),
+    # Lists stand apart: a gateway of an older version takes scalars alone among the others.
+    settings=_map(
+        values=_each(_scalar),
+        lists=_each(_list(_scalar)),
+        refused=_each(_text),
+        live=_each(_scalar),
+        live_lists=_each(_list(_scalar)),
+    ),
     diagnostics=_each(_map(level=_text, message=_text)),  # by node
 )
 """Checks a status whose values are plain; raises StatusError."""

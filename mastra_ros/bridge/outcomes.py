@@ -25,9 +25,8 @@ class SettingOutcomes:
     def taken(self, name: str, value: Any) -> None:
         """A node has taken this; a refusal of before counts no more."""
         self._refused.pop(_line(name), None)
-        plain = isinstance(value, (bool, int, float, str))
-        if plain and (name in self._values or len(self._values) < VALUES_MAX):
-            self._values[name] = value
+        if name in self._values or len(self._values) < VALUES_MAX:
+            self._values[name] = list(value) if isinstance(value, tuple) else value
 
     def refused(self, name: str, reason: str) -> None:
         """This was not taken; what was in force before still is."""
@@ -41,7 +40,10 @@ class SettingOutcomes:
         """The section `settings` of a status; empty while nothing was asked for."""
         if not self._values and not self._refused:
             return {}
-        return {"values": dict(self._values), "refused": dict(self._refused)}
+        lists = {name: one for name, one in self._values.items() if isinstance(one, list)}
+        values = {name: one for name, one in self._values.items() if name not in lists}
+        told: dict[str, Mapping[str, Any]] = {"values": values, "refused": dict(self._refused)}
+        return {**told, "lists": lists} if lists else told
 
 
 def _line(name: str) -> str:

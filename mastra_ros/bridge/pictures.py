@@ -25,6 +25,9 @@ LEASE_NS_MAX = 10 * SECOND
 """A wish lasts no longer than this, whatever it says."""
 WITHHELD_APART_NS = SECOND
 """Why there is none is told no more often."""
+BESIDE_NS = SECOND
+"""After a frame that is a picture itself nothing is shown for so long: the gateway shows that one,
+and has asked for others only because it did not come before, as when the route changes."""
 PAUSE_S = 0.05
 TEXT_MAX = 256
 
@@ -34,7 +37,7 @@ class Showing:
 
     def __init__(self) -> None:
         self._until_ns = 0
-        self._begun_ns = self._told_ns = -LEASE_NS_MAX
+        self._begun_ns = self._told_ns = self._frame_ns = -LEASE_NS_MAX
         self._newest = b""
         self._withheld: str | None = None
         self._number = 0
@@ -50,6 +53,15 @@ class Showing:
         self._newest, self._withheld = b"", None
         return False
 
+    def frame_goes(self, now_ns: int) -> None:
+        """A live frame goes up that the gateway can show."""
+        self._frame_ns = now_ns
+        self._newest = b""
+
+    def beside_frames(self, now_ns: int) -> bool:
+        """Whether frames go up, so that no picture need."""
+        return now_ns - self._frame_ns < BESIDE_NS
+
     def put(self, body: bytes, now_ns: int) -> None:
         """A new picture; it takes the place of one that has not been begun."""
         if self.wanted(now_ns):
@@ -63,6 +75,8 @@ class Showing:
     def begin(self, now_ns: int) -> tuple[int, bytes] | None:
         """Number and bytes of the picture to be sent from now on, if one is due."""
         if not self.wanted(now_ns) or not self._newest or now_ns - self._begun_ns < APART_NS:
+            return None
+        if self.beside_frames(now_ns):
             return None
         body, self._newest = self._newest, b""
         self._begun_ns = now_ns
@@ -182,12 +196,13 @@ class PictureLane:
             await self._rest(PAUSE_S if showing.wanted(now_ns) else 1.0)
 
     async def _send_pieces(self, number: int, body: bytes) -> None:
-        """All of a picture, unless nobody wants it any more."""
+        """All of a picture, unless nobody wants it any more, or frames go up instead."""
         for piece in pieces_of(number, body, self._goodput_bps):
             while not self._quiet():
                 self._wake.clear()
                 await self._rest(PAUSE_S)
-            if not self._shown.showing.wanted(time.monotonic_ns()):
+            showing, now_ns = self._shown.showing, time.monotonic_ns()
+            if not showing.wanted(now_ns) or showing.beside_frames(now_ns):
                 return
             self._send(piece)
 

@@ -17,6 +17,7 @@ from ..protocol.sets import EXTENSION as SETS
 from ..protocol.sets import SetAck
 from ..protocol.statuses import EXTENSION as STATUS
 from ..protocol.statuses import StatusNack
+from ..types import Packet, PacketKind
 from .artefacts import ArtefactLane
 from .cargo import BridgeCargo
 from .clearing import SpoolGate
@@ -129,6 +130,11 @@ class SessionCargo:
             self._refuse_status(event)
         elif isinstance(event, PictureWish) and self._shown is not None:
             self._shown.wish(event)
+
+    def live_sent(self, packet: Packet, now_ns: int) -> None:
+        """A live packet is on its way."""
+        if self._shown is not None and packet.kind is not PacketKind.FEATURES:
+            self._shown.showing.frame_goes(now_ns)
 
     def live_answered(self, took_ns: int, allowed_ns: int, now_ns: int) -> None:
         """A live packet was answered after so long, of the time that it had."""

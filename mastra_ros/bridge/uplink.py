@@ -181,6 +181,7 @@ class Uplink:
         entry = self._delivery.accept(packet, now_ns, deadline_ms)
         if entry is not None:
             self._outbox.put_live(entry)
+            self.cargo.live_sent(packet, now_ns)
 
     def wake_backlog(self) -> None:
         """The spool may have something to send, or there may be room for it."""

@@ -34,16 +34,16 @@ def remote_parameters() -> dict[str, Parameter]:
     return dict(_LIVE)
 
 
-def changed_live(stage: str, config: object) -> dict[str, bool | int | float | str]:
-    """The live parameters of a stage that are not as they are declared, by name; lists left out."""
+def changed_live(stage: str, config: object) -> dict[str, Any]:
+    """The live parameters of a stage that are not as they are declared, by name."""
     return {
-        name: value
+        name: list(value) if isinstance(value, tuple) else value
         for name, parameter in (
             (full.partition(".")[2], parameter)
             for full, parameter in _LIVE.items()
             if full.startswith(f"{stage}.")
         )
-        if isinstance(value := getattr(config, name), (bool, int, float, str))
+        if isinstance(value := getattr(config, name), (bool, int, float, str, tuple))
         if value != parameter.default
     }
 

@@ -182,9 +182,10 @@ class Fleet:
         found: dict[str, Device] = {}
         after = 0
         while True:
-            told = await self._gateway.get("/v1/devices", after=after, limit=PAGE)
+            less = {} if full else {"status": "none"}  # an older gateway tells it all the same
+            told = await self._gateway.get("/v1/devices", after=after, limit=PAGE, **less)
             for one in told["devices"]:
-                found[one["device"]] = _device(one)
+                found[one["device"]] = _device(one, self.devices.get(one["device"]))
                 self._take_newest(one)
             if told["next"] is None:
                 break
@@ -230,8 +231,13 @@ def _moment_s(entry: Mapping[str, Any]) -> float:
     return told_s if heard_s - HISTORY_S <= told_s <= heard_s + 1.0 else heard_s
 
 
-def _device(one: dict[str, Any]) -> Device:
-    streams = {name: entry["status"] for name, entry in (one.get("status") or {}).items() if entry}
+def _device(one: dict[str, Any], before: Device | None) -> Device:
+    """What it has told is as before where nothing is said of it."""
+    if "status" in one or before is None:
+        told = one.get("status") or {}
+        streams = {name: entry["status"] for name, entry in told.items() if entry}
+    else:
+        streams = before.streams
     return Device(
         one["device"],
         bool(one["connected"]),

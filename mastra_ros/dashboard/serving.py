@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import ipaddress
 import logging
-import os
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
@@ -18,14 +17,13 @@ from ..orphans import parent_ended
 from .fleet import Fleet
 from .gateway import GatewayClient
 from .oidc_config import OidcConfig
+from .yielding import yield_to_others
 
 if TYPE_CHECKING:
     import uvicorn
 
 logger = logging.getLogger(__name__)
 
-NICE = 10
-"""Beside a gateway on the same machine live frames go first."""
 RECONNECT_S = 10.0
 """A page that is not heard for so long is forgotten, and loads itself anew when it comes back. A
 link of a phone, or a busy machine, is away for longer than NiceGUI's 3 s (and 2 s for a ping)."""
@@ -104,7 +102,7 @@ async def serve(
             f'the dashboard needs more packages ({error.name}): pip install "mastra-ros[dashboard]"'
         ) from None
 
-    _yield_to_others()
+    yield_to_others()
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells each question
     people = People(people_path)
     if not len(people) and oidc is None:
@@ -190,14 +188,3 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _yield_to_others() -> None:
-    """Go after everything else; nor is what runs interrupted whenever a page has something to do.
-
-    Where somebody has chosen another scheduling than the ordinary one, that stays.
-    """
-    os.nice(NICE)
-    with contextlib.suppress(OSError, AttributeError):
-        if os.sched_getscheduler(0) == os.SCHED_OTHER:
-            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))

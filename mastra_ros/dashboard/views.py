@@ -323,12 +323,12 @@ def setting_state(
     """What a device has done with a setting; empty where nothing was asked of it."""
     settings = at(status, "settings")
     settings = settings if isinstance(settings, Mapping) else {}
-    taken = settings.get("values", {}).get(name)
+    taken = {**_mapped(settings, "values"), **_mapped(settings, "lists")}.get(name)
     if name not in wanted:
         return text("setting.taken", language, value=taken) if taken is not None else ""
     if taken == wanted[name]:
         return text("setting.taken", language, value=taken)
-    if reason := settings.get("refused", {}).get(name):
+    if reason := _mapped(settings, "refused").get(name):
         return text("setting.refused", language, reason=reason)
     return text("setting.asked", language, value=wanted[name])
 
@@ -338,8 +338,15 @@ def in_force_of(status: Mapping[str, Any]) -> dict[str, Any]:
 
     A device of before this was told says only what it has taken.
     """
-    live, taken = (at(status, f"settings.{what}") for what in ("live", "values"))
-    found = live if isinstance(live, Mapping) else taken
+    settings = at(status, "settings")
+    settings = settings if isinstance(settings, Mapping) else {}
+    if isinstance(settings.get("live"), Mapping):
+        return {**_mapped(settings, "live"), **_mapped(settings, "live_lists")}
+    return {**_mapped(settings, "values"), **_mapped(settings, "lists")}
+
+
+def _mapped(settings: Mapping[str, Any], name: str) -> dict[str, Any]:
+    found = settings.get(name)
     return dict(found) if isinstance(found, Mapping) else {}
 
 

@@ -1,11 +1,15 @@
 """Reading how devices are: `/v1/devices`, `/v1/devices/NAME/status`.
 
 A client reads of all devices; a device of itself, and gets 403 for others. Times `*_s` are in s
-since 1970 by the gateway's clock.
+since 1970 by the gateway's clock. With `status=none` a list says who is heard and nothing of what
+they have told, for who asks often.
+
+Frames go first: the loop is let go of between devices, and answers are made in threads, in pieces.
 """
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import math
 import time
@@ -14,7 +18,7 @@ from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from ..protocol.checks import is_name
@@ -24,11 +28,16 @@ from .asking import (
     answered,
     name_of,
     paged,
+    plain_json,
     seconds_between,
+    told_as,
     whole_of,
     whose,
 )
 from .statuses import Entry, Hearing, StatusBoard
+
+AT_ONCE = 25
+"""Devices that are looked at before the loop is let go of: well under a millisecond."""
 
 
 class DeviceReading:
@@ -64,6 +73,7 @@ class DeviceReading:
 
     async def _list(self, request: Request) -> Response:
         own, only = whose(request), name_of(request, "stream")
+        with_status = _with_status(request)
         from_s, to_s = seconds_between(request)
         streams: dict[str, list[str]] = {}
         for device, stream in self._connected():
@@ -76,18 +86,22 @@ class DeviceReading:
         self._look()
         now_s = time.time()
         # Everything of the loop's is read here, and not in the thread that makes the page.
-        of_all = (self._of(device, streams.get(device, []), now_s) for device in shown)
-        told = [
-            one
-            for one in of_all
-            if only in ("", *one["streams"], *one["status"])
-            if _within(one["last_seen_s"], from_s, to_s)
-        ]
+        told: list[dict[str, Any]] = []
+        for place, device in enumerate(shown, 1):
+            one = self._of(device, streams.get(device, []), now_s)
+            wanted = only in ("", *one["streams"], *one["status"])
+            if wanted and _within(one["last_seen_s"], from_s, to_s):
+                told.append(one)
+            if place % AT_ONCE == 0:
+                await asyncio.sleep(0)
 
         def page(after: int, most: int) -> tuple[list[dict[str, Any]], int]:
             rest = (one for one in told if self._numbers[one["device"]] > after)
             part = list(itertools.islice(rest, most))
             for one in part:
+                if not with_status:
+                    del one["status"]
+                    continue
                 one["status"] = {
                     stream: None if entry is None else _entry(entry)
                     for stream, entry in one["status"].items()
@@ -141,8 +155,9 @@ class DeviceReading:
                     "history": history,
                 }
             )
-        body = {"device": device, "now_ns": int(now_s * 1e9), "streams": told}
-        return JSONResponse(await run_in_threadpool(_unpacked, body))
+        more = {"device": device, "now_ns": int(now_s * 1e9)}
+        body = await run_in_threadpool(lambda: told_as(more, "streams", map(_stream, told)))
+        return Response(body, media_type="application/json")
 
 
 def _within(seen_s: float | None, from_s: float, to_s: float) -> bool:
@@ -152,12 +167,18 @@ def _within(seen_s: float | None, from_s: float, to_s: float) -> bool:
     return from_s <= seen_s < to_s
 
 
-def _unpacked(body: dict[str, Any]) -> dict[str, Any]:
-    for told in body["streams"]:
-        newest = told["newest"]
-        told["newest"] = None if newest is None else _entry(newest)
-        told["history"] = [_entry(entry) for entry in told["history"]]
-    return body
+def _with_status(request: Request) -> bool:
+    asked = request.query_params.get("status")
+    if asked not in (None, "none"):
+        raise Refused(400, f"status: expected none, or nothing, got {asked!r:.80}")
+    return asked is None
+
+
+def _stream(told: dict[str, Any]) -> str:
+    """A stream as JSON, with what it has told."""
+    newest, history = told["newest"], told.pop("history")
+    told["newest"] = None if newest is None else _entry(newest)
+    return told_as(told, "history", (plain_json(_entry(entry)) for entry in history))
 
 
 def _entry(entry: Entry) -> dict[str, Any]:

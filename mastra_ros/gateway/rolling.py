@@ -28,6 +28,7 @@ from .applications.keeping import Keeping
 from .asking import Refused, answered, json_of, whole_of
 from .changing import operator_of, person_of
 from .clients import CLIENT
+from .latecomers import Late
 from .rollable import Rollable
 from .steering import ROLLOUTS_KEPT, Limits, Rollout, SteeringBook, Wanted, to_plain
 from .watching import Watching
@@ -75,6 +76,7 @@ class Rolling:
         kept = book.rollouts()
         self._current = next((one for one in kept if one.active), None)
         self._done = [one for one in kept if one.phase == "done"]  # the newest first
+        self._late = watching.latecomers(self._done)
         self._given: set[tuple[int, str, str, str]] = set()
         # Steps and what is asked for take turns, or one would undo what the other has kept.
         self._turn = asyncio.Lock()
@@ -127,47 +129,53 @@ class Rolling:
             self._done = [one for one in self._done if one.id != after.id]
             if after.phase == "done":
                 self._done.insert(0, after)
+            self._late.know(self._done)
             logger.warning(
                 "rollout %d of %s: %s %s", after.id, after.name, after.phase, after.reason
             )
             self._on_change(after)
 
     async def _give_late(self) -> None:
-        """Give devices that were away for the whole of a roll-out the newest one that is done."""
+        """Give devices that were away, or came after it, the newest roll-out that is done."""
+        self._watching.look()
         now_s = time.time()
-        told = {} if self._current is None else self._current.told
-        seen: set[str] = set()
+        late = self._late.find({} if self._current is None else self._current.told, now_s)
         for rollout in self._done:
-            late = [
-                (device, stream)
-                for device, stream in self._watching.without(rollout, now_s)
-                if device not in seen and device not in told and device not in rollout.switched
-                if (rollout.id, device, stream, "new") not in self._given
-            ]
-            seen.update(rollout.devices)
-            if late:
-                await run_in_threadpool(self._give_to, rollout, late, now_s)
+            own = [one for one in late if one.rollout.id == rollout.id]
+            if own:
+                await run_in_threadpool(self._give_to, rollout, own, now_s)
 
-    def _give_to(self, rollout: Rollout, late: Iterable[tuple[str, str]], now_s: float) -> None:
+    def _give_to(self, rollout: Rollout, late: Iterable[Late], now_s: float) -> None:
         """Each once: who has been given it and has another one has left it by itself."""
         given = self._keeping.streams_given(APPLICATION, KIND, rollout.mark)
-        for device, stream in late:
-            if (device, stream) in given:
-                self._given.add((rollout.id, device, stream, "new"))
+        for one in late:
+            mark = (rollout.id, one.device, one.stream, "new")
+            if mark in self._given or (one.device, one.stream) in given:
+                self._given.add(mark)
                 continue
             outcome = "given, late"
             try:
-                self._put(rollout, device, stream, "new", self._packed(rollout))
+                packed = self._packed(rollout)
+                if one.joined and one.device not in rollout.told:
+                    rollout = self._join(rollout, one.device, now_s)
+                self._put(rollout, one.device, one.stream, "new", packed)
             except (ModelError, RecordError) as error:
                 outcome = f"not given, late: {error}"[:300]
-                logger.error("rollout %d: %s: %s", rollout.id, device, outcome)
-            self._given.add((rollout.id, device, stream, "new"))
+                logger.error("rollout %d: %s: %s", rollout.id, one.device, outcome)
+            self._given.add(mark)
             self._book.note(
-                *("rollout", device, rollout.name, None, rollout.digest, outcome),
+                *("rollout", one.device, rollout.name, None, rollout.digest, outcome),
                 who="gateway",
                 role="gateway",
                 now_s=now_s,
             )
+
+    def _join(self, rollout: Rollout, device: str, now_s: float) -> Rollout:
+        """One of its devices from now on: where it is taken back, so is this device's."""
+        after = rollout.join(device, now_s)
+        self._book.keep_rollout(after, after, who="gateway", role="gateway", now_s=now_s)
+        self._done = [after if one.id == after.id else one for one in self._done]
+        return after
 
     def _packed(self, rollout: Rollout) -> bytes:
         bundle = self._rollable.open(rollout.source)
@@ -336,6 +344,7 @@ class Rolling:
             soak_s=asked.get("soak_s", config.rollout_soak_s),
             limits=Limits(**{**limits, **own}),
             changed_s=now_s,
+            everyone=asked.get("devices") is None,
             **more,
         )
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from .latecomers import Latecomers
 from .statuses import Hearing, StatusBoard
 from .steering import Rollout, Seen
 
@@ -29,17 +30,13 @@ class Watching:
             for device in devices
         }
 
-    def without(self, rollout: Rollout, now_s: float) -> list[tuple[str, str]]:
-        """Devices of it that are heard, and their streams, that tell of another bundle."""
+    def latecomers(self, done: Sequence[Rollout]) -> Latecomers:
+        """Who is late for these roll-outs."""
+        return Latecomers(self._board, self._hearing, done)
+
+    def look(self) -> None:
+        """Bring up to date who is heard."""
         self._look()
-        return [
-            (device, stream)
-            for device, streams in self.streams(rollout.devices).items()
-            if streams and self._hearing.of_device(device, now_s).heard
-            for stream in streams
-            if (entry := self._board.newest(device, stream)) is not None
-            if entry.status["bundle"].get("digest") not in (None, "", rollout.digest)
-        ]
 
     def seen(self, rollout: Rollout, now_s: float) -> dict[str, Seen]:
         """Of every device that the roll-out has reached or may reach."""

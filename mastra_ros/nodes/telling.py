@@ -130,7 +130,12 @@ class DeviceTeller:
         }
         live = {name: value for each in self._live.values() for name, value in each.items()}
         if settings or self._live:
-            told["settings"] = {**(settings or {}), "live": live}
+            lists = {name: value for name, value in live.items() if isinstance(value, list)}
+            told["settings"] = {
+                **(settings or {}),
+                "live": {name: value for name, value in live.items() if name not in lists},
+                **({"live_lists": lists} if lists else {}),
+            }
         if self._counts:
             told["pipeline"] = self._counts
         if self._bundle:

@@ -52,6 +52,17 @@ def test_a_wish_that_is_taken_back_ends_at_once_and_no_wish_lasts_for_ever() -> 
     assert showing.begin(1) is None
 
 
+def test_nothing_is_shown_beside_frames_that_the_gateway_can_show_and_again_after_them() -> None:
+    showing = Showing()
+    showing.wish(9000, 0)
+    showing.put(b"before", 0)
+    showing.frame_goes(1)
+    for now_ns in (2, SECOND // 2, SECOND):
+        showing.put(b"beside", now_ns)
+        assert showing.begin(now_ns) is None, now_ns
+    assert showing.begin(1 + SECOND) == (1, b"beside")
+
+
 def test_why_there_is_none_is_told_once_a_second_and_takes_the_place_of_what_waits() -> None:
     showing = Showing()
     showing.withhold("unasked", 0)
@@ -155,6 +166,21 @@ def test_a_picture_that_nobody_wants_any_more_is_given_up_in_its_midst() -> None
         line.quiet = True
         await line.turns()
         assert len(line.sent) == 3
+        line.task.cancel()
+
+    asyncio.run(work())
+
+
+def test_a_large_picture_is_given_up_in_its_midst_when_frames_go_to_the_cloud() -> None:
+    async def work() -> None:
+        line = Lane()
+        line.shown.wish(PictureWish(8000))
+        line.put(bytes(20_000))
+        await line.until(lambda: len(line.sent) == 3)
+        line.shown.showing.frame_goes(time.monotonic_ns())
+        line.quiet = True
+        await line.turns()
+        assert len(line.sent) == 3, "what is left of it does not lie in the way of the frames"
         line.task.cancel()
 
     asyncio.run(work())

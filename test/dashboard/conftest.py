@@ -73,30 +73,46 @@ def cookies(scene: Any, chromium: Any) -> list[Any]:
         context.close()
 
 
+@pytest.fixture(scope="session")
+def windows(chromium: Any) -> Iterator[Callable[..., Any]]:
+    """A browser's window for each set of options, kept: its cache has the scripts of the page."""
+    kept: dict[str, Any] = {}
+
+    def window(**options: Any) -> Any:
+        known = repr(sorted(options.items()))
+        if known not in kept:
+            kept[known] = chromium.new_context(**{"locale": "en-GB", **options})
+            kept[known].set_default_timeout(PAGE_MS)
+        return kept[known]
+
+    yield window
+    for context in kept.values():
+        context.close()
+
+
 @pytest.fixture
-def tab(scene: Any, chromium: Any, cookies: list[Any]) -> Iterator[Callable[..., Any]]:
+def tab(
+    scene: Any, windows: Callable[..., Any], cookies: list[Any]
+) -> Iterator[Callable[..., Any]]:
     """Opens tabs of one browser in which ada is logged in; faults of scripts fail the test."""
-    contexts: list[Any] = []
+    pages: list[Any] = []
     faults: list[str] = []
 
-    def new_context(**options: Any) -> Any:
-        context = chromium.new_context(**{"locale": "en-GB", **options})
-        context.add_cookies(cookies)
-        context.set_default_timeout(PAGE_MS)
-        contexts.append(context)
-        return context
-
     def open_tab(path: str, *, beside: Any = None, **options: Any) -> Any:
-        context = beside.context if beside is not None else new_context(**options)
+        context = beside.context if beside is not None else windows(**options)
+        if beside is None:  # what a test before has left there
+            context.clear_cookies()
+            context.add_cookies(cookies)
         page = context.new_page()
+        pages.append(page)
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.goto(scene.url + path)
         page.wait_for_selector("[aria-level='1']")
         return page
 
     yield open_tab
-    for context in contexts:
-        context.close()
+    for page in pages:
+        page.close()
     assert not faults
 
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -17,6 +18,9 @@ from websockets.sync.client import connect
 
 from bench.dashboard_scene import NAME, PASSWORD
 from mastra_ros.dashboard.gateway import GatewayClient, GatewayError
+from mastra_ros.protocol.clients import client_audience, load_client_key
+from mastra_ros.protocol.keys import audience_of, load_device_key
+from mastra_ros.protocol.tokens import sign_token
 
 SOCKET = "/_nicegui_ws/socket.io/?EIO=4&transport=websocket"
 PATHS = (
@@ -69,6 +73,20 @@ def test_without_a_session_nothing_is_answered(scene: Any, client: httpx.Client)
     assert socket_status(scene.url, scene.url, "") in (401, 403)
     forged = f"{'A' * 43}.{'B' * 27}"
     assert socket_status(scene.url, scene.url, forged) in (401, 403)
+
+
+def test_neither_a_device_nor_a_program_gets_in_with_its_token(
+    scene: Any, client: httpx.Client
+) -> None:
+    device = sign_token("cam-1", load_device_key(scene.keys, "cam-1"), audience_of(scene.keys))
+    key, audience = load_client_key(scene.keys, "dashboard"), client_audience(scene.keys)
+    for token in (device, sign_token("dashboard", key, audience)):
+        headers = {"Authorization": f"Bearer {token}"}
+        cookie = {"Cookie": f"mastra_session={token}"}
+        for path in PATHS:
+            assert client.get(path, headers=headers).status_code == 401, path
+            assert client.get(path, headers={**headers, **cookie}).status_code == 401, path
+        assert socket_status(scene.url, scene.url, token) in (401, 403)
 
 
 def test_a_foreign_page_gets_nothing_with_our_cookie(scene: Any, client: httpx.Client) -> None:
@@ -125,7 +143,8 @@ def test_a_name_of_any_script_reaches_the_audit(scene: Any) -> None:
         finally:
             await gateway.close()
 
-    told = asyncio.run(work())["audit"]
+    with ThreadPoolExecutor(1) as thread:  # the main one may have the loop of a browser
+        told = thread.submit(asyncio.run, work()).result()["audit"]
     assert "dashboard for 李雷 %0a" in [one["who"] for one in told if one["action"] == "set"]
 
 

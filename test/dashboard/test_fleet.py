@@ -21,6 +21,7 @@ class Answers:
         self.entries: list[dict[str, Any]] = []
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.fault: Exception | None = None
+        self.old = False
 
     async def get(self, path: str, **query: Any) -> Any:
         self.asked.append((path, query))
@@ -30,6 +31,8 @@ class Answers:
             names = list(self.devices)[query["after"] : query["after"] + query["limit"]]
             after = query["after"] + len(names)
             told = [{"device": name, **self.devices[name]} for name in names]
+            if query.get("status") == "none" and not self.old:
+                told = [{key: one[key] for key in one if key != "status"} for one in told]
             return {"devices": told, "next": str(after) if after < len(self.devices) else None}
         if path == "/v1/gateway":
             return {"frames": 7}
@@ -52,6 +55,22 @@ def entry(at_s: float, told_s: float | None = None) -> dict[str, Any]:
 
 def poll(fleet: Fleet) -> None:
     asyncio.run(fleet._poll())
+
+
+@pytest.mark.parametrize("old", [False, True], ids=["this gateway", "one that tells all"])
+def test_what_a_device_has_told_stays_while_only_who_is_heard_is_asked_for(old: bool) -> None:
+    answers = Answers(cam={"connected": True, "heard": True, "status": {"main": entry(1.0)}})
+    answers.old = old
+    fleet = Fleet(answers)  # type: ignore[arg-type]
+    poll(fleet)
+    told = fleet.devices["cam"].streams
+    assert told == {"main": entry(1.0)["status"]}
+    answers.devices["cam"]["heard"] = False
+    asyncio.run(fleet._poll(full=False))
+    assert fleet.devices["cam"].streams == told
+    assert fleet.devices["cam"].state == "silent"
+    asked = [query.get("status") for path, query in answers.asked if path == "/v1/devices"]
+    assert asked == [None, "none"]
 
 
 def test_a_thousand_devices_come_page_by_page(monkeypatch: pytest.MonkeyPatch) -> None:

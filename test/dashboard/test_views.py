@@ -126,6 +126,8 @@ def test_switches_are_told_once_and_the_newest_first() -> None:
         ({"x": 2}, {"values": {"x": 2}, "refused": {"x": "before"}}, "On the device: 2"),
         ({"x": 2}, {"values": {"x": 1}, "refused": {"x": "no"}}, "Refused by the device: no"),
         ({"x": 2}, "of a newer version", "Asked for: 2"),
+        ({"x": [1]}, {"values": {}, "lists": {"x": [1]}}, "On the device: [1]"),
+        ({"x": [1]}, {"values": 3, "lists": {"x": [2]}, "refused": []}, "Asked for: [1]"),
     ],
 )
 def test_what_the_device_did_with_a_setting_is_said(
@@ -196,3 +198,5 @@ def test_a_form_begins_with_what_the_device_has_and_not_with_what_is_declared() 
     assert views.in_force_of(told) == {"scheduling.route": "cloud"}
     assert views.in_force_of({"settings": {"values": {"a.b": 1}}}) == {"a.b": 1}, "an older device"
     assert views.in_force_of({"settings": 3}) == {}
+    told["settings"]["live_lists"] = {"ultrasound.calipers": ["1,2 3,4"]}
+    assert views.in_force_of(told)["ultrasound.calipers"] == ["1,2 3,4"]

@@ -18,6 +18,7 @@ from starlette.applications import Starlette
 
 from mastra_ros.artefacts import Artefact
 from mastra_ros.config import GatewayConfig
+from mastra_ros.gateway import latecomers
 from mastra_ros.gateway import rolling as rolling_module
 from mastra_ros.gateway.applications.keeping import Keeping
 from mastra_ros.gateway.clients import CLIENT, Client
@@ -121,9 +122,9 @@ class Site:
         """What the audit says of cam-1, the newest first."""
         return [row.outcome for row in self.book.audit("cam-1", 0, 100)]
 
-    def hear(self, digest: str, device: str = "cam-1") -> None:
+    def hear(self, digest: str, device: str = "cam-1", name: str = "boards") -> None:
         self._told += 1
-        body = pack_status({"bundle": {"name": "boards", "digest": digest}})
+        body = pack_status({"bundle": {"name": name, "digest": digest}})
         report = StatusReport(1, self._told, body)
         assert self.board.take(device, "main", report, time.time()) is None
         self.hearing.saw(device, "main", time.time(), 60.0)
@@ -268,6 +269,67 @@ def test_a_rollout_that_is_done_while_a_device_is_away_is_given_when_it_comes(si
     site.hear("c" * 64)
     asyncio.run(rolling.step())
     assert site.marks == [running.mark]
+
+
+def test_a_device_whose_key_came_after_a_rollout_to_all_devices_is_given_it_and_taken_back_with_it(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed(monkeypatch, HERE)
+    site.done(SOURCE, OLD, "cam-1", everyone=True)
+    newest = site.done(SOURCE, HERE, "cam-1", everyone=True)
+    site.done(SOURCE, NEW, "cam-1")  # for that one alone
+    rolling = site.rolling(MODELS)
+    site.hear("c" * 64, "cam-9")
+    asyncio.run(rolling.step())
+    assert site.waiting("cam-9") == [ARCHIVE]
+    kept = next(one for one in site.book.rollouts() if one.id == newest.id)
+    assert kept.devices == ("cam-1", "cam-9")
+    assert "cam-9" in kept.told
+    assert [row.outcome for row in site.book.audit("cam-9", 0, 9)] == ["given, late"]
+    for again in (rolling, site.rolling(MODELS)):
+        asyncio.run(again.step())
+    assert site.waiting("cam-9") == [ARCHIVE], "once, over restarts of the gateway"
+
+
+def test_the_latest_rollout_is_taken_back_from_who_joined_it_too(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed(monkeypatch, HERE)
+    done = site.done(SOURCE, HERE, "cam-1", everyone=True)
+    rolling = site.rolling(MODELS)
+    site.hear("c" * 64, "cam-9")
+    asyncio.run(rolling.step())
+    assert site.waiting("cam-9") == [ARCHIVE]
+    assert asyncio.run(asker(rolling, done.id)()).status_code == 200
+    asyncio.run(rolling.step())
+    assert site.waiting("cam-9") == [BACK]
+
+
+@pytest.mark.parametrize("everyone", [False, True], ids=["for some devices", "of another bundle"])
+def test_a_device_that_a_rollout_is_not_meant_for_is_not_given_it(
+    site: Site, everyone: bool
+) -> None:
+    site.done(SOURCE, HERE, "cam-1", everyone=everyone)
+    site.hear("c" * 64, "cam-9", name="bottles" if everyone else "boards")
+    asyncio.run(site.rolling(MODELS).step())
+    assert site.waiting("cam-9") == []
+
+
+def test_of_a_thousand_devices_that_join_some_are_given_it_in_each_step_and_all_in_the_end(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed(monkeypatch, HERE)
+    monkeypatch.setattr(latecomers, "AT_ONCE", 4)
+    site.done(SOURCE, HERE, "cam-1", everyone=True)
+    names = [f"new-{n}" for n in range(9)]
+    for name in (*names, "mute-1", "mute-2", "mute-3", "mute-4", "mute-5"):
+        site.hear("" if name.startswith("mute") else "c" * 64, name)
+    rolling = site.rolling(MODELS)
+    asyncio.run(rolling.step())
+    assert sum(bool(site.waiting(name)) for name in names) <= 4
+    for _ in range(6):
+        asyncio.run(rolling.step())
+    assert all(site.waiting(name) == [ARCHIVE] for name in names)
 
 
 def test_a_bundle_that_is_gone_is_told_once_and_given_to_nobody(site: Site) -> None:

@@ -8,20 +8,32 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 
 pytest.importorskip("mcap", reason="mcap is not installed: nothing is recorded")
 
 from mcap.reader import make_reader
+from std_msgs.msg import Float32
 
 from mastra_ros import msg
 from mastra_ros.cli import replay
+from mastra_ros.compression.view import encode_view
 from mastra_ros.errors import DataError
+from mastra_ros.nodes import convert
+from mastra_ros.nodes.lifecycle import RELIABLE
 from mastra_ros.nodes.run.monitor import EARLIER_TOO, EVERYTHING
 from mastra_ros.nodes.run.reading import read_message
 from mastra_ros.nodes.run.record import TOPICS, RecorderNode, Recording, definition
+from mastra_ros.privacy import hiding_nothing
+from mastra_ros.types import Frame, FrameKey
 
-JPEG = b"\xff\xd8\xff\xe0 a picture"
+
+def seen() -> msg.Packet:
+    """A picture as nodes make it for who looks."""
+    frame = Frame(FrameKey("main", 7), np.full((48, 64), 120, np.uint8), "mono8")
+    return convert.packet_to_ros(encode_view(hiding_nothing("made up").clear(frame)), "camera")
 
 
 def result(age_ms: float, origin: str = "local") -> msg.InferenceResult:
@@ -45,14 +57,19 @@ def test_what_is_heard_is_recorded_and_what_nobody_may_see_is_not(
     ros.add(RecorderNode(recording, **ros.plain))
     mouth = ros.node("mouth")
     results = mouth.create_publisher(msg.InferenceResult, "result", EVERYTHING)
-    packets = mouth.create_publisher(msg.Packet, "packet", EVERYTHING)
+    packets = mouth.create_publisher(msg.Packet, "seen", RELIABLE)
+    looks: list[Float32] = []
+    mouth.create_subscription(Float32, "look", looks.append, RELIABLE)
     states = mouth.create_publisher(msg.PrivacyState, "privacy", EARLIER_TOO)
     wait_until(
         lambda: results.get_subscription_count() and packets.get_subscription_count(), "heard"
     )
-    packets.publish(msg.Packet(kind="key", payload=JPEG))  # nobody says that it was cleared
-    packets.publish(msg.Packet(kind="delta", payload=JPEG, clearance="mask:1"))
-    packets.publish(msg.Packet(kind="key", payload=JPEG, clearance="mask:1"))
+    wait_until(lambda: looks and looks[0].data > 0, "pictures are wished for")
+    bare, damaged = seen(), seen()
+    bare.clearance = ""
+    damaged.payload = bytes(damaged.payload)[:-1] + b"x"
+    for packet in (bare, damaged, msg.Packet(meta="withheld: the gate is shut"), seen()):
+        packets.publish(packet)
     states.publish(msg.PrivacyState())
     for age_ms in (10.0, 20.0, 30.0):
         results.publish(result(age_ms, "cloud" if age_ms == 30.0 else "local"))
@@ -63,7 +80,9 @@ def test_what_is_heard_is_recorded_and_what_nobody_may_see_is_not(
         told = [(c.topic, s.name, m.data) for s, c, m in make_reader(file).iter_messages()]
     assert sorted(kept) == sorted(topic for topic, _, _ in told)
     (picture,) = [read_message(kind, data) for topic, kind, data in told if topic == "/picture"]
-    assert bytes(picture.data) == JPEG
+    still = cv2.imdecode(np.frombuffer(picture.data, np.uint8), cv2.IMREAD_UNCHANGED)
+    assert still.shape[:2] == (48, 64)
+    assert picture.format == "jpeg"
     heard: list[Any] = []
     ros.node("again").create_subscription(
         msg.InferenceResult, "/replay/result", heard.append, EVERYTHING

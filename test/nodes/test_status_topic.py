@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +13,8 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
 from mastra_ros import msg
 from mastra_ros.bridge import BridgeStatus
-from mastra_ros.config import SchedulingConfig, build, changed_live
+from mastra_ros.bridge.outcomes import SettingOutcomes
+from mastra_ros.config import SchedulingConfig, UltrasoundConfig, build, changed_live
 from mastra_ros.errors import MessageError
 from mastra_ros.nodes import convert
 from mastra_ros.nodes.scheduling import SchedulingNode
@@ -133,6 +135,25 @@ def test_live_parameters_that_are_not_as_declared_are_told_and_nothing_else_is()
     assert all(name.startswith("scheduling.") for name in told["settings"]["live"])
     teller.on_diagnostics(diagnostics("scheduling"))
     assert teller.take(LINK, 8)["settings"] == {"live": {}}, "all is as declared again"
+
+
+def test_lists_among_the_live_parameters_are_told_too_apart_from_the_others() -> None:
+    teller, shown = DeviceTeller(""), ["1,2 3,4", "5,6 7,8"]
+    config = build(UltrasoundConfig, {"calipers": shown})
+    values = convert.live_to_values(changed_live("ultrasound", config))
+    assert values["live calipers"] == '["1,2 3,4", "5,6 7,8"]'
+    teller.on_diagnostics(diagnostics("ultrasound", **values))
+    outcomes = SettingOutcomes()
+    outcomes.taken("ultrasound.calipers", tuple(shown))
+    told = unpack_status(pack_status(teller.take(LINK, 7, outcomes.told())))["settings"]
+    assert told["live_lists"] == told["lists"] == {"ultrasound.calipers": shown}
+    assert "ultrasound.calipers" not in told["live"], "an older gateway takes scalars alone there"
+    assert "ultrasound.calipers" not in told["values"]
+    long = {"live calipers": json.dumps(["1,2 3,4"] * 64), "live mode": '["b"]'}
+    teller.on_diagnostics(diagnostics("ultrasound", **long))
+    assert teller.take(LINK, 8)["settings"]["live_lists"]["ultrasound.calipers"] == ["1,2 3,4"] * 64
+    teller.on_diagnostics(diagnostics("ultrasound", **{"live calipers": json.dumps(["x" * 1024])}))
+    assert teller.take(LINK, 9)["settings"] == {"live": {}}, "a status has no room for it"
 
 
 def _as_declared(name: str, value: object) -> set[str]:

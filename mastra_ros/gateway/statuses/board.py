@@ -11,6 +11,8 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgpack
+
 from ...errors import StatusError
 from ...protocol.statuses import StatusNack, StatusReport
 from ...statuses import STATUS_BYTES_MAX, unpack_status
@@ -39,8 +41,8 @@ class Entry:
 
     @property
     def status(self) -> dict[str, Any]:
-        """What it says."""
-        return unpack_status(self.packed)
+        """What it says; it was checked when it came, which takes five times as long."""
+        return dict(msgpack.unpackb(self.packed))
 
 
 @dataclass

@@ -85,6 +85,7 @@ class Rollout:
     reason: str = ""
     changed_s: float = 0.0
     paused: bool = False  # no further device is given it, but limits are watched
+    everyone: bool = False  # for all devices: those whose key comes after it, too
 
     def __post_init__(self) -> None:
         if not self.devices or len(set(self.devices)) != len(self.devices):
@@ -121,6 +122,13 @@ class Rollout:
             return self
         after = replace(self, phase="back", reason=reason, changed_s=now_s, soaking_s=-1.0)
         return replace(after, paused=False)
+
+    def join(self, device: str, now_s: float) -> Rollout:
+        """A device that came after it was begun is given it, and is one of its devices."""
+        if device in self.told:
+            return self
+        devices = self.devices if device in self.devices else (*self.devices, device)
+        return replace(self, devices=devices, told={**self.told, device: now_s})
 
     def pause(self, now_s: float, *, paused: bool = True) -> Rollout:
         """Stay at what is reached, or go on; who soaks, soaks anew."""

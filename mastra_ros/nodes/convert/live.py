@@ -13,10 +13,12 @@ from ...errors import ConfigError
 LIVE_PREFIX = "live "
 """Of keys of diagnostics: live parameters that are not as they are declared."""
 CHARACTERS_MAX = 256
+LIST_CHARACTERS_MAX = 1024
+"""As JSON. A longer value is left out, since a status has room for 4,096 bytes in all."""
 
 
 def live_to_values(changed: Mapping[str, object]) -> dict[str, str]:
-    """Live parameters by name as values of a node's diagnostics."""
+    """Live parameters by name as values of a node's diagnostics; lists are JSON's."""
     return {f"{LIVE_PREFIX}{name}": json.dumps(value) for name, value in changed.items()}
 
 
@@ -25,9 +27,12 @@ def live_of_values(stage: str, values: Mapping[str, str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, text in values.items():
         name = f"{stage}.{key.removeprefix(LIVE_PREFIX)}"
-        if key.startswith(LIVE_PREFIX) and len(text) <= CHARACTERS_MAX:
+        most = LIST_CHARACTERS_MAX if text.startswith("[") else CHARACTERS_MAX
+        if key.startswith(LIVE_PREFIX) and len(text) <= most:
             with contextlib.suppress(ValueError, ConfigError, RecursionError):
                 value = check_remote(name, json.loads(text))
                 if isinstance(value, (bool, int, float, str)):
                     found[name] = value
+                elif isinstance(value, tuple):
+                    found[name] = list(value)
     return found

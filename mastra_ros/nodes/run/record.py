@@ -1,7 +1,8 @@
 """Records what a pipeline says of itself as MCAP, which Foxglove opens and `mastra replay` reads.
 
-Messages are kept as ROS has them (CDR, with their definitions). Of pictures only those are kept
-that the gate of privacy has let out; records, which may hold plates, are not.
+Messages are kept as ROS has them (CDR, with their definitions). Pictures are those for who looks at
+a device: cleared by the gate of privacy, with what was found drawn on them, two a second at most.
+Records, which may hold plates, are not kept.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import CompressedImage
+from std_msgs.msg import Float32
 
-from ...errors import ConfigError, DependencyError
+from ...compression.payload import unpack
+from ...errors import ConfigError, DependencyError, MastraError
 from ...msg import (
     Decision,
     InferenceResult,
@@ -29,6 +32,9 @@ from ...msg import (
     ScheduleState,
 )
 from ...private_files import open_private
+from .. import convert
+from ..frames import STREAM
+from ..lifecycle import RELIABLE
 from .monitor import EARLIER_TOO, EVERYTHING
 from .reading import message_type
 
@@ -45,7 +51,8 @@ TOPICS: dict[str, tuple[type, QoSProfile]] = {
 PICTURES = "picture"
 BYTES_MAX = 2**30
 """Of the file; beyond it nothing more is recorded."""
-JPEG = b"\xff\xd8\xff"
+LOOK_S, LOOK_AGAIN_S = 4.0, 1.5
+"""Pictures are wished for so long, so often."""
 _PLAIN = {"boolean": "bool", "float": "float32", "double": "float64", "octet": "byte"}
 _FIELD = re.compile(r"(?:sequence<)?([^<>,\[\]]+?)(?:<\d+>)?(?:, *\d+)?>?(\[\d+\])?")
 
@@ -119,13 +126,20 @@ class RecorderNode(Node):
 
         for topic, (kind, qos) in TOPICS.items():
             hear(topic, kind, qos)
-        self.create_subscription(Packet, "packet", self._on_packet, EVERYTHING)
+        self.create_subscription(Packet, "seen", self._on_seen, RELIABLE)
+        looks = self.create_publisher(Float32, "look", RELIABLE)
+        self.create_timer(LOOK_AGAIN_S, lambda: looks.publish(Float32(data=LOOK_S)))
 
-    def _on_packet(self, message: Packet) -> None:
-        """A picture that stands alone and was let out; deltas and video nobody could look at."""
-        data = bytes(message.payload)
-        if message.clearance and message.kind == "key" and data.startswith(JPEG):
-            picture = CompressedImage(header=message.header, format="jpeg", data=data)
+    def _on_seen(self, message: Packet) -> None:
+        """A picture for who looks; where there is none, it says why instead."""
+        if not message.clearance or not message.payload:
+            return
+        try:
+            still, _ = unpack(convert.packet_from_ros(message, STREAM))
+        except (MastraError, ValueError):
+            return
+        if still.codec == "jpeg":
+            picture = CompressedImage(header=message.header, format="jpeg", data=still.still)
             self._keep(self.resolve_topic_name(PICTURES), picture)
 
     def _keep(self, topic: str, message: Any) -> None:
