@@ -15,7 +15,7 @@ from .network import AUTO, open_network
 from .region import FACE, Image, Region
 
 SCALE = 0.65
-"""Of the picture's sides: what is small is the other network's, and this takes less than half the time."""
+"""Of the picture's sides: what is small is the other network's, and this takes half the time."""
 STRIDE_PX = 4
 MULTIPLE_PX = 32
 SIZE_LOG_MAX = 8.0
