@@ -256,7 +256,7 @@ class Composer:
 
     def _spoil(self, image: Tensor) -> Tensor:
         """Light, blur, motion, resampling, compression, noise, as cameras and codecs add them."""
-        count = len(image)
+        count, _, high, long = image.shape
         image = self._lit(image)
         radius = torch.arange(-5, 6, device=self.device).float()
         spread = (self._uniform(count, 1) ** 2 * 1.6 + 0.15).expand(-1, 11)
@@ -268,7 +268,7 @@ class Composer:
         upright = self._uniform(count, 1) < 0.3
         wide = _blend(row, run, ~upright)
         tall = _blend(row, run, upright)
-        flat = image.reshape(1, count * 3, SIDE_PX, SIDE_PX)
+        flat = image.reshape(1, count * 3, high, long)
         flat = F.conv2d(
             F.pad(flat, (5, 5, 0, 0), mode="reflect"),
             wide.repeat_interleave(3, 0)[:, None, None],
@@ -279,7 +279,7 @@ class Composer:
             tall.repeat_interleave(3, 0)[:, None, :, None],
             groups=count * 3,
         )
-        image = flat.view(count, 3, SIDE_PX, SIDE_PX)
+        image = flat.view(count, 3, high, long)
         coarse = F.interpolate(
             F.avg_pool2d(image, 2), scale_factor=2, mode="bilinear", align_corners=False
         )

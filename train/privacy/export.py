@@ -15,10 +15,12 @@ import argparse
 import copy
 import importlib
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
@@ -29,6 +31,7 @@ from mastra_ros.inference.engines.reporting import load_onnxruntime
 from train.privacy.compose import Composer
 from train.privacy.network import UNIT_PX, PrivacyDetector
 
+Floats = npt.NDArray[np.float32]
 BYTES_MAX = 1_000_000
 CALIBRATION_PICTURES, CALIBRATION_SEED = 48, 9
 
@@ -72,41 +75,49 @@ def export(weights: Path, out: Path, bank: Path | None = None) -> None:
         onnx.checker.check_model(graph)
         onnx.save(graph, out)
     else:
-        _quantise(out, bank)
+        quantise(out, "image", _pictures(bank), last_convolutions=2)
     if (size := out.stat().st_size) > BYTES_MAX:
         raise SystemExit(f"{out}: expected at most {BYTES_MAX} bytes, got {size}")
     print(f"{out}: {size} bytes")
 
 
-class _Pictures:
-    """Composed pictures, as the model takes them and the runtime asks for them."""
+def _pictures(bank: Path) -> Iterator[Floats]:
+    """Composed pictures (1, 3, H, W), as the model takes them."""
+    composer = Composer(bank, "cpu", CALIBRATION_SEED)
+    batches = [composer.batch(8)[0].flip(1) * 255 for _ in range(CALIBRATION_PICTURES // 8)]
+    yield from torch.cat(batches).round()[:, None].numpy()
 
-    def __init__(self, bank: Path) -> None:
-        composer = Composer(bank, "cpu", CALIBRATION_SEED)
-        batches = [composer.batch(8)[0].flip(1) * 255 for _ in range(CALIBRATION_PICTURES // 8)]
-        self._left = iter(torch.cat(batches).round().numpy())
+
+class _Fed:
+    """Pictures as the runtime asks for them."""
+
+    def __init__(self, name: str, pictures: Iterator[Floats]) -> None:
+        self._name, self._left = name, pictures
 
     def get_next(self) -> dict[str, Any] | None:
         picture = next(self._left, None)
-        return None if picture is None else {"image": picture[None]}
+        return None if picture is None else {self._name: picture}
 
 
-def _quantise(path: Path, bank: Path) -> None:
-    """Eight bits for all convolutions but the two whose outputs are chances and distances."""
+def quantise(path: Path, name: str, pictures: Iterator[Floats], *, last_convolutions: int) -> None:
+    """Eight bits for all that is computed but what gives the outputs: chances and distances.
+
+    name: of the input that takes the pictures, of which the ranges are taken.
+    """
     load_onnxruntime()  # without its reports, before more of it is imported
     tools = importlib.import_module("onnxruntime.quantization")
     shapes = importlib.import_module("onnxruntime.quantization.shape_inference")
-    reader = type("Reader", (_Pictures, tools.CalibrationDataReader), {})
+    reader = type("Reader", (_Fed, tools.CalibrationDataReader), {})
     with tempfile.TemporaryDirectory() as folder:
         plain = Path(folder) / "plain.onnx"
         shapes.quant_pre_process(str(path), str(plain), skip_symbolic_shape=True)
         nodes = onnx.load(plain).graph.node
-        last = [node.name for node in nodes if node.op_type == "Conv"][-2:]
+        last = [n.name for n in nodes if n.op_type in ("Conv", "Gemm")][-last_convolutions:]
         last += [n.name for n in nodes if n.op_type in ("Sigmoid", "Exp", "Clip", "Mul")]
         tools.quantize_static(
             str(plain),
             str(path),
-            reader(bank),
+            reader(name, pictures),
             quant_format=tools.QuantFormat.QDQ,
             per_channel=True,
             activation_type=tools.QuantType.QUInt8,

@@ -9,6 +9,7 @@ All of them search a video together: only what changed, and everything now and t
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,11 +18,12 @@ from typing import Any
 from ...config import PrivacyConfig
 from .centerface import CenterFace
 from .clp import PlatesByClp
-from .files import found_model, own_model
+from .files import found_model, own_model, second_model
 from .onnx_sides import with_free_sides
 from .paced import PacedFinders
 from .plates_and_heads import PlatesAndHeads
 from .region import Finder
+from .second_look import SecondLook
 from .yunet import YuNet
 
 CENTERFACE_CHANNELS = {"input.1": 3, "537": 1, "538": 2, "539": 2, "540": 10}
@@ -37,9 +39,12 @@ def open_centerface(config: PrivacyConfig) -> Finder:
 
 
 def open_plates_and_heads(config: PrivacyConfig) -> Finder:
-    """The project's own detector."""
-    path, digest = own_model()
-    return PlatesAndHeads(path, digest, **_options(config))
+    """The project's own detector, with its second look at plates."""
+    path, first = own_model()
+    again, second = second_model()
+    digest = hashlib.sha256(f"{first} {second}".encode()).hexdigest()
+    looks = SecondLook(again, threads=config.threads)
+    return PlatesAndHeads(path, digest, **_options(config), second=looks)
 
 
 def open_yunet(config: PrivacyConfig) -> Finder:

@@ -14,7 +14,7 @@ from .boxes import best, bgr, checked, padded, resized, scaled, tensor
 from .network import AUTO, open_network
 from .region import FACE, Image, Region
 
-SCALE = 0.75
+SCALE = 0.65
 """Of the picture's sides: what is small is the other network's, and this takes half the time."""
 STRIDE_PX = 4
 MULTIPLE_PX = 32

@@ -15,16 +15,21 @@ BLOCK_PX = 8
 """A face of 8 px that comes into sight changes the mean of a block; noise of a camera does not."""
 LEVELS = 5.0
 """Of 255, in one colour: a block whose mean difference is larger has changed."""
-MARGIN_PX = 24
+MARGIN_PX = 16
 """Around what changed, so that a thing at its border is seen whole and with its surroundings."""
-GRID_PX = 32
-"""Rectangles are made of whole steps of this, so that few different sizes go to the networks."""
+GRID_PX = 16
+"""Rectangles begin and end at whole steps of this."""
 
 STEP_PX = 128
 """Sides are multiples of this, the sides of small rectangles of half of it."""
 EACH_PX = 64 * 64
 """What a rectangle costs beside its area, as an area."""
 PARTS_MAX = 100
+ONE_SHARE = 0.5
+"""Where more of a picture than this is to be searched, one rectangle around all of it is: each more
+would have a size that the runtime was not prepared for a frame ago."""
+ONE_STEP_PX = 32
+"""Its sides are multiples of this at VGA, and of more in larger pictures."""
 
 Blocks = NDArray[np.bool_]
 
@@ -89,7 +94,11 @@ def parts(changed: Blocks, stale: Sequence[Region], high: int, wide: int) -> lis
     for r in stale:
         core = Part(int(r.x), int(r.y), int(r.x + r.width) + 1, int(r.y + r.height) + 1)
         made.append(_grown(core, BLOCK_PX, high, wide))
-    return [_in_steps(part, high, wide) for part in _merged(made)]
+    merged = _merged(made)
+    if sum(part.area_px for part in merged) <= ONE_SHARE * high * wide:
+        return [_in_steps(part, high, wide) for part in merged]
+    step = ONE_STEP_PX * max(1, wide // 640)
+    return [_in_steps(_around(merged), high, wide, step)]
 
 
 def _grown(core: Part, margin: int, high: int, wide: int) -> Part:
@@ -97,18 +106,25 @@ def _grown(core: Part, margin: int, high: int, wide: int) -> Part:
     return _on_grid(Part(*grown), high, wide)
 
 
-def _in_steps(part: Part, high: int, wide: int) -> Part:
+def _around(found: Sequence[Part]) -> Part:
+    hull = found[0]
+    for part in found[1:]:
+        hull = hull.with_(part)
+    return hull
+
+
+def _in_steps(part: Part, high: int, wide: int, step: int = 0) -> Part:
     """The part, larger: its sides in whole steps, so that few shapes go to the networks.
 
     A runtime prepares itself for each new shape, which takes longer than a small search.
     """
-    left, right = _stretched(part.left, part.right, wide)
-    top, bottom = _stretched(part.top, part.bottom, high)
+    left, right = _stretched(part.left, part.right, wide, step)
+    top, bottom = _stretched(part.top, part.bottom, high, step)
     return Part(left, top, right, bottom)
 
 
-def _stretched(low: int, high: int, room: int) -> tuple[int, int]:
-    step = STEP_PX if high - low > STEP_PX else STEP_PX // 2
+def _stretched(low: int, high: int, room: int, step: int) -> tuple[int, int]:
+    step = step or (STEP_PX if high - low > STEP_PX else STEP_PX // 2)
     size = min(room, -(-(high - low) // step) * step)
     low = min(low, room - size)
     return low, low + size
@@ -126,10 +142,7 @@ def _on_grid(part: Part, high: int, wide: int) -> Part:
 def _merged(found: Sequence[Part]) -> list[Part]:
     """The rectangles; two whose hull is cheaper to search than both are made one, best first."""
     if len(found) > PARTS_MAX:  # noise all over the picture: one search costs less
-        hull = found[0]
-        for part in found[1:]:
-            hull = hull.with_(part)
-        return [hull]
+        return [_around(found)]
     left = np.array([(p.left, p.top, p.right, p.bottom) for p in found], np.int64).reshape(-1, 4)
     saved = np.array([_saved(left, one) for one in left]).reshape(len(left), len(left))
     np.fill_diagonal(saved, 0)

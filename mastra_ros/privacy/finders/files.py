@@ -12,17 +12,28 @@ from ...share import share_file
 
 OWN_FILE = "models/privacy/plates_and_heads.onnx"
 OWN_SHA256 = "36e27f26599204be7f7efabd950ac08494e920774f8e1d0156b572e9b58f0240"
+SECOND_FILE = "models/privacy/second_look.onnx"
+SECOND_SHA256 = "7b5cb8f6a65881e0d89e9f8dd66530bcf5e886b9ebdf296d0efacc9cd37bcf91"
 MADE_BY_SETUP = ("centerface",)
 
 
 def own_model() -> tuple[Path, str]:
     """The project's own detector, checked, and its SHA-256. Raises ModelError."""
+    return _shipped(OWN_FILE, OWN_SHA256), OWN_SHA256
+
+
+def second_model() -> tuple[Path, str]:
+    """The network that looks twice at plates, checked, and its SHA-256. Raises ModelError."""
+    return _shipped(SECOND_FILE, SECOND_SHA256), SECOND_SHA256
+
+
+def _shipped(name: str, sha256: str) -> Path:
     try:
-        path = share_file(OWN_FILE)
+        path = share_file(name)
     except ConfigError as error:
         raise ModelError(f"finder plates_and_heads: {error}") from error
-    _checked(path, OWN_SHA256)
-    return path, OWN_SHA256
+    _checked(path, sha256)
+    return path
 
 
 def found_model(name: str, folder: str) -> tuple[bytes, Path, str]:

@@ -17,7 +17,7 @@ from .region import Finder, Image, Region
 
 FULL_EVERY = 50
 """Frames between full searches of a scene in which not everything moves."""
-FULL_SHARE = 0.75
+FULL_SHARE = 0.9
 """Where more of the picture is to be searched than this, all of it is."""
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from .boxes import Floats, best, bgr, checked, joined, padded, resized, scaled, tensor
 from .network import AUTO, open_network
 from .region import HEAD, PLATE, Image, Region
+from .second_look import SecondLook
 
 STRIDE_PX = 4
 MULTIPLE_PX = 16
@@ -28,7 +29,10 @@ LARGE_PX = {PLATE: 60.0, HEAD: 20.0}
 
 
 class PlatesAndHeads:
-    """See `Finder`. scales: the sizes at which the picture is seen, times its own."""
+    """See `Finder`. scales: the sizes at which the picture is seen, times its own.
+
+    second: looks again at what was taken for plates, and is closed with this.
+    """
 
     name = "plates_and_heads"
 
@@ -41,11 +45,13 @@ class PlatesAndHeads:
         threads: int = 1,
         engine: str = AUTO,
         scales: Sequence[float] = SCALES,
+        second: SecondLook | None = None,
     ) -> None:
         self.digest = digest
         self._engine = open_network(model, engine=engine, threads=threads)
         self._score_min = score_min
         self._scales = tuple(scales)
+        self._second = second
 
     def find(self, image: Image) -> list[Region]:
         """All plates and heads, those seen at several sizes once."""
@@ -61,7 +67,12 @@ class PlatesAndHeads:
                 for region in self._at(seen)
                 if scale >= 1.0 or region.width >= LARGE_PX[region.kind]
             ]
-        return joined(found)
+        found = joined(found)
+        if self._second is None:
+            return found
+        plates = [region for region in found if region.kind == PLATE]
+        heads = [region for region in found if region.kind != PLATE]
+        return [*self._second.sifted(colours, plates), *heads]
 
     def _at(self, seen: Image) -> list[Region]:
         outputs = self._engine.run(tensor(padded(seen, MULTIPLE_PX)))
@@ -74,8 +85,10 @@ class PlatesAndHeads:
         return found
 
     def close(self) -> None:
-        """Free the network."""
+        """Free the networks."""
         self._engine.close()
+        if self._second is not None:
+            self._second.close()
 
 
 def _boxes(sides: Floats, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Floats:

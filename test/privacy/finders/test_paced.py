@@ -211,3 +211,18 @@ def test_a_plain_thing_that_moves_is_seen_whole_though_only_its_edges_change(sid
         at = 40 + 3 * number
         there = {(at, 200), (500, 20)}
         assert spots(paced.find(scene((at, 200), (500, 20), side_px=side_px))) == there
+
+
+def test_where_most_of_a_picture_changed_one_rectangle_is_searched_and_else_several() -> None:
+    changed = np.zeros((60, 80), bool)
+    for place in (np.s_[5:20, 5:70], np.s_[40:50, 10:75], np.s_[22:38, 60:70]):
+        changed[place] = True
+    (one,) = parts(changed, [], HIGH, WIDE)
+    assert (one.right - one.left) % 32 == (one.bottom - one.top) % 32 == 0
+    assert max(one.left, one.top) <= 40
+    assert one.right >= 600
+    assert one.bottom >= 400
+    assert one.area_px < HIGH * WIDE
+    few = np.zeros((60, 80), bool)
+    few[5:8, 5:9] = few[50:53, 70:74] = True
+    assert len(parts(few, [], HIGH, WIDE)) == 2
