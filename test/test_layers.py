@@ -32,7 +32,7 @@ EXCEPTIONS = {
 """What else a stage may import."""
 
 LEAVES = """
-    bridge/artefacts bridge/records camera/drawn compression/codecs gateway/alarms gateway/door
+    bridge/artefacts bridge/records camera/drawn compression/codecs gateway/alarms gateway/apart gateway/door
     gateway/openinference gateway/records gateway/statuses gateway/steering inference/engines
     model/labels nodes/convert pipeline/volume privacy/finders scheduling/estimates
 """

@@ -98,8 +98,15 @@ class SqliteStore:
         results_max: int = 1_000_000,
         age_max_s: float = 1_209_600.0,
         on_commit: Callable[[int, float], None] | None = None,
+        beside: bool = False,
     ) -> None:
-        """Raises StoreError when the folder is in use or the database cannot be opened."""
+        """Raises StoreError when the folder is in use or the database cannot be opened.
+
+        beside: for a process of the gateway that has the folder; it commits in the thread that
+        asks, which has nothing else to do meanwhile.
+        """
+        self._beside = beside
+        self._next_trim_s = time.monotonic()
         self._path = folder / FILE_NAME
         self._results_max = results_max
         self._age_max_s = age_max_s
@@ -111,7 +118,7 @@ class SqliteStore:
         self._read_lock = threading.Lock()
         try:
             make_private_folder(folder)
-            locked = lock(folder / "lock")
+            locked = -1 if beside else lock(folder / "lock")
         except OSError as error:
             where = error.filename or folder
             raise StoreError(f"{where}: cannot be used: {error.strerror}") from error
@@ -124,10 +131,11 @@ class SqliteStore:
                 self._path, check_same_thread=False, cached_statements=STATEMENTS_MAX
             )
         except BaseException:
-            os.close(self._folder_lock)
+            self._unlock()
             raise
         self._thread = threading.Thread(target=self._work, name="results", daemon=True)
-        self._thread.start()
+        if not beside:
+            self._thread.start()
 
     def find(self, frame: FrameId) -> Record | None:
         try:
@@ -155,6 +163,9 @@ class SqliteStore:
     def commit_all(self, records: Sequence[Record], done: Committed) -> None:
         if self._closed:
             done((), StoreError(f"{self._path}: closed"))
+        elif self._beside:
+            self._commit_group([(records, done)])
+            self._trim_in_time()
         else:
             self._jobs.put((records, done))
 
@@ -191,11 +202,35 @@ class SqliteStore:
         if self._closed:
             return
         self._closed = True
-        self._jobs.put(None)
-        self._thread.join()
+        if not self._beside:
+            self._jobs.put(None)
+            self._thread.join()
         self._reader.close()
         self._writer.close()
-        os.close(self._folder_lock)
+        self._unlock()
+
+    @property
+    def folder(self) -> Path:
+        """Where the database is."""
+        return self._path.parent
+
+    @property
+    def problem(self) -> str:
+        """Why the latest transaction failed; empty when it did not."""
+        return self._problem
+
+    def committed_beside(self, results: int, seconds: float) -> None:
+        """A process beside this one has committed so many."""
+        self._problem = ""
+        self._tell_listeners(results, seconds)
+
+    def failed_beside(self, problem: str) -> None:
+        """A process beside this one could not commit."""
+        self._problem = problem
+
+    def _unlock(self) -> None:
+        if self._folder_lock >= 0:
+            os.close(self._folder_lock)
 
     def _open(self) -> sqlite3.Connection:
         try:
@@ -239,7 +274,6 @@ class SqliteStore:
         db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
     def _work(self) -> None:
-        next_trim_s = time.monotonic()
         while (job := self._jobs.get()) is not None:
             group, size = [job], len(job[0])
             stop = False
@@ -251,9 +285,7 @@ class SqliteStore:
                 group.append(more)
                 size += len(more[0])
             self._commit_group(group)
-            if time.monotonic() >= next_trim_s:
-                self._trim()
-                next_trim_s = time.monotonic() + TRIM_INTERVAL_S
+            self._trim_in_time()
             if stop:
                 return
 
@@ -274,11 +306,14 @@ class SqliteStore:
         for some, done in group:
             self._tell(done, commits[at : at + len(some)], None)
             at += len(some)
+        self._tell_listeners(len(records), time.perf_counter() - started_s)
+
+    def _tell_listeners(self, results: int, seconds: float) -> None:
         try:
             if self._on_commit is not None:
-                self._on_commit(len(records), time.perf_counter() - started_s)
+                self._on_commit(results, seconds)
             for tell in self._listeners:
-                tell(len(records))
+                tell(results)
         except Exception:
             logger.exception("%s: the listener to commits failed", self._path)
 
@@ -308,6 +343,11 @@ class SqliteStore:
             seen.add(record.frame)
             commits.append(Commit(record if ours else Record(record.frame, data), not ours))
         return commits
+
+    def _trim_in_time(self) -> None:
+        if time.monotonic() >= self._next_trim_s:
+            self._trim()
+            self._next_trim_s = time.monotonic() + TRIM_INTERVAL_S
 
     def _trim(self) -> None:
         """Forget the oldest results; ids grow with the time of the commit."""
