@@ -1,8 +1,8 @@
 """Groups of a model's small pictures, worked on in a process of their own: the gateway's side.
 
 The event loop hands over a group and hears what came of it; no thread of the gateway is in between.
-A second group waits in the process while the first is short, so that neither side waits for the
-other. `group_worker.py` is the other side.
+Another group waits in the process while those in there are short, so that neither side waits for
+the other. `group_worker.py` is the other side.
 
 A process that ends by itself is begun again. The frames that it had are sent once more, one by one:
 what it had committed is found in the database and answered as a duplicate, and the frame at which
@@ -43,8 +43,10 @@ START_S = 120.0
 """How long a process may take to load its model."""
 PAUSE_MIN_S, PAUSE_MAX_S = 0.2, 30.0
 """Pauses before it is begun again, where it does not come up."""
+GROUPS_MAX = 3
+"""Groups in the process: one is kept, one run, one waits."""
 QUICK_MS = 20.0
-"""A second group waits in the process only while the first takes no longer."""
+"""But where those in there take longer, the next waits here: a live frame may go before it."""
 TOLD = {
     name: getattr(errors, name)
     for name in (
@@ -98,8 +100,9 @@ class GroupProcess:
         self._queue: list[tuple[bool, int, float, Job]] = []  # live ones first, then the oldest
         self._numbers = count()
         self._suspects: deque[Job] = deque()
-        self._in_work: deque[tuple[list[Job], float]] = deque()  # groups, and how long they waited
-        self._since_s = math.nan  # when the first of them began, or the process ended
+        # Groups by number, and how long they waited.
+        self._in_work: dict[int, tuple[list[Job], float]] = {}
+        self._since_s = math.nan  # when it answered last with groups left in work, or ended
         self._looking = False
         self._closing = False
         self._idle = asyncio.Event()
@@ -172,7 +175,7 @@ class GroupProcess:
 
     def _look_soon(self) -> None:
         """After all that comes in this turn of the event loop."""
-        if not self._looking and len(self._in_work) < 2:
+        if not self._looking and len(self._in_work) < GROUPS_MAX:
             self._looking = True
             self._loop.call_soon(self._look)
 
@@ -191,16 +194,19 @@ class GroupProcess:
             if not self._in_work:
                 self._since_s = time.monotonic()
                 self._idle.clear()
-            self._in_work.append((group, waited_s))
-            looking = self.desk.live.wanted
-            self._child.say(wire.packed([_asked(job, looking=looking) for job in group]))
+            number, looking = next(self._numbers), self.desk.live.wanted
+            self._in_work[number] = (group, waited_s)
+            asked = [_asked(job, looking=looking) for job in group]
+            self._child.say(wire.packed(wire.Group(number, asked)))
 
     def _may_have_more(self) -> bool:
         if not self._in_work:
             return True
-        first, _ = self._in_work[0]
-        quick = len(first) * self._fitting.frame_ms < QUICK_MS  # unknown is not quick
-        return len(self._in_work) == 1 and quick and not self._suspects and not first[0].suspect
+        groups = [group for group, _ in self._in_work.values()]
+        quick = sum(map(len, groups)) * self._fitting.frame_ms < QUICK_MS  # unknown is not quick
+        return (
+            len(groups) < GROUPS_MAX and quick and not self._suspects and not groups[0][0].suspect
+        )
 
     # -- back ------------------------------------------------------------------------------
 
@@ -212,10 +218,11 @@ class GroupProcess:
             answer = wire.read_answer(data)
         except msgspec.MsgspecError as error:
             raise wire.WireBroken(str(error)) from None
-        if not self._in_work or len(answer.told) != len(self._in_work[0][0]):
+        group, waited_s = self._in_work.get(answer.number, ([], 0.0))
+        if not group or len(answer.told) != len(group):
             raise wire.WireBroken(f"an answer of {len(answer.told)} frames that nobody asked for")
-        frames = self._take_in(self._in_work[0][0], answer)
-        group, waited_s = self._in_work.popleft()
+        frames = self._take_in(group, answer)
+        del self._in_work[answer.number]
         self._since_s = time.monotonic() if self._in_work else math.nan
         if not self._in_work:
             self._idle.set()
@@ -301,7 +308,7 @@ class GroupProcess:
         return waiting
 
     def _take_groups(self) -> list[Job]:
-        jobs = [job for group, _ in self._in_work for job in group]
+        jobs = [job for group, _ in self._in_work.values() for job in group]
         self._in_work.clear()
         self._idle.set()
         return jobs

@@ -2,24 +2,27 @@
 
     python -m mastra_ros.gateway.group_worker DESCRIPTOR
 
-DESCRIPTOR is a socket of the gateway that began it. One thread does all, one group after the other:
-look up, decode, infer, commit; nobody waits for a lock. It ends when its gateway hangs up, so it
-leaves signals to the gateway.
+DESCRIPTOR is a socket of the gateway that began it. One thread looks up, decodes and infers one
+group after the other; the thread of the store commits, and answers then. It ends when its gateway
+hangs up, so it leaves signals to the gateway.
 """
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import logging
 import os
 import signal
 import socket
 import sys
+import threading
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ..compression import Decoder
 from ..config import GatewayConfig, build
@@ -27,7 +30,7 @@ from ..errors import MastraError
 from ..orphans import end_with_parent
 from ..protocol import FrameMessage
 from ..redaction import RedactingFormatter
-from ..types import Frame
+from ..types import Detections, Frame
 from .apart import wire
 from .group import GroupWork, Job
 from .models import open_pictures
@@ -36,6 +39,9 @@ from .sqlite_store import SqliteStore
 from .store import FrameId
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
@@ -50,11 +56,12 @@ class _NoMemory:
 class Worker:
     """Works on groups, one after the other."""
 
-    def __init__(self, begin: wire.Begin) -> None:
-        """Raises ModelError, DependencyError or StoreError."""
+    def __init__(self, begin: wire.Begin, answer: Callable[[wire.Answered], None]) -> None:
+        """`answer` is called from two threads. Raises ModelError, DependencyError or StoreError."""
+        self._answer = answer
         config = build(GatewayConfig, begin.config)
         _, self._detector = open_pictures(begin.bundle, config)
-        self._commits: list[tuple[int, float]] = []
+        self._commits: deque[tuple[int, float]] = deque()
         self._decode_s: list[float] = []
         self._store = SqliteStore(
             Path(begin.folder),
@@ -69,38 +76,40 @@ class Worker:
             streams_max=config.streams_kept,
             bytes_max=begin.references_bytes_max,
         )
-        self._group = GroupWork(self._store, self._decode_s.append, lambda _: None)
+        self._group = GroupWork(self._store, self._decode_s.append, _give_back)
 
     @property
     def engine(self) -> str:
         """The engine in use, in words."""
         return self._detector.chosen
 
-    def work(self, group: Sequence[wire.Asked]) -> wire.Answered:
-        """Keep what is found in the pictures of a group; never raises for it."""
+    def work(self, group: wire.Group) -> None:
+        """Keep what is found in the pictures of a group, and answer; never raises for it."""
         began_s = time.perf_counter()
-        self._commits.clear()
-        self._decode_s.clear()
-        jobs = [self._job(asked) for asked in group]
+        jobs = [self._job(asked) for asked in group.frames]
         self._group.look_up_and_decode(jobs)
-        frames = [job.frame if asked.show else None for job, asked in zip(jobs, group, strict=True)]
-        try:
-            self._infer_and_commit(jobs)
-        except Exception:  # together; the one at fault fails alone
-            for job in jobs:
-                try:
-                    if not job.ended:
-                        self._infer_and_commit([job])
-                except Exception as error:
-                    job.error = error
+        shown = [job.frame if asked.show else None for job, asked in _pairs(jobs, group.frames)]
+        decode_s = self._decode_s[:]
+        self._decode_s.clear()
+        inferring_s = time.perf_counter()
+        found = self._detect(jobs)
+        now_s = time.perf_counter()
+        run_ms = (now_s - began_s) * 1e3
+        back: list[Job] = []
+
+        def done(job: Job) -> None:
+            back.append(job)
+            if len(back) == len(jobs):
+                told = [_told(job, frame) for job, frame in _pairs(jobs, shown)]
+                commits = [self._commits.popleft() for _ in range(len(self._commits))]
+                problem = self._store.problem
+                self._answer(wire.Answered(group.number, told, run_ms, decode_s, commits, problem))
+
+        for job in jobs:
+            job.waiting.append(done)
+        model, version = self._detector.model, self._detector.version
+        self._group.commit(jobs, found, (now_s - inferring_s) * 1e3, model, version)
         self._references.trim()
-        return wire.Answered(
-            [_told(job, frame) for job, frame in zip(jobs, frames, strict=True)],
-            (time.perf_counter() - began_s) * 1e3,
-            list(self._decode_s),
-            list(self._commits),
-            self._store.problem,
-        )
 
     def close(self) -> None:
         """Close the database."""
@@ -111,12 +120,27 @@ class Worker:
         frame = FrameId(asked.device, asked.stream, asked.stamp_ns, asked.id)
         return Job(frame, _message(asked), 0, decoder, _NoMemory())
 
-    def _infer_and_commit(self, jobs: Sequence[Job]) -> None:
-        frames: list[Any] = [job.frame for job in jobs if not job.ended]
-        began_s = time.perf_counter()
-        found = self._detector.detect_batch(frames) if frames else []
-        run_ms = (time.perf_counter() - began_s) * 1e3
-        self._group.commit(jobs, found, run_ms, self._detector.model, self._detector.version)
+    def _detect(self, jobs: Sequence[Job]) -> list[Detections]:
+        """What is in those that are left; one at which the model fails has its error."""
+        left = [job for job in jobs if not job.ended]
+        frames: list[Any] = [job.frame for job in left]
+        try:
+            return self._detector.detect_batch(frames)
+        except Exception as error:
+            if len(left) == 1:
+                left[0].error = error
+                return []
+        return [found for job in left for found in self._detect([job])]
+
+
+def _give_back(jobs: Sequence[Job]) -> None:
+    for job in jobs:
+        for done in job.waiting:
+            done(job)
+
+
+def _pairs(first: Iterable[T], second: Iterable[R]) -> Iterable[tuple[T, R]]:
+    return zip(first, second, strict=True)
 
 
 def _message(asked: wire.Asked) -> FrameMessage:
@@ -170,8 +194,14 @@ def main() -> int:
     handler = logging.StreamHandler()
     handler.setFormatter(RedactingFormatter(FORMAT))
     logging.basicConfig(level=begin.log_level, handlers=[handler])
+    talking = threading.Lock()
+
+    def answer(answered: wire.Answered) -> None:
+        with talking, contextlib.suppress(OSError):  # a gateway that has ended is heard below
+            sock.sendall(wire.packed(answered))
+
     try:
-        worker = Worker(begin)
+        worker = Worker(begin, answer)
     except (MastraError, OSError) as error:
         sock.sendall(wire.packed(wire.Begun("", " ".join(str(error).split()) or "it fails")))
         return 1
@@ -180,9 +210,9 @@ def main() -> int:
         gc.freeze()
         sock.sendall(wire.packed(wire.Begun(worker.engine)))
         while (data := ear.hear()) is not None:
-            sock.sendall(wire.packed(worker.work(wire.read_group(data))))
+            worker.work(wire.read_group(data))
     except (BrokenPipeError, ConnectionResetError):
-        pass  # the gateway has ended
+        logger.debug("the gateway has ended")
     finally:
         worker.close()
     return 0

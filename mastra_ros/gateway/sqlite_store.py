@@ -102,11 +102,8 @@ class SqliteStore:
     ) -> None:
         """Raises StoreError when the folder is in use or the database cannot be opened.
 
-        beside: for a process of the gateway that has the folder; it commits in the thread that
-        asks, which has nothing else to do meanwhile.
+        beside: for a process of the gateway that has the folder.
         """
-        self._beside = beside
-        self._next_trim_s = time.monotonic()
         self._path = folder / FILE_NAME
         self._results_max = results_max
         self._age_max_s = age_max_s
@@ -134,8 +131,7 @@ class SqliteStore:
             self._unlock()
             raise
         self._thread = threading.Thread(target=self._work, name="results", daemon=True)
-        if not beside:
-            self._thread.start()
+        self._thread.start()
 
     def find(self, frame: FrameId) -> Record | None:
         try:
@@ -163,9 +159,6 @@ class SqliteStore:
     def commit_all(self, records: Sequence[Record], done: Committed) -> None:
         if self._closed:
             done((), StoreError(f"{self._path}: closed"))
-        elif self._beside:
-            self._commit_group([(records, done)])
-            self._trim_in_time()
         else:
             self._jobs.put((records, done))
 
@@ -202,9 +195,8 @@ class SqliteStore:
         if self._closed:
             return
         self._closed = True
-        if not self._beside:
-            self._jobs.put(None)
-            self._thread.join()
+        self._jobs.put(None)
+        self._thread.join()
         self._reader.close()
         self._writer.close()
         self._unlock()
@@ -274,6 +266,7 @@ class SqliteStore:
         db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
     def _work(self) -> None:
+        next_trim_s = time.monotonic()
         while (job := self._jobs.get()) is not None:
             group, size = [job], len(job[0])
             stop = False
@@ -285,7 +278,9 @@ class SqliteStore:
                 group.append(more)
                 size += len(more[0])
             self._commit_group(group)
-            self._trim_in_time()
+            if time.monotonic() >= next_trim_s:
+                self._trim()
+                next_trim_s = time.monotonic() + TRIM_INTERVAL_S
             if stop:
                 return
 
@@ -302,11 +297,11 @@ class SqliteStore:
                 self._tell(done, (), StoreError(self._problem))
             return
         self._problem = ""
+        self._tell_listeners(len(records), time.perf_counter() - started_s)
         at = 0
         for some, done in group:
             self._tell(done, commits[at : at + len(some)], None)
             at += len(some)
-        self._tell_listeners(len(records), time.perf_counter() - started_s)
 
     def _tell_listeners(self, results: int, seconds: float) -> None:
         try:
@@ -343,11 +338,6 @@ class SqliteStore:
             seen.add(record.frame)
             commits.append(Commit(record if ours else Record(record.frame, data), not ours))
         return commits
-
-    def _trim_in_time(self) -> None:
-        if time.monotonic() >= self._next_trim_s:
-            self._trim()
-            self._next_trim_s = time.monotonic() + TRIM_INTERVAL_S
 
     def _trim(self) -> None:
         """Forget the oldest results; ids grow with the time of the commit."""

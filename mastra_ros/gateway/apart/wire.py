@@ -77,9 +77,20 @@ class Told(msgspec.Struct, array_like=True, frozen=True):
     picture: Picture | None = None
 
 
-class Answered(msgspec.Struct, array_like=True, frozen=True):
-    """What came of a group, in its order, and what is counted. problem: of the database."""
+class Group(msgspec.Struct, array_like=True, frozen=True):
+    """Frames that are worked on together."""
 
+    number: int
+    frames: list[Asked]
+
+
+class Answered(msgspec.Struct, array_like=True, frozen=True):
+    """What came of a group, in its order, and what is counted since the answer before.
+
+    problem: of the database.
+    """
+
+    number: int  # of the group
     told: list[Told]
     run_ms: float
     decode_s: list[float]
@@ -90,11 +101,11 @@ class Answered(msgspec.Struct, array_like=True, frozen=True):
 _encode = msgspec.msgpack.Encoder().encode
 read_begin = msgspec.msgpack.Decoder(Begin).decode
 read_begun = msgspec.msgpack.Decoder(Begun).decode
-read_group = msgspec.msgpack.Decoder(list[Asked]).decode
+read_group = msgspec.msgpack.Decoder(Group).decode
 read_answer = msgspec.msgpack.Decoder(Answered).decode
 
 
-def packed(message: Begin | Begun | Answered | list[Asked]) -> bytes:
+def packed(message: Begin | Begun | Group | Answered) -> bytes:
     """The bytes of a message, its length before it."""
     data = _encode(message)
     return _HEAD.pack(len(data)) + data
