@@ -197,16 +197,19 @@ class GroupProcess:
             number, looking = next(self._numbers), self.desk.live.wanted
             self._in_work[number] = (group, waited_s)
             asked = [_asked(job, looking=looking) for job in group]
-            self._child.say(wire.packed(wire.Group(number, asked)))
+            full = len(self._queue) >= self._fitting.size
+            self._child.say(wire.packed(wire.Group(number, asked, full)))
 
     def _may_have_more(self) -> bool:
         if not self._in_work:
             return True
         groups = [group for group, _ in self._in_work.values()]
         quick = sum(map(len, groups)) * self._fitting.frame_ms < QUICK_MS  # unknown is not quick
-        return (
-            len(groups) < GROUPS_MAX and quick and not self._suspects and not groups[0][0].suspect
-        )
+        if len(groups) >= GROUPS_MAX or not quick or self._suspects or groups[0][0].suspect:
+            return False
+        # As many as in the group before, or small ones would chase each other.
+        wanted = max(map(len, groups)) if len(groups) == 1 else self._fitting.size
+        return len(self._queue) >= min(wanted, self._fitting.size)
 
     # -- back ------------------------------------------------------------------------------
 

@@ -2,9 +2,9 @@
 
     python -m mastra_ros.gateway.group_worker DESCRIPTOR
 
-DESCRIPTOR is a socket of the gateway that began it. One thread looks up, decodes and infers one
-group after the other; the thread of the store commits, and answers then. It ends when its gateway
-hangs up, so it leaves signals to the gateway.
+DESCRIPTOR is a socket of the gateway that began it. One thread looks up, decodes, infers and
+commits one group after the other; only where the next is complete already, the thread of the store
+commits meanwhile. It ends when its gateway hangs up, so it leaves signals to the gateway.
 """
 
 from __future__ import annotations
@@ -108,6 +108,7 @@ class Worker:
         for job in jobs:
             job.waiting.append(done)
         model, version = self._detector.model, self._detector.version
+        self._store.at_once = not group.more
         self._group.commit(jobs, found, (now_s - inferring_s) * 1e3, model, version)
         self._references.trim()
 

@@ -89,6 +89,9 @@ class SqliteStore:
 
     Results beyond `results_max`, and those older than `age_max_s`, are forgotten, oldest first.
     `on_commit(results, seconds)` hears of every transaction.
+
+    Whoever is the only one to commit may set `at_once`: what is committed then is, in the thread
+    that asks, unless something waits for the thread of the store.
     """
 
     def __init__(
@@ -104,6 +107,9 @@ class SqliteStore:
 
         beside: for a process of the gateway that has the folder.
         """
+        self.at_once = False
+        self._writing = threading.Lock()
+        self._next_trim_s = time.monotonic()
         self._path = folder / FILE_NAME
         self._results_max = results_max
         self._age_max_s = age_max_s
@@ -159,6 +165,11 @@ class SqliteStore:
     def commit_all(self, records: Sequence[Record], done: Committed) -> None:
         if self._closed:
             done((), StoreError(f"{self._path}: closed"))
+        elif self.at_once and self._jobs.empty() and self._writing.acquire(blocking=False):
+            try:
+                self._commit_and_trim([(records, done)])
+            finally:
+                self._writing.release()
         else:
             self._jobs.put((records, done))
 
@@ -266,7 +277,6 @@ class SqliteStore:
         db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
     def _work(self) -> None:
-        next_trim_s = time.monotonic()
         while (job := self._jobs.get()) is not None:
             group, size = [job], len(job[0])
             stop = False
@@ -277,12 +287,16 @@ class SqliteStore:
                     break
                 group.append(more)
                 size += len(more[0])
-            self._commit_group(group)
-            if time.monotonic() >= next_trim_s:
-                self._trim()
-                next_trim_s = time.monotonic() + TRIM_INTERVAL_S
+            with self._writing:
+                self._commit_and_trim(group)
             if stop:
                 return
+
+    def _commit_and_trim(self, group: list[_Job]) -> None:
+        self._commit_group(group)
+        if time.monotonic() >= self._next_trim_s:
+            self._trim()
+            self._next_trim_s = time.monotonic() + TRIM_INTERVAL_S
 
     def _commit_group(self, group: list[_Job]) -> None:
         started_s = time.perf_counter()

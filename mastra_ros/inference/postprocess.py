@@ -35,6 +35,9 @@ class Candidates:
     classes: NDArray[np.int32]
 
 
+_NOTHING = Candidates(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int32))
+
+
 @lru_cache(maxsize=64)  # asked for every frame, and changes hardly ever
 def least_raw(threshold: float, spec: TensorSpec, form: str = "logits") -> float:
     """What a raw value must reach for its score to be at least `threshold` (0 to 1).
@@ -107,35 +110,49 @@ def anchor_free_all(
     count, size, kinds = scores.shape
     raw = np.ascontiguousarray(scores).reshape(-1)
     hits = np.flatnonzero(raw >= least_raw(threshold, scores_spec, form))
-    places = hits // kinds  # ascending over all frames, a cell once for each class that passes
-    if len(places):
+    if not len(hits):
+        return [_NOTHING] * count
+    places = hits  # ascending over all frames
+    if kinds > 1:  # a cell once for each class that passes
+        places = hits // kinds
         places = places[np.concatenate(([True], places[1:] != places[:-1]))]
     rows = raw.reshape(-1, kinds)[places]
     classes = rows.argmax(axis=1).astype(np.int32)
     logits = dequantise(rows[np.arange(len(rows)), classes], scores_spec)
     frames = places // size
     order = np.lexsort((-logits, frames))  # by frame, and in it the best first
-    counts = np.bincount(frames, minlength=count)
-    if len(places) and int(counts.max()) > CANDIDATES_MAX:
+    if len(places) > CANDIDATES_MAX:
+        counts = np.bincount(frames, minlength=count)
         ends = np.cumsum(counts)
         some = [order[end - n : end][:CANDIDATES_MAX] for end, n in zip(ends, counts, strict=True)]
         order = np.concatenate(some)
     places, classes, logits, frames = places[order], classes[order], logits[order], frames[order]
-    cells = places % size
-    centres = np.stack([cells % columns, cells // columns], axis=1).astype(np.float32)
-    centres += np.float32(0.5)
+    centres = _centres(size, columns)[places % size]
     taken = distances.reshape(-1, distances.shape[-1])[places]
     reach = np.maximum(dequantise(taken, distances_spec), np.float32(0))
     boxes = np.concatenate([centres - reach[:, :2], centres + reach[:, 2:]], axis=1)
     boxes *= np.float32(stride_px)
-    sound = np.isfinite(boxes).all(axis=1)
-    boxes, found = boxes[sound], as_scores(logits[sound], form)
-    classes, frames = classes[sound], frames[sound]
+    finite = np.isfinite(boxes)
+    if not finite.all():
+        sound = finite.all(axis=1)
+        boxes, logits, classes, frames = boxes[sound], logits[sound], classes[sound], frames[sound]
+    found = as_scores(logits, form)
+    if count == 1:
+        return [Candidates(boxes, found, classes)]
     ends = np.searchsorted(frames, np.arange(1, count + 1)).tolist()
     return [
         Candidates(boxes[begin:end], found[begin:end], classes[begin:end])
         for begin, end in zip([0, *ends[:-1]], ends, strict=True)
     ]
+
+
+@lru_cache(maxsize=64)
+def _centres(size: int, columns: int) -> Floats:
+    """The centres of all cells, in units of the stride."""
+    cells = np.arange(size)
+    centres = np.stack([cells % columns, cells // columns], axis=1).astype(np.float32)
+    centres += np.float32(0.5)
+    return centres
 
 
 def suppress(found: Candidates, iou_max: float, *, per_class: bool) -> NDArray[np.intp]:
@@ -182,6 +199,8 @@ def all_to_detections(
         for one, places in zip(found, kept, strict=True)
     ]
     counts = [len(one.scores) for one in some]
+    if not any(counts):
+        return [Detections.empty(labels)] * len(some)
     boxes = np.concatenate([one.boxes for one in some])
     mapped = to_frames(boxes, counts, transforms)
     sound = (mapped[:, 2] > mapped[:, 0]) & (mapped[:, 3] > mapped[:, 1])

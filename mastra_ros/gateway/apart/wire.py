@@ -78,10 +78,11 @@ class Told(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Group(msgspec.Struct, array_like=True, frozen=True):
-    """Frames that are worked on together."""
+    """Frames that are worked on together. more: as many wait already."""
 
     number: int
     frames: list[Asked]
+    more: bool = False
 
 
 class Answered(msgspec.Struct, array_like=True, frozen=True):
