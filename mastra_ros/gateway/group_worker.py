@@ -30,7 +30,7 @@ from ..errors import MastraError
 from ..orphans import end_with_parent
 from ..protocol import FrameMessage
 from ..redaction import RedactingFormatter
-from ..types import Detections, Frame
+from ..types import Detections, Frame, Packet, PacketKind
 from .apart import wire
 from .group import GroupWork, Job
 from .models import open_pictures
@@ -43,6 +43,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 R = TypeVar("R")
 
+_KINDS = {kind.value: kind for kind in PacketKind}
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
@@ -144,9 +145,30 @@ def _pairs(first: Iterable[T], second: Iterable[R]) -> Iterable[tuple[T, R]]:
     return zip(first, second, strict=True)
 
 
-def _message(asked: wire.Asked) -> FrameMessage:
-    """The gateway has checked it when it came."""
-    made = FrameMessage.__new__(FrameMessage)
+class _Message(FrameMessage):
+    """One that the gateway has checked when it came, and whose packet it was."""
+
+    def to_packet(self) -> Packet:
+        made = Packet.__new__(Packet)
+        made.__dict__.update(
+            key=self.key,
+            kind=_KINDS[self.kind],
+            payload=self.payload,
+            width_px=self.width_px,
+            height_px=self.height_px,
+            encoding=self.encoding,
+            reference_ns=self.reference_ns,
+            hard=False,
+            late=self.late,
+            meta={},
+            clearance="",
+            codec="",
+        )
+        return made
+
+
+def _message(asked: wire.Asked) -> _Message:
+    made = _Message.__new__(_Message)
     made.__dict__.update(
         stream=asked.stream,
         stamp_ns=asked.stamp_ns,
