@@ -39,6 +39,8 @@ DEVICES = [f"bench{n}" for n in range(8)]
 REQUESTS = 128
 REQUESTS_MAX = 64
 """The gateway answers so many requests over HTTP at once, and refuses more."""
+BATCH_MAX = 64
+"""Of all servers."""
 TOKEN_S = 3600.0
 STREAM = "mastra stream, commit, TLS"
 
@@ -163,6 +165,7 @@ def _ours(
     ]
     config = GatewayConfig(
         processes=processes,
+        batch_size_max=BATCH_MAX,
         sessions_max=4 * most + 32,
         sessions_device_max=2 * most + 16,
         queue_frames_max=4 * most + 32,  # those in flight of all, or some are refused
