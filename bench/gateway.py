@@ -10,9 +10,10 @@ each number of clients in turn, `--rounds` times; `--seconds` is for a row, all 
 and what is told is the median of the rounds.
 
 `tiny` is a model of one pooling layer, so what is measured is the server. Of ours also: processor
-time of gateway (all its processes) and clients a frame, memory, and the round trip of a heartbeat every 50 ms on a
-session of another process that sends no frames. `board_defects` is the network of the bundle: the
-whole gateway beside ONNX Runtime itself, one thread each; both decode the same JPEG files.
+time of gateway (all its processes) and clients a frame, memory, and the round trip of a heartbeat
+every 50 ms on a session of another process that sends no frames. `board_defects` is the network of
+the bundle: the whole gateway beside ONNX Runtime itself, one thread each; both decode the same JPEG
+files.
 """
 
 from __future__ import annotations

@@ -155,15 +155,21 @@ class Frames:
             return False
         decoder = self._references.stream(frame.device, message.stream)
         job = Job(frame, message, received_ns, decoder, memory)
+        future = None
         try:
             model = self._models.get(str(message.meta.get("model", "")))
             future = model.put_job(job)
-        except MastraError:  # it is told what is wrong on the slow way
-            memory.ended()
-            return False
+        except MastraError as error:
+            if not isinstance(error, LinkError) or model.apart is None:
+                memory.ended()  # it is told what is wrong on the slow way
+                return False
+            job.error = error  # nor does it pass by the process that is for it
         job.waiting.append(self._replies(message, received_ns, reply, joined=False))
         self._jobs[frame] = job
         self._no_jobs.clear()
+        if job.error is not None:
+            self._finish((job,))
+            return True
         if future is not None:
             future.add_done_callback(lambda done: self._model_done(job, done))
         return True

@@ -22,16 +22,15 @@ from dataclasses import asdict, dataclass
 from itertools import count
 
 import msgspec
-import numpy as np
 
-from .. import errors
 from ..config import GatewayConfig
 from ..errors import LinkError, MastraError, ModelError
-from ..types import EIGHT_BIT, Frame
+from ..types import Frame
 from .apart import wire
 from .apart.child import Child
 from .fitting import FittingSize
 from .group import Job, LiveListener, NobodyLooks
+from .group_messages import asked, error_of, frame_of
 from .references import references_bytes_max
 from .sqlite_store import SqliteStore
 from .store import Record
@@ -47,14 +46,6 @@ GROUPS_MAX = 3
 """Groups in the process: one is kept, one run, one waits."""
 QUICK_MS = 20.0
 """But where those in there take longer, the next waits here: a live frame may go before it."""
-TOLD = {
-    name: getattr(errors, name)
-    for name in (
-        *("CodecError", "FrameError", "LinkError", "ModelError", "ProtocolError"),
-        *("ReferenceMissing", "StoreError"),
-    )
-}
-"""Errors that a process may tell of; all others are a ModelError here."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +94,8 @@ class GroupProcess:
         # Groups by number, and how long they waited.
         self._in_work: dict[int, tuple[list[Job], float]] = {}
         self._since_s = math.nan  # when it answered last with groups left in work, or ended
+        self._silence_s = config.model_silence_s
+        self._timer: asyncio.TimerHandle | None = None
         self._looking = False
         self._closing = False
         self._idle = asyncio.Event()
@@ -156,6 +149,8 @@ class GroupProcess:
     async def close(self, timeout_s: float | None = None) -> None:
         """Refuse those that wait, let the groups in work end, or else end them with the process."""
         self._closing = True
+        if self._timer is not None:
+            self._timer.cancel()
         if self._again is not None:
             self._again.cancel()
             await asyncio.gather(self._again, return_exceptions=True)
@@ -194,11 +189,13 @@ class GroupProcess:
             if not self._in_work:
                 self._since_s = time.monotonic()
                 self._idle.clear()
+            if self._timer is None:
+                self._timer = self._loop.call_later(self._silence_s, self._look_at_silence)
             number, looking = next(self._numbers), self.desk.live.wanted
             self._in_work[number] = (group, waited_s)
-            asked = [_asked(job, looking=looking) for job in group]
+            frames = [asked(job, looking=looking) for job in group]
             full = len(self._queue) >= self._fitting.size
-            self._child.say(wire.packed(wire.Group(number, asked, full)))
+            self._child.say(wire.packed(wire.Group(number, frames, full)))
 
     def _may_have_more(self) -> bool:
         if not self._in_work:
@@ -215,7 +212,7 @@ class GroupProcess:
 
     def _hear(self, data: bytes) -> None:
         try:
-            if self._begun is not None:
+            if self._begun is not None and not self._begun.done():
                 self._begun.set_result(wire.read_begun(data).problem)
                 return
             answer = wire.read_answer(data)
@@ -242,11 +239,11 @@ class GroupProcess:
         """What came of each; and the frames that are for who looks at live ones."""
         shown = []
         for job, told in zip(group, answer.told, strict=True):
-            frame = None if told.picture is None else _frame(job, told.picture)
+            frame = None if told.picture is None else frame_of(job, told.picture)
             if frame is not None:
                 job.decoder.remember(frame)
             if told.outcome == wire.FAILED:
-                job.error = TOLD.get(told.error, ModelError)(told.text)
+                job.error = error_of(told)
                 continue
             job.record = Record(job.id, told.data)
             job.duplicate = told.outcome == wire.DUPLICATE
@@ -264,6 +261,16 @@ class GroupProcess:
             self._results.failed_beside(answer.problem)
 
     # -- when it ends ----------------------------------------------------------------------
+
+    def _look_at_silence(self) -> None:
+        self._timer = None
+        if self._child is None or not self._in_work:
+            return
+        left_s = self._silence_s - self.silent_s
+        if left_s > 0:
+            self._timer = self._loop.call_later(left_s, self._look_at_silence)
+        else:
+            self._child.fail(f"it does not answer within {self._silence_s:g} s")
 
     def _ended(self, why: str) -> None:
         if self._begun is not None:
@@ -321,28 +328,3 @@ class GroupProcess:
             job.error = error
         if jobs:
             self.desk.finish(jobs)
-
-
-def _asked(job: Job, *, looking: bool) -> wire.Asked:
-    message = job.message
-    return wire.Asked(
-        *job.id,
-        message.kind,
-        message.width_px,
-        message.height_px,
-        message.encoding,
-        message.reference_ns,
-        message.late,
-        (looking and not message.late) or job.decoder.looked_at,
-        message.payload,
-    )
-
-
-def _frame(job: Job, picture: wire.Picture) -> Frame:
-    """Raises WireBroken for pixels that are none."""
-    kind = np.uint16 if picture.encoding in EIGHT_BIT else np.uint8
-    try:
-        image = np.frombuffer(picture.pixels, kind).reshape(picture.shape)
-        return Frame(job.message.key, image, picture.encoding)
-    except (ValueError, MastraError) as error:
-        raise wire.WireBroken(f"no picture: {error}") from None

@@ -114,8 +114,9 @@ class Worker:
         self._references.trim()
 
     def close(self) -> None:
-        """Close the database."""
+        """Close the model and the database."""
         self._store.close()
+        self._detector.close()
 
     def _job(self, asked: wire.Asked) -> Job:
         decoder = self._references.stream(asked.device, asked.stream)
