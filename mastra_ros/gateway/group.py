@@ -30,8 +30,7 @@ PX_MAX = 65_536
 class StreamDecoder(Protocol):
     """What is needed of the decoder of one stream."""
 
-    @property
-    def looked_at(self) -> bool:
+    def looked(self) -> bool:
         """Whether somebody looks at what is decoded."""
         ...
 

@@ -37,7 +37,7 @@ def asked(job: Job, *, looking: bool) -> wire.Asked:
         message.encoding,
         message.reference_ns,
         message.late,
-        (looking and not message.late) or job.decoder.looked_at,
+        (looking and not message.late) or job.decoder.looked(),
         message.payload,
     )
 

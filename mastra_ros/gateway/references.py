@@ -81,16 +81,18 @@ class _Stream:
             finally:
                 self.bytes_kept = self._decoder.bytes_kept
 
-    @property
-    def looked_at(self) -> bool:
-        """Whether somebody looks."""
-        return time.monotonic() <= self.looked_until_s
+    def looked(self) -> bool:
+        """Whether somebody looks; what was kept for who does no longer is forgotten."""
+        if time.monotonic() <= self.looked_until_s:
+            return True
+        self.newest = None
+        return False
 
     def remember(self, frame: Frame) -> None:
         """Keep the newest frame while somebody looks."""
-        if not self.looked_at:
-            self.newest = None
-        elif self.newest is None or frame.key.stamp_ns >= self.newest.key.stamp_ns:
+        if not self.looked():
+            return
+        if self.newest is None or frame.key.stamp_ns >= self.newest.key.stamp_ns:
             self.newest, self.newest_s = frame, time.monotonic()
 
     def forget(self, size: int) -> None:
