@@ -107,9 +107,9 @@ class Frames:
         self._no_jobs = asyncio.Event()
         self._no_jobs.set()
         self._slow: set[asyncio.Task[None]] = set()
-        observe = metrics.decode_seconds.observe
-        models.work_with(GroupWork(store, observe, self._give_back, live))
-        models.work_apart_with(Desk(observe, self._finish, self._live))
+        seconds = metrics.decode_seconds.observe
+        models.work_with(GroupWork(store, seconds, self._give_back, live))
+        models.work_apart_with(Desk(seconds, self._finish, self._live))
 
     @property
     def running(self) -> int:
@@ -169,8 +169,7 @@ class Frames:
         self._no_jobs.clear()
         if job.error is not None:
             self._finish((job,))
-            return True
-        if future is not None:
+        elif future is not None:
             future.add_done_callback(lambda done: self._model_done(job, done))
         return True
 

@@ -146,8 +146,13 @@ class GroupWork:
         run_ms: float,
         model: str,
         version: str,
+        *,
+        at_once: bool = False,
     ) -> None:
-        """Keep what was found in the frames of the jobs that are left; give all of them back."""
+        """Keep what was found in the frames of the jobs that are left; give all of them back.
+
+        at_once: in this thread, where nothing waits for it.
+        """
         left = [job for job in jobs if not job.ended]
         records = []
         looking = self._live.wanted
@@ -187,4 +192,4 @@ class GroupWork:
                 if frame is not None and record is not None:
                     self._live.offer(device, frame, record.data)
 
-        self._store.commit_all(records, done)
+        self._store.commit_all(records, done, at_once=at_once)

@@ -109,8 +109,9 @@ class Worker:
         for job in jobs:
             job.waiting.append(done)
         model, version = self._detector.model, self._detector.version
-        self._store.at_once = not group.more
-        self._group.commit(jobs, found, (now_s - inferring_s) * 1e3, model, version)
+        self._group.commit(
+            jobs, found, (now_s - inferring_s) * 1e3, model, version, at_once=not group.more
+        )
         self._references.trim()
 
     def close(self) -> None:

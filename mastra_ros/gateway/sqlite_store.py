@@ -89,9 +89,6 @@ class SqliteStore:
 
     Results beyond `results_max`, and those older than `age_max_s`, are forgotten, oldest first.
     `on_commit(results, seconds)` hears of every transaction.
-
-    Whoever is the only one to commit may set `at_once`: what is committed then is, in the thread
-    that asks, unless something waits for the thread of the store.
     """
 
     def __init__(
@@ -107,7 +104,6 @@ class SqliteStore:
 
         beside: for a process of the gateway that has the folder.
         """
-        self.at_once = False
         self._writing = threading.Lock()
         self._next_trim_s = time.monotonic()
         self._path = folder / FILE_NAME
@@ -162,10 +158,12 @@ class SqliteStore:
             raise StoreError(f"{self._path}: {error}") from error
         return found
 
-    def commit_all(self, records: Sequence[Record], done: Committed) -> None:
+    def commit_all(
+        self, records: Sequence[Record], done: Committed, *, at_once: bool = False
+    ) -> None:
         if self._closed:
             done((), StoreError(f"{self._path}: closed"))
-        elif self.at_once and self._jobs.empty() and self._writing.acquire(blocking=False):
+        elif at_once and self._jobs.empty() and self._writing.acquire(blocking=False):
             try:
                 self._commit_and_trim([(records, done)])
             finally:

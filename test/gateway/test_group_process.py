@@ -147,7 +147,7 @@ def test_a_frame_that_never_ends_costs_no_other(tmp_path: Path, bundle: Path) ->
         assert outcomes[1] == "failed"
         assert {outcomes[0], outcomes[2]} <= {"committed", "duplicate"}
 
-    run(tmp_path / "state", bundle, test, model_silence_s=3.0)
+    run(tmp_path / "state", bundle, test, model_silence_s=2.0)
 
 
 @pytest.mark.usefixtures("strange")
