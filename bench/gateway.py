@@ -10,9 +10,10 @@ each number of clients in turn, `--rounds` times; `--seconds` is for a row, all 
 and what is told is the median of the rounds.
 
 `tiny` is a model of one pooling layer, so what is measured is the server. Of ours also: processor
-time of gateway and clients a frame, memory, and the round trip of a heartbeat every 50 ms on a
-session of another process that sends no frames. `board_defects` is the network of the bundle: the
-whole gateway beside ONNX Runtime itself, one thread each; both decode the same JPEG files.
+time of gateway (all its processes) and clients a frame, memory, and the round trip of a heartbeat
+every 50 ms on a session of another process that sends no frames. `board_defects` is the network of
+the bundle: the whole gateway beside ONNX Runtime itself, one thread each; both decode the same JPEG
+files.
 """
 
 from __future__ import annotations
@@ -111,6 +112,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=6.0, help="of a row, all rounds together")
     parser.add_argument("--rounds", type=int, default=5, help="so often each row is measured")
     parser.add_argument("--devices", type=int, nargs="+", default=[1, 4, 16, 64, 256])
+    parser.add_argument("--processes", type=int, default=2, help="gateway.processes, for `tiny`")
     parser.add_argument("--only", choices=["tiny", "board_defects"], help="one of the models")
     parser.add_argument("--beside", type=Path, help="environment of others: serving/others.py")
     parser.add_argument("--out", type=Path, default=Path("bench/results/gateway.json"))
@@ -123,10 +125,11 @@ def main() -> int:
         "in_flight_each": IN_FLIGHT,
         "seconds": args.seconds,
         "rounds": args.rounds,
+        "processes": args.processes,
     }
     if args.only in (None, "tiny"):
         venv = None if args.beside is None else args.beside.absolute()
-        report |= measure_tiny(venv, args.seconds, args.devices, args.rounds)
+        report |= measure_tiny(venv, args.seconds, args.devices, args.rounds, args.processes)
     if args.only in (None, "board_defects"):
         rounds = min(args.rounds, BOARD_ROUNDS_MAX)
         report["board_defects"] = measure_board(rounds, args.seconds)

@@ -32,9 +32,10 @@ EXCEPTIONS = {
 """What else a stage may import."""
 
 LEAVES = """
-    bridge/artefacts bridge/records camera/drawn compression/codecs gateway/alarms gateway/door
-    gateway/openinference gateway/records gateway/statuses gateway/steering inference/engines
-    model/labels nodes/convert pipeline/volume privacy/finders scheduling/estimates
+    bridge/artefacts bridge/records camera/drawn compression/codecs gateway/alarms gateway/apart
+    gateway/door gateway/openinference gateway/records gateway/statuses gateway/steering
+    inference/engines model/labels nodes/convert pipeline/volume privacy/finders
+    scheduling/estimates
 """
 """Folders inside a stage that know nothing else of it."""
 TRAFFIC = "counting device flow junction plates signals site tracks".split()  # noqa: SIM905

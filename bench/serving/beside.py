@@ -39,6 +39,8 @@ DEVICES = [f"bench{n}" for n in range(8)]
 REQUESTS = 128
 REQUESTS_MAX = 64
 """The gateway answers so many requests over HTTP at once, and refuses more."""
+BATCH_MAX = 64
+"""Of all servers."""
 TOKEN_S = 3600.0
 STREAM = "mastra stream, commit, TLS"
 
@@ -96,7 +98,7 @@ def drive(command: list[str], clients: int) -> dict[str, Any]:
 
 
 def measure(
-    venv: Path | None, seconds: float, numbers: Sequence[int], rounds: int
+    venv: Path | None, seconds: float, numbers: Sequence[int], rounds: int, processes: int
 ) -> dict[str, Any]:
     """All servers are up; in each round each number of clients meets one after the other.
 
@@ -106,7 +108,7 @@ def measure(
     told: dict[tuple[str, int], list[dict[str, Any]]] = {}
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         folder = Path(name)
-        runs = _ours(folder, stack, seconds / rounds, max(numbers))
+        runs = _ours(folder, stack, seconds / rounds, max(numbers), processes)
         if venv is not None:
             runs |= _others(venv, folder, stack, seconds / rounds, skipped)
         for round_number in range(rounds):
@@ -150,7 +152,7 @@ Run = Callable[[int], dict[str, Any]]
 
 
 def _ours(
-    folder: Path, stack: contextlib.ExitStack, seconds_each: float, most: int
+    folder: Path, stack: contextlib.ExitStack, seconds_each: float, most: int, processes: int
 ) -> dict[str, Run]:
     keys, bundle = folder / "keys", folder / "bundle"
     bundle.mkdir()
@@ -162,6 +164,8 @@ def _ours(
         sign_token(one, load_device_key(keys, one), audience_of(keys), TOKEN_S) for one in DEVICES
     ]
     config = GatewayConfig(
+        processes=processes,
+        batch_size_max=BATCH_MAX,
         sessions_max=4 * most + 32,
         sessions_device_max=2 * most + 16,
         queue_frames_max=4 * most + 32,  # those in flight of all, or some are refused

@@ -36,13 +36,14 @@ class Decoder:
         self._pixels_max = pixels_max
         # By stamp and check of the payload: under one stamp there may be several pictures.
         self._kept: OrderedDict[tuple[int, int], _Picture] = OrderedDict()
+        self._uses: dict[int, int] = {}  # of the pixels kept, by their id
+        self._kept_bytes = 0
         self._video = VideoReceiver()
 
     @property
     def bytes_kept(self) -> int:
         """Memory of the references, bytes; pictures that share their pixels count once."""
-        kept = {id(p.image): p.image.nbytes for p in self._kept.values()}
-        return sum(kept.values()) + self._video.bytes_kept
+        return self._kept_bytes + self._video.bytes_kept
 
     def decode(self, packet: Packet) -> Frame:
         """The frame in a packet. Its image is read-only, since it may serve as a reference.
@@ -81,7 +82,7 @@ class Decoder:
         """Give up the picture that has been of no use for longest; False when none is kept."""
         if not self._kept:
             return self._video.forget()
-        self._kept.popitem(last=False)
+        self._forget_first()
         return True
 
     def _changed(self, payload: Payload) -> Image:
@@ -113,7 +114,22 @@ class Decoder:
         return paste(mosaic, payload.mask, reference.image, payload.tile_px)
 
     def _keep(self, name: tuple[int, int], picture: _Picture) -> None:
+        before = self._kept.pop(name, None)
         self._kept[name] = picture
-        self._kept.move_to_end(name)
+        self._use(picture.image, 1)
+        if before is not None:
+            self._use(before.image, -1)
         while len(self._kept) > self._references_kept:
-            self._kept.popitem(last=False)
+            self._forget_first()
+
+    def _forget_first(self) -> None:
+        _, picture = self._kept.popitem(last=False)
+        self._use(picture.image, -1)
+
+    def _use(self, image: Image, by: int) -> None:
+        """Count pictures that have these pixels."""
+        uses = self._uses.pop(id(image), 0) + by
+        if uses:
+            self._uses[id(image)] = uses
+        if uses == 0 or uses == by:  # the last one went, or the first came
+            self._kept_bytes += by * image.nbytes

@@ -100,6 +100,13 @@ class GatewayConfig(NodeConfig):
         minimum=-1,
         maximum=65535,
     )
+    processes: int = parameter(
+        1,
+        "1: all in one process; 2: small pictures are decoded, run and kept by a process beside it "
+        "for each bundle, which loads the bundle again",
+        minimum=1,
+        maximum=2,
+    )
     threads: int = parameter(1, "threads of the runtime a model", minimum=1, maximum=256)
     views_max: int = parameter(
         2, "most views of a frame for a model whose bundle wants several", minimum=1, maximum=2

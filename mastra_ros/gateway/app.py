@@ -46,7 +46,7 @@ from .questioning import Questioning
 from .reading import CHANGED, PATHS, Reading
 from .reading_devices import DeviceReading
 from .records import MemoryRecordStore, RecordDesk, RecordStore
-from .references import PacketDecoder, References
+from .references import PacketDecoder, References, references_bytes_max
 from .rolling import STEP_S, Rolling
 from .sessions import Sessions
 from .settings import device_settings
@@ -128,7 +128,7 @@ class Gateway:
             self._executor,
             streams_max=config.streams_kept,
             heavy=self._heavy,
-            bytes_max=min(config.references_bytes_max, config.memory_bytes_max // 2),
+            bytes_max=references_bytes_max(config),
         )
         looked = self._cargo.looked
         self._picturing = Picturing(references, store, self._heavy, looked, self._ask_pictures)

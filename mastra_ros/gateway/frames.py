@@ -35,6 +35,7 @@ from ..protocol.quick_answers import acknowledgement
 from ..types import Frame, PacketKind, Result, Route
 from .door.logs import Sparing
 from .group import PX_MAX, STORED_BYTES_MAX, GroupWork, Job, LiveListener, NobodyLooks
+from .group_process import Desk
 from .memory import Memory
 from .metrics import Metrics
 from .models import Models
@@ -106,7 +107,9 @@ class Frames:
         self._no_jobs = asyncio.Event()
         self._no_jobs.set()
         self._slow: set[asyncio.Task[None]] = set()
-        models.work_with(GroupWork(store, metrics, self._give_back, live))
+        seconds = metrics.decode_seconds.observe
+        models.work_with(GroupWork(store, seconds, self._give_back, live))
+        models.work_apart_with(Desk(seconds, self._finish, self._live))
 
     @property
     def running(self) -> int:
@@ -152,16 +155,22 @@ class Frames:
             return False
         decoder = self._references.stream(frame.device, message.stream)
         job = Job(frame, message, received_ns, decoder, memory)
+        future = None
         try:
             model = self._models.get(str(message.meta.get("model", "")))
-            future = model.put(job)
-        except MastraError:  # it is told what is wrong on the slow way
-            memory.ended()
-            return False
+            future = model.put_job(job)
+        except MastraError as error:
+            if not isinstance(error, LinkError) or model.apart is None:
+                memory.ended()  # it is told what is wrong on the slow way
+                return False
+            job.error = error  # nor does it pass by the process that is for it
         job.waiting.append(self._replies(message, received_ns, reply, joined=False))
         self._jobs[frame] = job
         self._no_jobs.clear()
-        future.add_done_callback(lambda done: self._model_done(job, done))
+        if job.error is not None:
+            self._finish((job,))
+        elif future is not None:
+            future.add_done_callback(lambda done: self._model_done(job, done))
         return True
 
     def _model_done(self, job: Job, done: asyncio.Future[Any]) -> None:

@@ -18,8 +18,6 @@ from ..errors import ProtocolError
 from ..protocol import FrameMessage
 from ..protocol.quick_answers import result_bytes
 from ..types import Detections, Frame, Packet
-from .memory import Picture
-from .metrics import Metrics
 from .store import Commit, FrameId, Record, ResultStore
 
 logger = logging.getLogger(__name__)
@@ -32,8 +30,24 @@ PX_MAX = 65_536
 class StreamDecoder(Protocol):
     """What is needed of the decoder of one stream."""
 
+    def looked(self) -> bool:
+        """Whether somebody looks at what is decoded."""
+        ...
+
     def decode(self, packet: Packet) -> Frame:
         """See References."""
+        ...
+
+    def remember(self, frame: Frame) -> None:
+        """Keep the newest frame for who looks."""
+        ...
+
+
+class Held(Protocol):
+    """The memory that a job takes."""
+
+    def ended(self) -> None:
+        """It is needed no longer."""
         ...
 
 
@@ -67,13 +81,14 @@ class Job:
     message: FrameMessage
     received_ns: int
     decoder: StreamDecoder
-    memory: Picture
+    memory: Held
     frame: Frame | None = None
     looked_up: bool = False
     record: Record | None = None
     duplicate: bool = False
     error: Exception | None = None
     waiting: list[Callable[[Job], None]] = field(default_factory=list)
+    suspect: bool = False  # a process has ended while it was in there
 
     @property
     def ended(self) -> bool:
@@ -87,14 +102,17 @@ class GroupWork:
     def __init__(
         self,
         store: ResultStore,
-        metrics: Metrics,
+        on_decode: Callable[[float], None],
         give_back: Callable[[Sequence[Job]], None],
         live: LiveListener | None = None,
     ) -> None:
-        """`give_back(jobs)` is called from other threads, once for each job that is done."""
+        """`give_back(jobs)` is called from other threads, once for each job that is done.
+
+        `on_decode(seconds)` hears how long each took to decode.
+        """
         self._live = live or NobodyLooks()
         self._store = store
-        self._metrics = metrics
+        self._on_decode = on_decode
         self._give_back = give_back
 
     def look_up_and_decode(self, jobs: Sequence[Job]) -> None:
@@ -119,7 +137,7 @@ class GroupWork:
                 job.frame = job.decoder.decode(job.message.to_packet())
             except Exception as error:
                 job.error = error
-            self._metrics.decode_seconds.observe(time.perf_counter() - started_s)
+            self._on_decode(time.perf_counter() - started_s)
 
     def commit(
         self,
@@ -128,8 +146,13 @@ class GroupWork:
         run_ms: float,
         model: str,
         version: str,
+        *,
+        at_once: bool = False,
     ) -> None:
-        """Keep what was found in the frames of the jobs that are left; give all of them back."""
+        """Keep what was found in the frames of the jobs that are left; give all of them back.
+
+        at_once: in this thread, where nothing waits for it.
+        """
         left = [job for job in jobs if not job.ended]
         records = []
         looking = self._live.wanted
@@ -169,4 +192,4 @@ class GroupWork:
                 if frame is not None and record is not None:
                     self._live.offer(device, frame, record.data)
 
-        self._store.commit_all(records, done)
+        self._store.commit_all(records, done, at_once=at_once)

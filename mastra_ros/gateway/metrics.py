@@ -84,6 +84,11 @@ class Metrics:
         self.batch_size = self._histogram(
             "batch_size", "Frames in one run of a model", BATCH_SIZES, "model"
         )
+        self.process_ends = self._counter(
+            "process_ends",
+            "Processes of models that ended by themselves and were begun again",
+            "model",
+        )
         self.queue_seconds = self._histogram(
             "queue_seconds", "Wait of the oldest frame of a batch", SECONDS, "model"
         )

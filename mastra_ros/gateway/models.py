@@ -6,6 +6,7 @@ Each stands behind a batcher of its own.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import math
 import time
@@ -18,22 +19,21 @@ from ..errors import ConfigError, ModelError
 from ..inference import (
     LATE,
     LIVE,
-    Bundle,
     Detector,
     DynamicBatcher,
-    EngineOptions,
     Fitted,
     Tail,
-    load_bundle,
 )
-from ..inference.choosing.auto import AUTO, AutoDetector, open_detector
-from ..inference.choosing.kept import choices_folder
+from ..inference.choosing.auto import AutoDetector
 from ..types import Detections, Features, Frame
+from .bundles import open_bundle
+from .fitting import FittingSize
 from .group import GroupWork, Job
+from .group_process import Desk, GroupProcess
 from .metrics import Metrics
 from .openinference.statistics import Statistics
-from .tensors.engine import BackendEngine
-from .tensors.opening import open_tensors, open_upstream, upstreams
+from .sqlite_store import SqliteStore
+from .tensors.opening import open_tensors, upstreams
 from .tensors.served import ServedTensors
 
 _log = logging.getLogger(__name__)
@@ -41,22 +41,12 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 T_contra = TypeVar("T_contra", contravariant=True)
 
-PART = "cloud"
-FASTER_PARTS = ("cloud_int8",)
-"""What may stand for PART where the engine `auto` finds it faster."""
-
 STEADY = (
     ("onnxruntime", "CPUExecutionProvider"),
     ("litert", "cpu"),
     ("litert", "xnnpack"),
 )
 """Engines with what they run on, whose runs take the same each time, and of the caller's thread."""
-
-WARM_UP_RUNS = 2
-FIRST_BATCH_MAX = 8
-"""Frames in a run until it is known what one costs."""
-SMOOTHING = 0.2
-"""Weight of the latest run in the estimate of what a frame costs."""
 
 
 @dataclass(frozen=True)
@@ -93,24 +83,31 @@ class ServedModel(Generic[T]):
     """One model of frames or features under its name; used from the event loop."""
 
     def __init__(
-        self, name: str, detector: BatchDetector[T], config: GatewayConfig, metrics: Metrics
+        self,
+        name: str,
+        detector: BatchDetector[T],
+        config: GatewayConfig,
+        metrics: Metrics,
+        apart: GroupProcess | None = None,
     ) -> None:
+        """apart: the process that takes the jobs, where there is one."""
         self.name = name
         self.detector = detector
         self.statistics = Statistics()
         self._metrics = metrics
-        self._size_max = config.batch_size_max
-        self._batch_run_ms = config.batch_run_ms
-        self._frame_ms = math.nan
+        self._fitting = FittingSize(config.batch_run_ms, config.batch_size_max)
         self._since_s = math.nan  # when the run in work began, of the monotonic clock
         self.group: GroupWork | None = None
         self._batcher: DynamicBatcher[T | Fitted | Job, Inferred | None] = DynamicBatcher(
             self._run,
-            size_max=min(config.batch_size_max, FIRST_BATCH_MAX),
+            size_max=self._fitting.size,
             delay_ms=config.batch_delay_ms,
             queue_max=config.queue_frames_max,
             on_batch=self._on_batch,
         )
+        self.apart = apart
+        if apart is not None:
+            apart.on_batch = self._told_of
 
     @property
     def engine(self) -> str:
@@ -120,7 +117,7 @@ class ServedModel(Generic[T]):
     @property
     def queued(self) -> int:
         """Frames that wait for the model."""
-        return self._batcher.queued
+        return self._batcher.queued + (0 if self.apart is None else self.apart.queued)
 
     async def infer(self, item: T | Fitted, *, late: bool = False) -> Inferred:
         """What is in the frame; live frames go before late ones.
@@ -136,13 +133,19 @@ class ServedModel(Generic[T]):
         detector: Any = self.detector
         return detector.fit(frame) if isinstance(detector, (Detector, AutoDetector)) else frame
 
-    def put(self, item: T | Job) -> asyncio.Future[Inferred | None]:
-        """Take in a frame; or a job, which `group` gives back unless the future has an error.
+    def put(self, item: T) -> asyncio.Future[Inferred | None]:
+        """Take in a frame. Raises LinkError when too many wait."""
+        return self._batcher.put(item, LIVE)
+
+    def put_job(self, job: Job) -> asyncio.Future[Inferred | None] | None:
+        """Take in a job, which is given back unless there is a future and that has an error.
 
         Raises LinkError when too many wait.
         """
-        late = isinstance(item, Job) and item.message.late
-        return self._batcher.put(item, LATE if late else LIVE)
+        if self.apart is not None:
+            self.apart.put(job)
+            return None
+        return self._batcher.put(job, LATE if job.message.late else LIVE)
 
     def put_small(self, item: T) -> asyncio.Future[Inferred | None]:
         """As `put`, of a frame that is no larger than the model's input or hardly so."""
@@ -154,10 +157,13 @@ class ServedModel(Generic[T]):
     def silent_s(self) -> float:
         """How long the run in work has taken; 0 when none is."""
         since_s = self._since_s
-        return 0.0 if math.isnan(since_s) else time.monotonic() - since_s
+        own_s = 0.0 if math.isnan(since_s) else time.monotonic() - since_s
+        return own_s if self.apart is None else max(own_s, self.apart.silent_s)
 
     async def close(self, timeout_s: float | None = None) -> bool:
         """Refuse those that wait and free the model; False when it does not end its run in time."""
+        if self.apart is not None:
+            await self.apart.close(timeout_s)
         if not await self._batcher.close(timeout_s):
             return False
         self.detector.close()
@@ -169,20 +175,12 @@ class ServedModel(Generic[T]):
         return self._batcher.size_max
 
     def _on_batch(self, size: int, queue_ms: float, run_ms: float) -> None:
-        """Fit the size of batches to the time they take.
+        self._told_of(size, queue_ms, run_ms)
+        self._batcher.size_max = self._fitting.ran(size, run_ms)
 
-        Where a frame costs the same in a batch as alone (one CPU core), a big batch only makes
-        its first frames wait for its last; where it costs less, the estimate falls as batches
-        grow, and they grow further.
-        """
+    def _told_of(self, size: int, queue_ms: float, run_ms: float) -> None:
         self._metrics.on_batch(self.name, size, queue_ms, run_ms)
         self.statistics.ran(size, queue_ms, run_ms)
-        frame_ms = run_ms / size
-        if not math.isnan(self._frame_ms):
-            frame_ms = self._frame_ms + (frame_ms - self._frame_ms) * SMOOTHING
-        self._frame_ms = frame_ms
-        fitting = int(self._batch_run_ms / max(frame_ms, 1e-3))
-        self._batcher.size_max = min(max(fitting, 1), self._size_max)
 
     def _run(self, items: list[T | Fitted | Job]) -> list[Inferred | None]:
         jobs = [item for item in items if isinstance(item, Job)]
@@ -239,16 +237,40 @@ class Models:
         self._default = models[0].name
 
     @classmethod
-    async def open(cls, config: GatewayConfig, metrics: Metrics) -> Models:
-        """Load every bundle and run it once; ModelError or DependencyError names what fails."""
+    async def open(
+        cls, config: GatewayConfig, metrics: Metrics, results: SqliteStore | None = None
+    ) -> Models:
+        """Load every bundle and run it once; ModelError or DependencyError names what fails.
+
+        results: to whose database models with a process of their own commit.
+        """
         opened: list[ServedModel[Frame]] = []
         tails: dict[str, ServedTail] = {}
-        for path in config.bundles:
-            name, detector, tail = await asyncio.to_thread(_open, path, config)
-            opened.append(ServedModel(name, detector, config, metrics))
-            if tail is not None and name not in tails:
-                served = ServedModel(f"{name}/tail", tail, config, metrics)
-                tails[name] = ServedTail(served, tail.values)
+        async with contextlib.AsyncExitStack() as begun:
+            for path in config.bundles:
+                name, detector, tail = await asyncio.to_thread(open_bundle, path, config)
+                apart = None
+                if results is not None and config.processes > 1:
+                    ends = metrics.process_ends.labels(name)
+                    apart = GroupProcess(name, path, results, config, on_end=ends.inc)
+                    await apart.begin()
+                    begun.push_async_callback(apart.close, 0.0)
+                opened.append(ServedModel(name, detector, config, metrics, apart))
+                if tail is not None and name not in tails:
+                    served = ServedModel(f"{name}/tail", tail, config, metrics)
+                    tails[name] = ServedTail(served, tail.values)
+            models = await cls._complete(config, metrics, opened, tails)
+            begun.pop_all()
+        return models
+
+    @classmethod
+    async def _complete(
+        cls,
+        config: GatewayConfig,
+        metrics: Metrics,
+        opened: Sequence[ServedModel[Frame]],
+        tails: Mapping[str, ServedTail],
+    ) -> Models:
         if unknown := set(upstreams(config)) - {model.name for model in opened}:
             raise ConfigError(f"upstream: expected names of bundles, got {', '.join(unknown)}")
         tensors = await asyncio.to_thread(open_tensors, config, metrics.on_batch)
@@ -265,6 +287,12 @@ class Models:
         """Let the models of pictures take in jobs."""
         for model in self._models.values():
             model.group = group
+
+    def work_apart_with(self, desk: Desk) -> None:
+        """Let processes of models give back their jobs there."""
+        for model in self._models.values():
+            if model.apart is not None:
+                model.apart.desk = desk
 
     def promise(self, name: str) -> tuple[tuple[str, ...], str] | None:
         """The labels of the model of this name, and the pair of its tail; None: there is none."""
@@ -322,47 +350,3 @@ def _check_names(models: Sequence[ServedModel[Frame]], tensors: Sequence[ServedT
     both = {model.name for model in models} & {model.name for model in tensors}
     if both:
         raise ConfigError(f"tensors: expected other names than the bundles', got {min(both)}")
-
-
-def _open(path: str, config: GatewayConfig) -> tuple[str, Detector | AutoDetector, Tail | None]:
-    bundle = load_bundle(path)
-    part = bundle.part(PART)
-    if config.views_max == 1:
-        if part.views > 1 and 1 not in part.score_thresholds:
-            _log.warning(
-                "%s: its score threshold %g is for %d views, and is used with one: "
-                "mastra model evaluate --fit-threshold finds that for one",
-                *(bundle.name, part.score_threshold, part.views),
-            )
-        bundle = bundle.in_one_view()
-    elsewhere = upstreams(config)
-    detector: Detector | AutoDetector
-    if bundle.name in elsewhere:
-        engine = BackendEngine(open_upstream(elsewhere[bundle.name], config))
-        detector = Detector(bundle, bundle.part(PART), engine)
-    else:
-        detector = open_detector(
-            bundle,
-            _parts(bundle, config),
-            config.engine,
-            options=EngineOptions(
-                config.threads,
-                providers=config.providers,
-                device=config.device,
-                torch_device=config.torch_device,
-            ),
-            choices_dir=choices_folder(config.choices_dir),
-        )
-    detector.warm_up(WARM_UP_RUNS)
-    tail = None
-    if bundle.split is not None:
-        tail = Tail.open(bundle, threads=config.threads)
-        tail.warm_up(WARM_UP_RUNS)
-    return bundle.name, detector, tail
-
-
-def _parts(bundle: Bundle, config: GatewayConfig) -> tuple[str, ...]:
-    """The part to serve, and after it those that may take its place."""
-    if config.part != AUTO:
-        return (config.part,)
-    return (PART, *(name for name in FASTER_PARTS if name in bundle.parts))

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Any, Protocol, TypeVar
 
+from ..config import GatewayConfig
 from ..types import Frame, Packet
 
 R = TypeVar("R")
@@ -25,6 +26,12 @@ HEAVY_PX = 4_000_000
 
 LOOK_S = 10.0
 """Somebody looks at a device for so long after each picture."""
+
+
+def references_bytes_max(config: GatewayConfig) -> int:
+    """Most memory of the references in each process that decodes."""
+    in_all = min(config.references_bytes_max, config.memory_bytes_max // 2)
+    return in_all if config.processes == 1 else in_all // (1 + len(config.bundles))
 
 
 def _unchanged(frame: Frame) -> Any:
@@ -69,16 +76,23 @@ class _Stream:
         with self._in_use:
             try:
                 frame = self._decoder.decode(packet)
-                self._remember(frame)
+                self.remember(frame)
                 return frame
             finally:
                 self.bytes_kept = self._decoder.bytes_kept
 
-    def _remember(self, frame: Frame) -> None:
+    def looked(self) -> bool:
+        """Whether somebody looks; what was kept for who does no longer is forgotten."""
+        if time.monotonic() <= self.looked_until_s:
+            return True
+        self.newest = None
+        return False
+
+    def remember(self, frame: Frame) -> None:
         """Keep the newest frame while somebody looks."""
-        if time.monotonic() > self.looked_until_s:
-            self.newest = None
-        elif self.newest is None or frame.key.stamp_ns >= self.newest.key.stamp_ns:
+        if not self.looked():
+            return
+        if self.newest is None or frame.key.stamp_ns >= self.newest.key.stamp_ns:
             self.newest, self.newest_s = frame, time.monotonic()
 
     def forget(self, size: int) -> None:

@@ -129,7 +129,7 @@ async def _open(config: GatewayConfig, keys_dir: Path) -> Gateway:
         opened.callback(applications.close)
         book = await asyncio.to_thread(SteeringBook, folder)
         opened.callback(book.close)
-        models = await Models.open(config, metrics)
+        models = await Models.open(config, metrics, store)
         opened.pop_all()
     return Gateway(
         config,

@@ -74,8 +74,14 @@ class SqliteStore:
         results_max: int = 1_000_000,
         age_max_s: float = 1_209_600.0,
         on_commit: Callable[[int, float], None] | None = None,
+        beside: bool = False,
     ) -> None:
-        """Raises StoreError when the folder is in use or the database cannot be opened."""
+        """Raises StoreError when the folder is in use or the database cannot be opened.
+
+        beside: for a process of the gateway that has the folder.
+        """
+        self._writing = threading.Lock()
+        self._next_trim_s = time.monotonic()
         self._path = folder / FILE_NAME
         self._results_max = results_max
         self._age_max_s = age_max_s
@@ -87,7 +93,7 @@ class SqliteStore:
         self._read_lock = threading.Lock()
         try:
             make_private_folder(folder)
-            locked = lock(folder / "lock")
+            locked = -1 if beside else lock(folder / "lock")
         except OSError as error:
             where = error.filename or folder
             raise StoreError(f"{where}: cannot be used: {error.strerror}") from error
@@ -98,7 +104,7 @@ class SqliteStore:
             self._writer = self._open()
             self._reader = sqlite3.connect(self._path, check_same_thread=False)
         except BaseException:
-            os.close(self._folder_lock)
+            self._unlock()
             raise
         self._thread = threading.Thread(target=self._work, name="results", daemon=True)
         self._thread.start()
@@ -124,9 +130,16 @@ class SqliteStore:
             raise StoreError(f"{self._path}: {error}") from error
         return found
 
-    def commit_all(self, records: Sequence[Record], done: Committed) -> None:
+    def commit_all(
+        self, records: Sequence[Record], done: Committed, *, at_once: bool = False
+    ) -> None:
         if self._closed:
             done((), StoreError(f"{self._path}: closed"))
+        elif at_once and self._jobs.empty() and self._writing.acquire(blocking=False):
+            try:
+                self._commit_and_trim([(records, done)])
+            finally:
+                self._writing.release()
         else:
             self._jobs.put((records, done))
 
@@ -167,7 +180,30 @@ class SqliteStore:
         self._thread.join()
         self._reader.close()
         self._writer.close()
-        os.close(self._folder_lock)
+        self._unlock()
+
+    @property
+    def folder(self) -> Path:
+        """Where the database is."""
+        return self._path.parent
+
+    @property
+    def problem(self) -> str:
+        """Why the latest transaction failed; empty when it did not."""
+        return self._problem
+
+    def committed_beside(self, results: int, seconds: float) -> None:
+        """A process beside this one has committed so many."""
+        self._problem = ""
+        self._tell_listeners(results, seconds)
+
+    def failed_beside(self, problem: str) -> None:
+        """A process beside this one could not commit."""
+        self._problem = problem
+
+    def _unlock(self) -> None:
+        if self._folder_lock >= 0:
+            os.close(self._folder_lock)
 
     def _open(self) -> sqlite3.Connection:
         try:
@@ -206,7 +242,6 @@ class SqliteStore:
         db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
     def _work(self) -> None:
-        next_trim_s = time.monotonic()
         while (job := self._jobs.get()) is not None:
             group, size = [job], len(job[0])
             stop = False
@@ -217,12 +252,16 @@ class SqliteStore:
                     break
                 group.append(more)
                 size += len(more[0])
-            self._commit_group(group)
-            if time.monotonic() >= next_trim_s:
-                self._trim()
-                next_trim_s = time.monotonic() + TRIM_INTERVAL_S
+            with self._writing:
+                self._commit_and_trim(group)
             if stop:
                 return
+
+    def _commit_and_trim(self, group: list[_Job]) -> None:
+        self._commit_group(group)
+        if time.monotonic() >= self._next_trim_s:
+            self._trim()
+            self._next_trim_s = time.monotonic() + TRIM_INTERVAL_S
 
     def _commit_group(self, group: list[_Job]) -> None:
         started_s = time.perf_counter()
@@ -237,15 +276,18 @@ class SqliteStore:
                 self._tell(done, (), StoreError(self._problem))
             return
         self._problem = ""
+        self._tell_listeners(len(records), time.perf_counter() - started_s)
         at = 0
         for some, done in group:
             self._tell(done, commits[at : at + len(some)], None)
             at += len(some)
+
+    def _tell_listeners(self, results: int, seconds: float) -> None:
         try:
             if self._on_commit is not None:
-                self._on_commit(len(records), time.perf_counter() - started_s)
+                self._on_commit(results, seconds)
             for tell in self._listeners:
-                tell(len(records))
+                tell(results)
         except Exception:
             logger.exception("%s: the listener to commits failed", self._path)
 

@@ -57,8 +57,13 @@ class ResultStore(Protocol):
         """The committed results of those of the frames that have one."""
         ...
 
-    def commit_all(self, records: Sequence[Record], done: Committed) -> None:
-        """Keep a group, each as `commit` does; `done` hears of it once, when it would survive."""
+    def commit_all(
+        self, records: Sequence[Record], done: Committed, *, at_once: bool = False
+    ) -> None:
+        """Keep a group, each as `commit` does; `done` hears of it once, when it would survive.
+
+        at_once: the thread that asks has nothing better to do meanwhile.
+        """
         ...
 
     def commit(self, record: Record) -> Future[Commit]:
@@ -100,7 +105,13 @@ class MemoryStore:
         found = ((frame, self.find(frame)) for frame in frames)
         return {frame: record for frame, record in found if record is not None}
 
-    def commit_all(self, records: Sequence[Record], done: Committed) -> None:
+    def commit_all(
+        self,
+        records: Sequence[Record],
+        done: Committed,
+        *,
+        at_once: bool = False,  # noqa: ARG002 - it is always at once
+    ) -> None:
         try:
             commits = [self.commit(record).result() for record in records]
         except StoreError as error:

@@ -44,6 +44,15 @@ SIDE_PX = 64
 STRIDE_PX = 8
 
 
+SMALL: dict[str, Any] = {
+    "message_bytes_max": 100_000,
+    "body_bytes_max": 1_000_000,
+    "in_flight_max": 4,
+    "pixels_max": 1_000_000,
+    "batch_delay_ms": 1.0,
+}
+
+
 def write_model(path: Path) -> None:
     """Float [n, 1, 64, 64] -> `scores` and `boxes`: finds white cells of 8x8 px as `spot`."""
     onnx = pytest.importorskip("onnx", reason="onnx is not installed: no model to serve")
@@ -144,13 +153,13 @@ def start_gateway(keys: Path, bundle: Path) -> Iterator[Callable[..., EmbeddedGa
 @pytest.fixture(scope="session")
 def gateway(start_gateway: Callable[..., EmbeddedGateway]) -> EmbeddedGateway:
     """A gateway that the tests share, with small limits."""
-    return start_gateway(
-        message_bytes_max=100_000,
-        body_bytes_max=1_000_000,
-        in_flight_max=4,
-        pixels_max=1_000_000,
-        batch_delay_ms=1.0,
-    )
+    return start_gateway(**SMALL)
+
+
+@pytest.fixture(scope="session")
+def gateway_of_two(start_gateway: Callable[..., EmbeddedGateway]) -> EmbeddedGateway:
+    """One like it, with a process beside it."""
+    return start_gateway(**SMALL, processes=2)
 
 
 @pytest.fixture(scope="session")

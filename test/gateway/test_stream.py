@@ -33,6 +33,14 @@ ConnectDevice = Callable[..., Any]
 Picture = Callable[..., np.ndarray]
 
 
+@pytest.fixture(scope="module", params=["one process", "two"])
+def gateway(
+    request: pytest.FixtureRequest, gateway: EmbeddedGateway, gateway_of_two: EmbeddedGateway
+) -> EmbeddedGateway:
+    """Whatever a device does, it cannot tell how many processes its gateway has."""
+    return gateway_of_two if request.param == "two" else gateway
+
+
 def closed_with(device: Any) -> int | None:
     """The code with which the gateway closes the connection; answers before it are dropped."""
     deadline_s = time.monotonic() + DEADLINE_S
