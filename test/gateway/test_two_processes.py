@@ -146,8 +146,13 @@ def test_heartbeats_are_answered_while_there_is_no_process(
 
 @pytest.mark.parametrize(
     ("number", "to_all"),
-    [(signal.SIGTERM, False), (signal.SIGINT, True), (signal.SIGKILL, False)],
-    ids=["terminated", "interrupted with its group", "killed"],
+    [
+        (signal.SIGTERM, False),
+        (signal.SIGINT, False),
+        (signal.SIGINT, True),
+        (signal.SIGKILL, False),
+    ],
+    ids=["terminated", "interrupted", "interrupted with its group", "killed"],
 )
 def test_no_process_outlives_the_gateway(
     start_gateway: StartGateway,
