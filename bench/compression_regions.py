@@ -28,6 +28,7 @@ from bench.compression_scenes import SCENES, SCORE_MIN, Picture, frames_of
 from bench.curves import ratio_over
 from mastra_ros.compression.codecs import CODECS, open_decoder
 from mastra_ros.compression.codecs.encoding import PyavEncoder
+from mastra_ros.inference.engines.reporting import load_onnxruntime
 
 CODEC = "x264-veryfast"
 QUALITIES = (40, 55, 70)
@@ -47,8 +48,7 @@ class Scores:
     """YOLOX-nano's scores of all places and classes, and its boxes above SCORE_MIN."""
 
     def __init__(self, data: Path) -> None:
-        import onnxruntime
-
+        onnxruntime = load_onnxruntime()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         path = str(data / "models/yolox_nano.onnx")
