@@ -18,6 +18,7 @@ transport headers; those of our packets stand in `header_bytes`. Plain codecs ha
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import platform
@@ -32,7 +33,7 @@ import numpy as np
 
 from bench.bars import judged
 from bench.compression_clock import Replay, table_of
-from bench.compression_codecs import Ours, Run, Setting, run, settings
+from bench.compression_codecs import KEY_EVERY, Ours, Run, Setting, Video, run, settings
 from bench.compression_compare import P50_MS, P99_MS, Row, compared
 from bench.compression_lossless import lossless
 from bench.compression_scenes import SCENES, Judge, Picture, Scene, kept
@@ -43,16 +44,42 @@ VGA_PX = 640 * 480
 TIMED = 150
 QUALITIES = (25, 35, 45, 55, 60, 65, 70, 75, 80, 85)
 """Of ours; the royalty-free ones are every second of them."""
+RIVAL, RIVAL_BETWEEN = "VP9 realtime 8", (16, 25, 35, 45)
+RIVAL_OPTIONS = {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0", "b": "0"}
+
+
+def all_settings() -> list[Setting]:
+    """All curves; the nearest rival's as dense as ours, since each point is chance to 0.015 of F:
+    a curve that is made to rise gains nothing by luck where it has as many points."""
+    made = settings(QUALITIES)
+    rival = next(s for s in made if s.curve == RIVAL)
+    place = made.index(rival)
+    return [*made[:place], *_between(), *made[place:]]
+
+
+def _between() -> list[Setting]:
+    """Levels between those that the rival's curve has anyway."""
+
+    def at(level: int) -> Setting:
+        given = {**RIVAL_OPTIONS, "crf": str(level)}
+        make = functools.partial(_rival, given)
+        return Setting(RIVAL, f"crf{level}", make)
+
+    return [at(level) for level in RIVAL_BETWEEN]
+
+
+def _rival(options: dict[str, str], shape: Sequence[int]) -> Video:
+    return Video("libvpx-vp9", options, shape, KEY_EVERY)
 
 
 def wanted(curves: Sequence[str], qualities: Sequence[str]) -> list[Setting]:
-    """The settings of these curves (`royalty-free`: of auto), of ours at these qualities; all
+    """The settings of these curves (`royalty-free`: of auto), at these qualities or levels; all
     where none is named."""
     return [
         setting
-        for setting in settings(QUALITIES)
+        for setting in all_settings()
         if (not curves or setting.curve.split(", ")[-1] in curves)
-        and (not qualities or setting.plain or setting.quality.split()[-1] in qualities)
+        and (not qualities or setting.quality.split()[-1] in qualities)
     ]
 
 
@@ -102,7 +129,7 @@ def _point(setting: Setting, judge: Judge, frames: Sequence[Picture], table: Row
 
 def _in_order(points: Sequence[Row]) -> list[Row]:
     """As the settings stand; of others there are none any more."""
-    place = {(s.curve, s.quality): number for number, s in enumerate(settings(QUALITIES))}
+    place = {(s.curve, s.quality): number for number, s in enumerate(all_settings())}
     known = [p for p in points if (p["curve"], p["quality"]) in place]
     return sorted(known, key=lambda p: place[p["curve"], p["quality"]])
 
@@ -184,7 +211,7 @@ def main() -> int:
     parser.add_argument("--part", choices=("curves", "times", "all"), default="all")
     parser.add_argument("--scenes", default="", help="names with commas; all without")
     parser.add_argument("--curves", default="", help="names with commas; all without")
-    parser.add_argument("--qualities", default="", help="of ours, with commas; all without")
+    parser.add_argument("--qualities", default="", help="60 or crf30, with commas; all")
     parser.add_argument("--out", type=Path, default=Path("bench/results/compression.json"))
     options = parser.parse_args()
     data = Path(os.environ.get("MASTRA_DATA", ""))
