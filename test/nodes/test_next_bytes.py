@@ -58,6 +58,8 @@ class Device:
         for publisher in publishers:
             wait_until(lambda p=publisher: p.get_subscription_count() > 0, "a listener")
         self.link(session=1)
+        encoder = self.compression._encoder
+        wait_until(lambda: encoder.in_force.startswith("x264"), "what the gateway decodes")
 
     def link(self, *, session: int) -> None:
         """A heartbeat was answered by a gateway that decodes video."""
@@ -92,7 +94,8 @@ class Device:
         key = convert.key_from_ros(decision.header, "main", decision.id)
         result = Result(key, Route.LOCAL, Detections.empty(), inference_ms=ON_DEVICE_MS)
         self.local.publish(convert.result_to_ros(result, "lens"))
-        self._wait(lambda: self.scheduling.scheduler.local_queue == 0, "the answer")
+        scheduler = self.scheduling.scheduler
+        self._wait(lambda: scheduler.inference_ms == ON_DEVICE_MS, "the answer")
 
     def _decision(self, stamp_ns: int) -> Any:
         return next(
