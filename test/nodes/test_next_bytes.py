@@ -1,4 +1,4 @@
-"""How large the next frame will be goes from the encoder to the policy, between real nodes."""
+"""How large the next frame will be goes from the encoder to the scheduler, between real nodes."""
 
 from __future__ import annotations
 
