@@ -1,22 +1,24 @@
 """Bytes and agreement of every codec and of ours, as rate-accuracy curves a scene.
 
-    python -m bench.compression [--part times|curves|all] [--scenes cars,line]
-                                [--curves auto,JPEG] [--out bench/results/compression.json]
+    python -m bench.compression [--part times|curves|all] [--scenes cars,line] [--curves auto,JPEG]
+                                [--qualities 60,70] [--out bench/results/compression.json]
 
 Needs MASTRA_DATA. `times`: encoding and decoding of the first TIMED frames of each scene at each
-setting on one core, and of each encoder that `auto` may choose; about 3 minutes, for a quiet
-machine. `curves`: bytes, F, PSNR; about 20 minutes on one core, which may be busy, since `auto`
+setting on one core, and of each encoder that `auto` may choose; about 5 minutes, for a quiet
+machine. `curves`: bytes, F, PSNR; about 30 minutes on one core, which may be busy, since `auto`
 is told the times that `times` has taken. What a plain codec makes of a scene is kept in a folder
 of temporary files, so a second run takes about a third. Scenes can be run one by one into one
 file. Then ours against the best codec (`compression_compare`): of the plain settings that keep the
 time limits on this machine, the best for the scene, chosen by who knows it; ours is `auto`, which
-does not. All figures are without transport headers; those of our packets stand in `header_bytes`.
-Plain codecs have a key frame each 60 frames.
+does not. The scenes `unseen-...` are held out: nothing was chosen on them. All figures are without
+transport headers; those of our packets stand in `header_bytes`. Plain codecs have a key frame each
+60 frames.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import platform
@@ -31,25 +33,63 @@ import numpy as np
 
 from bench.bars import judged
 from bench.compression_clock import Replay, table_of
-from bench.compression_codecs import Ours, Run, Setting, run, settings
+from bench.compression_codecs import KEY_EVERY, Ours, Run, Setting, Video, run, settings
 from bench.compression_compare import P50_MS, P99_MS, Row, compared
 from bench.compression_lossless import lossless
-from bench.compression_scenes import SCENES, Judge, Picture, Scene, frames_of, kept
+from bench.compression_scenes import SCENES, Judge, Picture, Scene, kept
+from bench.compression_unseen import UNSEEN, frames_of
 from mastra_ros.config.compression import VIDEO_QUALITY
 
 VGA_PX = 640 * 480
 TIMED = 150
+QUALITIES = (25, 35, 45, 55, 60, 65, 70, 75, 80, 85)
+"""Of ours; the royalty-free ones are every second of them."""
+RIVAL, RIVAL_BETWEEN = "VP9 realtime 8", (16, 25, 35, 45)
+RIVAL_OPTIONS = {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0", "b": "0"}
+
+
+def all_settings() -> list[Setting]:
+    """All curves; the nearest rival's as dense as ours, since each point is chance to 0.015 of F:
+    a curve that is made to rise gains nothing by luck where it has as many points."""
+    made = settings(QUALITIES)
+    rival = next(s for s in made if s.curve == RIVAL)
+    place = made.index(rival)
+    return [*made[:place], *_between(), *made[place:]]
+
+
+def _between() -> list[Setting]:
+    """Levels between those that the rival's curve has anyway."""
+
+    def at(level: int) -> Setting:
+        given = {**RIVAL_OPTIONS, "crf": str(level)}
+        make = functools.partial(_rival, given)
+        return Setting(RIVAL, f"crf{level}", make)
+
+    return [at(level) for level in RIVAL_BETWEEN]
+
+
+def _rival(options: dict[str, str], shape: Sequence[int]) -> Video:
+    return Video("libvpx-vp9", options, shape, KEY_EVERY)
+
+
+def wanted(curves: Sequence[str], qualities: Sequence[str]) -> list[Setting]:
+    """The settings of these curves (`royalty-free`: of auto), at these qualities or levels; all
+    where none is named."""
+    return [
+        setting
+        for setting in all_settings()
+        if (not curves or setting.curve.split(", ")[-1] in curves)
+        and (not qualities or setting.quality.split()[-1] in qualities)
+    ]
 
 
 def points_of(
-    scene: Scene, frames: Sequence[Picture], data: Path, curves: Sequence[str], table: Row
+    scene: Scene, frames: Sequence[Picture], data: Path, chosen: Sequence[Setting], table: Row
 ) -> list[Row]:
-    """Each setting on a scene. table: what the encoders of `auto` take; empty: as they do now."""
+    """Each setting on a scene. table: what the encoders of `auto` take."""
     judge = Judge(scene, frames, data)
     rows = []
-    for setting in settings():
-        if curves and setting.curve not in curves:
-            continue
+    for setting in chosen:
 
         def measured(setting: Setting = setting) -> Row:
             return _point(setting, judge, frames, table)
@@ -85,6 +125,13 @@ def _point(setting: Setting, judge: Judge, frames: Sequence[Picture], table: Row
     if isinstance(coder, Ours):
         row["coding"] = coder.encoder.in_force
     return row
+
+
+def _in_order(points: Sequence[Row]) -> list[Row]:
+    """As the settings stand; of others there are none any more."""
+    place = {(s.curve, s.quality): number for number, s in enumerate(all_settings())}
+    known = [p for p in points if (p["curve"], p["quality"]) in place]
+    return sorted(known, key=lambda p: place[p["curve"], p["quality"]])
 
 
 def timed(setting: Setting, frames: Sequence[Picture]) -> Row:
@@ -124,9 +171,11 @@ def rows_of(told: Row) -> list[Row]:
     return rows
 
 
-def measure(part: str, names: Sequence[str], curves: Sequence[str], data: Path, told: Row) -> Row:
+def measure(
+    part: str, names: Sequence[str], chosen: Sequence[Setting], data: Path, told: Row
+) -> Row:
     """Fill in what was asked for."""
-    for scene in SCENES:
+    for scene in (*SCENES, *UNSEEN):
         if names and scene.name not in names:
             continue
         frames = frames_of(scene, data)
@@ -134,17 +183,18 @@ def measure(part: str, names: Sequence[str], curves: Sequence[str], data: Path, 
         if part in ("times", "all"):
             entry["encoders"] = table_of(frames)
             times = entry.setdefault("times", {})
-            for setting in settings():
-                if not curves or setting.curve in curves:
-                    times[f"{setting.curve}, {setting.quality}"] = timed(setting, frames)
+            for setting in chosen:
+                times[f"{setting.curve}, {setting.quality}"] = timed(setting, frames)
         if part in ("curves", "all"):
             height, width = frames[0].shape[:2]
             entry |= {"frames": len(frames), "size": f"{width}x{height}"}
-            points = points_of(scene, frames, data, curves, entry.get("encoders", {}))
-            if curves:
-                points += [p for p in entry.get("points", ()) if p["curve"] not in curves]
-            entry["points"] = points
-            if not scene.detector:
+            if "encoders" not in entry:  # not taken yet: as they are beside what else runs
+                entry["encoders"] = table_of(frames)
+            points = points_of(scene, frames, data, chosen, entry["encoders"])
+            anew = {(p["curve"], p["quality"]) for p in points}
+            old = [p for p in entry.get("points", ()) if (p["curve"], p["quality"]) not in anew]
+            entry["points"] = _in_order(old + points)
+            if scene.name == "ultrasound":
                 told["lossless"] = lossless(frames)
         for row in entry.get("points", ()):
             row |= entry.get("times", {}).get(f"{row['curve']}, {row['quality']}", {})
@@ -161,6 +211,7 @@ def main() -> int:
     parser.add_argument("--part", choices=("curves", "times", "all"), default="all")
     parser.add_argument("--scenes", default="", help="names with commas; all without")
     parser.add_argument("--curves", default="", help="names with commas; all without")
+    parser.add_argument("--qualities", default="", help="60 or crf30, with commas; all")
     parser.add_argument("--out", type=Path, default=Path("bench/results/compression.json"))
     options = parser.parse_args()
     data = Path(os.environ.get("MASTRA_DATA", ""))
@@ -181,10 +232,11 @@ def main() -> int:
         "opencv": cv2.__version__,
         "limits_ms": {"vga_p50": P50_MS, "vga_p99": P99_MS},
     }
-    names, curves = (
-        [name for name in given.split(",") if name] for given in (options.scenes, options.curves)
+    names, curves, qualities = (
+        [name.strip() for name in given.split(",") if name]
+        for given in (options.scenes, options.curves, options.qualities)
     )
-    told = measure(options.part, names, curves, data, told)
+    told = measure(options.part, names, wanted(curves, qualities), data, told)
     told["rows"] = rows_of(told)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(judged("compression", told), indent=2, allow_nan=False)

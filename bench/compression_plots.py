@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from bench.compression_unseen import PREFIX
 from mastra_ros.figures import new_figure
 
 FOLDER = "docs/images"
@@ -13,10 +14,10 @@ OURS = {"auto": "black", "auto, royalty-free": "tab:gray"}
 
 
 def draw(document: dict[str, Any], folder: Path) -> list[Path]:
-    """Write compression_SCENE.png for each scene; the files."""
+    """Write compression_SCENE.png for each scene that is not held out; the files."""
     made = []
     for name, scene in document.get("scenes", {}).items():
-        if "compared" not in scene:
+        if "compared" not in scene or name.startswith(PREFIX):
             continue
         path = folder / f"compression_{name}.png"
         _draw(name, scene, path)

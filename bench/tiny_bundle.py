@@ -29,6 +29,7 @@ def make_tiny_bundle(folder: Path, real: str = "models/board_defects") -> Path:
     bundle = load_bundle(real)
     content: dict[str, Any] = yaml.safe_load(bundle.path.read_text("utf-8"))
     shutil.copy(bundle.part("local").path, folder / content["parts"]["local"]["file"])
+    content["parts"] = {name: content["parts"][name] for name in ("local", "cloud")}
     cloud = content["parts"]["cloud"]
     onnx.save(_model(bundle), folder / cloud["file"])
     cloud["sha256"] = hashlib.sha256((folder / cloud["file"]).read_bytes()).hexdigest()

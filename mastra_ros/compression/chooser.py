@@ -89,6 +89,7 @@ class Chooser:
         self._wait = 0  # frames until pictures are gathered for the next trial
         self._again = FIRST_AGAIN
         self._running = False
+        self._settled = False  # the present one was chosen by a trial of this scene
         self._closed = False
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
@@ -123,6 +124,7 @@ class Chooser:
             self._mean_bytes += (size - self._mean_bytes) / 30 if self._mean_bytes else size
         if self._another_scene():
             self._wait, self._again = 0, FIRST_AGAIN
+            self._settled = False
             self._too_slow.clear()
         if self._wait > 0:
             self._wait -= 1
@@ -206,8 +208,9 @@ class Chooser:
                     too_slow.add(spec.family)
         families = {CODECS[trial.codec].family for trial in trials}
         equal = families <= self._measured
-        chosen = choose(trials, self.present, budget_ms, equal=equal)
+        chosen = choose(trials, self.present, budget_ms, equal=equal, settled=self._settled)
         with self._lock:
+            self._settled = True
             changed = chosen != self.present and chosen in self.names
             self._proposed = chosen if changed else self.present
             self._again = FIRST_AGAIN if changed else min(2 * self._again, AGAIN_MAX)

@@ -106,7 +106,7 @@ class CompressionNode(StageNode):
 
     def reconfigured(self) -> None:
         if self._encoder is not None:
-            self._tasks.put(partial(self._encoder.configure, self.config))
+            self._tasks.put(partial(self._then_tell_size, self._encoder.configure, self.config))
 
     def health(self) -> Health:
         level, message, values = super().health()
@@ -188,6 +188,7 @@ class CompressionNode(StageNode):
         assert self._encoder is not None
         self._tasks.put(
             partial(
+                self._then_tell_size,
                 self._encoder.follow,
                 session=message.session,
                 codecs=tuple(message.codecs),
@@ -238,6 +239,11 @@ class CompressionNode(StageNode):
         self._packets.publish(message)
         self._tell_size()
         self._news.tell_change()
+
+    def _then_tell_size(self, change: Callable[..., None], *given: Any, **named: Any) -> None:
+        """A key that is due, or another quality, is reckoned with before the frame that has it."""
+        change(*given, **named)
+        self._tell_size()
 
     def _tell_size(self) -> None:
         """Tell what the encoder expects of the next frame, where that is another by a tenth."""

@@ -31,6 +31,19 @@ def test_every_frame_with_one_final_result_leaves_nothing_missing() -> None:
     json.dumps(told)
 
 
+def test_codec_quality_in_force_and_bytes_by_kind_are_told() -> None:
+    report = RunReport()
+    assert "encoded with" not in report.summary()  # nothing was sent
+    report.compression = {
+        "coding": "x264-veryfast quality 44",
+        "packets": {"key": (1, 10_593), "video": (80, 61_200)},
+    }
+    told = " ".join(report.summary().split())
+    assert "encoded with x264-veryfast quality 44" in told
+    assert "key 1 (10,593), video 80 (61,200)" in told
+    assert json.loads(json.dumps(report.to_dict()))["compression"]["packets"]["key"] == [1, 10_593]
+
+
 def test_a_frame_without_a_final_result_is_missing_although_a_provisional_one_came() -> None:
     report = RunReport()
     report.on_frame(FrameKey("main", 1))

@@ -10,7 +10,16 @@ from mastra_ros.compression import first
 from mastra_ros.compression.chooser import Chooser, at_once
 from mastra_ros.compression.codecs import CODECS, FORMATS
 from mastra_ros.compression.pace import FRAMES, LENIENCE, Pace
-from mastra_ros.compression.trials import BETTER, BETTER_KIND, PEAK, ROOM, Trial, candidates, choose
+from mastra_ros.compression.trials import (
+    BETTER,
+    BETTER_FIRST,
+    BETTER_KIND,
+    PEAK,
+    ROOM,
+    Trial,
+    candidates,
+    choose,
+)
 
 BUDGET_MS = 3.0
 
@@ -31,6 +40,46 @@ def trial(codec: str, size: float, *, psnr_db: float = 38.0, ms: float = 1.0, sl
 def test_another_codec_has_to_be_clearly_better(other: str, size: float, chosen: bool) -> None:
     trials = [trial("x264-superfast", 1000), trial(other, size)]
     assert choose(trials, "x264-superfast", BUDGET_MS) == (other if chosen else "x264-superfast")
+
+
+def test_what_a_scene_began_with_by_guess_gives_way_to_what_is_a_little_better() -> None:
+    trials = [trial("x264-superfast", 1000), trial("x264-veryfast", 1000 * BETTER_FIRST - 1)]
+    assert choose(trials, "x264-superfast", BUDGET_MS, settled=False) == "x264-veryfast"
+    assert choose(trials, "x264-superfast", BUDGET_MS) == "x264-superfast"
+    for faster in ("x264-ultrafast", "vp9-8"):
+        other = [trial("x264-superfast", 1000), trial(faster, 1000 * BETTER_FIRST - 1)]
+        assert choose(other, "x264-superfast", BUDGET_MS, settled=False) == "x264-superfast"
+
+
+def test_the_first_trial_of_a_scene_decides_more_freely_than_those_behind_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sizes = {"x264-superfast": 1000.0, "x264-veryfast": 900.0}
+    monkeypatch.setattr(
+        chooser_module, "try_codec", lambda spec, *_, **__: trial(spec.name, sizes[spec.name])
+    )
+    made = Chooser(tuple(sizes), first="x264-superfast", budget_ms=BUDGET_MS, run=at_once)
+    image = np.zeros((480, 640), np.uint8)
+
+    def after_a_trial() -> str:
+        ran = len(told)
+        while len(told) == ran:
+            made.saw(image, "mono8", 1000, lambda _: 60)
+        return made.saw(image, "mono8", 1000, lambda _: 60)
+
+    told: list[bool] = []
+    choose_as_it_is = chooser_module.choose
+
+    def choose_and_tell(*args, settled: bool, **named) -> str:
+        told.append(settled)
+        return choose_as_it_is(*args, settled=settled, **named)
+
+    monkeypatch.setattr(chooser_module, "choose", choose_and_tell)
+    assert after_a_trial() == "x264-veryfast"
+    sizes |= {"x264-superfast": 900.0, "x264-veryfast": 1000.0}
+    assert after_a_trial() == "x264-veryfast"  # a change for so little costs more than it saves
+    assert told == [False, True]
+    made.close()
 
 
 def test_where_qualities_were_measured_to_be_equal_the_bytes_alone_decide() -> None:

@@ -202,8 +202,9 @@ def test_nothing_known_of_the_link_changes_nothing() -> None:
     assert control.quality(WANTED) == WANTED
 
 
-def test_x264_takes_another_quality_without_a_key_frame() -> None:
-    encoder = open_encoder("x264-veryfast")
+@pytest.mark.parametrize("name", ["x264-veryfast", "vp9-8-natural"])
+def test_another_quality_is_taken_without_a_key_frame(name: str) -> None:
+    encoder = open_encoder(name)
     rng = np.random.default_rng(0)
     scene = rng.integers(0, 255, (30, 40, 3), dtype=np.uint8).repeat(8, 0).repeat(8, 1)
     sizes: dict[int, list[int]] = {}
@@ -218,15 +219,16 @@ def test_x264_takes_another_quality_without_a_key_frame() -> None:
     assert 1.4 * means[20] < means[60] < means[80] / 1.4
 
 
+@pytest.mark.parametrize(("codec", "bitstream"), [("x264", "h264"), ("vp9", "vp9")])
 def test_a_stream_on_a_narrow_link_takes_fewer_bytes_without_a_key_frame(
-    config_of, frame_of
+    config_of, frame_of, codec, bitstream
 ) -> None:
-    encoder = StreamEncoder(config_of(codec="x264"), run=lambda _: None)
+    encoder = StreamEncoder(config_of(codec=codec), run=lambda _: None)
     rng = np.random.default_rng(0)
     scene = rng.integers(0, 255, (30, 40, 3), dtype=np.uint8).repeat(8, 0).repeat(8, 1)
     sizes, keys = [], 0
     for number in range(1, 61):
-        told = {"session": 1, "codecs": ("h264",), "acknowledged": (0, "")}
+        told = {"session": 1, "codecs": (bitstream,), "acknowledged": (0, "")}
         told |= {"key_frame_needed": False, "key_frames_asked": 0}
         encoder.follow(**told, goodput_bps=5e7 if number <= 30 else 1e5)
         encoder.fit(150.0, number / RATE_HZ)

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from mastra_ros.compression import Decoder, StreamEncoder
+from mastra_ros.compression import Decoder, StreamEncoder, streams
 from mastra_ros.compression.chooser import at_once
 from mastra_ros.compression.codecs import (
     CODECS,
@@ -16,7 +16,8 @@ from mastra_ros.compression.codecs import (
     readable_formats,
     writable_formats,
 )
-from mastra_ros.compression.streams import FINE_EVERY
+from mastra_ros.compression.codecs.encoding import PyavEncoder
+from mastra_ros.compression.streams import FINE_MORE
 from mastra_ros.compression.trials import BETTER, BETTER_KIND
 from mastra_ros.errors import CodecError
 from mastra_ros.types import Packet, PacketKind
@@ -25,7 +26,7 @@ KEY, VIDEO = PacketKind.KEY, PacketKind.VIDEO
 
 
 def test_another_quality_size_or_encoding_is_a_key_frame(config_of, moving, frame_of) -> None:
-    encoder, decoder = StreamEncoder(config_of(codec="vp9"), run=at_once), Decoder()
+    encoder, decoder = StreamEncoder(config_of(codec="av1"), run=at_once), Decoder()
     encoder.peer(FORMATS)
     stamp_ns = 0
 
@@ -39,7 +40,7 @@ def test_another_quality_size_or_encoding_is_a_key_frame(config_of, moving, fram
 
     assert sent(moving(1)).stands_alone
     assert not sent(moving(2)).stands_alone
-    encoder.configure(config_of(codec="vp9", quality=80))
+    encoder.configure(config_of(codec="av1", quality=80))
     assert sent(moving(2)).stands_alone
     assert sent(moving(3), "rgb8").stands_alone
     assert sent(moving(3, (97, 65))).stands_alone
@@ -241,30 +242,43 @@ def test_a_slow_faint_change_is_sent_as_video_though_no_tile_would_be_sent(
             assert len(packet.payload) <= len(noisy.payload)
 
 
-def test_one_frame_in_some_is_finer_where_the_link_has_room(config_of, frame_of) -> None:
-    def sizes(steps: int) -> list[int]:
-        encoder = StreamEncoder(config_of(codec="x264", quality=60), run=lambda _: None)
+@pytest.mark.parametrize("codec", ["x264", "vp9"])
+def test_one_frame_in_some_is_finer_where_the_link_has_room(
+    codec, config_of, frame_of, monkeypatch
+) -> None:
+    every = next(spec.fine_every for spec in CODECS.values() if spec.family == codec)
+    asked: list[int] = []
+
+    class Asked(PyavEncoder):
+        def encode(self, *args, quality: int, **named):
+            asked.append(quality)
+            return super().encode(*args, quality=quality, **named)
+
+    monkeypatch.setattr(streams, "open_encoder", lambda name: Asked(CODECS[name]))
+    rng = np.random.default_rng(0)
+    coarse = rng.integers(0, 255, (12, 16, 3), np.uint8).repeat(16, 0).repeat(16, 1)
+
+    def qualities(steps: int) -> list[int]:
+        asked.clear()
+        encoder = StreamEncoder(config_of(codec=codec, quality=60), run=lambda _: None)
         encoder.peer(FORMATS)
         encoder.rate.steps = steps
-        rng = np.random.default_rng(0)
-        coarse = rng.integers(0, 255, (12, 16, 3), np.uint8).repeat(16, 0).repeat(16, 1)
-        made = []
-        for number in range(1, 2 * FINE_EVERY + 2):
-            image = np.roll(coarse, 3 * number, axis=1) // 2
-            image = image + rng.integers(0, 40, image.shape, np.uint8)
-            made.append(len(encoder.encode(frame_of(image, number)).payload))
-        return made
+        for number in range(1, 2 * every + 2):
+            encoder.encode(frame_of(np.roll(coarse, 3 * number, axis=1), number))
+        return list(asked)
 
-    fine = (FINE_EVERY, 2 * FINE_EVERY)
-    made = sizes(0)
-    assert all(made[n] > 1.3 * np.median(made) for n in fine)
-    made = sizes(1)  # a link that has none
-    assert all(made[n] < 1.3 * np.median(made) for n in fine)
+    made = qualities(0)
+    assert made[every] == made[2 * every] == 60 + FINE_MORE
+    assert set(np.delete(made, [every, 2 * every])) == {60}
+    assert len(set(qualities(1))) == 1  # a link that has none
 
 
 def test_a_scene_that_stands_still_is_not_made_finer(config_of, moving, frame_of) -> None:
     encoder = StreamEncoder(config_of(codec="x264"), run=lambda _: None)
     encoder.peer(FORMATS)
     still = moving(0, (128, 96))
-    kinds = [encoder.encode(frame_of(still, n)).kind for n in range(1, 3 * FINE_EVERY)]
+    kinds = [
+        encoder.encode(frame_of(still, n)).kind
+        for n in range(1, 3 * CODECS["x264-veryfast"].fine_every)
+    ]
     assert set(kinds[1:]) == {PacketKind.REPEAT}

@@ -230,13 +230,23 @@ def test_a_change_of_codec_while_running_costs_one_key_frame(
     assert not device.failed
 
 
-@pytest.mark.parametrize("fault", ["reset@0ms", "down@0ms..400ms", "stall@0ms..300ms"])
+BREAKS = {
+    "reset": "reset@0ms",
+    "down": "down@0ms..400ms",
+    "stall": "stall@0ms..300ms",
+    "lost acknowledgements": "down:stall@0ms..300ms,reset@290ms",
+    "reset in the midst of a packet": "up:rate=32kbit@0ms..200ms,reset@150ms",
+}
+
+
+@pytest.mark.parametrize("name", BREAKS)
 def test_on_a_link_that_breaks_every_picture_is_answered_rightly_in_the_end(
-    video_gateway: EmbeddedGateway, camera: Any, fault: str
+    video_gateway: EmbeddedGateway, camera: Any, name: str
 ) -> None:
+    fault = BREAKS[name]
     with ShapingProxy("127.0.0.1", video_gateway.port) as proxy:
         uri = f"wss://127.0.0.1:{proxy.port}"
-        device = camera(uri, f"break-{fault[:4]}", heartbeat_timeout_ms=250.0)
+        device = camera(uri, f"break-{name.replace(' ', '-')}", heartbeat_timeout_ms=250.0)
         for number in range(1, 61):
             if number == 20:
                 proxy.restart_clock()

@@ -2,7 +2,8 @@
 
 An encoder's own rate is fixed when it is opened, and opening it anew costs a key frame, just when
 the link is narrow. So the whole picture is declared a region of interest with an offset, which
-x264 adds to the quantiser of each block.
+x264 adds to the quantiser of each block, and libvpx to that of a segment. libvpx keeps to it until
+it is told another, so the first picture without an offset says so.
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ class Strain:
     def __init__(self) -> None:
         self._graph: Any = None
         self._made_for: tuple[float, int, int] = (0.0, 0, 0)
+        self._strained = False
 
     def on(self, frame: Any, offset: float) -> Any:
-        """The frame with the offset on it, -1 (best) to 1; itself for 0."""
-        if offset == 0.0:
+        """The frame with the offset on it, -1 (best) to 1; itself where there is and was none."""
+        if offset == 0.0 and not self._strained:
             return frame
+        self._strained = offset != 0.0
         offset = round(min(max(offset, -1.0), 1.0), 4)
         made_for = (offset, frame.width, frame.height)
         if made_for != self._made_for or self._graph is None:

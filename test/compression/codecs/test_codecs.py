@@ -88,6 +88,53 @@ def test_a_key_frame_comes_when_asked_for_and_where_nothing_less_will_do(scene, 
     assert not is_key(scene(160, 96), quality=90)
 
 
+LIVE = [name for name in EACH_FORMAT if CODECS[name].live_range]
+
+
+def speckle(number: int):
+    """A picture of grain that moves by some pixels."""
+    rng = np.random.default_rng(2)
+    grain = rng.integers(40, 200, (36, 48, 3), np.uint8).repeat(8, 0).repeat(8, 1)
+    noise = np.random.default_rng(number).integers(0, 24, grain.shape, np.uint8)
+    return np.roll(grain, 3 * number, axis=1) + noise
+
+
+def sizes_of(name: str, qualities: list[int], *, keys: tuple[int, ...] = (0,)) -> list[int]:
+    """Bytes of pictures of grain in a row, all decoded."""
+    encoder = open_encoder(name)
+    decoder = open_decoder(CODECS[name].format, "bgr8", 384, 288)
+    sizes = []
+    for number, quality in enumerate(qualities):
+        picture = speckle(number)
+        made = encoder.encode(picture, "bgr8", key=number in keys, quality=quality)
+        assert made.key == (number in keys)
+        decoder.decode(made.data)
+        sizes.append(len(made.data))
+    return sizes
+
+
+@pytest.mark.parametrize("name", LIVE)
+def test_a_picture_of_another_quality_leaves_those_behind_it_as_they_were(name) -> None:
+    even = sizes_of(name, [60] * 12)
+    for other, way in ((80, 1), (35, -1)):
+        once = sizes_of(name, [60] * 6 + [other] + [60] * 5)
+        assert way * (once[6] - even[6]) > 0.2 * even[6]
+        assert once[8:] == pytest.approx(even[8:], rel=0.3)
+
+
+@pytest.mark.parametrize("name", LIVE)
+@pytest.mark.parametrize(("quality", "way"), [(35, -1), (80, 1)])
+def test_a_quality_taken_on_the_way_counts_for_all_behind_it_keys_too(name, quality, way) -> None:
+    keys = (0, 10)
+    even, begun = (sizes_of(name, [q] * 14, keys=keys) for q in (60, quality))
+    taken = sizes_of(name, [60] * 3 + [quality] * 11, keys=keys)
+    assert way * (sum(taken[4:10]) - sum(even[4:10])) > 0.3 * sum(even[4:10])
+    assert way * (taken[10] - even[10]) > 0.3 * even[10]
+    if name == "vp9-8":  # it costs what it costs from the beginning
+        assert sum(taken[4:10]) == pytest.approx(sum(begun[4:10]), rel=0.4)
+        assert taken[10] == pytest.approx(begun[10], rel=0.1)
+
+
 @pytest.mark.parametrize("name", EACH_FORMAT)
 def test_more_quality_costs_more_bytes_and_is_more_like_the_picture(scene, name) -> None:
     rng = np.random.default_rng(1)
