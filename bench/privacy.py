@@ -6,7 +6,8 @@ The parts plates, faces, reading, video and bands (`--parts recall`) do not depe
 machine is; cost does. Needs MASTRA_DATA, and the default finders (`make setup`). The optional ones
 are taken where they are: `mastra model get yunet` and `plates`, or --models FOLDER of those. A part
 that is not run keeps what the file in bench/results/ says of it, with the day and the model of its
-run. Reading needs the recogniser of module plate_reader.
+run; a note on a part goes when all of that part is run. Parts that were measured with finders that
+are not here are refused. Reading needs the recogniser of module plate_reader.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ import numpy as np
 from bench.bars import RESULTS, judged
 from bench.plate_reader import PlateReader, plain
 from bench.privacy_bands import of_bands
+from bench.privacy_parts import entered, missing, run_of
 from bench.privacy_pictures import (
     Image,
     Truth,
@@ -43,8 +45,6 @@ from mastra_ros.config import PrivacyConfig
 from mastra_ros.errors import ModelError
 from mastra_ros.privacy import Finder, Region, mask_of
 from mastra_ros.privacy.finders import ALL, DEFAULT, FINDERS, PacedFinders
-from mastra_ros.privacy.finders.files import own_model
-from mastra_ros.privacy.finders.network import open_network
 from mastra_ros.privacy.hide import hide_inside
 from mastra_ros.privacy.tracks import Tracks
 
@@ -72,14 +72,6 @@ class Bench:
             if (finder := self._opened(name)) is not None:
                 self.finders[name] = finder
         self.sets = {"default": DEFAULT, "all": tuple(self.finders)}
-
-    def run(self) -> Result:
-        """When this is, and with what: parts may be measured on different days."""
-        return {
-            "on": time.strftime("%Y-%m-%d"),
-            "plates_and_heads": self.finders["plates_and_heads"].digest[:12],
-            "engine": open_network(own_model()[0]).name,
-        }
 
     def _opened(self, name: str) -> Finder | None:
         try:
@@ -289,8 +281,15 @@ def main() -> int:
     told: Result = {}
     if options.out.exists():
         told = json.loads(options.out.read_text("utf-8"))
-    told["finders"] = {name: list(names) for name, names in bench.sets.items()}
     wanted = GROUPS.get(options.parts) or tuple(options.parts.split(","))
+    if lost := missing(told, bench.sets["all"], wanted):
+        print(
+            f"bench.privacy: {options.out} was measured with {', '.join(lost)} too, which "
+            "`mastra model get` brings; or take another --out",
+            file=sys.stderr,
+        )
+        return 2
+    told["finders"] = {name: list(names) for name, names in bench.sets.items()}
     widths = [int(width) for width in options.widths.split(",") if width]
     parts: dict[str, Callable[[], Any]] = {
         "plates": lambda: of_plates(bench, data, widths),
@@ -302,13 +301,9 @@ def main() -> int:
         ),
         "cost": lambda: cost(bench, data, options.frames),
     }
+    run = run_of(bench.finders["plates_and_heads"])
     for name in wanted:
-        made = parts[name]()
-        if name in ("plates", "faces"):
-            rows = {row["width_px"]: row for row in [*told.get(name, ()), *made]}
-            made = [rows[width] for width in sorted(rows)]
-        told[name] = made
-        told.setdefault("runs", {})[name] = bench.run()
+        told = entered(told, name, parts[name](), run, whole=not widths)
         options.out.write_text(json.dumps(judged("privacy", told), indent=2) + "\n", "utf-8")
     return 0
 

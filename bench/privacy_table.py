@@ -42,7 +42,8 @@ def tables(document: dict[str, Any]) -> str:
         "",
     ]
     lines += [*_runs(document), ""]
-    lines += [*(f"Note: {note}." for note in document.get("notes", ())), "", *page.missed(document)]
+    notes = document.get("notes", {}).values()
+    lines += [*(f"Note: {note}." for note in notes), "", *page.missed(document)]
     return "\n".join(lines)
 
 

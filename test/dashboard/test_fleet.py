@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import Any
 
 import pytest
@@ -294,7 +295,12 @@ def test_a_thousand_devices_are_asked_for_once_a_second(monkeypatch: pytest.Monk
     many = Answers(**{f"cam-{n}": {"connected": True} for n in range(1000)})
     fleet = Fleet(many)  # type: ignore[arg-type]
 
+    ours, others = threading.get_ident(), asyncio.sleep
+
     async def sleep(seconds: float) -> None:
+        if threading.get_ident() != ours:  # pages of other tests, in their own loop
+            await others(seconds)
+            return
         waits.append(seconds)
         if len(waits) == 3:
             raise asyncio.CancelledError

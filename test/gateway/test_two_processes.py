@@ -59,7 +59,7 @@ def test_devices_get_the_same_answers_as_of_one_process(
     assert not model_process(gateway)
     answers = []
     for one in (gateway, gateway_of_two):
-        device = connect_device(one, stream="same")
+        device = connect_device(one, stream="one_or_two_processes")
         told = []
         for stamp_ns in range(1, 30):  # a key frame, and deltas that rest on it
             image = picture(*((n % 8, n // 8) for n in range(stamp_ns)))

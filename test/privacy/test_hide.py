@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mastra_ros.privacy.hide import hide_inside, mosaic
+from mastra_ros.privacy.hide import LEAST_BLOCK_PX, hide_inside, mosaic
 from mastra_ros.privacy.region import Region
 
 from .conftest import noise
@@ -26,6 +26,13 @@ def test_a_mosaic_has_at_most_eight_blocks_across(
 def test_half_a_face_at_the_border_has_half_of_the_blocks() -> None:
     hidden = hide_inside(noise((100, 100)), [Region(-40, 10, 80, 80, "face")], "mosaic", 8)
     assert len(np.unique(hidden[10, :40])) <= 4
+
+
+@pytest.mark.parametrize("side", [12, 20, 30, 60])
+def test_a_small_region_has_no_block_smaller_than_the_least(side: int) -> None:
+    hidden = hide_inside(noise((100, 100)), [Region(10, 10, side, side, "face")], "mosaic", 8)
+    across = -(-side // LEAST_BLOCK_PX)
+    assert len(np.unique(hidden[10 : 10 + side, 10 : 10 + side])) <= across**2
 
 
 def test_every_block_is_the_mean_of_what_it_covers() -> None:

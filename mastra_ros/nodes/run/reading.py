@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 from rclpy.context import Context
+from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.serialization import deserialize_message
 
@@ -16,6 +17,8 @@ from .monitor import EVERYTHING
 
 DISCOVERY_S = 0.5
 """Who listens has so long to be found, before the first message of a topic."""
+DELIVERY_S = 2.0
+"""What was published has so long to be taken in by who listens, before the end."""
 KIND = re.compile(r"([a-z][a-z0-9_]{0,63})/msg/([A-Z][A-Za-z0-9]{0,63})")
 
 
@@ -72,5 +75,7 @@ class Publishing:
         return self
 
     def __exit__(self, *_: object) -> None:
+        for made in self._publishers.values():  # the last ones may be on their way yet
+            made.wait_for_all_acked(Duration(seconds=DELIVERY_S))
         self._node.destroy_node()
         self._context.try_shutdown()

@@ -17,6 +17,8 @@ SAME_IOU = 0.45
 CANDIDATES_MAX = 3000
 """So many boxes at most are compared with each other; a picture that gives more is no picture that
 the network was made for, and the best of them are kept."""
+ROWS_AT_ONCE = 64
+"""So many boxes are compared with all at a time: thousands at once would take much memory."""
 
 
 def bgr(image: Image) -> Image:
@@ -91,31 +93,44 @@ def joined(regions: list[Region], same_iou: float = SAME_IOU) -> list[Region]:
 
     Two finders that see one face give two boxes; what either of them saw is hidden.
     """
-    made: list[Region] = []
-    sides: NDArray[np.float64] = np.empty((len(regions), 4))  # of those made
-    kinds: list[str] = []
-    for region in sorted(regions, key=lambda r: -r.score):
-        box = np.array(
-            (region.x, region.y, region.x + region.width, region.y + region.height), np.float64
-        )
-        same = _overlaps(sides[: len(made)], box) > same_iou
-        first = next((i for i in np.flatnonzero(same) if kinds[i] == region.kind), None)
-        if first is None:
-            sides[len(made)] = box
-            made.append(region)
-            kinds.append(region.kind)
-        else:
-            made[first] = hull(made[first], region)
-            sides[first, :2] = np.minimum(sides[first, :2], box[:2])
-            sides[first, 2:] = np.maximum(sides[first, 2:], box[2:])
-    return made
+    regions = sorted(regions, key=lambda r: -r.score)
+    if not regions:
+        return []
+    sides = np.array([(r.x, r.y, r.x + r.width, r.y + r.height) for r in regions], np.float64)
+    kinds = np.unique([r.kind for r in regions], return_inverse=True)[1]
+    blocks = np.split(np.arange(len(regions)), range(ROWS_AT_ONCE, len(regions), ROWS_AT_ONCE))
+    same = np.concatenate([_same(sides, kinds, rows, same_iou) for rows in blocks])
+    made: dict[int, Region] = {}
+    for number, region in enumerate(regions):
+        earlier = same[:number, number]
+        if not earlier.any():
+            made[number] = region
+            continue
+        first = int(earlier.argmax())
+        made[first] = hull(made[first], region)
+        sides[first, :2] = np.minimum(sides[first, :2], sides[number, :2])
+        sides[first, 2:] = np.maximum(sides[first, 2:], sides[number, 2:])
+        same[first] = _same(sides, kinds, np.array([first]), same_iou)
+        same[number] = False
+    return list(made.values())
+
+
+def _same(
+    sides: NDArray[np.float64], kinds: NDArray[np.intp], rows: NDArray[np.intp], same_iou: float
+) -> NDArray[np.bool_]:
+    """(rows, N): whether the boxes of these rows and all boxes are one thing."""
+    overlapping = _overlaps(sides, sides[rows][:, None]) > same_iou
+    return np.asarray(overlapping & (kinds[rows][:, None] == kinds))
 
 
 def _overlaps(sides: NDArray[np.float64], box: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Intersection over union of boxes (N, 4) left, top, right, bottom with one."""
-    both = np.minimum(sides[:, 2:], box[2:]) - np.maximum(sides[:, :2], box[:2])
-    shared = both.clip(min=0).prod(1)
-    areas = (sides[:, 2:] - sides[:, :2]).prod(1) + (box[2:] - box[:2]).prod()
+    """Intersection over union of boxes (N, 4) left, top, right, bottom with one, or many.
+
+    Of many, (M, 1, 4), it gives (M, N).
+    """
+    both = np.minimum(sides[:, 2:], box[..., 2:]) - np.maximum(sides[:, :2], box[..., :2])
+    shared = both.clip(min=0).prod(-1)
+    areas = (sides[:, 2:] - sides[:, :2]).prod(-1) + (box[..., 2:] - box[..., :2]).prod(-1)
     overlaps: NDArray[np.float64] = shared / (areas - shared)
     return overlaps
 

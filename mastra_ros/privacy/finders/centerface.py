@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from .boxes import best, bgr, checked, padded, resized, scaled, tensor
+from .boxes import best, bgr, checked, resized, scaled
 from .network import AUTO, open_network
+from .planes import Planes
 from .region import FACE, Image, Region
 
 SCALE = 0.65
@@ -32,6 +33,7 @@ class CenterFace:
     ) -> None:
         self.digest = digest
         self._engine = open_network(model, engine=engine, threads=threads)
+        self._planes = Planes(MULTIPLE_PX, red_first=True)
         self._score_min = score_min
 
     def find(self, image: Image) -> list[Region]:
@@ -39,8 +41,7 @@ class CenterFace:
         colours = bgr(image)
         smaller = resized(colours, SCALE)
         across, down = colours.shape[1] / smaller.shape[1], colours.shape[0] / smaller.shape[0]
-        seen = padded(smaller, MULTIPLE_PX)
-        outputs = self._engine.run(tensor(seen, red_first=True))
+        outputs = self._engine.run(self._planes.of(smaller))
         heat, size, offset, _ = (output[0] for output in checked(self.name, outputs))
         rows, columns = np.nonzero(heat[0] >= self._score_min)
         if not len(rows):

@@ -144,7 +144,7 @@ def _merged(found: Sequence[Part]) -> list[Part]:
     if len(found) > PARTS_MAX:  # noise all over the picture: one search costs less
         return [_around(found)]
     left = np.array([(p.left, p.top, p.right, p.bottom) for p in found], np.int64).reshape(-1, 4)
-    saved = np.array([_saved(left, one) for one in left]).reshape(len(left), len(left))
+    saved = _saved(left, left[:, None])
     np.fill_diagonal(saved, 0)
     while saved.size and saved.max() > 0:
         one, other = divmod(int(saved.argmax()), len(left))
@@ -159,8 +159,11 @@ def _merged(found: Sequence[Part]) -> list[Part]:
 
 
 def _saved(left: NDArray[np.int64], one: NDArray[np.int64]) -> NDArray[np.int64]:
-    """What is saved by searching the hull of `one` and each of the others, px."""
-    low, high = np.minimum(left[:, :2], one[:2]), np.maximum(left[:, 2:], one[2:])
-    both = (left[:, 2:] - left[:, :2]).prod(1) + int((one[2:] - one[:2]).prod())
-    saved: NDArray[np.int64] = both + EACH_PX - (high - low).prod(1)
+    """What is saved by searching the hull of `one` and each of the others, px.
+
+    Of many, (M, 1, 4), it gives (M, N).
+    """
+    low, high = np.minimum(left[:, :2], one[..., :2]), np.maximum(left[:, 2:], one[..., 2:])
+    both = (left[:, 2:] - left[:, :2]).prod(-1) + (one[..., 2:] - one[..., :2]).prod(-1)
+    saved: NDArray[np.int64] = both + EACH_PX - (high - low).prod(-1)
     return saved

@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from .boxes import Floats, best, bgr, checked, joined, padded, resized, scaled, tensor
+from .boxes import Floats, best, bgr, checked, joined, resized, scaled
 from .network import AUTO, open_network
+from .planes import Planes
 from .region import HEAD, PLATE, Image, Region
 from .second_look import SecondLook
 
@@ -49,6 +50,7 @@ class PlatesAndHeads:
     ) -> None:
         self.digest = digest
         self._engine = open_network(model, engine=engine, threads=threads)
+        self._planes = Planes(MULTIPLE_PX)
         self._score_min = score_min
         self._scales = tuple(scales)
         self._second = second
@@ -75,7 +77,7 @@ class PlatesAndHeads:
         return [*self._second.sifted(colours, plates), *heads]
 
     def _at(self, seen: Image) -> list[Region]:
-        outputs = self._engine.run(tensor(padded(seen, MULTIPLE_PX)))
+        outputs = self._engine.run(self._planes.of(seen))
         heat, sides = (output[0] for output in checked(self.name, outputs))
         found: list[Region] = []
         for chance, kind in zip(heat, KINDS, strict=True):

@@ -14,7 +14,17 @@ from mastra_ros.config import PrivacyConfig, build
 from mastra_ros.errors import ConfigError, DependencyError, ModelError
 from mastra_ros.privacy import Finder, Region, mask_of
 from mastra_ros.privacy.finders import DEFAULT, FINDERS, files, network
-from mastra_ros.privacy.finders.boxes import best, checked, joined, padded, resized, tensor
+from mastra_ros.privacy.finders.boxes import (
+    SAME_IOU,
+    best,
+    checked,
+    hull,
+    joined,
+    padded,
+    resized,
+    tensor,
+)
+from mastra_ros.privacy.finders.planes import Planes
 from mastra_ros.privacy.opening import open_finders
 
 
@@ -111,6 +121,27 @@ def test_what_two_finders_see_is_hidden_as_a_whole() -> None:
     assert other == plate
 
 
+def test_many_regions_are_joined_as_one_after_another_would_be() -> None:
+    rng = np.random.default_rng(3)
+    for count in (0, 1, 2, 40, 40, 40, 200):
+        regions = [
+            Region(*rng.uniform(0, 100, 2), *rng.uniform(10, 60, 2), kind, score)
+            for kind, score in zip(
+                rng.choice(["face", "plate"], count), rng.uniform(0, 1, count), strict=True
+            )
+        ]
+        made: list[Region] = []
+        for region in sorted(regions, key=lambda r: -r.score):
+            same = [n for n, m in enumerate(made) if m.kind == region.kind]
+            first = next((n for n in same if made[n].iou(region) > SAME_IOU), None)
+            if first is None:
+                made.append(region)
+            else:
+                made[first] = hull(made[first], region)
+        assert joined(regions) == made
+        assert count < 40 or 1 < len(made) < count
+
+
 def test_boxes_without_an_area_are_left_out_and_each_thing_counts_once() -> None:
     boxes = np.array([[0, 0, 10, 10], [1, 0, 11, 10], [5, 5, 5, 9]], np.float32)
     regions = best(boxes, np.array([0.5, 0.8, 0.9], np.float32), "face")
@@ -199,6 +230,16 @@ def test_a_picture_made_much_smaller_is_of_means_and_not_of_single_px() -> None:
     assert resized(fine, 1.0) is fine
     assert resized(fine, 0.001).shape == (1, 1, 3)
     assert resized(fine, 1.25).shape == (126, 254, 3)
+
+
+def test_memory_that_is_used_again_holds_nothing_of_the_picture_before() -> None:
+    rng = np.random.default_rng(5)
+    for turned in (False, True):
+        planes = Planes(16, red_first=turned)
+        for high, wide in ((40, 50), (33, 17), (16, 32), (64, 70), (40, 50)):
+            image = rng.integers(1, 255, (high, wide, 3)).astype(np.uint8)
+            expected = tensor(padded(image, 16), red_first=turned)
+            assert np.array_equal(planes.of(image), expected)
 
 
 def test_colours_go_to_a_network_as_they_are_or_turned_round() -> None:
