@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -10,7 +11,16 @@ import pytest
 from bench.compression_clock import QUALITIES, Replay
 from bench.compression_compare import P50_MS, P99_MS, compared
 from bench.compression_sizes import entered
+from bench.compression_unseen import (
+    HEIGHT_PX,
+    PHOTOGRAPH_FRAMES,
+    UNSEEN,
+    WIDTH_PX,
+    _held,
+    _zoom,
+)
 from bench.curves import ratio_over
+from mastra_ros.compression.changes import changed_tiles
 from mastra_ros.compression.first import PROCESSOR, first_of
 
 JPEG = {"curve": "JPEG", "quality": "q85", "plain": True, "bytes": 20_000.0, "f": 0.96}
@@ -94,3 +104,23 @@ def test_sizes_are_entered_and_what_is_said_of_them_stays() -> None:
     assert made == "# about\na_bytes: 12.5\nupload:\n  per_px: 0.01  # each rests on another\n"
     with pytest.raises(ValueError, match="expected one line 'b_bytes', got 0"):
         entered(text, {"b_bytes": 1.0})
+
+
+def test_every_frame_of_the_held_out_videos_is_looked_at() -> None:
+    """Every second or fourth would be those that a codec with layers codes finer."""
+    videos = [scene for scene in UNSEEN if scene.detector == "yolox"]
+    assert len(videos) >= 4
+    assert {scene.step for scene in videos} == {1}
+
+
+def test_a_camera_that_zooms_or_is_held_in_a_hand_never_rests_and_is_the_same_again() -> None:
+    rng = np.random.default_rng(4)
+    photograph = np.clip(rng.normal(128, 60, (60, 110, 3)), 0, 255).astype(np.uint8)
+    photograph = photograph.repeat(8, axis=0).repeat(8, axis=1)
+    for made in (lambda: _zoom([photograph]), lambda: _held([photograph] * PHOTOGRAPH_FRAMES)):
+        pictures = list(made())
+        assert len(pictures) == PHOTOGRAPH_FRAMES
+        assert {picture.shape for picture in pictures} == {(HEIGHT_PX, WIDTH_PX, 3)}
+        for before, picture in pairwise(pictures):
+            assert changed_tiles(picture, before, 16, 8.0).mean() > 0.05
+        assert all(np.array_equal(a, b) for a, b in zip(pictures, made(), strict=True))
