@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import re
 import time
+from collections.abc import Callable
 from typing import Any
 
 from rclpy.context import Context
@@ -17,6 +18,8 @@ from .monitor import EVERYTHING
 
 DISCOVERY_S = 0.5
 """Who listens has so long to be found, before the first message of a topic."""
+ANNOUNCED_S = 4.0
+"""And so long before the very first: DDS announces itself again after 3 s where nobody heard it."""
 DELIVERY_S = 2.0
 """What was published has so long to be taken in by who listens, before the end."""
 KIND = re.compile(r"([a-z][a-z0-9_]{0,63})/msg/([A-Z][A-Za-z0-9]{0,63})")
@@ -55,6 +58,7 @@ class Publishing:
         self._node = Node("replay", context=self._context, use_global_arguments=False)
         self._namespace = namespace.rstrip("/")
         self._publishers: dict[str, Any] = {}
+        self._wait_for(ANNOUNCED_S, lambda: len(self._node.get_node_names()) > 1)
 
     def publish(self, topic: str, kind: str, data: bytes) -> None:
         """Publish a message; one whose type is not installed is left out."""
@@ -64,12 +68,16 @@ class Publishing:
         name = f"{self._namespace}{topic}"
         if name not in self._publishers:
             made = self._node.create_publisher(type(message), name, EVERYTHING)
-            until_s = time.monotonic() + DISCOVERY_S
-            while not made.get_subscription_count() and time.monotonic() < until_s:
-                time.sleep(0.01)
+            self._wait_for(DISCOVERY_S, made.get_subscription_count)
             self._publishers[name] = made
         self._publishers[name].publish(message)
         self.count += 1
+
+    @staticmethod
+    def _wait_for(seconds: float, come: Callable[[], int]) -> None:
+        until_s = time.monotonic() + seconds
+        while not come() and time.monotonic() < until_s:
+            time.sleep(0.01)
 
     def __enter__(self) -> Publishing:
         return self
