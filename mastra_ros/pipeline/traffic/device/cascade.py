@@ -103,8 +103,8 @@ class PlateCascade:
             return Looked(None, None, (found - began) * 1e3, 0.0)
         read: list[tuple[float, Box, Reading]] = []
         for box in boxes:
-            reading = self.read(image, box)
-            read.append((self._surely(reading), box, reading))
+            reading, surely = self._read(image, box)
+            read.append((surely, box, reading))
             if read[-1][0] >= PLATE_FROM:
                 break
         _, box, reading = max(read, key=lambda one: one[0])  # of equals the first
@@ -112,27 +112,31 @@ class PlateCascade:
         return Looked(box, reading, (found - began) * 1e3, spent * 1e3)
 
     def read(self, image: NDArray[Any], box: Box) -> Reading:
-        """What stands on the plate in this box: read whole and straight, or by its lines.
+        """What stands on the plate in this box: read whole and straight, or by its lines."""
+        return self._read(image, box)[0]
+
+    def _read(self, image: NDArray[Any], box: Box) -> tuple[Reading, float]:
+        """What stands there, and how surely it is a plate that follows a format.
 
         Further views are read while it is not sure, unless hardly anything stands there.
         """
         whole = self.reader.whole
         views = whole_plates(image, box) if whole else lines_of(image, box)
         reading = together(self.reader.read(views[:1]))
-        if len(views) > 1 and not self._sure(reading):
+        surely = self._surely(reading)
+        if len(views) > 1 and surely < SURE:
             reading = together([reading, *self.reader.read(views[1:])])
-        if whole or self._sure(reading):
-            return reading
+            surely = self._surely(reading)
+        if whole or surely >= SURE:
+            return reading, surely
         if len(reading.letters) >= LETTERS_LEAST:
             reading = together([reading, *self.reader.read(pulled_out(views))])
-        if not self._sure(reading) and (halves := two_lines(image, box)):
+            surely = self._surely(reading)
+        if surely < SURE and (halves := two_lines(image, box)):
             both = one_after_the_other(self.reader.read(halves))
-            if self._surely(both) > max(PLATE_FROM, self._surely(reading)):
-                return both
-        return reading
-
-    def _sure(self, reading: Reading) -> bool:
-        return self._surely(reading) >= SURE
+            if (more := self._surely(both)) > max(PLATE_FROM, surely):
+                return both, more
+        return reading, surely
 
     def _surely(self, reading: Reading) -> float:
         """How surely it is a plate that follows a format."""
