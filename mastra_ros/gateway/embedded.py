@@ -20,6 +20,7 @@ import yaml
 from ..config import GatewayConfig, build
 from ..errors import MastraError
 from ..leftovers import temporary_folder
+from ..orphans import child_environment
 
 logger = logging.getLogger(__name__)
 
@@ -109,7 +110,7 @@ class EmbeddedGateway:
                 stderr=log,
                 text=True,
                 start_new_session=True,
-                env=_environment(),
+                env=child_environment(),
             )
         self._url = self._await_ready(self._process)
         return self
@@ -187,13 +188,6 @@ class EmbeddedGateway:
             logger.warning("the gateway did not stop in %g s and is killed", STOP_S)
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-
-
-def _environment() -> dict[str, str]:
-    """Ours, in which the child finds the same package as this process."""
-    root = str(Path(__file__).absolute().parents[2])
-    paths = [root, os.environ.get("PYTHONPATH", "")]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
 
 def _first_line(stream: IO[str], timeout_s: float) -> str | None:

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
+from ...orphans import child_environment
 from .wire import READ_BYTES, Cutter, WireBroken
 
 BUFFER_BYTES = 2**20
@@ -36,8 +35,6 @@ class Child:
         self._waiting = bytearray()  # what the socket has not taken yet
         self._ended = False
         self._sock, theirs = socket.socketpair()
-        root = str(Path(__file__).absolute().parents[3])
-        paths = [root, os.environ.get("PYTHONPATH", "")]
         with theirs:
             for end in (self._sock, theirs):
                 end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER_BYTES)
@@ -45,7 +42,7 @@ class Child:
                 [sys.executable, "-m", module, str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 stdout=2,  # the gateway's own stdout says where it listens
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
+                env=child_environment(),
                 pass_fds=(theirs.fileno(),),
             )
         self._sock.setblocking(False)

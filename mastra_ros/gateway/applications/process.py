@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
+from ...orphans import child_environment
 from . import pipe
 
 START_S = 60.0
@@ -24,13 +23,11 @@ class ApplicationProcess:
 
     def __init__(self, name: str, silence_s: float, descriptor: int = -1) -> None:
         self._silence_s = silence_s
-        root = str(Path(__file__).absolute().parents[3])
-        paths = [root, os.environ.get("PYTHONPATH", "")]
         self._process = subprocess.Popen(  # noqa: S603 - our own program
             [sys.executable, "-m", "mastra_ros.gateway.applications.child", name, str(descriptor)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
+            env=child_environment(),
             bufsize=0,
             pass_fds=() if descriptor < 0 else (descriptor,),
         )

@@ -12,11 +12,11 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ...orphans import child_environment
 from ...types import Detections
 from ..bundle import Bundle
 from ..opening import EngineOptions
@@ -26,7 +26,6 @@ from .pictures import NUMBER
 
 BUDGET_S = 5.0
 STOP_CHECK_S = 0.1
-ROOT = Path(__file__).absolute().parents[3]
 
 
 def measure(
@@ -103,7 +102,6 @@ class _Child:
     """One engine's process, and what it has answered."""
 
     def __init__(self, request: dict[str, Any]) -> None:
-        paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
         command = [sys.executable, "-m", "mastra_ros.inference.choosing.trial"]
         self._process = subprocess.Popen(  # noqa: S603 - our own program
             [*command, json.dumps(request)],
@@ -111,7 +109,7 @@ class _Child:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
+            env=child_environment(),
         )
         self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._reader = threading.Thread(target=self._read, name="engine-trial", daemon=True)

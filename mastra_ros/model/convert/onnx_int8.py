@@ -7,19 +7,18 @@ early AVX-512) add two products of 8 bits in 16 and would cut off what does not 
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ...errors import ConfigError, DataError, DependencyError, ModelError
 from ...inference.engines.engine import Tensor
 from ...inference.engines.reporting import load_onnxruntime
+from ...orphans import child_environment
 from ..needs import INSTALL
 from ..progress import Progress, silent
 from ..quiet import quiet
@@ -27,8 +26,6 @@ from .export import reason
 
 MAKERS = ("onnxruntime", "nncf")
 """Who quantises: ONNX Runtime's own tool, or OpenVINO's (NNCF)."""
-
-ROOT = Path(__file__).absolute().parents[3]
 
 
 def quantise_onnx(
@@ -108,7 +105,7 @@ def _by_nncf(exact: Path, out: Path, tensors: Sequence[Tensor]) -> None:
             [sys.executable, "-m", f"{__package__}.nncf_child", str(exact), str(given), str(out)],
             capture_output=True,
             text=True,
-            env=_environment(),
+            env=child_environment(),
             check=False,
         )
     if done.returncode == MISSING:
@@ -120,8 +117,3 @@ def _by_nncf(exact: Path, out: Path, tensors: Sequence[Tensor]) -> None:
 
 MISSING = 3
 """Exit status of the child that finds a package missing."""
-
-
-def _environment() -> dict[str, Any]:
-    paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
