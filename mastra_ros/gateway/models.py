@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -35,8 +34,6 @@ from .openinference.statistics import Statistics
 from .sqlite_store import SqliteStore
 from .tensors.opening import open_tensors, upstreams
 from .tensors.served import ServedTensors
-
-_log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 T_contra = TypeVar("T_contra", contravariant=True)
@@ -94,6 +91,8 @@ class ServedModel(Generic[T]):
         self.name = name
         self.detector = detector
         self.statistics = Statistics()
+        engine = getattr(detector, "engine", None)
+        self._steady = engine is not None and (engine.name, *engine.providers) in STEADY
         self._metrics = metrics
         self._fitting = FittingSize(config.batch_run_ms, config.batch_size_max)
         self._since_s = math.nan  # when the run in work began, of the monotonic clock
@@ -149,9 +148,7 @@ class ServedModel(Generic[T]):
 
     def put_small(self, item: T) -> asyncio.Future[Inferred | None]:
         """As `put`, of a frame that is no larger than the model's input or hardly so."""
-        engine = getattr(self.detector, "engine", None)
-        quick = engine is not None and (engine.name, *engine.providers) in STEADY
-        return self._batcher.put(item, LIVE, quick=quick)
+        return self._batcher.put(item, LIVE, quick=self._steady)
 
     @property
     def silent_s(self) -> float:
