@@ -155,16 +155,6 @@ _KNOWN = (
             ("vp9-8-natural", "8", _VP9_NATURAL),
         )
     ),
-    CodecSpec(
-        "av1-12",
-        "av1",
-        "av1",
-        "libsvtav1",
-        _AV1_RATES,
-        {**_AV1, "preset": "12"},
-        side_min_px=64,
-        own_threads=True,
-    ),
     *(
         CodecSpec(
             name,
@@ -175,9 +165,13 @@ _KNOWN = (
             {**options, "preset": "12"},
             side_min_px=64,
             own_threads=True,
-            gray=True,
+            gray=gray,
         )
-        for name, options in (("av1-12-flat", _AV1_FLAT), ("av1-12-even", _AV1_EVEN))
+        for name, options, gray in (
+            ("av1-12", _AV1, False),
+            ("av1-12-flat", _AV1_FLAT, True),
+            ("av1-12-even", _AV1_EVEN, True),
+        )
     ),
     *(
         CodecSpec(name, name, "h264", name, _QP_RATES, options, rate, True, 64)
