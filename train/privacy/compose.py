@@ -212,21 +212,7 @@ class Composer:
         pixels[:, :3] *= pixels[:, 3:]
         for _ in range(level):
             pixels = F.avg_pool2d(pixels, 2)
-        line = torch.arange(SIDE_PX, device=self.device) + 0.5
-        x = line[None, None, :] - spot[:, 0, None, None]
-        y = line[None, :, None] - spot[:, 1, None, None]
-        flat = torch.stack(
-            [
-                x.expand(-1, SIDE_PX, -1),
-                y.expand(-1, -1, SIDE_PX),
-                torch.ones(count, SIDE_PX, SIDE_PX, device=self.device),
-            ],
-            1,
-        )
-        back = (torch.linalg.inv(forward) @ flat.flatten(2)).view(count, 3, SIDE_PX, SIDE_PX)
-        place = back[:, :2] / back[:, 2:].clamp(min=0.1)
-        grid = torch.stack([place[:, 0] / CANVAS_PX[0] * 2, place[:, 1] / CANVAS_PX[1] * 2], -1)
-        pixels = F.grid_sample(pixels, grid, padding_mode="zeros", align_corners=False)
+        pixels = laid_out(pixels, forward, spot, SIDE_PX, SIDE_PX)
         cover = pixels[:, 3:]
         colour = pixels[:, :3] / cover.clamp(min=1e-3)
         gain = torch.exp(self._normal(count, 1, 1, 1, spread=0.4) - 0.15)
@@ -289,6 +275,22 @@ class Composer:
         return (
             image + self._normal(*image.shape) * self._uniform(count, 1, 1, 1) ** 2 * 0.05
         ).clamp(0, 1)
+
+
+def laid_out(pixels: Tensor, forward: Tensor, spot: Tensor, wide: int, high: int) -> Tensor:
+    """Sprites (N, 4, h, w) as they lie in pictures of this size, (N, 4, high, wide).
+
+    forward: (N, 3, 3), from px of a sprite's canvas, about its middle, to px about `spot` (N, 2).
+    """
+    count, device = len(pixels), pixels.device
+    x = torch.arange(wide, device=device) + 0.5 - spot[:, 0, None, None]
+    y = (torch.arange(high, device=device) + 0.5)[:, None] - spot[:, 1, None, None]
+    ones = torch.ones(count, high, wide, device=device)
+    flat = torch.stack([x.expand(-1, high, -1), y.expand(-1, -1, wide), ones], 1)
+    back = (torch.linalg.inv(forward) @ flat.flatten(2)).view(count, 3, high, wide)
+    place = back[:, :2] / back[:, 2:].clamp(min=0.1)
+    grid = torch.stack([place[:, 0] / CANVAS_PX[0] * 2, place[:, 1] / CANVAS_PX[1] * 2], -1)
+    return F.grid_sample(pixels, grid, align_corners=False)
 
 
 def _blend(row: Tensor, run: Tensor, chosen: Tensor) -> Tensor:

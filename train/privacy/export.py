@@ -17,7 +17,7 @@ import importlib
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +32,7 @@ from train.privacy.compose import Composer
 from train.privacy.network import UNIT_PX, PrivacyDetector
 
 Floats = npt.NDArray[np.float32]
+Network = TypeVar("Network", bound=nn.Module)
 BYTES_MAX = 1_000_000
 CALIBRATION_PICTURES, CALIBRATION_SEED = 48, 9
 
@@ -41,13 +42,8 @@ class Exported(nn.Module):
 
     def __init__(self, model: PrivacyDetector) -> None:
         super().__init__()
-        self.model = copy.deepcopy(model).eval()
-        for module in list(self.model.modules()):
-            if isinstance(module, nn.Sequential) and isinstance(module[0], nn.Conv2d):
-                module[0] = fuse_conv_bn_eval(module[0], module[1])
-                module[1] = nn.Identity()
-        first = self.model.at4[0][0]
-        first.weight.data = first.weight.data.flip(1) / 255
+        self.model = folded(model)
+        take_bytes_in_bgr(self.model.at4[0][0])
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         heat, sides = self.model(image)
@@ -76,9 +72,29 @@ def export(weights: Path, out: Path, bank: Path | None = None) -> None:
         onnx.save(graph, out)
     else:
         quantise(out, "image", _pictures(bank), last_convolutions=2)
-    if (size := out.stat().st_size) > BYTES_MAX:
-        raise SystemExit(f"{out}: expected at most {BYTES_MAX} bytes, got {size}")
-    print(f"{out}: {size} bytes")
+    weigh(out, BYTES_MAX)
+
+
+def folded(model: Network) -> Network:
+    """A copy for inference with its normalisation folded into its convolutions."""
+    model = copy.deepcopy(model).eval()
+    for module in list(model.modules()):
+        if isinstance(module, nn.Sequential) and isinstance(module[0], nn.Conv2d):
+            module[0] = fuse_conv_bn_eval(module[0], module[1])
+            module[1] = nn.Identity()
+    return model
+
+
+def take_bytes_in_bgr(first: nn.Conv2d) -> None:
+    """Have this convolution, of RGB in 0..1, take the colours in the other order, in 0..255."""
+    first.weight.data = first.weight.data.flip(1) / 255
+
+
+def weigh(model: Path, bytes_max: int) -> None:
+    """Tell the size of a model; SystemExit if it is larger than it may be."""
+    if (size := model.stat().st_size) > bytes_max:
+        raise SystemExit(f"{model}: expected at most {bytes_max} bytes, got {size}")
+    print(f"{model}: {size} bytes")
 
 
 def _pictures(bank: Path) -> Iterator[Floats]:

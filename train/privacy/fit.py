@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import math
 import time
 from pathlib import Path
 
@@ -55,39 +56,50 @@ def fit(args: argparse.Namespace) -> None:
     print(f"start {time.monotonic() - began:.1f} s", flush=True)
     while (gone := time.monotonic() - began) < length:
         share = gone / length
-        rate = (
-            args.rate
-            * min(1.0, share / 0.05 + 0.02)
-            * (0.5 + 0.5 * torch.cos(torch.tensor(share * 3.1416)).item())
-            + 1e-5
-        )
-        for group in optimiser.param_groups:
-            group["lr"] = rate
+        set_rate(optimiser, args.rate, share)
         image, boxes, kinds = composer.batch(args.batch)
         heat, wanted = targets(boxes, kinds, SIDE_PX)
         model.train()
         with torch.autocast(args.device.split(":")[0], torch.bfloat16, enabled=cuda):
             out = model(image.contiguous(memory_format=torch.channels_last))
         focal, box = detection_loss(out, heat, wanted)
-        optimiser.zero_grad(set_to_none=True)
-        (focal + 2 * box).backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-        optimiser.step()
-        _follow(average, model, min(0.998, (1 + step) / (10 + step)))
+        learn(focal + 2 * box, optimiser, model, average, step)
         step += 1
         if time.monotonic() - saved > SAVE_EVERY_S:
             saved = time.monotonic()
-            _save(average, args.out)
+            save(average, args.out)
             found = ", ".join(f"{k} {v:.3f}" for k, v in measure(average, held).items())
             print(
                 f"{gone:.0f} s, step {step}: heat {focal.item():.3f} box {box.item():.3f}; {found}",
                 flush=True,
             )
-    _save(average, args.out)
+    save(average, args.out)
     print(
         f"{step} steps; " + ", ".join(f"{k} {v:.3f}" for k, v in measure(average, held).items()),
         flush=True,
     )
+
+
+def set_rate(optimiser: torch.optim.Optimizer, highest: float, share: float) -> None:
+    """At this share of the time: it rises for 5 % of it and falls by a cosine after."""
+    rate = highest * min(1.0, share / 0.05 + 0.02) * (0.5 + 0.5 * math.cos(share * math.pi))
+    for group in optimiser.param_groups:
+        group["lr"] = rate + 1e-5
+
+
+def learn(
+    loss: torch.Tensor,
+    optimiser: torch.optim.Optimizer,
+    model: torch.nn.Module,
+    average: torch.nn.Module,
+    step: int,
+) -> None:
+    """One step of the model, which its moving average follows."""
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+    optimiser.step()
+    _follow(average, model, min(0.998, (1 + step) / (10 + step)))
 
 
 def _follow(average: torch.nn.Module, model: torch.nn.Module, keep: float) -> None:
@@ -98,7 +110,7 @@ def _follow(average: torch.nn.Module, model: torch.nn.Module, keep: float) -> No
         torch._foreach_add_([a for a, _ in floats], [b for _, b in floats], alpha=1 - keep)
 
 
-def _save(model: torch.nn.Module, path: Path) -> None:
+def save(model: torch.nn.Module, path: Path) -> None:
     part = path.with_suffix(".part")
     torch.save({k: v.cpu() for k, v in model.state_dict().items()}, part)
     part.replace(path)

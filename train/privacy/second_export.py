@@ -10,15 +10,13 @@ computed with integers, their ranges taken from views composed of the bank.
 from __future__ import annotations
 
 import argparse
-import copy
 from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from train.privacy.export import Floats, quantise
+from train.privacy.export import Floats, folded, quantise, take_bytes_in_bgr, weigh
 from train.privacy.second_network import SecondLook
 from train.privacy.second_views import ViewComposer
 
@@ -31,13 +29,8 @@ class Exported(nn.Module):
 
     def __init__(self, model: SecondLook) -> None:
         super().__init__()
-        self.model = copy.deepcopy(model).eval()
-        for module in list(self.model.modules()):
-            if isinstance(module, nn.Sequential) and isinstance(module[0], nn.Conv2d):
-                module[0] = fuse_conv_bn_eval(module[0], module[1])
-                module[1] = nn.Identity()
-        first = self.model.body[0][0]
-        first.weight.data = first.weight.data.flip(1) / 255
+        self.model = folded(model)
+        take_bytes_in_bgr(self.model.body[0][0])
 
     def forward(self, view: Tensor) -> tuple[Tensor, Tensor]:
         said = self.model.last(self.model.all(self.model.body(view - 0.45 * 255)))
@@ -59,9 +52,7 @@ def export(weights: Path, out: Path, bank: Path, mined: Path) -> None:
         dynamo=False,
     )
     quantise(out, "view", _views(bank, mined), last_convolutions=1)
-    if (size := out.stat().st_size) > BYTES_MAX:
-        raise SystemExit(f"{out}: expected at most {BYTES_MAX} bytes, got {size}")
-    print(f"{out}: {size} bytes")
+    weigh(out, BYTES_MAX)
 
 
 def _views(bank: Path, mined: Path) -> Iterator[Floats]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import math
 import time
 from pathlib import Path
 
@@ -19,7 +18,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from train.device import prepared
-from train.privacy.fit import _follow, _save
+from train.privacy.fit import learn, save, set_rate
 from train.privacy.second_network import SecondLook
 from train.privacy.second_views import ViewComposer
 
@@ -64,9 +63,7 @@ def fit(args: argparse.Namespace) -> None:
     began = saved = time.monotonic()
     step = 0
     while (gone := (time.monotonic() - began) / (60 * args.minutes)) < 1:
-        rate = args.rate * min(1.0, gone / 0.05 + 0.02) * (0.5 + 0.5 * math.cos(gone * math.pi))
-        for group in optimiser.param_groups:
-            group["lr"] = rate + 1e-5
+        set_rate(optimiser, args.rate, gone)
         if step % 2 == 0:  # to compose a batch takes twice as long as to learn from it
             batch = composer.views(args.batch)
             kept = [*kept[1 - KEPT :], batch]
@@ -77,17 +74,13 @@ def fit(args: argparse.Namespace) -> None:
         with torch.autocast(args.device.split(":")[0], torch.bfloat16):
             chance, placed = model(views.contiguous(memory_format=torch.channels_last))
         loss = second_loss((chance.float(), placed.float()), *wanted)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-        optimiser.step()
-        _follow(average, model, min(0.998, (1 + step) / (10 + step)))
+        learn(loss, optimiser, model, average, step)
         step += 1
         if time.monotonic() - saved > SAVE_EVERY_S:
             saved = time.monotonic()
-            _save(average, args.out)
+            save(average, args.out)
             print(f"{gone:.0%}, step {step}: {loss.item():.3f}; {told(average, held)}", flush=True)
-    _save(average, args.out)
+    save(average, args.out)
     print(f"{step} steps; {told(average, held)}", flush=True)
 
 

@@ -11,12 +11,11 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from mastra_ros.privacy.finders.views import LONG, SPREAD, VIEW_PX
-from train.privacy.compose import Composer
-from train.privacy.packing import CANVAS_PX
+from train.privacy.compose import Composer, laid_out
 
 WIDE, HIGH = VIEW_PX
-PASTED, MINED = 0.6, 0.4
-"""Shares of a batch: sprites pasted, and what the first detector has taken for plates."""
+PASTED = 0.6
+"""Share of a batch: sprites pasted. The rest is what the first detector has taken for plates."""
 PLATES, HEADS, BARE = 0.56, 0.06, 0.14
 """Of those pasted; BARE: the ground alone. The rest are other things."""
 NEAR, FAR = (0.3, 2.2), (1.4, 3.3)
@@ -169,20 +168,7 @@ class ViewComposer(Composer):
 
     def _stuck(self, sprite: Tensor, forward: Tensor, spot: Tensor) -> tuple[Tensor, Tensor]:
         count = len(sprite)
-        x = torch.arange(WIDE, device=self.device) + 0.5 - spot[:, 0, None, None]
-        y = (torch.arange(HIGH, device=self.device) + 0.5)[:, None] - spot[:, 1, None, None]
-        flat = torch.stack(
-            [
-                x.expand(-1, HIGH, -1),
-                y.expand(-1, -1, WIDE),
-                torch.ones(count, HIGH, WIDE, device=self.device),
-            ],
-            1,
-        )
-        back = (torch.linalg.inv(forward) @ flat.flatten(2)).view(count, 3, HIGH, WIDE)
-        place = back[:, :2] / back[:, 2:].clamp(min=0.1)
-        grid = torch.stack([place[:, 0] / CANVAS_PX[0] * 2, place[:, 1] / CANVAS_PX[1] * 2], -1)
-        pixels = F.grid_sample(self.halved[sprite].float(), grid, align_corners=False)
+        pixels = laid_out(self.halved[sprite].float(), forward, spot, WIDE, HIGH)
         cover = pixels[:, 3:]
         colour = pixels[:, :3] / cover.clamp(min=1e-3)
         gain = torch.exp(self._normal(count, 1, 1, 1, spread=0.4) - 0.15)
