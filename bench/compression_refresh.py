@@ -13,19 +13,17 @@ for docs/why.md is printed.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import cv2
 import numpy as np
 
+from bench.compression_asked import Asked
 from bench.compression_codecs import GATE
-from bench.compression_scenes import SCENES, Picture, frames_of
+from bench.compression_scenes import Picture
 from mastra_ros.compression import Decoder, StreamEncoder
 from mastra_ros.compression.chooser import at_once
 from mastra_ros.compression.codecs import CODECS, open_decoder
@@ -127,24 +125,13 @@ def refreshed(frames: Sequence[Picture], rate_bps: float, every: int) -> Seen:
 
 def main() -> int:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--scenes", default="cars,crossing", help="names with commas")
-    parser.add_argument("--frames", type=int, default=240, help="of each, at most")
-    options = parser.parse_args()
-    data = Path(os.environ.get("MASTRA_DATA", ""))
-    if not (data / "videos").is_dir():
-        print("bench.compression_refresh: set MASTRA_DATA", file=sys.stderr)
-        return 2
-    cv2.setNumThreads(1)
+    asked = Asked(__doc__ or "", "cars,crossing", 240)
     print("| scene, way | bytes | largest | age, ms, p50 / p99 | late | no picture | PSNR, dB |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
-    for scene in SCENES:
-        if scene.name not in options.scenes.split(","):
-            continue
-        frames = frames_of(scene, data)[: options.frames]
+    for scene, frames in asked.scenes():
         plain = refreshed(frames, 1e9, 0)
         rate_bps = LINK_SHARE * 8.0 * RATE_HZ * float(np.mean(plain.sizes))
-        name = f"{scene.name}, {rate_bps / 1e3:.0f} kbit/s"
+        name = f"{scene}, {rate_bps / 1e3:.0f} kbit/s"
         print(ours(frames, rate_bps).row(f"{name}: ours"), flush=True)
         print(refreshed(frames, rate_bps, 0).row(f"{name}: keys as they come"), flush=True)
         for every in ROUNDS:

@@ -12,8 +12,6 @@ place no box has told. Printed as a table for docs/compression.md; takes a minut
 
 from __future__ import annotations
 
-import argparse
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +22,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.compression_scenes import SCENES, SCORE_MIN, Picture, frames_of
+from bench.compression_asked import Asked
+from bench.compression_scenes import SCORE_MIN, Picture
 from bench.curves import ratio_over
 from mastra_ros.compression.codecs import CODECS, open_decoder
 from mastra_ros.compression.codecs.encoding import PyavEncoder
@@ -226,23 +225,13 @@ def _ratio(ours: Sequence[Any], other: Sequence[Any], which: int) -> float:
 
 def main() -> int:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--scenes", default="cars,crossing", help="names with commas")
-    parser.add_argument("--frames", type=int, default=240, help="of each, at most")
-    options = parser.parse_args()
-    data = Path(os.environ.get("MASTRA_DATA", ""))
-    if not (data / "videos").is_dir():
-        print("bench.compression_regions: set MASTRA_DATA", file=sys.stderr)
-        return 2
-    cv2.setNumThreads(1)
+    asked = Asked(__doc__ or "", "cars,crossing", 240)
     told = " | ".join(f"quality {quality}" for quality in QUALITIES)
     print(f"| scene | bytes a frame (distance: all, new) | {told} | of the bytes | where new |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
-    judge = Scores(data)
-    for scene in SCENES:
-        if scene.name in options.scenes.split(","):
-            frames = frames_of(scene, data)[: options.frames]
-            print("\n".join(measured(scene.name, frames, judge)), flush=True)
+    judge = Scores(asked.data)
+    for scene, frames in asked.scenes():
+        print("\n".join(measured(scene, frames, judge)), flush=True)
     return 0
 
 

@@ -13,20 +13,18 @@ ours at equal distance; a minute and a half a scene.
 
 from __future__ import annotations
 
-import argparse
-import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.compression_asked import Asked
 from bench.compression_codecs import KEY_EVERY, Coder, Video
 from bench.compression_regions import Scores
-from bench.compression_scenes import SCENES, SCORE_MIN, Picture, frames_of
+from bench.compression_scenes import SCORE_MIN, Picture
 from bench.curves import ratio_over
 from mastra_ros.compression.codecs import CODECS, open_decoder, open_encoder
 from mastra_ros.compression.streams import FINE_MORE
@@ -128,23 +126,13 @@ def with_shares(frames: Sequence[Picture], judge: Scores) -> Iterator[str]:
 
 def main() -> int:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--scenes", default="cars,bottles,crossing", help="names with commas")
-    parser.add_argument("--frames", type=int, default=400, help="of each, at most")
-    options = parser.parse_args()
-    data = Path(os.environ.get("MASTRA_DATA", ""))
-    if not (data / "videos").is_dir():
-        print("bench.compression_scores: set MASTRA_DATA", file=sys.stderr)
-        return 2
-    cv2.setNumThreads(1)
-    judge = Scores(data)
+    asked = Asked(__doc__ or "", "cars,bottles,crossing", 400)
+    judge = Scores(asked.data)
     print("| scene | curve | bytes a frame (distance) | | | of x264 as ours |")
     print("| --- | --- | --- | --- | --- | --- |")
-    for scene in SCENES:
-        if scene.name in options.scenes.split(","):
-            frames = frames_of(scene, data)[: options.frames]
-            for row in with_shares(frames, judge):
-                print(f"| {scene.name} | {row}", flush=True)
+    for scene, frames in asked.scenes():
+        for row in with_shares(frames, judge):
+            print(f"| {scene} | {row}", flush=True)
     return 0
 
 
