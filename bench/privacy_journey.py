@@ -98,7 +98,7 @@ def options_of(pictures: Path, bundle: Path, hide: str, rate_hz: float = 1.0) ->
         "gateway.bundles": f"[{bundle}]",
         "compression.codec": "jpeg",
         "compression.quality": "95",
-        "compression.key_interval_frames": "1",  # whoever begins to listen late understands them
+        "compression.key_interval_frames": "0",  # whoever begins to listen late understands them
         "pipeline.trigger": "frame",
     }
     chosen = [part for name, value in values.items() for part in ("--set", f"{name}={value}")]

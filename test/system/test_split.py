@@ -123,7 +123,7 @@ def test_an_outage_of_a_split_route_costs_no_result_and_features_are_delivered_l
 ) -> None:
     deadline = ("--set", "scheduling.deadline_ms=1500.0")
     options = (*LINE, *SPLIT, *deadline, *bundle_of(split_bundle))
-    report = start("--duration", "9", "--fault", "stall@2s..5s", *options).finish()
+    report = start("--duration", "14", "--fault", "stall@2s..5s", *options).finish()
     assert report["by_origin"].get("split", 0) > 0
     assert report["by_origin"].get("local", 0) > 0
     assert report["spooled"] > 0
